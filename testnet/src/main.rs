@@ -1,0 +1,2 @@
+//! Pyralog.
+fn main() {}
