@@ -1,0 +1,117 @@
+//! Arrows run one way only: testnet → node → {consensus, zk, p2p, cluster-core} → crypto.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+struct Room {
+    folder: &'static str,
+    may_import: &'static [&'static str],
+    never: &'static [&'static str],
+}
+
+const IO: [&str; 5] = ["tokio", "libp2p", "rocksdb", "axum", "ureq"];
+
+const ROOMS: [Room; 8] = [
+    Room { folder: "crypto", may_import: &[], never: &["tokio", "libp2p", "rocksdb", "axum", "ureq", "getrandom", "rand"] },
+    Room {
+        folder: "consensus",
+        may_import: &["pyralog-crypto"],
+        never: &["tokio", "libp2p", "rocksdb", "axum", "ureq", "getrandom", "rand"],
+    },
+    Room { folder: "zk", may_import: &["pyralog-crypto"], never: &IO },
+    Room { folder: "p2p", may_import: &["pyralog-crypto"], never: &["rocksdb", "tendermint", "axum", "ureq"] },
+    Room { folder: "cluster-core", may_import: &["pyralog-crypto"], never: &["libp2p", "tendermint", "axum", "ureq"] },
+    Room {
+        folder: "node",
+        may_import: &["pyralog-crypto", "pyralog-consensus", "pyralog-zk", "pyralog-p2p", "pyralog-cluster-core"],
+        never: &["libp2p", "rocksdb"],
+    },
+    Room {
+        folder: "wallet-cli",
+        may_import: &["pyralog-crypto", "pyralog-consensus", "pyralog-zk"],
+        never: &["libp2p", "rocksdb"],
+    },
+    Room {
+        folder: "testnet",
+        may_import: &["pyralog-crypto", "pyralog-consensus", "pyralog-cluster-core", "pyralog-p2p", "pyralog-zk", "pyralog-node"],
+        never: &[],
+    },
+];
+
+/// Names of the dependencies of one manifest; dev-dependencies count for our own crates only.
+fn dependencies(manifest: &toml::Table) -> (BTreeSet<String>, BTreeSet<String>) {
+    let names = |table: &str| -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        if let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) {
+            names.extend(dependencies.keys().cloned());
+        }
+        for target in manifest.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|t| t.values()) {
+            if let Some(dependencies) = target.get(table).and_then(toml::Value::as_table) {
+                names.extend(dependencies.keys().cloned());
+            }
+        }
+        names
+    };
+    let mut normal = names("dependencies");
+    normal.extend(names("build-dependencies"));
+    (normal, names("dev-dependencies"))
+}
+
+/// Every arrow of `manifest` that the room may not have, as sentences.
+fn forbidden_arrows(room: &Room, manifest: &toml::Table) -> Vec<String> {
+    let (normal, dev) = dependencies(manifest);
+    let ours = normal.union(&dev).filter(|name| name.starts_with("pyralog-"));
+    let mut found: Vec<String> = ours
+        .filter(|name| !room.may_import.contains(&name.as_str()))
+        .map(|name| format!("{}/ imports {name}; it may import {:?}", room.folder, room.may_import))
+        .collect();
+    found.extend(
+        normal.iter().filter(|n| room.never.contains(&n.as_str())).map(|n| format!("{}/ must never touch {n}", room.folder)),
+    );
+    found
+}
+
+fn manifest_of(folder: &str) -> toml::Table {
+    let path = super::root().join(folder).join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn no_room_imports_what_it_may_not() {
+    let faults: Vec<String> = ROOMS.iter().flat_map(|room| forbidden_arrows(room, &manifest_of(room.folder))).collect();
+    assert!(faults.is_empty(), "forbidden arrows:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_room_stands_in_the_workspace_and_nothing_else_does() {
+    let members: BTreeSet<String> = manifest_of(".")["workspace"]["members"]
+        .as_array()
+        .expect("members is a list")
+        .iter()
+        .filter_map(|m| m.as_str().map(str::to_owned))
+        .collect();
+    for room in &ROOMS {
+        assert!(members.contains(room.folder), "{} is missing from the workspace", room.folder);
+    }
+    for member in &members {
+        let top = member.split('/').next().unwrap_or(member);
+        assert!(ROOMS.iter().any(|room| room.folder == top), "{member} is in no room");
+    }
+}
+
+#[test]
+fn a_forbidden_arrow_is_seen() {
+    let planted: BTreeMap<&str, &str> = BTreeMap::from([
+        ("crypto", "[dependencies]\ntokio = \"1\""),
+        ("consensus", "[dependencies]\npyralog-p2p.workspace = true"),
+        ("p2p", "[dev-dependencies]\npyralog-consensus.workspace = true"),
+        ("cluster-core", "[target.'cfg(unix)'.dependencies]\npyralog-p2p.workspace = true"),
+        ("wallet-cli", "[dependencies]\nrocksdb.workspace = true"),
+        ("node", "[build-dependencies]\npyralog-testnet.workspace = true"),
+    ]);
+    for (folder, text) in planted {
+        let room = ROOMS.iter().find(|room| room.folder == folder).expect("a known room");
+        let manifest: toml::Table = text.parse().expect("valid TOML");
+        assert_eq!(forbidden_arrows(room, &manifest).len(), 1, "{folder}: {text}");
+    }
+}
