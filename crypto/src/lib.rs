@@ -1,1 +1,42 @@
-//! Pyralog.
+//! Hashes, Merkle logs, canonical encoding, keys and signers of Pyralog.
+//!
+//! This crate turns values into bytes, bytes into hashes and proofs, and secrets into sealed bytes. It touches no file, no
+//! clock, no network and no source of randomness: whoever needs randomness passes it in.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`hash`] | [`Hash`], the two hash functions with RFC 9162 prefixes |
+//! | [`merkle`] | append-only trees, inclusion and consistency proofs |
+//! | [`codec`] | the canonical encoding of everything signed or hashed |
+//! | [`keys`] | Ed25519 under ZIP-215 rules, single and batch, signers |
+//! | [`address`] | account addresses |
+//! | [`keystore`] | keys sealed under a passphrase |
+//! | [`checkpoint`], [`promise`] | what the owner of a log signs |
+//! | [`notary_leaf`] | what a leaf of a notary log commits to |
+
+pub mod address;
+pub mod chain_id;
+pub mod checkpoint;
+pub mod codec;
+pub mod error;
+mod fixed;
+pub mod hash;
+pub mod keys;
+pub mod keystore;
+pub mod merkle;
+pub mod notary_leaf;
+pub mod promise;
+
+pub use address::Address;
+pub use chain_id::{check_chain_id, check_log_name};
+pub use checkpoint::{Checkpoint, LogId, Roots, SignedCheckpoint};
+pub use codec::{Decode, Encode, Reader, Writer};
+pub use error::{
+    CodecError, KeystoreError, MerkleError, NotaryError, ParseError, ProveError, SignatureError, SignerError,
+};
+pub use hash::{Blake3, Hash, HashId, MerkleHash, Sha256};
+pub use keys::{PublicKey, Signature, Signer, SigningKey, verify_batch};
+pub use keystore::KdfParams;
+pub use merkle::{ConsistencyProof, Frontier, InclusionProof, MemoryTree, NodeSource};
+pub use notary_leaf::{DocumentDigest, DocumentHasher, MAX_LEAF_BYTES, Metadata, NotaryLeaf, Salt, leaf_hashes};
+pub use promise::{Promise, SignedPromise};
