@@ -1,1 +1,9 @@
 //! Pyralog.
+
+pub mod application;
+pub mod block;
+pub mod engine;
+pub mod error;
+pub mod light;
+pub mod receipt;
+pub mod tx;
