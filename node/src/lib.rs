@@ -1,1 +1,11 @@
-//! Pyralog.
+//! The Pyralog node: configuration, lifecycle, drivers and APIs. The only crate that wires the others together.
+
+pub mod chain;
+pub mod config;
+pub mod error;
+pub mod home;
+pub mod keys;
+pub mod logging;
+pub mod rpc;
+
+pub use error::{Error, Result};

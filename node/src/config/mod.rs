@@ -1,0 +1,259 @@
+//! The node's configuration: one table of keys feeds the defaults, the file, the environment, the flags and `config show`.
+//!
+//! Precedence: flag > environment (`PYRALOG_…`) > `pyralog.toml` > default. An unknown key in the file is refused
+//! with its line, so that a typing mistake never silently means "default".
+
+mod file;
+mod keys;
+mod layers;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use keys::{KEYS, Key};
+pub use layers::{ConfigError, Origin, Resolved, Sources};
+pub use value::{LogFormat, Loopback};
+
+/// Every setting of the node, parsed and checked.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Who this node says it is.
+    pub node: NodeConfig,
+    /// Where log lines go and how they look.
+    pub log: LogConfig,
+    /// The CometBFT-compatible RPC.
+    pub rpc: RpcConfig,
+    /// The native HTTP API.
+    pub api: ApiConfig,
+    /// Metrics, `/livez`, `/readyz`.
+    pub metrics: MetricsConfig,
+    /// The peer-to-peer network.
+    pub p2p: P2pConfig,
+    /// Block production.
+    pub consensus: ConsensusConfig,
+    /// Transactions that wait for a block.
+    pub mempool: MempoolConfig,
+    /// Notarization.
+    pub notary: NotaryConfig,
+    /// The sealed keys.
+    pub keys: KeysConfig,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// A name for people; shown by `/status` and `net_info`.
+    pub moniker: String,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `text` for people, `json` for machines.
+    pub format: LogFormat,
+    /// A `tracing` filter, such as `info` or `info,pyralog_node=debug`.
+    pub filter: String,
+}
+
+/// `[rpc]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcConfig {
+    /// Loopback address of the CometBFT-compatible RPC; port 0 takes a free port.
+    pub listen: Loopback,
+    /// Largest request body, bytes.
+    pub max_body_bytes: usize,
+    /// Connections served at once; further ones wait.
+    pub max_connections: usize,
+    /// Calls in one JSON-RPC batch.
+    pub max_batch: usize,
+    /// Subscriptions of one WebSocket connection.
+    pub max_subscriptions: usize,
+    /// Events held for one slow WebSocket connection before it is closed.
+    pub max_queued_events: usize,
+    /// How long `broadcast_tx_commit` waits for the block, milliseconds.
+    pub broadcast_commit_timeout_ms: u64,
+    /// Browser origins that may call, besides none.
+    pub allowed_origins: Vec<String>,
+    /// Host header names that are accepted, besides loopback names.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Loopback address of the native API; port 0 takes a free port.
+    pub listen: Loopback,
+    /// Largest request body, bytes.
+    pub max_body_bytes: usize,
+    /// Connections served at once; further ones wait.
+    pub max_connections: usize,
+    /// Longest `wait_ms` that a caller may ask for.
+    pub max_wait_ms: u64,
+    /// Seconds after which an unanswered request is given up.
+    pub request_timeout_s: u64,
+    /// Requests per second and client address; 0 switches the limit off.
+    pub rate_limit_per_s: u64,
+    /// Browser origins that may call, besides none.
+    pub allowed_origins: Vec<String>,
+    /// Host header names that are accepted, besides loopback names.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Loopback address of `/metrics`, `/livez` and `/readyz`; port 0 takes a free port.
+    pub listen: Loopback,
+    /// Seconds without a new block after which `/readyz` says stalled.
+    pub stall_after_s: u64,
+}
+
+/// `[p2p]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct P2pConfig {
+    /// Multiaddresses to listen on.
+    pub listen: Vec<String>,
+    /// Multiaddresses (with `/p2p/PEER`) to dial at start and to keep.
+    pub bootstrap: Vec<String>,
+    /// Multiaddresses to announce, where they differ from those listened on.
+    pub external: Vec<String>,
+    /// Most peers connected at once.
+    pub max_peers: usize,
+}
+
+/// `[consensus]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsensusConfig {
+    /// Target time between blocks, milliseconds.
+    pub block_interval_ms: u64,
+    /// How long round 0 waits for a proposal, milliseconds.
+    pub timeout_propose_ms: u64,
+    /// How long round 0 waits after > 2/3 of any prevotes, milliseconds.
+    pub timeout_prevote_ms: u64,
+    /// How long round 0 waits after > 2/3 of any precommits, milliseconds.
+    pub timeout_precommit_ms: u64,
+    /// What each further round adds to each of these, milliseconds.
+    pub timeout_delta_ms: u64,
+}
+
+/// `[mempool]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MempoolConfig {
+    /// Transactions held at most.
+    pub max_txs: usize,
+    /// Bytes of transactions held at most.
+    pub max_bytes: usize,
+}
+
+/// `[notary]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotaryConfig {
+    /// Whether this node takes leaves at all.
+    pub enabled: bool,
+    /// Leaves of one submission.
+    pub max_leaves: usize,
+    /// Leaves that may wait for the disk at once; more are answered with 503 and `Retry-After`.
+    pub max_pending_leaves: usize,
+    /// Blocks after the promise within which the leaf must be anchored.
+    pub anchor_within_blocks: u64,
+}
+
+/// `[keys]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysConfig {
+    /// File that holds the passphrase of the keystores; empty: ask on the terminal.
+    pub password_file: PathBuf,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { moniker: "pyralog".into() }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+impl Default for RpcConfig {
+    fn default() -> Self {
+        Self {
+            listen: Loopback::port(26657),
+            max_body_bytes: 1 << 20,
+            max_connections: 512,
+            max_batch: 100,
+            max_subscriptions: 5,
+            max_queued_events: 200,
+            broadcast_commit_timeout_ms: 10_000,
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            listen: Loopback::port(8080),
+            max_body_bytes: 4 << 20,
+            max_connections: 1024,
+            max_wait_ms: 60_000,
+            request_timeout_s: 75,
+            rate_limit_per_s: 20_000,
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { listen: Loopback::port(26660), stall_after_s: 30 }
+    }
+}
+
+impl Default for P2pConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec!["/ip4/127.0.0.1/tcp/26656".into()],
+            bootstrap: Vec::new(),
+            external: Vec::new(),
+            max_peers: 64,
+        }
+    }
+}
+
+impl Default for ConsensusConfig {
+    fn default() -> Self {
+        Self {
+            block_interval_ms: 500,
+            timeout_propose_ms: 2_000,
+            timeout_prevote_ms: 500,
+            timeout_precommit_ms: 500,
+            timeout_delta_ms: 500,
+        }
+    }
+}
+
+impl Default for MempoolConfig {
+    fn default() -> Self {
+        Self { max_txs: 20_000, max_bytes: 64 << 20 }
+    }
+}
+
+impl Default for NotaryConfig {
+    fn default() -> Self {
+        Self { enabled: true, max_leaves: 1_000, max_pending_leaves: 200_000, anchor_within_blocks: 100 }
+    }
+}
+
+impl Default for KeysConfig {
+    fn default() -> Self {
+        Self { password_file: PathBuf::new() }
+    }
+}

@@ -1,0 +1,157 @@
+//! How one setting is written as text and read back.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// A setting's value as text, in the file, in the environment and in a flag alike.
+pub(super) trait Setting: Sized {
+    /// True for lists, which the file writes as an array and the others with commas.
+    const LIST: bool = false;
+    fn parse(text: &str) -> Result<Self, String>;
+    fn show(&self) -> String;
+}
+
+/// A socket address of this machine only.
+///
+/// The APIs carry no TLS of their own yet, so another address would be served in the clear to strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loopback(SocketAddr);
+
+impl Loopback {
+    /// `127.0.0.1:port`.
+    pub const fn port(port: u16) -> Self {
+        Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    }
+
+    /// The address to bind.
+    pub fn addr(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl Default for Loopback {
+    fn default() -> Self {
+        Self::port(0)
+    }
+}
+
+/// What a log line looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl Setting for Loopback {
+    fn parse(text: &str) -> Result<Self, String> {
+        let bare = text.strip_prefix("tcp://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        let numeric = bare.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        let addr: SocketAddr = numeric
+            .as_deref()
+            .unwrap_or(bare)
+            .parse()
+            .map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:26657"))?;
+        if !addr.ip().is_loopback() {
+            return Err(format!(
+                "{text:?} is not a loopback address: this API has no TLS of its own, so it listens on 127.0.0.1 or [::1] \
+                 only; reach it from elsewhere through a tunnel or a TLS proxy on this machine"
+            ));
+        }
+        Ok(Self(addr))
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl Setting for LogFormat {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("{text:?} is neither \"text\" nor \"json\"")),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > 1024 || text.chars().any(char::is_control) {
+            return Err("text of at most 1024 printable characters is expected".into());
+        }
+        Ok(text.into())
+    }
+
+    fn show(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Setting for bool {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for u64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.replace('_', "").parse().map_err(|_| format!("{text:?} is not a whole number"))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for usize {
+    fn parse(text: &str) -> Result<Self, String> {
+        <u64 as Setting>::parse(text)?.try_into().map_err(|_| format!("{text:?} is too large for this machine"))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for PathBuf {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.into())
+    }
+
+    fn show(&self) -> String {
+        self.display().to_string()
+    }
+}
+
+impl Setting for Vec<String> {
+    const LIST: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(<String as Setting>::parse).collect()
+    }
+
+    fn show(&self) -> String {
+        self.join(",")
+    }
+}

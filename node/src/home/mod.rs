@@ -1,0 +1,104 @@
+//! The node's home directory: where each file stands, who may read it, and that only one process uses it.
+
+mod files;
+mod lock;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use files::{PUBLIC, SECRET, make_dir, read_bounded, write_atomic};
+pub use lock::HomeLock;
+
+use crate::error::Result;
+
+/// `HOME/{pyralog.toml, genesis.json, keys/{validator.key,log.key,peer.key}, data/}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The home in `root`, which need not exist yet. A relative path is taken from the current directory.
+    pub fn new(root: &Path) -> Self {
+        Self { root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()) }
+    }
+
+    /// Where a node lives that was not told otherwise: `~/.pyralog`.
+    pub fn default_root(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+        env("HOME").map_or_else(|| PathBuf::from(".pyralog"), |home| Path::new(&home).join(".pyralog"))
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `pyralog.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("pyralog.toml")
+    }
+
+    /// `genesis.json`.
+    pub fn genesis(&self) -> PathBuf {
+        self.root.join("genesis.json")
+    }
+
+    /// The directory of the sealed keys, mode 0700.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join("keys")
+    }
+
+    /// Key that signs votes and blocks.
+    pub fn validator_key(&self) -> PathBuf {
+        self.keys().join("validator.key")
+    }
+
+    /// Key that signs checkpoints and promises of our notary log.
+    pub fn log_key(&self) -> PathBuf {
+        self.keys().join("log.key")
+    }
+
+    /// Key of the peer-to-peer identity.
+    pub fn peer_key(&self) -> PathBuf {
+        self.keys().join("peer.key")
+    }
+
+    /// Everything the running node writes.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// The storage of cluster-core.
+    pub fn store(&self) -> PathBuf {
+        self.data().join("core")
+    }
+
+    /// Where the running node says which addresses it serves.
+    pub fn endpoints(&self) -> PathBuf {
+        self.data().join("endpoints.json")
+    }
+
+    /// Token for calls that administer, mode 0600, new at each start.
+    pub fn admin_token(&self) -> PathBuf {
+        self.data().join("admin.token")
+    }
+
+    /// Peers seen before, to find the network again without bootstrap peers.
+    pub fn address_book(&self) -> PathBuf {
+        self.data().join("peers.bin")
+    }
+
+    /// The newest checkpoint that may have been signed, per own log.
+    pub fn checkpoint_record(&self) -> PathBuf {
+        self.data().join("notary-checkpoint.bin")
+    }
+
+    /// Makes the directories, the keys' one for us alone.
+    pub fn create(&self) -> Result<()> {
+        make_dir(&self.root, 0o755)?;
+        make_dir(&self.keys(), 0o700)?;
+        make_dir(&self.data(), 0o700)
+    }
+}

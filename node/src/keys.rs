@@ -1,0 +1,131 @@
+//! Sealed keys of the node: made by `init`, opened at `start`.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use pyralog_crypto::keystore::{self, KdfParams, NONCE_BYTES, SALT_BYTES};
+use pyralog_crypto::{PublicKey, SigningKey};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::home::{Home, SECRET, read_bounded, write_atomic};
+
+#[cfg(test)]
+mod tests;
+
+const MAX_PASSWORD_BYTES: u64 = 4096;
+
+/// The three keys of a node.
+pub struct NodeKeys {
+    /// Signs votes and blocks.
+    pub validator: SigningKey,
+    /// Signs checkpoints and promises of our notary log.
+    pub log: SigningKey,
+    /// The peer-to-peer identity.
+    pub peer: SigningKey,
+}
+
+/// The public halves, for the genesis file of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PublicKeys {
+    /// Of votes and blocks.
+    pub validator: PublicKey,
+    /// Of the notary log.
+    pub log: PublicKey,
+    /// Of the peer-to-peer identity.
+    pub peer: PublicKey,
+}
+
+impl NodeKeys {
+    /// Draws three keys from the system's randomness.
+    pub fn generate() -> Result<Self> {
+        Ok(Self { validator: new_key()?, log: new_key()?, peer: new_key()? })
+    }
+
+    /// The public halves.
+    pub fn public(&self) -> PublicKeys {
+        PublicKeys { validator: self.validator.public_key(), log: self.log.public_key(), peer: self.peer.public_key() }
+    }
+
+    /// Seals all three under one passphrase and writes them, mode 0600. Existing files are never overwritten.
+    pub fn save(&self, home: &Home, passphrase: &[u8], cost: KdfParams) -> Result<()> {
+        let files =
+            [(home.validator_key(), &self.validator), (home.log_key(), &self.log), (home.peer_key(), &self.peer)];
+        if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+            return Err(Error::key(path, "this key exists already and is never overwritten; use another --home"));
+        }
+        for (path, key) in &files {
+            let sealed = keystore::seal(key, passphrase, cost, random::<SALT_BYTES>()?, random::<NONCE_BYTES>()?)
+                .map_err(|e| Error::key(path, e.to_string()))?;
+            write_atomic(path, &sealed, SECRET)?;
+        }
+        Ok(())
+    }
+
+    /// Opens all three.
+    pub fn load(home: &Home, passphrase: &[u8]) -> Result<Self> {
+        Ok(Self {
+            validator: open(&home.validator_key(), passphrase)?,
+            log: open(&home.log_key(), passphrase)?,
+            peer: open(&home.peer_key(), passphrase)?,
+        })
+    }
+}
+
+impl PublicKeys {
+    /// Reads the clear parts of the keystores; needs no passphrase.
+    pub fn load(home: &Home) -> Result<Self> {
+        let read = |path: &Path| -> Result<PublicKey> {
+            let bytes = read_bounded(path, keystore::MAX_KEYSTORE_BYTES as u64)?;
+            Ok(keystore::inspect(&bytes).map_err(|e| Error::key(path, e.to_string()))?.public_key)
+        };
+        Ok(Self { validator: read(&home.validator_key())?, log: read(&home.log_key())?, peer: read(&home.peer_key())? })
+    }
+}
+
+/// `N` bytes from the system.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::Usage(format!("the system gives no randomness: {e}")))?;
+    Ok(bytes)
+}
+
+/// The passphrase of the keystores: first line of `file`; without a file it is asked on the terminal, without echo.
+pub fn passphrase(file: &Path, confirm: bool) -> Result<Zeroizing<Vec<u8>>> {
+    if !file.as_os_str().is_empty() {
+        let bytes = Zeroizing::new(read_bounded(file, MAX_PASSWORD_BYTES)?);
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return Err(Error::key(file, "the first line, which is the passphrase, is empty"));
+        }
+        return Ok(Zeroizing::new(line.to_vec()));
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::Usage(
+            "the keystores need a passphrase: name a file that holds it with --password-file FILE or PYRALOG_PASSWORD_FILE".into(),
+        ));
+    }
+    let first = ask("Passphrase of this node's keys")?;
+    if confirm && ask("The same again")? != first {
+        return Err(Error::Usage("the two passphrases differ".into()));
+    }
+    Ok(first)
+}
+
+fn ask(prompt: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let line = dialoguer::Password::new()
+        .with_prompt(prompt)
+        .interact()
+        .map_err(|e| Error::Usage(format!("no passphrase could be read: {e}")))?;
+    Ok(Zeroizing::new(Zeroizing::new(line).as_bytes().to_vec()))
+}
+
+fn new_key() -> Result<SigningKey> {
+    Ok(SigningKey::from_seed(*Zeroizing::new(random::<32>()?)))
+}
+
+fn open(path: &Path, passphrase: &[u8]) -> Result<SigningKey> {
+    let bytes = read_bounded(path, keystore::MAX_KEYSTORE_BYTES as u64)?;
+    keystore::open(&bytes, passphrase).map_err(|e| Error::key(path, e.to_string()))
+}
