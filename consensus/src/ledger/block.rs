@@ -1,0 +1,263 @@
+//! Executing a whole block, and choosing the transactions of one.
+
+use bytes::Bytes;
+use pyralog_crypto::PublicKey;
+
+use super::{
+    Ledger, LogRecord,
+    form::{Formed, check_form},
+    header_log,
+    keys::state_key,
+    overlay::{Change, Overlay, read},
+    run::{Failure, Run},
+    signatures::{Pending, VerifiedId},
+    stake::broken,
+};
+use crate::{
+    application::{AppError, BlockContext, Misbehavior, TxResult},
+    block::Timestamp,
+    tx::{AnchorTx, CompanionTx, Envelope, TxError, tx_hash},
+};
+
+/// What executing a block gave, before the state tree is updated.
+#[derive(Clone, Debug)]
+pub(crate) struct Executed {
+    pub height: u64,
+    pub changes: Vec<Change>,
+    pub results: Vec<TxResult>,
+    pub updates: Vec<(PublicKey, u64)>,
+    /// Nodes of the log of header hashes.
+    pub header_nodes: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Ledger {
+    pub(super) fn run(&self, height: u64) -> Result<Run<'_>, AppError> {
+        Ok(Run {
+            overlay: Overlay::new(self.store.as_ref())?,
+            params: self.params,
+            chain_id: &self.meta.chain_id,
+            height,
+            signatures: &self.signatures,
+        })
+    }
+
+    /// Evidence, transactions, matured unbondings, the log of header hashes, the engine's state: in this order.
+    pub(super) fn execute(
+        &self,
+        ctx: &BlockContext,
+        txs: &[Bytes],
+        evidence: &[Misbehavior],
+    ) -> Result<Executed, AppError> {
+        let height = ctx.height;
+        if height != self.meta.version + 1 {
+            let expected = self.meta.version + 1;
+            return Err(AppError::Block(format!("the ledger expects height {expected}, not {height}")));
+        }
+        let time = Timestamp::from_time(ctx.time).ok_or_else(|| AppError::Block("a block time out of range".into()))?;
+        let mut run = self.run(height)?;
+        let before = run.active()?;
+        for misbehavior in evidence {
+            run.punish(ctx, misbehavior)?;
+        }
+        let results = self.transactions(&mut run, txs)?;
+        run.pay_out_matured(time.0, &ctx.chain.params)?;
+        let header_nodes = header_log::append(&mut run.overlay, height, &ctx.block_hash)?;
+        let updates = run.active()?.updates_since(&before);
+        let consensus = ctx
+            .consensus_state_after(&updates)
+            .map_err(|e| AppError::Block(format!("the validator updates are not applicable: {e}")))?;
+        run.overlay.put_raw(state_key::CONSENSUS, Some(consensus))?;
+        Ok(Executed { height, changes: run.overlay.into_changes(), results, updates, header_nodes })
+    }
+
+    fn transactions(&self, run: &mut Run<'_>, txs: &[Bytes]) -> Result<Vec<TxResult>, AppError> {
+        let refuse = |index: usize, error: TxError| AppError::Tx { index, error };
+        let decoded = txs
+            .iter()
+            .enumerate()
+            .map(|(index, tx)| Decoded::new(tx).map_err(|e| refuse(index, e)))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.verify_signatures(&decoded)?;
+        let mut results = Vec::with_capacity(txs.len());
+        while let Some(item) = decoded.get(results.len()) {
+            let index = results.len();
+            let companion = decoded.get(index + 1).map(|d| &d.envelope);
+            match run.item(item, companion) {
+                Ok(result) => {
+                    results.push(result);
+                    if matches!(item.envelope, Envelope::Anchor(_)) {
+                        results.push(TxResult::default());
+                    }
+                }
+                Err(Failure::Refused(error)) => return Err(refuse(index, error)),
+                Err(Failure::Broken(error)) => return Err(error),
+            }
+        }
+        Ok(results)
+    }
+
+    /// One batch over everything that is not known to be good. Failures show when the transaction is executed.
+    fn verify_signatures(&self, txs: &[Decoded<'_>]) -> Result<(), AppError> {
+        let mut pending = Vec::new();
+        for tx in txs {
+            match &tx.envelope {
+                Envelope::Signed(signed) if check_form(signed, &self.meta.chain_id).is_ok() => {
+                    let hash = tx_hash(tx.bytes);
+                    if !self.signatures.is_verified(&VerifiedId::signed(hash)) {
+                        pending.push(Pending::signed(hash, signed, tx.sign_bytes.clone()));
+                    }
+                }
+                Envelope::Anchor(anchor) => {
+                    // Under the owner of the last block; where it rotates in this block the anchor is verified on its own.
+                    let name = state_key::log(&anchor.checkpoint.checkpoint.log);
+                    if let Some(log) = read::<LogRecord>(self.store.as_ref(), &name)? {
+                        let hash = tx_hash(tx.bytes);
+                        if !self.signatures.is_verified(&VerifiedId::anchor(hash, &log.owner)) {
+                            pending.push(Pending::anchor(hash, anchor, &self.meta.chain_id, &log.owner));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.signatures.verify_all(&pending);
+        Ok(())
+    }
+
+    /// Keeps what executes on the state of H-1, in order, as far as it fits.
+    pub(super) fn choose(&self, height: u64, candidates: Vec<Bytes>, max_bytes: u64) -> Result<Vec<Bytes>, AppError> {
+        let mut run = self.run(height)?;
+        let mut room = max_bytes;
+        let mut chosen = Vec::with_capacity(candidates.len());
+        let decoded: Vec<_> = candidates.iter().map(|tx| Decoded::new(tx).ok()).collect();
+        self.verify_signatures(&decoded.iter().flatten().cloned().collect::<Vec<_>>())?;
+        let mut index = 0;
+        while index < candidates.len() {
+            let Some(item) = &decoded[index] else {
+                index += 1;
+                continue;
+            };
+            let companion = decoded.get(index + 1).and_then(Option::as_ref).map(|d| &d.envelope);
+            let is_pair = matches!((&item.envelope, companion), (Envelope::Anchor(_), Some(Envelope::Companion(_))));
+            let bundle = index..index + if is_pair { 2 } else { 1 };
+            index = bundle.end;
+            let size: u64 = candidates[bundle.clone()].iter().map(|tx| size_in_block(tx)).sum();
+            if size > room {
+                continue;
+            }
+            let mark = run.overlay.mark();
+            match run.item(item, companion) {
+                Ok(_) => {
+                    room -= size;
+                    chosen.extend_from_slice(&candidates[bundle]);
+                }
+                Err(Failure::Refused(_)) => run.overlay.rollback(mark),
+                Err(Failure::Broken(error)) => return Err(error),
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+impl Run<'_> {
+    /// Executes a transaction of a block; an anchor together with the transaction behind it.
+    fn item(&mut self, item: &Decoded<'_>, next: Option<&Envelope>) -> Result<TxResult, Failure> {
+        match &item.envelope {
+            Envelope::Signed(tx) => {
+                let formed = check_form(tx, self.chain_id)?;
+                self.admit(&formed, item.bytes.len())?;
+                let id = VerifiedId::signed(tx_hash(item.bytes));
+                if !self.signatures.is_verified(&id) {
+                    self.signatures.verify(Pending::signed(tx_hash(item.bytes), tx, item.sign_bytes.clone()))?;
+                }
+                self.signed(&formed)
+            }
+            Envelope::Anchor(anchor) => {
+                let companion = companion_of(anchor, next)?;
+                self.anchor(item.bytes, anchor, companion)
+            }
+            Envelope::Companion(tx) => Err(TxError::CompanionOutOfPlace { log: tx.log }.into()),
+        }
+    }
+}
+
+/// The companion right behind an anchor.
+pub(super) fn companion_of<'t>(anchor: &AnchorTx, next: Option<&'t Envelope>) -> Result<&'t CompanionTx, TxError> {
+    let log = anchor.checkpoint.checkpoint.log;
+    match next {
+        Some(Envelope::Companion(companion)) if companion.log == log => Ok(companion),
+        _ => Err(TxError::CompanionMissing { log }),
+    }
+}
+
+/// A transaction with the bytes that it came from.
+#[derive(Clone)]
+pub(super) struct Decoded<'a> {
+    pub bytes: &'a [u8],
+    pub envelope: Envelope,
+    /// Empty unless signed.
+    pub sign_bytes: Vec<u8>,
+}
+
+impl<'a> Decoded<'a> {
+    pub fn new(bytes: &'a [u8]) -> Result<Self, TxError> {
+        let (envelope, sign_bytes) = Envelope::decode_with_sign_bytes(bytes)?;
+        Ok(Self { bytes, envelope, sign_bytes })
+    }
+}
+
+/// Bytes of a transaction in the block's protobuf: tag, varint length, bytes.
+fn size_in_block(tx: &Bytes) -> u64 {
+    let length = tx.len() as u64;
+    let varint = u64::from((64 - (length | 1).leading_zeros()).div_ceil(7));
+    1 + varint + length
+}
+
+/// A check of a bundle for the mempool.
+impl Run<'_> {
+    /// Checks a signed transaction: executes it if it is next in line, else only what cannot change until it is.
+    pub(super) fn check_signed(
+        &mut self,
+        item: &Decoded<'_>,
+        tx: &crate::tx::SignedTx,
+        formed: &Formed<'_>,
+    ) -> Result<(), Failure> {
+        self.admit(formed, item.bytes.len())?;
+        let ahead = self.nonces_ahead(formed)?;
+        if ahead > super::MAX_NONCE_AHEAD {
+            for (signer, got) in &formed.signers {
+                let expected = self.overlay.account(signer)?.nonce;
+                if got - expected > super::MAX_NONCE_AHEAD {
+                    return Err(TxError::NonceGap { signer: *signer, expected, got: *got }.into());
+                }
+            }
+        }
+        self.funds(formed)?;
+        self.signatures.verify(Pending::signed(tx_hash(item.bytes), tx, item.sign_bytes.clone()))?;
+        if ahead == 0 {
+            self.signed(formed)?;
+        }
+        Ok(())
+    }
+
+    /// Checks an anchor with its companion.
+    pub(super) fn check_anchor(
+        &mut self,
+        item: &Decoded<'_>,
+        anchor: &AnchorTx,
+        companion: &CompanionTx,
+    ) -> Result<(), Failure> {
+        let log = self.anchorable(anchor)?;
+        let hash = tx_hash(item.bytes);
+        self.signatures
+            .verify(Pending::anchor(hash, anchor, self.chain_id, &log.owner))
+            .map_err(|_| TxError::NotLogKey { log: anchor.checkpoint.checkpoint.log })?;
+        self.anchor(item.bytes, anchor, companion)?;
+        Ok(())
+    }
+}
+
+/// The version after this one.
+pub(super) fn next_height(version: u64) -> Result<u64, AppError> {
+    version.checked_add(1).ok_or_else(|| broken("the height overflows"))
+}
