@@ -1,1 +1,53 @@
-//! Pyralog.
+//! The network of Pyralog: a libp2p swarm that carries opaque bytes between the members of one network.
+//!
+//! [`start`] takes a [`Config`] and gives a [`Handle`] (to publish, ask, judge, dial, ban) and a queue of [`Event`]s
+//! (gossip, requests, peers that come and go). One task owns the swarm; nothing is shared behind a lock.
+//!
+//! - **Carriers**: TCP with noise and yamux, QUIC, or an injected transport ([`TransportFactory`]). Peers are dialled
+//!   by [`PeerId`]; addresses come from the configuration, from signed peer records (kept across restarts by
+//!   [`Handle::address_book`]) and from a private Kademlia.
+//! - **Gossip**: gossipsub 1.2 with anonymous messages whose id is the hash of topic and data. Every message waits for the
+//!   node's [`Verdict`]; peers are scored by what they hand over.
+//! - **Requests**: opaque request/response protocols, each with its sizes, concurrency and time.
+//! - **Bounds**: everything a peer can cause has a limit in [`Limits`]. A slow node makes no queue grow: requests are
+//!   refused, gossip is ignored, both counted. A peer over its rate is dropped first and banned for a time next.
+//!
+//! What runs over the wire belongs to one network: the network id is part of every protocol and topic name, and identify
+//! disconnects whoever announces another one.
+//!
+//! Foreign types in this interface: [`PeerId`], [`Multiaddr`], [`Bytes`](bytes::Bytes), tokio's channels,
+//! `prometheus_client`'s registry, and libp2p's `Keypair` and boxed transport in [`TransportFactory`].
+
+mod bans;
+mod behaviour;
+mod bucket;
+mod budget;
+mod config;
+mod discovery;
+mod driver;
+mod error;
+mod event;
+mod gossip;
+mod handle;
+mod limits;
+mod metrics;
+mod outbox;
+mod peers;
+mod requests;
+mod start;
+mod transport;
+
+pub use libp2p::{Multiaddr, PeerId};
+
+pub use config::{
+    Config, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_NETWORK_BYTES, MAX_SPECS, ProtocolSpec, TopicSpec,
+    TransportFactory, parse_peer_address,
+};
+pub use discovery::address_book::check_address_book;
+pub use error::Error;
+pub use event::{Direction, Event, MessageRef, PeerInfo, Verdict};
+pub use handle::Handle;
+pub use limits::{Limits, Rate};
+pub use requests::{Reply, check_request_frame, check_response_frame};
+pub use start::start;
+pub use transport::secure;
