@@ -26,6 +26,8 @@ pub mod keystore;
 pub mod merkle;
 pub mod notary_leaf;
 pub mod promise;
+#[cfg(test)]
+mod test_support;
 
 pub use address::Address;
 pub use chain_id::{check_chain_id, check_log_name};

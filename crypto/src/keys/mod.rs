@@ -5,6 +5,7 @@ mod public_key;
 mod signature;
 mod signer;
 mod signing_key;
+mod zip215;
 
 pub use batch::verify_batch;
 pub use public_key::PublicKey;

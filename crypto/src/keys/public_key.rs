@@ -1,6 +1,7 @@
 //! Ed25519 public keys and verification.
 
 use super::Signature;
+use super::zip215::Equation;
 use crate::error::SignatureError;
 use crate::fixed::fixed_hex;
 
@@ -13,13 +14,14 @@ fixed_hex!(PublicKey, 32, "public key");
 
 impl PublicKey {
     /// Verifies a signature under the rules of ZIP-215: `s` must be canonical, `A` and `R` may be any encoding of any curve
-    /// point (also non-canonical and of small order), and the equation is checked with the cofactor, `[8](R + [k]A - [s]B) = 0`.
-    /// These rules leave no room for two honest nodes to disagree, alone or in a batch.
+    /// point (also non-canonical and of small order), and the equation is checked with the cofactor,
+    /// `[8]([s]B - [k]A - R) = 0`. These rules leave no room for two honest nodes to disagree, alone or in a batch; they are
+    /// the rules of CometBFT.
     ///
     /// # Errors
     /// [`SignatureError`].
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureError> {
-        let key = ed25519_consensus::VerificationKey::try_from(self.0).map_err(|_| SignatureError)?;
-        key.verify(&ed25519_consensus::Signature::from(signature.0), message).map_err(|_| SignatureError)
+        let equation = Equation::new(self, message, signature).ok_or(SignatureError)?;
+        if equation.holds() { Ok(()) } else { Err(SignatureError) }
     }
 }

@@ -10,6 +10,9 @@ use crate::hash::{Hash, MerkleHash};
 /// `PROOF(old_size, D[0:new_size])` of RFC 9162 section 2.1.4. The path is empty where `old_size` is 0 (nothing to be
 /// consistent with) and where the sizes are equal (the roots are compared).
 ///
+/// The roots do not bind the sizes: compare `old_size` and `new_size` with those of the two checkpoints whose roots are passed to
+/// [`ConsistencyProof::verify`].
+///
 /// Canonical form: old size `u64`, new size `u64`, list of hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,18 +60,19 @@ impl ConsistencyProof {
         if self.path.len() != expected {
             return Err(MerkleError::PathLength { expected, found: self.path.len() });
         }
-        let (old, new) = if self.old_size == self.new_size {
-            (*old_root, *old_root)
-        } else if self.old_size == 0 {
-            (H::empty(), *new_root)
-        } else {
-            self.fold::<H>(old_root)
+        let (old, new) = match (self.old_size, self.new_size) {
+            (0, 0) => (H::empty(), H::empty()),
+            (0, _) => (H::empty(), *new_root),
+            (old, new) if old == new => (*old_root, *old_root),
+            _ => self.fold::<H>(old_root),
         };
-        if old != *old_root || (self.new_size == 0 && old != H::empty()) {
-            let computed = if self.new_size == 0 { H::empty() } else { old };
-            return Err(MerkleError::OldRootMismatch { expected: *old_root, computed });
+        if old != *old_root {
+            Err(MerkleError::OldRootMismatch { expected: *old_root, computed: old })
+        } else if new != *new_root {
+            Err(MerkleError::RootMismatch { expected: *new_root, computed: new })
+        } else {
+            Ok(())
         }
-        if new == *new_root { Ok(()) } else { Err(MerkleError::RootMismatch { expected: *new_root, computed: new }) }
     }
 
     /// The loop of RFC 9162 section 2.1.4.2; answers the old and the new root the path leads to. Needs `0 < old < new` and

@@ -9,6 +9,9 @@ use crate::hash::{Hash, MerkleHash};
 
 /// `PATH(index, D[0:size])` of RFC 9162 section 2.1.3: the sibling hashes from the leaf up to the root.
 ///
+/// A root does not bind the size of its tree (leaf 0 has the same path at sizes 5 to 8): compare `size` with the size of the
+/// checkpoint whose root is passed to [`InclusionProof::verify`].
+///
 /// Canonical form: index `u64`, size `u64`, list of hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

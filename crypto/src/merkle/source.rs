@@ -1,6 +1,6 @@
 //! Roots and proofs from stored nodes, for any past size.
 
-use super::{ConsistencyProof, InclusionProof, MAX_TREE_SIZE};
+use super::{ConsistencyProof, InclusionProof};
 use crate::error::{MerkleError, ProveError};
 use crate::hash::{Hash, MerkleHash};
 
@@ -25,6 +25,7 @@ impl<S: NodeSource + ?Sized> NodeSource for &S {
 }
 
 /// Root of the first `size` leaves. Reads one node for each set bit of `size`, none for the empty tree.
+/// `size` may be any size the source has complete nodes for.
 ///
 /// # Errors
 /// The source's own.
@@ -101,7 +102,6 @@ fn split_point(begin: u64, end: u64) -> u64 {
 /// `MTH(D[begin:end])` for a non-empty range that is a subtree of the RFC 9162 shape: `begin` is a multiple of the smallest
 /// power of two at or above its length, so each complete part of it is a stored node.
 fn range_root<H: MerkleHash, S: NodeSource + ?Sized>(source: &S, begin: u64, end: u64) -> Result<Hash, S::Error> {
-    debug_assert!(begin < end && end <= MAX_TREE_SIZE.max(end));
     let mut rest = end - begin;
     let mut edge = end;
     let mut root = None;
