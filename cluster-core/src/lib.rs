@@ -1,1 +1,55 @@
-//! Pyralog.
+//! Durable, append-only logs and chain storage of one member of a Pyralog cluster.
+//!
+//! ```text
+//! home/FORMAT, LOCK          format version; one owner at a time
+//!      wal/                  consensus write-ahead log            [`Wal`]
+//!      mark/signer           signer mark                          [`Mark`]
+//!      logs/<log id>/        notary logs with their Merkle trees  [`NotaryLog`]
+//!      tables/               RocksDB: blocks, state, indexes      [`Chain`]
+//! ```
+//!
+//! **Durability is an event.** Every write returns a [`Ticket`] at once; [`Event::Durable`] follows when it is on stable
+//! storage, and whoever must not speak before that waits for it. Replication will stand behind the same calls: then `Durable`
+//! means the write quorum, and [`Event::NotLeader`] and [`Event::Unavailable`] will be heard.
+//!
+//! **One writer** per disk takes whatever waits, makes it durable with one sync per touched file, and then tells all tickets.
+//! Within one kind, order is the order of tickets. A WAL reset and every write to the chain are barriers: they begin only when
+//! everything requested before them is durable. A failed sync is never retried: the store fails for good and the process must
+//! stop. A full disk is the same, with a sentence, and works again after space is freed and the process restarted.
+//!
+//! **After a crash** a torn last frame of a file is cut off and reported; any other damage is refused with file and offset.
+//! Trees and indexes are derived from the leaves and rebuilt where they are missing or behind. A log that is shorter than, or
+//! differs from, what was given out for signing refuses appends.
+//!
+//! Nothing here knows what a block, a leaf or an entry means.
+
+mod chain;
+mod core;
+pub mod disk;
+mod error;
+mod event;
+mod frame;
+mod home;
+mod mark;
+mod notary;
+mod options;
+mod queue;
+mod slot;
+mod stats;
+mod wal;
+mod writer;
+
+#[cfg(any(test, feature = "testkit"))]
+pub use chain::MemoryTables;
+pub use chain::{Batch, Chain, Durability, Family, Genesis, PutBlock, RocksTables, Tables, TxPlace, Visit};
+pub use core::{Core, RecoveryReport};
+pub use error::Error;
+pub use event::{Completion, Event, EventSink, Ticket, channel, completion};
+pub use home::FORMAT;
+pub use mark::Mark;
+pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};
+pub use options::{Backend, Options, Progress};
+pub use pyralog_crypto::{Checkpoint, LogId, MAX_LEAF_BYTES, Roots};
+pub use slot::MAX_SLOT_BYTES;
+pub use stats::Stats;
+pub use wal::{CutTail, MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

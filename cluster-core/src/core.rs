@@ -1,0 +1,268 @@
+//! The store of one member.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use pyralog_crypto::LogId;
+
+use crate::Error;
+use crate::chain::{Chain, ChainFile, Tables};
+use crate::home::{Home, make_dir};
+use crate::mark::Mark;
+use crate::notary::{self, LogRecovery, NotaryLog};
+use crate::options::{Backend, Options};
+use crate::queue::Queue;
+use crate::slot::SlotFile;
+use crate::stats::{Counters, Stats};
+use crate::wal::{CutTail, Wal, WalFile};
+use crate::writer::{Logs, Writer};
+
+/// What was found and repaired at open. Nothing in it was ever acknowledged, unless it says so.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// The data directory was made by this start.
+    pub created: bool,
+    /// A torn last entry of the WAL that was cut off now. [`crate::WalRecovery::truncated`] also remembers earlier ones.
+    pub wal_cut: Option<CutTail>,
+    /// Height of the WAL's last reset.
+    pub wal_height: u64,
+    /// Entries in the WAL.
+    pub wal_entries: u64,
+    /// A write of the signer mark was cut by a crash.
+    pub mark_torn: bool,
+    /// Height of the latest block, 0 before the first.
+    pub chain_height: u64,
+    /// Every notary log of the home.
+    pub logs: Vec<LogRecovery>,
+}
+
+/// The store of one member: notary logs, consensus WAL, signer mark, chain. See the crate documentation.
+///
+/// Handles may outlive it: they still read, and refuse to write. Drop them before the same process opens the home again.
+pub struct Core {
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
+    backend: Backend,
+    tables: Arc<dyn Tables>,
+    options: Options,
+    logs: Logs,
+    wal: Wal,
+    mark: Mark,
+    chain: Chain,
+    thread: Option<JoinHandle<()>>,
+    manual: Mutex<Option<Writer>>,
+    /// Last: the lock goes when nothing can be written any more.
+    home: Home,
+}
+
+impl Core {
+    /// Opens the data directory on the real disk, making it where there is none.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::OlderFormat`], [`Error::NewerFormat`], [`Error::NotAHome`], [`Error::Damaged`],
+    /// [`Error::DiskFull`], and what the disk or RocksDB answered. Nothing is repaired but torn tails.
+    pub fn open(dir: &Path, options: Options) -> Result<(Self, RecoveryReport), Error> {
+        Self::open_with(dir, options, Backend::default())
+    }
+
+    /// [`Core::open`] on another disk or other tables.
+    ///
+    /// # Errors
+    /// As [`Core::open`].
+    pub fn open_with(dir: &Path, options: Options, backend: Backend) -> Result<(Self, RecoveryReport), Error> {
+        let disk = &backend.disk;
+        let home = Home::open(disk.as_ref(), dir)?;
+        let mut report = RecoveryReport { created: home.created, ..RecoveryReport::default() };
+        let (wal_file, wal_recovery, wal_cut) = WalFile::open(disk, &dir.join("wal"), options.wal_bytes)?;
+        report.wal_cut = wal_cut;
+        report.wal_height = wal_recovery.height;
+        report.wal_entries = wal_recovery.entries.len() as u64;
+        let mark_dir = dir.join("mark");
+        make_dir(disk.as_ref(), &mark_dir)?;
+        let mark_file = SlotFile::open(disk.as_ref(), &mark_dir.join("signer"))?;
+        report.mark_torn = mark_file.torn();
+        let tables = backend.open_tables(dir, &options)?;
+        let chain_file = Arc::new(ChainFile::open(Arc::clone(&tables), dir.join("tables"))?);
+        report.chain_height = chain_file.latest();
+
+        let mut logs = BTreeMap::new();
+        for id in log_ids(&backend, dir)? {
+            let (log, recovery) = notary::open(disk, &tables, log_dir(dir, id), id, &options)?;
+            logs.insert(id, Arc::new(log));
+            report.logs.push(recovery);
+        }
+        report.log();
+
+        let logs: Logs = Arc::new(Mutex::new(logs));
+        let counters = Arc::new(Counters::default());
+        let sink = Arc::clone(&options.events);
+        let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), options.queue_bytes, options.group_bytes));
+        let wal = Wal::new(Arc::clone(&queue), wal_recovery);
+        let mark = Mark::new(Arc::clone(&queue), mark_file.value().map(Bytes::copy_from_slice));
+        let chain = Chain::new(Arc::clone(&queue), Arc::clone(&chain_file));
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            counters: Arc::clone(&counters),
+            wal: wal_file,
+            mark_file,
+            mark: mark.clone(),
+            chain: chain_file,
+            logs: Arc::clone(&logs),
+        };
+        let (thread, manual) = if options.manual {
+            (None, Some(writer))
+        } else {
+            let named = std::thread::Builder::new().name("store-writer".into());
+            let thread =
+                named.spawn(move || writer.run()).map_err(|e| Error::io("start the writer thread for", dir, e))?;
+            (Some(thread), None)
+        };
+        let manual = Mutex::new(manual);
+        let core = Self { queue, counters, backend, tables, options, logs, wal, mark, chain, thread, manual, home };
+        Ok((core, report))
+    }
+
+    /// A notary log, made where there is none.
+    ///
+    /// # Errors
+    /// As [`Core::open`] for a new log; why the store failed.
+    pub fn notary_log(&self, id: LogId) -> Result<NotaryLog, Error> {
+        if let Some(failure) = self.queue.failure() {
+            return Err(failure);
+        }
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.get(&id) {
+            return Ok(NotaryLog::new(Arc::clone(&self.queue), Arc::clone(log)));
+        }
+        let dir = log_dir(&self.home.dir, id);
+        let (log, _recovery) = notary::open(&self.backend.disk, &self.tables, dir, id, &self.options)?;
+        let log = Arc::new(log);
+        logs.insert(id, Arc::clone(&log));
+        Ok(NotaryLog::new(Arc::clone(&self.queue), log))
+    }
+
+    /// Ids of the home's notary logs.
+    #[must_use]
+    pub fn log_ids(&self) -> Vec<LogId> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// The consensus WAL.
+    #[must_use]
+    pub fn wal(&self) -> &Wal {
+        &self.wal
+    }
+
+    /// The signer mark.
+    #[must_use]
+    pub fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    /// The chain.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.home.dir
+    }
+
+    /// Why the store has failed, if it has.
+    #[must_use]
+    pub fn failure(&self) -> Option<Error> {
+        self.queue.failure()
+    }
+
+    /// Counters and gauges for metrics.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (queued, queued_bytes) = self.queue.depth();
+        Stats {
+            queued,
+            queued_bytes,
+            disk_free: self.backend.disk.free_bytes(&self.home.dir),
+            failed_for_good: self.queue.failure().is_some(),
+            ..self.counters.read()
+        }
+    }
+
+    /// Serves one group on the calling thread; `false` where nothing waits. Only with [`Options::manual`].
+    pub fn drive(&self) -> bool {
+        self.manual.lock().unwrap_or_else(PoisonError::into_inner).as_mut().is_some_and(Writer::drive)
+    }
+
+    /// Refuses new requests, serves those that wait, syncs what is derived, and ends. Dropping does the same and tells nobody.
+    ///
+    /// # Errors
+    /// Why the store failed, now or before.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.end();
+        self.queue.failure().map_or(Ok(()), Err)
+    }
+
+    fn end(&mut self) {
+        self.queue.close();
+        if let Some(mut writer) = self.manual.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            while writer.drive() {}
+            writer.finish();
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            self.queue.fail(&Error::WriterStopped("it panicked".into()));
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("dir", &self.home.dir).finish_non_exhaustive()
+    }
+}
+
+impl RecoveryReport {
+    fn log(&self) {
+        if let Some(cut) = &self.wal_cut {
+            tracing::warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "cut off a torn last WAL entry");
+        }
+        if self.mark_torn {
+            tracing::warn!("a write of the signer mark was cut by a crash; the mark before it stands");
+        }
+        for log in &self.logs {
+            if let Some(reason) = &log.retracted {
+                tracing::error!(log = %log.log, %reason, "a notary log refuses appends");
+            } else if let Some(cut) = &log.cut {
+                tracing::warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "cut off torn leaves");
+            }
+        }
+    }
+}
+
+fn log_dir(home: &Path, id: LogId) -> PathBuf {
+    home.join("logs").join(id.to_string())
+}
+
+fn log_ids(backend: &Backend, home: &Path) -> Result<Vec<LogId>, Error> {
+    let dir = home.join("logs");
+    make_dir(backend.disk.as_ref(), &dir)?;
+    let names = backend.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))?;
+    // Other names are somebody else's.
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Errors of this crate, grouped by blame.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pyralog_crypto::LogId;
+use thiserror::Error;
+
+/// Everything that can go wrong in the store. It is cheap to clone, since one failed write fails every ticket behind it.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum Error {
+    // -- The operator can mend it: the home.
+    /// Another process has the home open.
+    #[error("{} is in use by process {pid}; stop it first, or give this one another --home", dir.display())]
+    InUse {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the lock file says about its owner.
+        pid: String,
+    },
+    /// The home was written in an older format.
+    #[error(
+        "{} was written in data format {found}, this build reads only format {expected}: start with an empty --home and catch up \
+         from the network, or run the release that wrote it", dir.display()
+    )]
+    OlderFormat {
+        /// The data directory.
+        dir: PathBuf,
+        /// Format of the home.
+        found: u32,
+        /// Format of this build.
+        expected: u32,
+    },
+    /// The home was written in a newer format.
+    #[error(
+        "{} was written in data format {found} by a newer release, this build reads only format {expected}: upgrade pyralogd",
+        dir.display()
+    )]
+    NewerFormat {
+        /// The data directory.
+        dir: PathBuf,
+        /// Format of the home.
+        found: u32,
+        /// Format of this build.
+        expected: u32,
+    },
+    /// The directory holds data but no readable format file.
+    #[error("{} is not a Pyralog data directory: {why}; choose another --home, or restore the file FORMAT", dir.display())]
+    NotAHome {
+        /// The data directory.
+        dir: PathBuf,
+        /// What is missing or wrong.
+        why: String,
+    },
+    /// The file system is full.
+    #[error("no space left on device under {}: free space there, then start again; nothing acknowledged is lost", dir.display())]
+    DiskFull {
+        /// The directory that could not grow.
+        dir: PathBuf,
+    },
+
+    // -- Bad input of the caller.
+    /// A submission or record has no bytes or too many.
+    #[error("{what} has {found} bytes or entries, allowed are {allowed}")]
+    Size {
+        /// What was measured.
+        what: &'static str,
+        /// Its size.
+        found: u64,
+        /// Text of the bound.
+        allowed: &'static str,
+    },
+    /// Asked for something at or beyond the durable end of a log.
+    #[error("log {log} has {size} durable leaves; {asked} was asked for")]
+    OutOfRange {
+        /// The log.
+        log: LogId,
+        /// Durable size.
+        size: u64,
+        /// Index or size in the question.
+        asked: u64,
+    },
+    /// A block does not follow the last one.
+    #[error("block {height} cannot be stored: the chain continues at height {expected}")]
+    NotNext {
+        /// Height of the block.
+        height: u64,
+        /// The height that is due.
+        expected: u64,
+    },
+    /// A proof was asked for with arguments outside the tree.
+    #[error("no such proof: {0}")]
+    NoSuchProof(#[from] pyralog_crypto::MerkleError),
+
+    // -- Not now.
+    /// The queue is full; the caller may try again.
+    #[error("the store has {queued} bytes waiting to be written; try again later")]
+    Busy {
+        /// Bytes in the queue.
+        queued: u64,
+    },
+    /// The core was closed.
+    #[error("the store is closed")]
+    Closed,
+
+    // -- The log is not what was signed.
+    /// A log is shorter than, or differs from, what was signed or acknowledged.
+    #[error(
+        "log {log} under {} has {size} leaves that {found}; its last recorded checkpoint says {signed} leaves: \
+         appends are refused, since signing again would fork it. Restore the missing files, or retire the log and open a successor",
+        dir.display()
+    )]
+    LogRetracted {
+        /// The log.
+        log: LogId,
+        /// Its directory.
+        dir: PathBuf,
+        /// Leaves found.
+        size: u64,
+        /// Leaves recorded.
+        signed: u64,
+        /// What is wrong: fewer leaves or another root.
+        found: &'static str,
+    },
+
+    // -- Fatal.
+    /// A file is damaged at a place where no crash can have damaged it.
+    #[error("{} is damaged at offset {offset}: {why}; restore it from a copy, nothing was changed", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Byte offset in the file.
+        offset: u64,
+        /// What does not fit.
+        why: String,
+    },
+    /// fsync or fdatasync failed: what the disk holds is unknown. It is never retried.
+    #[error("the disk did not confirm a write of {}: {source}; check the disk before the next start", file.display())]
+    SyncFailed {
+        /// The file.
+        file: PathBuf,
+        /// The operating system's answer.
+        source: Arc<io::Error>,
+    },
+    /// Another input or output error.
+    #[error("cannot {action} {}: {source}", file.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        file: PathBuf,
+        /// The operating system's answer.
+        source: Arc<io::Error>,
+    },
+    /// The table store (RocksDB) refused.
+    #[error("the table store under {} failed: {message}", dir.display())]
+    Tables {
+        /// Its directory.
+        dir: PathBuf,
+        /// RocksDB's answer.
+        message: String,
+    },
+    /// A thread of the store ended by a panic; nothing after it was acknowledged.
+    #[error("the writer of the store stopped unexpectedly: {0}")]
+    WriterStopped(String),
+}
+
+impl Error {
+    /// Turns an I/O error into [`Error::DiskFull`] or [`Error::Io`].
+    pub(crate) fn io(action: &'static str, file: &Path, source: io::Error) -> Self {
+        if is_full(&source) {
+            let dir = file.parent().unwrap_or(file).to_owned();
+            return Self::DiskFull { dir };
+        }
+        Self::Io { action, file: file.to_owned(), source: Arc::new(source) }
+    }
+
+    /// A failed sync. A full disk can show itself only here (delayed allocation), and then says so.
+    pub(crate) fn sync(file: &Path, source: io::Error) -> Self {
+        if is_full(&source) {
+            return Self::io("sync", file, source);
+        }
+        Self::SyncFailed { file: file.to_owned(), source: Arc::new(source) }
+    }
+
+    pub(crate) fn damaged(file: &Path, offset: u64, why: impl Into<String>) -> Self {
+        Self::Damaged { file: file.to_owned(), offset, why: why.into() }
+    }
+
+    /// Whether the store cannot go on: the node stops.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        !matches!(
+            self,
+            Self::Size { .. }
+                | Self::OutOfRange { .. }
+                | Self::NotNext { .. }
+                | Self::NoSuchProof(_)
+                | Self::Busy { .. }
+                | Self::Closed
+                | Self::LogRetracted { .. }
+        )
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl From<pyralog_crypto::ProveError<Self>> for Error {
+    fn from(error: pyralog_crypto::ProveError<Self>) -> Self {
+        match error {
+            pyralog_crypto::ProveError::Arguments(arguments) => Self::NoSuchProof(arguments),
+            pyralog_crypto::ProveError::Source(source) => source,
+            // The enum may grow; whatever it grows, it is about the question.
+            _ => Self::Size { what: "the question for a proof", found: 0, allowed: "those of RFC 9162" },
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Leaf hash to leaf index, derived from the BLAKE3 tree's leaf level.
+//!
+//! ```text
+//! key   log id[32] first 16 bytes of the leaf hash, index:u64     value empty
+//! key   log id[32]                                                value covered:u64, leaves that are in the index
+//! ```
+
+use std::sync::Arc;
+
+use pyralog_crypto::{Hash, LogId};
+
+use super::nodes::NodeFile;
+use crate::Error;
+use crate::chain::{Batch, Durability, Family, Tables};
+use crate::frame::u64_at;
+
+const PREFIX: usize = 32 + 16;
+const REINDEX_BATCH: u64 = 4096;
+
+/// The index of one log.
+#[derive(Debug)]
+pub(crate) struct LeafIndex {
+    tables: Arc<dyn Tables>,
+    log: LogId,
+}
+
+impl LeafIndex {
+    pub(crate) fn new(tables: Arc<dyn Tables>, log: LogId) -> Self {
+        Self { tables, log }
+    }
+
+    /// Adds leaves that follow each other. The count of covered leaves is in the same batch and table, so a crash cannot keep it
+    /// and lose the entries.
+    pub(crate) fn add(&self, first: u64, hashes: impl Iterator<Item = Hash>) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        let mut index = first;
+        for hash in hashes {
+            let mut key = self.prefix(&hash);
+            key.extend(index.to_be_bytes());
+            batch.put(Family::LeafIndex, key, []);
+            index += 1;
+        }
+        batch.put(Family::LeafIndex, self.log.0, index.to_be_bytes());
+        self.tables.write(batch, Durability::Later)
+    }
+
+    /// Indexes what a crash lost: the leaves from the covered count on. Answers how many they were.
+    pub(crate) fn catch_up(&self, nodes: &NodeFile, size: u64) -> Result<u64, Error> {
+        let covered = self.tables.get(Family::LeafIndex, &self.log.0)?;
+        let covered = covered.filter(|value| value.len() == 8).map_or(0, |value| u64_at(&value, 0)).min(size);
+        let mut first = covered;
+        while first < size {
+            let end = size.min(first + REINDEX_BATCH);
+            let hashes: Vec<Hash> = (first..end).map(|index| nodes.read(0, index)).collect::<Result<_, _>>()?;
+            self.add(first, hashes.into_iter())?;
+            first = end;
+        }
+        Ok(size - covered)
+    }
+
+    /// The lowest index below `size` with this leaf hash. Each candidate is checked against the tree.
+    pub(crate) fn find(&self, hash: &Hash, nodes: &NodeFile, size: u64) -> Result<Option<u64>, Error> {
+        let prefix = self.prefix(hash);
+        let mut found = Ok(None);
+        self.tables.scan(Family::LeafIndex, &prefix, &mut |key, _| {
+            if key.len() != PREFIX + 8 || key[..PREFIX] != prefix {
+                return false;
+            }
+            let index = u64_at(key, PREFIX);
+            if index >= size {
+                return false;
+            }
+            match nodes.read(0, index) {
+                Ok(node) if node == *hash => found = Ok(Some(index)),
+                Ok(_) => return true,
+                Err(error) => found = Err(error),
+            }
+            false
+        })?;
+        found
+    }
+
+    fn prefix(&self, hash: &Hash) -> Vec<u8> {
+        [&self.log.0[..], &hash.0[..16]].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests;

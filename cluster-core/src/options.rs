@@ -1,0 +1,102 @@
+//! What a core is opened with.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use pyralog_crypto::LogId;
+
+use crate::chain::Tables;
+use crate::disk::{Disk, RealDisk};
+use crate::event::EventSink;
+
+/// Tells how far a rebuild of derived data is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The log whose trees are rebuilt.
+    pub log: LogId,
+    /// Bytes of leaf files read so far.
+    pub done: u64,
+    /// Bytes of leaf files in all.
+    pub total: u64,
+}
+
+/// Settings of [`crate::Core::open`]. The defaults fit a validator.
+#[derive(Clone)]
+pub struct Options {
+    /// Hears events without a completion of their own, and failures of the store itself. Default: nobody.
+    pub events: EventSink,
+    /// Hears how a rebuild at open goes on, about every 8 MiB. Default: nobody.
+    pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    /// A leaf file is closed and the next one begun when it reaches this many bytes. Default 64 MiB; opening reads at most one.
+    pub segment_bytes: u64,
+    /// The consensus WAL moves to a new file at the first reset after this many bytes. Default 4 MiB.
+    pub wal_bytes: u64,
+    /// Bytes of leaves that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
+    pub queue_bytes: u64,
+    /// Bytes that one group commit takes from the queue at most. Default 8 MiB, at most 16 MiB.
+    pub group_bytes: u64,
+    /// The trees are synced after this many leaves: a start after a crash hashes at most these again. Default 65,536.
+    pub tree_sync_leaves: u64,
+    /// Check every closed leaf file at open, not only the last. Default off.
+    pub verify_sealed: bool,
+    /// No writer thread: requests wait for [`crate::Core::drive`]. For simulators. Default off.
+    pub manual: bool,
+    /// Memory of RocksDB's block cache, in bytes. Default 8 MiB.
+    pub table_cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            events: Arc::new(|_| ()),
+            progress: None,
+            segment_bytes: 64 << 20,
+            wal_bytes: 4 << 20,
+            queue_bytes: 64 << 20,
+            group_bytes: 8 << 20,
+            tree_sync_leaves: 1 << 16,
+            verify_sealed: false,
+            manual: false,
+            table_cache_bytes: 8 << 20,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("segment_bytes", &self.segment_bytes)
+            .field("wal_bytes", &self.wal_bytes)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("group_bytes", &self.group_bytes)
+            .field("tree_sync_leaves", &self.tree_sync_leaves)
+            .field("verify_sealed", &self.verify_sealed)
+            .field("manual", &self.manual)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a core keeps its bytes.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// WAL, marks, leaves, trees.
+    pub disk: Arc<dyn Disk>,
+    /// Chain, state, indexes; `None` is RocksDB in the directory `tables` of the home.
+    pub tables: Option<Arc<dyn Tables>>,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Self { disk: Arc::new(RealDisk), tables: None }
+    }
+}
+
+impl Backend {
+    pub(crate) fn open_tables(&self, dir: &Path, options: &Options) -> Result<Arc<dyn Tables>, crate::Error> {
+        match &self.tables {
+            Some(tables) => Ok(Arc::clone(tables)),
+            None => Ok(Arc::new(crate::chain::RocksTables::open(&dir.join("tables"), options.table_cache_bytes)?)),
+        }
+    }
+}

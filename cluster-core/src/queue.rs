@@ -1,0 +1,230 @@
+//! Requests on their way to the writer.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use pyralog_crypto::{Checkpoint, Roots};
+
+use crate::Error;
+use crate::chain::ChainWrite;
+use crate::event::{Completion, Event, EventSink, Ticket};
+use crate::notary::Log;
+use crate::stats::{Counters, count};
+
+/// What to do.
+pub(crate) enum Operation {
+    WalEntry(Bytes),
+    /// Forget the entries so far; a barrier.
+    WalReset(u64),
+    Mark(Bytes),
+    Leaves {
+        log: Arc<Log>,
+        leaves: Vec<Vec<u8>>,
+        hashes: Vec<Roots>,
+    },
+    /// Record (size, roots) of the durable prefix, then hand it out for signing.
+    Checkpoint {
+        log: Arc<Log>,
+        then: CheckpointReply,
+    },
+    /// A barrier.
+    Chain(Box<ChainWrite>),
+}
+
+/// Hears the recorded checkpoint.
+pub(crate) type CheckpointThen = Box<dyn FnOnce(Result<Checkpoint, Error>) + Send>;
+
+/// A checkpoint reply that is answered even when the writer dies.
+pub(crate) struct CheckpointReply(pub(crate) Option<CheckpointThen>);
+
+impl CheckpointReply {
+    pub(crate) fn send(&mut self, answer: Result<Checkpoint, Error>) {
+        if let Some(then) = self.0.take() {
+            then(answer);
+        }
+    }
+}
+
+impl Drop for CheckpointReply {
+    fn drop(&mut self) {
+        self.send(Err(Error::WriterStopped("a checkpoint request was dropped".into())));
+    }
+}
+
+/// Where the event of a request goes. Dropping it unanswered says that the writer died.
+pub(crate) struct Reply {
+    ticket: Ticket,
+    done: Option<Completion>,
+    sink: EventSink,
+    counters: Arc<Counters>,
+    answered: bool,
+}
+
+impl Reply {
+    pub(crate) fn durable(mut self, first_index: u64, size: u64) {
+        count(&self.counters.durable, 1);
+        self.answer(Event::Durable { ticket: self.ticket, first_index, size });
+    }
+
+    pub(crate) fn fatal(mut self, reason: Error) {
+        count(&self.counters.failed, 1);
+        self.answer(Event::Fatal { ticket: Some(self.ticket), reason });
+    }
+
+    fn answer(&mut self, event: Event) {
+        self.answered = true;
+        match self.done.take() {
+            Some(done) => done(event),
+            None => (self.sink)(event),
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if !self.answered {
+            let reason = Error::WriterStopped("a request was dropped".into());
+            self.answer(Event::Fatal { ticket: Some(self.ticket), reason });
+        }
+    }
+}
+
+pub(crate) struct Request {
+    pub(crate) operation: Operation,
+    pub(crate) reply: Reply,
+    bytes: u64,
+}
+
+impl Request {
+    fn is_barrier(&self) -> bool {
+        matches!(self.operation, Operation::WalReset(_) | Operation::Chain(_))
+    }
+}
+
+/// The queue between callers and the writer.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    sink: EventSink,
+    counters: Arc<Counters>,
+    leaf_limit: u64,
+    group_limit: u64,
+}
+
+struct State {
+    requests: VecDeque<Request>,
+    bytes: u64,
+    next_ticket: u64,
+    closed: bool,
+    failure: Option<Error>,
+}
+
+impl Queue {
+    pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, leaf_limit: u64, group_limit: u64) -> Self {
+        let state = State { requests: VecDeque::new(), bytes: 0, next_ticket: 1, closed: false, failure: None };
+        let group_limit = group_limit.clamp(1, 16 << 20);
+        Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, leaf_limit, group_limit }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in a caller cannot leave the state half changed: nothing in the locked sections panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts a request of about `bytes` bytes.
+    pub(crate) fn push(&self, operation: Operation, bytes: u64, done: Option<Completion>) -> Result<Ticket, Error> {
+        let mut state = self.state();
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        // Only leaves come from outside; what consensus writes is bounded by itself and must not be refused for a flood of leaves.
+        if matches!(operation, Operation::Leaves { .. }) && state.bytes + bytes > self.leaf_limit && state.bytes > 0 {
+            self.counters.refused_busy.fetch_add(1, Relaxed);
+            return Err(Error::Busy { queued: state.bytes });
+        }
+        let ticket = Ticket(state.next_ticket);
+        state.next_ticket += 1;
+        state.bytes += bytes;
+        let (sink, counters) = (Arc::clone(&self.sink), Arc::clone(&self.counters));
+        let reply = Reply { ticket, done, sink, counters, answered: false };
+        state.requests.push_back(Request { operation, reply, bytes });
+        drop(state);
+        self.wake.notify_one();
+        Ok(ticket)
+    }
+
+    /// The next group: one barrier alone, or requests up to the next barrier and up to the byte limit. Waits where `wait` is
+    /// set; an empty answer then means closed and empty.
+    pub(crate) fn take(&self, wait: bool) -> Vec<Request> {
+        let mut state = self.state();
+        while wait && state.requests.is_empty() && !state.closed {
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while let Some(next) = state.requests.front() {
+            let full = !group.is_empty() && (next.is_barrier() || bytes + next.bytes > self.group_limit);
+            if full {
+                break;
+            }
+            let Some(request) = state.requests.pop_front() else { break };
+            bytes += request.bytes;
+            let barrier = request.is_barrier();
+            group.push(request);
+            if barrier {
+                break;
+            }
+        }
+        state.bytes -= bytes;
+        group
+    }
+
+    /// Refuses new requests; those inside are still served.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// The store failed: refuses everything from now on and gives up what waits. Only the first failure counts.
+    pub(crate) fn fail(&self, reason: &Error) {
+        let waiting = {
+            let mut state = self.state();
+            if state.failure.is_some() {
+                return;
+            }
+            state.failure = Some(reason.clone());
+            state.bytes = 0;
+            std::mem::take(&mut state.requests)
+        };
+        for request in waiting {
+            refuse(request, reason);
+        }
+        (self.sink)(Event::Fatal { ticket: None, reason: reason.clone() });
+    }
+
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.state().failure.clone()
+    }
+
+    /// Requests and bytes waiting.
+    pub(crate) fn depth(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.requests.len() as u64, state.bytes)
+    }
+}
+
+/// Answers a request that will not be served.
+pub(crate) fn refuse(request: Request, reason: &Error) {
+    if let Operation::Checkpoint { mut then, .. } = request.operation {
+        then.send(Err(reason.clone()));
+    }
+    request.reply.fatal(reason.clone());
+}
+
+#[cfg(test)]
+mod tests;
