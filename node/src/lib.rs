@@ -1,9 +1,11 @@
 //! The Pyralog node: configuration, lifecycle, drivers and APIs. The only crate that wires the others together.
 
+pub mod backend;
 pub mod chain;
 pub mod config;
 pub mod error;
 pub mod home;
+pub mod http;
 pub mod keys;
 pub mod logging;
 pub mod rpc;

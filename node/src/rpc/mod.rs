@@ -2,5 +2,11 @@
 
 pub mod envelope;
 pub mod json;
+pub mod methods;
 pub mod params;
 pub mod query;
+mod server;
+mod socket;
+
+pub use methods::Context;
+pub use server::RpcService;

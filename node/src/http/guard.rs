@@ -1,0 +1,107 @@
+//! Host and Origin checks: a page in a browser must not reach a node on this machine, neither by its own origin nor by a name
+//! that was rebound to 127.0.0.1.
+
+use axum::http::{HeaderMap, StatusCode, header};
+
+/// Which Host and Origin headers are served.
+#[derive(Clone, Debug, Default)]
+pub struct AccessRules {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// 403 or 400.
+    pub status: StatusCode,
+    /// A sentence that names the key to change.
+    pub message: String,
+}
+
+impl AccessRules {
+    /// Rules with names beyond loopback (`hosts`) and pages that may call (`origins`, such as `http://localhost:3000`).
+    pub fn new(hosts: &[String], origins: &[String]) -> Self {
+        let lower = |list: &[String]| list.iter().map(|item| item.to_ascii_lowercase()).collect();
+        Self { hosts: lower(hosts), origins: lower(origins) }
+    }
+
+    /// Checks the headers of one request; `section` names the keys in the message.
+    ///
+    /// # Errors
+    /// The refusal to send.
+    pub fn check(&self, headers: &HeaderMap, section: &str) -> Result<(), Refusal> {
+        let refuse = |message| Err(Refusal { status: StatusCode::FORBIDDEN, message });
+        let host = headers.get(header::HOST).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
+        if let Some(host) = host
+            && !is_loopback_name(&host)
+            && !self.hosts.iter().any(|known| *known == host || *known == without_port(&host))
+        {
+            return refuse(format!("the Host header {host:?} is not served; name it in {section}.allowed_hosts"));
+        }
+        let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
+        if let Some(origin) = origin
+            && !self.origins.contains(&origin)
+        {
+            return refuse(format!("pages of {origin:?} may not call; name it in {section}.allowed_origins"));
+        }
+        Ok(())
+    }
+
+    /// Whether pages of `origin` may read answers.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.origins.contains(&origin.to_ascii_lowercase())
+    }
+}
+
+fn without_port(host: &str) -> String {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
+        _ => host.to_owned(),
+    }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = without_port(host);
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rules: &AccessRules, host: &str, origin: Option<&str>) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        rules.check(&headers, "api").is_ok()
+    }
+
+    #[test]
+    fn only_this_machines_names_are_served() {
+        let rules = AccessRules::default();
+        for host in ["127.0.0.1:8080", "localhost", "LocalHost:1", "[::1]:8080", "127.0.0.2"] {
+            assert!(check(&rules, host, None), "{host}");
+        }
+        for host in ["evil.example", "evil.example:8080", "10.0.0.1", "localhost.evil.example", ""] {
+            assert!(!check(&rules, host, None), "{host}");
+        }
+        let named = AccessRules::new(&["Node.example".into()], &[]);
+        assert!(check(&named, "node.example:8080", None));
+    }
+
+    #[test]
+    fn pages_call_only_where_named() {
+        let rules = AccessRules::new(&[], &["http://localhost:3000".into()]);
+        assert!(check(&rules, "localhost", Some("http://localhost:3000")));
+        assert!(!check(&rules, "localhost", Some("http://localhost:3001")));
+        assert!(!check(&rules, "localhost", Some("null")));
+        assert!(!check(&AccessRules::default(), "localhost", Some("http://localhost")));
+        let headers = HeaderMap::from_iter([(header::ORIGIN, "http://a".parse().unwrap())]);
+        let message = rules.check(&headers, "rpc").unwrap_err().message;
+        assert!(message.contains("rpc.allowed_origins"), "{message}");
+    }
+}

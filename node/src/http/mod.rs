@@ -1,0 +1,9 @@
+//! What all HTTP listeners share: bounded connections, Host and Origin checks, a rate limit per client.
+
+mod guard;
+mod listener;
+mod rate;
+
+pub use guard::{AccessRules, Refusal};
+pub use listener::{BoundedListener, ClientAddr};
+pub use rate::RateLimiter;
