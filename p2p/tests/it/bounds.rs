@@ -1,0 +1,101 @@
+//! A slow node, too many connections.
+
+use pyralog_p2p::{Error, Event, Verdict};
+
+use crate::net::{ECHO, Node, TOPIC, config, soon, until};
+
+#[tokio::test]
+async fn a_node_that_does_not_read_loses_gossip_and_requests_but_no_news() {
+    let mut small = config(1);
+    small.limits.event_queue = 1; // `Listening` fills it
+    let mut slow = Node::start(small).await;
+    let mut other = Node::joining(2, &[&slow]).await;
+    other.connected(slow.id()).await;
+
+    other.publish("lost").await;
+    slow.metric_reaches("p2p_gossip_messages_total{name=\"votes\",result=\"dropped_overload\"}", 1.0).await;
+    let refused = soon("the refusal", other.handle.request(slow.id(), ECHO, "?")).await;
+    assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
+
+    assert!(matches!(slow.event().await, Event::Listening { .. }));
+    assert_eq!(slow.connected(other.id()).await.peer_id, other.id());
+    // With room again everything flows.
+    other.publish("seen").await;
+    assert_eq!(slow.judge(Verdict::Accept).await, b"seen");
+    let task = tokio::spawn({
+        let (handle, slow) = (other.handle.clone(), slow.id());
+        async move { handle.request(slow, ECHO, "?").await }
+    });
+    slow.request().await.2.send("!").unwrap();
+    assert_eq!(soon("the answer", task).await.unwrap().unwrap(), "!");
+}
+
+#[tokio::test]
+async fn gossip_in_flight_is_bounded_in_bytes() {
+    let mut tight = config(1);
+    tight.limits.gossip_in_flight_bytes = 10_000;
+    let mut slow = Node::start(tight).await;
+    let other = Node::joining(2, &[&slow]).await;
+    slow.connected(other.id()).await;
+    other.publish(vec![1; 6_000]).await;
+    let (first, _, _) = slow.gossip().await;
+    other.publish(vec![2; 6_000]).await;
+    slow.metric_reaches("p2p_gossip_messages_total{name=\"votes\",result=\"dropped_overload\"}", 1.0).await;
+    slow.handle.verdict(first, Verdict::Accept).await.unwrap();
+    until("room", || async {
+        slow.metric("p2p_gossip_in_flight_bytes") == 0.0
+    })
+    .await;
+    other.publish(vec![3; 6_000]).await;
+    assert_eq!(slow.judge(Verdict::Accept).await, vec![3; 6_000]);
+}
+
+#[tokio::test]
+async fn the_connection_limit_holds() {
+    let mut limited = config(1);
+    limited.limits.max_incoming = 2;
+    let mut server = Node::start(limited).await;
+    let mut others = Vec::new();
+    for seed in 2..=5 {
+        others.push(Node::joining(seed, &[&server]).await);
+    }
+    server.metric_reaches("p2p_peers_turned_away_total{reason=\"connection_refused\"}", 4.0).await;
+    let mut connected = Vec::new();
+    while connected.len() < 2 {
+        if let Event::Connected(info) = server.event().await {
+            connected.push(info.peer_id);
+        }
+    }
+    let inbound = |peers: &[pyralog_p2p::PeerInfo]| {
+        peers.iter().filter(|info| info.direction == pyralog_p2p::Direction::Inbound).count()
+    };
+    assert_eq!(inbound(&server.handle.peers().await.unwrap()), 2);
+    // Those inside are served as before.
+    let inside = others.iter().find(|node| connected.contains(&node.id())).unwrap();
+    inside.publish("still here").await;
+    assert_eq!(server.judge(Verdict::Accept).await, b"still here");
+    // A place that becomes free is taken again.
+    let gone = others.remove(others.iter().position(|node| connected.contains(&node.id())).unwrap());
+    gone.handle.shutdown().await;
+    server.disconnected(gone.id()).await;
+    let next = server.pick("the next peer", |event| match event {
+        Event::Connected(info) => Some(info.peer_id),
+        _ => None,
+    });
+    assert_ne!(next.await, gone.id());
+    assert!(inbound(&server.handle.peers().await.unwrap()) <= 2);
+}
+
+#[tokio::test]
+async fn a_publisher_without_a_reader_is_not_blocked() {
+    // A single task may publish and read in turns: no call waits for the node's own reading.
+    let mut small = config(1);
+    small.limits.event_queue = 1;
+    let node = Node::start(small).await;
+    let other = Node::joining(2, &[&node]).await;
+    node.publish("x0").await;
+    for number in 1..500 {
+        soon("publish", node.handle.publish(TOPIC, format!("x{number}"))).await.unwrap();
+    }
+    drop(other);
+}

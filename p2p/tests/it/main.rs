@@ -1,0 +1,12 @@
+//! Whole networks over real sockets on 127.0.0.1 and over libp2p's memory transport. Waiting is bounded only so that a
+//! hang fails; nothing is asserted about speed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bounds;
+mod discovery;
+mod flood;
+mod gossip;
+mod hostile;
+mod lifecycle;
+mod net;
+mod requests;
