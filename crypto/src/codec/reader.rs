@@ -137,10 +137,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`CodecError::Tag`] unless the flag is 0 or 1, and whatever `f` answers.
-    pub fn option<T>(
-        &mut self,
-        f: impl FnOnce(&mut Self) -> Result<T, CodecError>,
-    ) -> Result<Option<T>, CodecError> {
+    pub fn option<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, CodecError>) -> Result<Option<T>, CodecError> {
         if self.bool()? { f(self).map(Some) } else { Ok(None) }
     }
 

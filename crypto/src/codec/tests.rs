@@ -119,7 +119,10 @@ fn lengths_are_bounded_before_they_are_believed() {
     // Within a huge bound, memory follows the input and not the claim.
     let claim = Reader::new(&four_gib).list(usize::MAX, Reader::u64);
     assert_eq!(claim, Err(CodecError::UnexpectedEnd { needed: 8, left: 0 }));
-    assert_eq!(Reader::new(&four_gib).bytes(usize::MAX), Err(CodecError::UnexpectedEnd { needed: 4_294_967_295, left: 0 }));
+    assert_eq!(
+        Reader::new(&four_gib).bytes(usize::MAX),
+        Err(CodecError::UnexpectedEnd { needed: 4_294_967_295, left: 0 })
+    );
 }
 
 #[test]

@@ -10,8 +10,17 @@ use crate::{Hash, LogId, PublicKey, Signature};
 fn hex_is_strict() {
     let text = "00010203fffe";
     assert_eq!(parse_hex::<6>(text), Ok([0, 1, 2, 3, 255, 254]));
-    let refused =
-        ["", "0", "00010203ff", "00010203fffe00", "00010203FFFE", "0x010203fffe", " 0010203fffe", "00010203fff\n", "00010203ff+e"];
+    let refused = [
+        "",
+        "0",
+        "00010203ff",
+        "00010203fffe00",
+        "00010203FFFE",
+        "0x010203fffe",
+        " 0010203fffe",
+        "00010203fff\n",
+        "00010203ff+e",
+    ];
     for text in refused {
         assert!(parse_hex::<6>(text).is_err(), "{text:?}");
     }

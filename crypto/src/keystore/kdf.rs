@@ -36,11 +36,7 @@ impl KdfParams {
     /// [`KeystoreError::KdfBounds`] names the field.
     pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, KeystoreError> {
         let bound = |field, found: u64, min: u64, max: u64| {
-            if (min..=max).contains(&found) {
-                Ok(())
-            } else {
-                Err(KeystoreError::KdfBounds { field, found, min, max })
-            }
+            if (min..=max).contains(&found) { Ok(()) } else { Err(KeystoreError::KdfBounds { field, found, min, max }) }
         };
         bound("parallelism", parallelism.into(), 1, Self::MAX_PARALLELISM.into())?;
         bound("iterations", iterations.into(), 1, Self::MAX_ITERATIONS.into())?;

@@ -11,6 +11,17 @@
 //! A *node* `(level, index)` is the root of the complete subtree over the leaves `index * 2^level .. (index + 1) * 2^level`.
 //! Complete nodes never change once they exist, which is why a log stores exactly these and nothing else: any root and any
 //! proof, for any past size, is computed from O(log n) of them ([`NodeSource`]).
+//!
+//! ```
+//! use pyralog_crypto::{MemoryTree, MerkleHash, Sha256};
+//!
+//! let mut tree = MemoryTree::<Sha256>::from_leaves(["a", "b", "c"]);
+//! let old_root = tree.root();
+//! tree.push(b"d");
+//! tree.inclusion(1)?.verify::<Sha256>(&Sha256::leaf(b"b"), &tree.root())?;
+//! tree.consistency(3)?.verify::<Sha256>(&old_root, &tree.root())?;
+//! # Ok::<(), pyralog_crypto::MerkleError>(())
+//! ```
 
 mod consistency;
 mod frontier;

@@ -30,11 +30,8 @@ pub(super) fn path<H: MerkleHash>(m: usize, leaves: &[Hash]) -> Vec<Hash> {
     }
     let k = k(leaves.len());
     let (left, right) = leaves.split_at(k);
-    let (mut path, sibling) = if m < k {
-        (path::<H>(m, left), mth::<H>(right))
-    } else {
-        (path::<H>(m - k, right), mth::<H>(left))
-    };
+    let (mut path, sibling) =
+        if m < k { (path::<H>(m, left), mth::<H>(right)) } else { (path::<H>(m - k, right), mth::<H>(left)) };
     path.push(sibling);
     path
 }

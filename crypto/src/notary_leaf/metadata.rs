@@ -34,9 +34,7 @@ impl Metadata {
     ///
     /// # Errors
     /// [`NotaryError`] names the pair that breaks a bound, or the key given twice.
-    pub fn new<K: Into<String>, V: Into<String>>(
-        pairs: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<Self, NotaryError> {
+    pub fn new<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Result<Self, NotaryError> {
         let mut metadata = Self::default();
         for (key, value) in pairs {
             metadata.insert(key.into(), value.into())?;
@@ -112,9 +110,8 @@ impl Encode for Metadata {
 impl Decode for Metadata {
     fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
         input.version("metadata", Self::VERSION)?;
-        let pairs = input.list(Self::MAX_PAIRS, |input| {
-            Ok((input.text(Self::MAX_KEY)?, input.text(Self::MAX_VALUE)?))
-        })?;
+        let pairs =
+            input.list(Self::MAX_PAIRS, |input| Ok((input.text(Self::MAX_KEY)?, input.text(Self::MAX_VALUE)?)))?;
         if !pairs.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(CodecError::Invalid { what: "metadata", why: "keys are not in strictly ascending order" });
         }

@@ -84,9 +84,7 @@ fn no_mutated_consistency_proof_verifies() {
             }
             assert!(proof.verify::<Blake3>(&flip(&old_root, 3), &new_root).is_err());
             // Every log is consistent with the empty one.
-            assert!(
-                (old_size == 0 && new_size > 0) || proof.verify::<Blake3>(&old_root, &flip(&new_root, 3)).is_err()
-            );
+            assert!((old_size == 0 && new_size > 0) || proof.verify::<Blake3>(&old_root, &flip(&new_root, 3)).is_err());
             let shrunk = ConsistencyProof { old_size: new_size + 1, ..proof };
             assert_eq!(
                 shrunk.verify::<Blake3>(&old_root, &new_root),
@@ -123,15 +121,14 @@ fn the_error_says_which_check_failed() {
         verify(&InclusionProof { size: 0, ..good.clone() }),
         Err(MerkleError::IndexOutOfRange { index: 0, size: 0 })
     );
-    assert_eq!(
-        verify(&InclusionProof { size: u64::MAX, ..good.clone() }),
-        Err(MerkleError::SizeTooLarge(u64::MAX))
-    );
+    assert_eq!(verify(&InclusionProof { size: u64::MAX, ..good.clone() }), Err(MerkleError::SizeTooLarge(u64::MAX)));
     assert_eq!(
         verify(&InclusionProof { path: vec![], ..good.clone() }),
         Err(MerkleError::PathLength { expected: 3, found: 0 })
     );
-    assert!(matches!(good.verify::<Sha256>(&root, &root), Err(MerkleError::RootMismatch { expected, .. }) if expected == root));
+    assert!(
+        matches!(good.verify::<Sha256>(&root, &root), Err(MerkleError::RootMismatch { expected, .. }) if expected == root)
+    );
 
     let (old_root, other) = (tree.root_at(3).unwrap(), Sha256::leaf(b"other"));
     let grown = tree.consistency(3).unwrap();

@@ -32,7 +32,8 @@ fn check(size: u64) {
         let our_proof = ours.inclusion(index as u64).unwrap();
         let their_proof = theirs.prove_inclusion(index);
         assert_eq!(our_proof.path, digests(their_proof.as_bytes()));
-        let carried = ct_merkle::InclusionProof::try_from_bytes(our_proof.path.iter().flat_map(|h| h.0).collect()).unwrap();
+        let carried =
+            ct_merkle::InclusionProof::try_from_bytes(our_proof.path.iter().flat_map(|h| h.0).collect()).unwrap();
         root.verify_inclusion(leaf, index as u64, &carried).unwrap();
         let taken = InclusionProof { index: index as u64, size, path: digests(their_proof.as_bytes()) };
         taken.verify::<Sha256>(&Sha256::leaf(leaf), &ours.root()).unwrap();

@@ -1,0 +1,3 @@
+mod document;
+mod leaf;
+mod metadata;
