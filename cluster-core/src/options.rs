@@ -26,7 +26,7 @@ pub struct Progress {
 pub struct Options {
     /// Hears events without a completion of their own, and failures of the store itself. Default: nobody.
     pub events: EventSink,
-    /// Hears how a rebuild at open goes on, about every 8 MiB. Default: nobody.
+    /// Hears how a rebuild at open goes on: about every 8 MiB, and at its end. Default: nobody.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// A leaf file is closed and the next one begun when it reaches this many bytes. Default 64 MiB; opening reads at most one.
     pub segment_bytes: u64,

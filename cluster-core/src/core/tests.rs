@@ -1,1 +1,370 @@
+//! Whole-store behaviour: groups, failures, and crashes at every operation.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::chain::PutBlock;
+use crate::event::{Event, channel, completion};
+use crate::notary::testkit::{LOG, Rig, append, check, grow, leaf};
+
+fn entry(number: u64) -> Bytes {
+    Bytes::from(format!("entry {number}"))
+}
+
+#[test]
+fn one_group_costs_one_sync_per_file() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
+    let mut events = Vec::new();
+    for number in 0..100 {
+        events.push(append(&log, 2 * number, 2).unwrap());
+        let (done, event) = completion();
+        core.wal().append_then(entry(number), done).unwrap();
+        events.push(event);
+        let (done, event) = completion();
+        core.mark().put_then(entry(number), done).unwrap();
+        events.push(event);
+    }
+    let before = rig.disk.syncs();
+    assert!(core.drive());
+    assert!(!core.drive());
+    assert_eq!(rig.disk.syncs() - before, 3);
+    assert!(events.iter().all(|event| event.try_recv().unwrap().durable().is_ok()));
+    assert_eq!(core.mark().get(), Some(entry(99)));
+    let stats = core.stats();
+    assert_eq!((stats.groups, stats.durable, stats.leaves, stats.wal_entries, stats.failed), (1, 300, 200, 100, 0));
+    check(&log, 200);
+}
+
+#[test]
+fn events_without_completion_go_to_the_sink_with_their_tickets() {
+    let rig = Rig::new(1);
+    let (sink, events) = channel();
+    let (core, _) = rig.try_open(Options { events: sink, ..rig.options() }).unwrap();
+    let log = core.notary_log(LOG).unwrap();
+    let mut tickets = vec![core.wal().append(entry(0)).unwrap(), core.wal().append(entry(1)).unwrap()];
+    tickets.push(core.wal().reset(7).unwrap());
+    tickets.push(log.append(vec![leaf(0), leaf(1)]).unwrap());
+    tickets.push(log.append(vec![leaf(2)]).unwrap());
+    tickets.push(core.mark().put(entry(9)).unwrap());
+    tickets.push(core.chain().put_block(PutBlock { height: 3, ..PutBlock::default() }).unwrap());
+    while core.drive() {}
+    let told: BTreeMap<_, _> =
+        events.try_iter().map(|event| (event.ticket().unwrap(), event.durable().unwrap())).collect();
+    let expected = [(0, 2), (1, 2), (0, 0), (0, 3), (2, 3), (0, 0), (3, 3)];
+    assert_eq!(told, tickets.into_iter().zip(expected).collect());
+}
+
+#[test]
+fn a_failed_sync_is_fatal_for_good_and_never_retried() {
+    for victim in ["wal", "mark", "leaves"] {
+        let rig = Rig::new(1);
+        let (sink, events) = channel();
+        let (core, _) = rig.try_open(Options { events: sink, ..rig.options() }).unwrap();
+        let log = core.notary_log(LOG).unwrap();
+        grow(&core, &log, 2);
+        rig.disk.fail_sync_after(0);
+        let ticket = match victim {
+            "wal" => core.wal().append(entry(0)),
+            "mark" => core.mark().put(entry(0)),
+            _ => log.append(vec![leaf(2)]),
+        };
+        let ticket = ticket.unwrap();
+        let other = core.wal().reset(1).unwrap();
+        while core.drive() {}
+        let told: Vec<Event> = events.try_iter().collect();
+        let failed = |event: &Event| matches!(event, Event::Fatal { reason: Error::SyncFailed { .. }, .. });
+        assert!(told.iter().all(failed), "{victim}: {told:?}");
+        let of: Vec<_> = told.iter().map(Event::ticket).collect();
+        assert_eq!(of, [Some(ticket), Some(other), None], "{victim}");
+        let syncs = rig.disk.syncs();
+        assert!(matches!(core.wal().append(entry(1)), Err(Error::SyncFailed { .. })));
+        assert!(matches!(append(&log, 2, 1), Err(Error::SyncFailed { .. })));
+        assert!(matches!(core.notary_log(LOG), Err(Error::SyncFailed { .. })));
+        assert!(core.stats().failed_for_good);
+        assert!(core.mark().get().is_none(), "what may not be durable is not shown");
+        assert_eq!(log.size(), 2);
+        assert!(core.failure().unwrap().is_fatal());
+        let error = core.close().unwrap_err();
+        assert!(error.to_string().contains("check the disk"), "{error}");
+        assert_eq!(rig.disk.syncs(), syncs);
+        drop(log);
+        rig.crash();
+        check(&rig.open().0.notary_log(LOG).unwrap(), 2);
+    }
+}
+
+#[test]
+fn a_full_disk_stops_with_its_name_and_works_again_after_a_restart() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
+    grow(&core, &log, 10);
+    rig.disk.set_capacity(Some(rig.disk.used() + 500));
+    let mut size = 10;
+    let reason = loop {
+        let event = append(&log, size, 3).unwrap();
+        core.drive();
+        match event.try_recv().unwrap() {
+            Event::Durable { .. } => size += 3,
+            Event::Fatal { reason, .. } => break reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(&reason, Error::DiskFull { dir } if dir.starts_with("/home/logs")), "{reason}");
+    assert!(matches!(core.wal().append(entry(0)), Err(Error::DiskFull { .. })));
+    assert!(core.stats().disk_free.is_some_and(|free| free < 500));
+    check(&log, log.size());
+    drop((core, log));
+
+    // Still full: the start may need space and then says the same; nothing is lost by trying.
+    if let Err(error) = rig.try_open(rig.options()) {
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+    }
+    rig.disk.set_capacity(None);
+    let (core, report) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
+    // A group whose leaves were durable before the trees hit the limit may be there without having been acknowledged.
+    assert!(log.size() == size || log.size() == size + 3);
+    assert!(report.logs[0].retracted.is_none());
+    grow(&core, &log, 3);
+    check(&log, log.size());
+}
+
+#[test]
+fn a_second_core_on_the_home_is_refused() {
+    let rig = Rig::new(1);
+    let (core, report) = rig.open();
+    assert!(report.created);
+    assert_eq!(core.dir(), Path::new("/home"));
+    assert!(matches!(rig.try_open(rig.options()), Err(Error::InUse { .. })));
+    core.close().unwrap();
+    assert!(!rig.open().1.created);
+}
+
+#[test]
+fn handles_that_outlive_the_core_read_and_refuse_to_write() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
+    let waiting = append(&log, 0, 5).unwrap();
+    core.close().unwrap();
+    assert!(waiting.try_recv().unwrap().durable().is_ok(), "closing serves what waits");
+    check(&log, 5);
+    assert!(matches!(append(&log, 5, 1), Err(Error::Closed)));
+}
+
+#[test]
+fn the_writer_thread_serves_many_callers() {
+    let rig = Rig { segment_bytes: 2000, tree_sync_leaves: 64, ..Rig::new(1) };
+    let (core, _) = rig.try_open(Options { manual: false, ..rig.options() }).unwrap();
+    let log = core.notary_log(LOG).unwrap();
+    std::thread::scope(|scope| {
+        for caller in 0..4u64 {
+            let log = log.clone();
+            scope.spawn(move || {
+                for number in 0..50u64 {
+                    let (done, event) = completion();
+                    let mine = (caller * 1000 + number).to_be_bytes().to_vec();
+                    log.append_then(vec![mine.clone(), mine.clone()], done).unwrap();
+                    let (first, size) = event.recv().unwrap().durable().unwrap();
+                    assert!(size >= first + 2);
+                    assert_eq!(log.leaf(first + 1).unwrap(), mine);
+                    log.inclusion(first, log.size()).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(log.size(), 400);
+    core.close().unwrap();
+}
+
+#[test]
+fn a_panicking_completion_stops_the_store_and_leaves_nobody_waiting() {
+    let rig = Rig::new(1);
+    let (sink, events) = channel();
+    let (core, _) = rig.try_open(Options { manual: false, events: sink, ..rig.options() }).unwrap();
+    core.wal().append_then(entry(0), Box::new(|_| panic!("a bug of the caller"))).unwrap();
+    let told = events.recv().unwrap();
+    assert!(matches!(told, Event::Fatal { reason: Error::WriterStopped(_), .. }), "{told:?}");
+    while core.failure().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(matches!(core.wal().append(entry(1)), Err(Error::WriterStopped(_))));
+    assert!(core.close().is_err());
+}
+
+/// Everything that was acknowledged, and everything that was asked for.
+#[derive(Default)]
+struct Oracle {
+    leaves: u64,
+    asked_leaves: u64,
+    /// The WAL after each request, the one found at open first; and how many of them were acknowledged.
+    asked_wal: Vec<Vec<u64>>,
+    wal: usize,
+    mark: Option<u64>,
+    asked_marks: Vec<u64>,
+    height: u64,
+    asked_height: u64,
+    signed: u64,
+    waiting: Vec<(Ask, Receiver<Event>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ask {
+    Leaves(u64),
+    Wal,
+    Mark(u64),
+    Block(u64),
+}
+
+impl Oracle {
+    fn ask(&mut self, core: &Core, log: &NotaryLog, kind: u8, number: u64) -> Result<(), Error> {
+        let (done, event) = completion();
+        let ask = match kind {
+            0..=2 => {
+                let count = number % 7 + 1;
+                log.append_then((self.asked_leaves..self.asked_leaves + count).map(leaf).collect(), done)?;
+                self.asked_leaves += count;
+                Ask::Leaves(count)
+            }
+            3..=5 => {
+                core.wal().append_then(entry(number), done)?;
+                let mut state = self.asked_wal.last().cloned().unwrap_or_default();
+                state.push(number);
+                self.asked_wal.push(state);
+                Ask::Wal
+            }
+            6 => {
+                core.wal().reset_then(number, done)?;
+                self.asked_wal.push(Vec::new());
+                Ask::Wal
+            }
+            7 => {
+                core.mark().put_then(entry(number), done)?;
+                self.asked_marks.push(number);
+                Ask::Mark(number)
+            }
+            _ => {
+                let height = self.asked_height + 1;
+                let writes = vec![(b"height".to_vec(), Some(height.to_be_bytes().to_vec()))];
+                core.chain().put_block_then(PutBlock { height, writes, ..PutBlock::default() }, done)?;
+                self.asked_height = height;
+                Ask::Block(height)
+            }
+        };
+        self.waiting.push((ask, event));
+        Ok(())
+    }
+
+    fn hear(&mut self) {
+        for (ask, event) in std::mem::take(&mut self.waiting) {
+            match event.try_recv() {
+                Ok(Event::Durable { .. }) => match ask {
+                    Ask::Leaves(count) => self.leaves += count,
+                    Ask::Wal => self.wal += 1,
+                    Ask::Mark(number) => self.mark = Some(number),
+                    Ask::Block(height) => self.height = height,
+                },
+                Ok(_) => {}
+                Err(_) => self.waiting.push((ask, event)),
+            }
+        }
+    }
+
+    /// The store after a crash holds all that was acknowledged and nothing that was never asked for.
+    fn check(&mut self, core: &Core, log: &NotaryLog, seed: u64) {
+        let size = log.size();
+        assert!(size >= self.leaves && size <= self.asked_leaves, "seed {seed}: {size} leaves of {}", self.leaves);
+        assert!(size >= self.signed && log.retracted().is_none(), "seed {seed}: {size} leaves, {} signed", self.signed);
+        check(log, size);
+        let found: Vec<Bytes> = core.wal().take_recovery().unwrap().entries;
+        let text = |numbers: &Vec<u64>| numbers.iter().map(|number| entry(*number)).collect::<Vec<_>>();
+        let wal = self.asked_wal[self.wal..].iter().find(|state| text(state) == found);
+        let wal =
+            wal.unwrap_or_else(|| panic!("seed {seed}: {found:?} is not after {:?}", self.asked_wal[self.wal])).clone();
+        let mark = core.mark().get();
+        let first = self.mark.and_then(|mark| self.asked_marks.iter().position(|asked| *asked == mark)).unwrap_or(0);
+        let newer = self.asked_marks[first..].iter().any(|asked| mark == Some(entry(*asked)));
+        assert!(
+            newer || (self.mark.is_none() && mark.is_none()),
+            "seed {seed}: mark {mark:?}, acknowledged {:?}",
+            self.mark
+        );
+        let height = core.chain().latest_height().unwrap_or(0);
+        assert!(
+            height >= self.height && height <= self.asked_height,
+            "seed {seed}: height {height} of {}",
+            self.height
+        );
+        let state = core.chain().state(b"height").unwrap();
+        assert_eq!(state, (height > 0).then(|| height.to_be_bytes().to_vec()), "seed {seed}");
+        let marks = self.asked_marks.iter().copied().filter(|asked| mark == Some(entry(*asked))).collect::<Vec<_>>();
+        *self = Self {
+            leaves: size,
+            asked_leaves: size,
+            asked_wal: vec![wal],
+            wal: 0,
+            mark: marks.last().copied(),
+            asked_marks: marks,
+            height,
+            asked_height: height,
+            signed: log.signed_size(),
+            waiting: Vec::new(),
+        };
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Several lives of one home, each ended by a power cut at any operation, opening included.
+    #[test]
+    fn nothing_acknowledged_is_lost_over_power_cuts(
+        seed: u64,
+        lives in prop::collection::vec((prop::collection::vec((0u8..10, 0u8..4), 1..40), 0u64..120), 1..5),
+    ) {
+        let rig = Rig { segment_bytes: 300, tree_sync_leaves: 16, ..Rig::new(seed) };
+        let mut oracle = Oracle { asked_wal: vec![Vec::new()], ..Oracle::default() };
+        let mut number = 0;
+        for (steps, operations) in lives {
+            let (core, _) = rig.open();
+            let log = core.notary_log(LOG).unwrap();
+            oracle.check(&core, &log, seed);
+            rig.disk.cut_power_after(operations);
+            for (kind, drives) in steps {
+                number += 1;
+                if oracle.ask(&core, &log, kind, number).is_err() {
+                    break;
+                }
+                if kind == 0 {
+                    let _refused = log.checkpoint_to_sign(|_| ());
+                }
+                for _ in 0..drives {
+                    core.drive();
+                }
+                oracle.hear();
+                oracle.signed = oracle.signed.max(log.signed_size());
+            }
+            drop((core, log));
+            oracle.hear();
+            rig.crash();
+            // The power may go again while the store recovers.
+            for operations in [3, 11] {
+                rig.disk.cut_power_after(operations);
+                let _may_fail = rig.try_open(rig.options());
+                rig.crash();
+            }
+        }
+        let (core, _) = rig.open();
+        let log = core.notary_log(LOG).unwrap();
+        oracle.check(&core, &log, seed);
+        grow(&core, &log, 5);
+    }
+}

@@ -250,4 +250,6 @@ pub(crate) fn clean_list(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, Err
 }
 
 #[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
 mod tests;

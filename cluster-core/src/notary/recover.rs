@@ -175,7 +175,7 @@ impl Opening<'_> {
             }
         }
         let last = self.segments[self.segments.len() - 1];
-        self.total = last.base + size(&self.path(last))?;
+        self.total = last.base + size(&self.path(last))?.saturating_sub(FILE_HEADER);
         Ok(())
     }
 
@@ -246,6 +246,9 @@ impl Opening<'_> {
             return Err(Error::damaged(self.dir, 0, "no leaf file could be read"));
         };
         let rehashed = trees.size() - mark.size;
+        if rehashed > 0 {
+            self.report(self.total);
+        }
         Ok(Replayed { active, torn, trees, size, rehashed })
     }
 
