@@ -97,6 +97,49 @@ pub(crate) mod octets {
     }
 }
 
+/// Bytes of any length up to [`MAX_BLOB`].
+pub(crate) mod blob {
+    use super::{Deserializer, de};
+    use serde::Serializer;
+    use std::fmt;
+
+    /// Longest value, bytes.
+    pub(crate) const MAX_BLOB: usize = 64 << 10;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&hex::encode(bytes))
+        } else {
+            serializer.serialize_bytes(bytes)
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MAX_BLOB} bytes (in JSON as lower-case hexadecimal digits)")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+                let fits = text.len() <= 2 * MAX_BLOB && !text.bytes().any(|b| b.is_ascii_uppercase());
+                let bytes = fits.then(|| hex::decode(text).ok()).flatten();
+                bytes.ok_or_else(|| E::invalid_value(de::Unexpected::Str(super::short(text)), &self))
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                let fits = bytes.len() <= MAX_BLOB;
+                fits.then(|| bytes.to_vec()).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        // A byte buffer, not borrowed bytes: readers hand only short values out without copying them.
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(Visitor)
+        } else {
+            deserializer.deserialize_byte_buf(Visitor)
+        }
+    }
+}
+
 /// Exactly `N` bytes from `2N` lower-case hexadecimal digits.
 pub(crate) fn lower_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N || text.bytes().any(|b| b.is_ascii_uppercase()) {

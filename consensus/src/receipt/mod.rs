@@ -18,7 +18,6 @@ mod notary_receipt;
 mod notary_subject;
 mod notary_verify;
 mod refresh;
-mod state_path;
 mod trust;
 mod tx_path;
 
@@ -35,7 +34,6 @@ pub use notary_receipt::{
 };
 pub use notary_subject::{BatchMembership, NotarySubject, SubjectMetadata};
 pub use notary_verify::verify_file;
-pub use refresh::{HeaderLogPosition, Refresh};
-pub use state_path::{MAX_STATE_PATH, state_path, state_root};
+pub use refresh::Refresh;
 pub use trust::{Assumptions, GenesisTrust, MaxRootAge, Root, Trust, Verified, VerifyOptions};
 pub use tx_path::{MAX_TX_PATH, steps as tx_path_steps};

@@ -5,11 +5,11 @@ use super::{
         Algorithms, AttestedHeader, CheckpointFields, LeafPosition, NotaryProof, NotaryReceipt, PENDING_TYPE,
         PROOF_TYPE, PendingPromise, PendingReceipt, RECEIPT_TYPE, ServedProof, VERSION,
     },
-    notary_subject::{BatchMembership, NotarySubject},
+    notary_subject::{BatchMembership, NotarySubject, logged_leaf},
     tx_path,
 };
 use crate::light::{CommitFields, Fault, HeaderFields, Validators};
-use pyralog_crypto::{InclusionProof, PublicKey, SignedCheckpoint, SignedPromise};
+use pyralog_crypto::{InclusionProof, NotaryLeaf, PublicKey, SignedCheckpoint, SignedPromise};
 
 /// What a node holds for a leaf once a block with the log's anchor is committed.
 #[derive(Clone, Debug)]
@@ -93,6 +93,14 @@ impl ServedProof {
 }
 
 impl PendingReceipt {
+    /// The leaf to submit, or to ask for: the batch's where there is one, else the subject's own.
+    ///
+    /// # Errors
+    /// A batch path that does not fit its index and count.
+    pub fn leaf(&self) -> Result<NotaryLeaf, Fault> {
+        logged_leaf(&self.subject, self.batch.as_ref())
+    }
+
     /// The complete receipt, once a node serves the proof.
     pub fn complete(self, proof: ServedProof) -> NotaryReceipt {
         proof.attach(self.subject, self.batch)

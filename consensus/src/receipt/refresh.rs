@@ -3,10 +3,12 @@
 use super::{
     chain::{self, Link},
     notary_receipt::AttestedHeader,
-    state_path::state_root,
 };
-use crate::light::{Fault, SignatureBatch, fields};
-use pyralog_crypto::{Hash, InclusionProof, MerkleHash, Sha256};
+use crate::{
+    ledger::{StateProof, state_key},
+    light::{Fault, SignatureBatch, fields},
+};
+use pyralog_crypto::{Decode, Encode, Frontier, Hash, InclusionProof, MerkleHash, Sha256};
 use serde::{Deserialize, Serialize};
 
 /// The way from the block of the anchor to a later header. With it the receipt no longer rests on the keys of the validators
@@ -14,10 +16,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    /// The block's header in the log of header hashes.
-    pub header_log: HeaderLogPosition,
-    /// Siblings in the state tree from the log's entry up to `block.header.app_hash`, leaf side first.
-    pub state_path: Vec<Hash>,
+    /// Inclusion path (SHA-256, RFC 9162, leaf side first) of the block's header hash in the log of header hashes. Its index
+    /// follows from the block's height, the log's size and root from `state_proof`.
+    pub header_path: Vec<Hash>,
+    /// A [`StateProof`] for the name `headers` under `block.header.app_hash`, in its canonical encoding; its value is the
+    /// frontier of the log.
+    #[serde(with = "fields::blob")]
+    pub state_proof: Vec<u8>,
     /// Signed headers that lead over changes of the validator set from the receipt's block to this one, oldest first; may be
     /// empty where the later header is trusted by itself.
     pub bridge: Vec<AttestedHeader>,
@@ -25,18 +30,18 @@ pub struct Refresh {
     pub block: AttestedHeader,
 }
 
-/// A header hash in the log of header hashes. The index follows from the header's height.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HeaderLogPosition {
-    /// Number of header hashes in the log.
-    #[serde(with = "fields::decimal")]
-    pub size: u64,
-    /// Inclusion path (SHA-256, RFC 9162), leaf side first.
-    pub path: Vec<Hash>,
-}
-
 impl Refresh {
+    /// Builds a refresh from what a node holds: the later block, the proof of `headers` under its `app_hash`, and the place of
+    /// the older header in that log.
+    pub fn new(
+        header_log: &InclusionProof,
+        state_proof: &StateProof,
+        bridge: Vec<AttestedHeader>,
+        block: AttestedHeader,
+    ) -> Self {
+        Self { header_path: header_log.path.clone(), state_proof: state_proof.to_bytes(), bridge, block }
+    }
+
     /// Checks the later headers for themselves and against each other, and the way from `anchored` into the last one's
     /// state. Returns them in order of their heights.
     pub(crate) fn check<'a>(
@@ -46,30 +51,24 @@ impl Refresh {
         batch: &mut SignatureBatch,
     ) -> Result<Vec<Link<'a>>, Fault> {
         let later = chain::links(chain_id, "refresh", &self.bridge, &self.block, batch)?;
-        chain::follows(anchored, &later[0])?;
-        let header = &anchored.attested.header;
-        let index = header.height.checked_sub(1).ok_or_else(|| Fault::new("proof.block.header.height", "is zero"))?;
-        let log = &self.header_log;
-        let root = InclusionProof { index, size: log.size, path: log.path.clone() }
-            .root_from::<Sha256>(&Sha256::leaf(&anchored.hash.0))
-            .map_err(|e| Fault::new("refresh.header_log", e.to_string()))?;
-        let value = header_log_value(log.size, &root);
-        let state = state_root(HEADER_LOG_KEY, &value, &self.state_path)
-            .map_err(|f| f.within("refresh.state_path"))?;
-        if state != self.block.header.app_hash {
-            let reason = format!(
-                "leads the header of height {} in a log of {} header hashes to the state {state}, not to \
-                 refresh.block.header.app_hash",
-                header.height, log.size
-            );
-            return Err(Fault::new("refresh.state_path", reason));
+        if let Some(first) = later.first() {
+            chain::follows(anchored, first)?;
         }
+        let in_proof = |reason: String| Fault::new("refresh.state_proof", reason);
+        let proof = StateProof::from_bytes(&self.state_proof).map_err(|e| in_proof(e.to_string()))?;
+        let value = proof
+            .verify(&self.block.header.app_hash, state_key::HEADERS)
+            .map_err(|e| in_proof(format!("fails under refresh.block.header.app_hash: {e}")))?
+            .ok_or_else(|| in_proof("proves that there is no log of header hashes".into()))?;
+        let log = Frontier::<Sha256>::from_bytes(value).map_err(|e| in_proof(e.to_string()))?;
+        let height = anchored.attested.header.height;
+        let index = height.checked_sub(1).ok_or_else(|| Fault::new("proof.block.header.height", "is zero"))?;
+        InclusionProof { index, size: log.size(), path: self.header_path.clone() }
+            .verify::<Sha256>(&Sha256::leaf(&anchored.hash.0), &log.root())
+            .map_err(|e| {
+                let reason = format!("does not lead the header of height {height} to the log of header hashes: {e}");
+                Fault::new("refresh.header_path", reason)
+            })?;
         Ok(later)
     }
-}
-
-const HEADER_LOG_KEY: &[u8] = b"header_log";
-
-fn header_log_value(size: u64, root: &Hash) -> Vec<u8> {
-    [&size.to_be_bytes()[..], &root.0].concat()
 }
