@@ -6,4 +6,5 @@ pub mod engine;
 pub mod error;
 pub mod ledger;
 pub mod light;
+pub mod receipt;
 pub mod tx;
