@@ -50,9 +50,7 @@ impl LightClient {
     ) -> Result<Self, LightError> {
         let wrong = |fault: Fault| LightError::Options(format!("genesis: {fault}"));
         validators.check().map_err(|f| wrong(f.within("validators")))?;
-        let height = initial_height
-            .checked_sub(1)
-            .ok_or_else(|| wrong(Fault::new("initial_height", "is zero")))?;
+        let height = initial_height.checked_sub(1).ok_or_else(|| wrong(Fault::new("initial_height", "is zero")))?;
         let root = TrustedState {
             chain_id: chain_id.to_owned(),
             height,

@@ -68,12 +68,14 @@ fn sequential_and_skipping_reach_the_same_header() {
 fn a_constant_set_is_skipped_in_one_step_and_a_rotating_one_bisected() {
     let constant = constant(1000);
     let mut one = client(&constant);
-    let report = one.sync(None, Mode::Skipping, &options(), constant.now(), &mut node("a", &constant), &mut []).unwrap();
+    let report =
+        one.sync(None, Mode::Skipping, &options(), constant.now(), &mut node("a", &constant), &mut []).unwrap();
     assert_eq!(report.fetched, 1);
 
     let rotating = rotating(60);
     let mut many = client(&rotating);
-    let report = many.sync(None, Mode::Skipping, &options(), rotating.now(), &mut node("a", &rotating), &mut []).unwrap();
+    let report =
+        many.sync(None, Mode::Skipping, &options(), rotating.now(), &mut node("a", &rotating), &mut []).unwrap();
     assert!((4..=20).contains(&report.fetched), "{}", report.fetched);
     // A threshold of 1 never lets a header be skipped.
     let strict = LightOptions { trust_threshold: (1, 1), ..options() };
@@ -87,10 +89,12 @@ fn a_given_header_is_a_root() {
     let chain = rotating(60);
     let mut client = LightClient::from_header(20, chain.at(20).hash(), &mut node("a", &chain)).unwrap();
     assert_eq!(client.latest().height, 20);
-    let report = client.sync(Some(50), Mode::Skipping, &options(), chain.now(), &mut node("a", &chain), &mut []).unwrap();
+    let report =
+        client.sync(Some(50), Mode::Skipping, &options(), chain.now(), &mut node("a", &chain), &mut []).unwrap();
     assert_eq!(report.hash, chain.at(50).hash());
     // Between two trusted headers the way starts at the lower one; below the root there is none.
-    let report = client.sync(Some(30), Mode::Sequential, &options(), chain.now(), &mut node("a", &chain), &mut []).unwrap();
+    let report =
+        client.sync(Some(30), Mode::Sequential, &options(), chain.now(), &mut node("a", &chain), &mut []).unwrap();
     assert_eq!(report.hash, chain.at(30).hash());
     let below = client.sync(Some(19), Mode::Skipping, &options(), chain.now(), &mut node("a", &chain), &mut []);
     assert!(matches!(below, Err(LightError::Options(_))));
@@ -148,8 +152,7 @@ fn a_fork_is_reported_with_both_blocks() {
                 false if h == Some(height) => Ok(fork.light_block()),
                 false => serve(&chain, h),
             });
-            let result =
-                client.sync(Some(height), Mode::Skipping, &options(), chain.now(), primary, &mut [witness]);
+            let result = client.sync(Some(height), Mode::Skipping, &options(), chain.now(), primary, &mut [witness]);
             let Err(LightError::Divergence(evidence)) = result else { panic!("{result:?}") };
             assert_eq!(evidence.primary_block.header.height, height);
             assert_eq!(evidence.witness_block.header.height, height);

@@ -127,7 +127,8 @@ impl CommitFields {
             let signature = Signature(bytes.ok_or_else(|| fault("is missing"))?);
             Ok(if sig.is_commit() { CommitVote::Commit(signature) } else { CommitVote::Nil(signature) })
         };
-        let signatures = commit.signatures.iter().zip(&validators.0).enumerate().map(entry).collect::<Result<_, _>>()?;
+        let signatures =
+            commit.signatures.iter().zip(&validators.0).enumerate().map(entry).collect::<Result<_, _>>()?;
         Ok(Self { round, parts, signatures })
     }
 
@@ -228,7 +229,8 @@ impl<'de> Deserialize<'de> for CommitVote {
                 Ok(CommitVote::Absent)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<CommitVote, E> {
-                let bytes = fields::lower_hex(text).ok_or_else(|| E::invalid_value(de::Unexpected::Other("a string"), &self))?;
+                let bytes = fields::lower_hex(text)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Other("a string"), &self))?;
                 Ok(CommitVote::Commit(Signature(bytes)))
             }
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<CommitVote, E> {

@@ -107,7 +107,11 @@ fn votes_have_one_spelling() {
     let block = block(&MIXED);
     let commit = commit_fields(&block);
     let json = serde_json::to_value(&commit).unwrap();
-    assert!(json["signatures"][0].is_string() && json["signatures"][1]["nil"].is_string() && json["signatures"][3].is_null());
+    assert!(
+        json["signatures"][0].is_string()
+            && json["signatures"][1]["nil"].is_string()
+            && json["signatures"][3].is_null()
+    );
     assert_eq!(serde_json::from_value::<CommitFields>(json).unwrap(), commit);
     assert_eq!(cbor::from_slice::<CommitFields>(&cbor::to_vec(&commit).unwrap()).unwrap(), commit);
     let sig = "ab".repeat(64);
@@ -140,8 +144,8 @@ fn a_minimal_commit_is_a_quorum_that_cannot_be_thinned_out() {
     };
     let (mut quorums, mut minimal) = (0, 0);
     for mask in 0..1_u32 << 7 {
-        let signatures =
-            (0..7).map(|i| if mask >> i & 1 == 1 { CommitVote::Commit(Signature([0; 64])) } else { CommitVote::Absent });
+        let signatures = (0..7)
+            .map(|i| if mask >> i & 1 == 1 { CommitVote::Commit(Signature([0; 64])) } else { CommitVote::Absent });
         let parts = crate::light::PartSet { total: 1, hash: Hash::default() };
         let commit = CommitFields { round: 0, parts, signatures: signatures.collect() };
         let quorum = is_quorum(power(&commit), total);

@@ -46,7 +46,9 @@ pub enum LightError {
         fault: Fault,
     },
     /// The way to the target takes more light blocks than the caller allows.
-    #[error("{provider}: more than {limit} light blocks are needed; raise the limit or start from a later trusted header")]
+    #[error(
+        "{provider}: more than {limit} light blocks are needed; raise the limit or start from a later trusted header"
+    )]
     TooMuchWork {
         /// Which one.
         provider: String,

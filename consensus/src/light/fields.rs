@@ -24,8 +24,9 @@ pub(crate) mod decimal {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<T, D::Error> {
         let value = if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
-            parse(&text)
-                .ok_or_else(|| de::Error::custom(format_args!("`{}` is not a canonical decimal", super::short(&text))))?
+            parse(&text).ok_or_else(|| {
+                de::Error::custom(format_args!("`{}` is not a canonical decimal", super::short(&text)))
+            })?
         } else {
             u64::deserialize(deserializer)?
         };
@@ -54,10 +55,9 @@ pub(crate) mod rfc3339 {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Time::parse_from_rfc3339(&text)
-            .ok()
-            .filter(|time| time.to_rfc3339() == text)
-            .ok_or_else(|| de::Error::custom(format_args!("`{}` is not a canonical RFC 3339 time", super::short(&text))))
+        Time::parse_from_rfc3339(&text).ok().filter(|time| time.to_rfc3339() == text).ok_or_else(|| {
+            de::Error::custom(format_args!("`{}` is not a canonical RFC 3339 time", super::short(&text)))
+        })
     }
 }
 

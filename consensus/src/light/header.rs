@@ -97,13 +97,17 @@ impl HeaderFields {
             chain_id: chain_id.parse().map_err(|_| Fault::new("chain_id", "is not a chain id"))?,
             height: self.height.try_into().map_err(|_| Fault::new("height", "is above 2^63 - 1"))?,
             time: self.time,
-            last_block_id: self.last_block_id.map(|id| id.to_tendermint().map_err(|f| f.within("last_block_id"))).transpose()?,
+            last_block_id: self
+                .last_block_id
+                .map(|id| id.to_tendermint().map_err(|f| f.within("last_block_id")))
+                .transpose()?,
             last_commit_hash: Some(tm_hash(&self.last_commit_hash)),
             data_hash: Some(tm_hash(&self.data_hash)),
             validators_hash: tm_hash(&self.validators_hash),
             next_validators_hash: tm_hash(&self.next_validators_hash),
             consensus_hash: tm_hash(&self.consensus_hash),
-            app_hash: AppHash::try_from(self.app_hash.0.to_vec()).map_err(|_| Fault::new("app_hash", "is not a hash"))?,
+            app_hash: AppHash::try_from(self.app_hash.0.to_vec())
+                .map_err(|_| Fault::new("app_hash", "is not a hash"))?,
             last_results_hash: Some(tm_hash(&self.last_results_hash)),
             evidence_hash: Some(tm_hash(&self.evidence_hash)),
             proposer_address: tendermint::account::Id::new(self.proposer_address),

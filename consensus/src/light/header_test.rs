@@ -61,7 +61,10 @@ fn what_no_header_can_hold_is_refused() {
     };
     assert_eq!(hash(|h| h.height = 0).unwrap_err().field, "height");
     assert_eq!(hash(|h| h.height = u64::MAX).unwrap_err().field, "height");
-    assert_eq!(hash(|h| h.last_block_id.as_mut().unwrap().parts.total = 0).unwrap_err().field, "last_block_id.parts.total");
+    assert_eq!(
+        hash(|h| h.last_block_id.as_mut().unwrap().parts.total = 0).unwrap_err().field,
+        "last_block_id.parts.total"
+    );
     for chain_id in ["", "a b", &"x".repeat(51)] {
         assert_eq!(fields.hash(chain_id).unwrap_err().field, "chain_id");
     }
@@ -78,9 +81,7 @@ fn what_no_header_can_hold_is_refused() {
 fn no_block_id_is_not_a_zero_block_id() {
     let first = HeaderFields::from_tendermint(&chain().at(1).header).unwrap();
     let mut zero = first.clone();
-    zero.last_block_id = Some(super::BlockId {
-        hash: Hash::default(),
-        parts: super::PartSet { total: 1, hash: Hash::default() },
-    });
+    zero.last_block_id =
+        Some(super::BlockId { hash: Hash::default(), parts: super::PartSet { total: 1, hash: Hash::default() } });
     assert_ne!(first.hash("c").unwrap(), zero.hash("c").unwrap());
 }

@@ -47,7 +47,8 @@ fn power_of_signers_counts_commits_of_members_only() {
     let block = light_block();
     assert_eq!(block.power_of_signers_in(&block.validators), 30);
     // Whoever of 1, 2, 3 is not in the first three places signed nil or nothing.
-    let signers: Vec<u64> = block.validators.0[..3].iter().map(|v| block.next_validators.power_of(&v.public_key)).collect();
+    let signers: Vec<u64> =
+        block.validators.0[..3].iter().map(|v| block.next_validators.power_of(&v.public_key)).collect();
     assert_eq!(block.power_of_signers_in(&block.next_validators), signers.iter().sum::<u64>());
     assert_eq!(block.power_of_signers_in(&validators(&[(100, 5)])), 0);
 }

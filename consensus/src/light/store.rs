@@ -88,7 +88,8 @@ impl TrustedStore {
         let mut input = Reader::new(bytes);
         input.version("light store", 1).map_err(damaged)?;
         let root: TrustedState = input.get().map_err(damaged)?;
-        let blocks = input.list(MAX_STORED, |input| input.bytes(MAX_BLOCK_BYTES).map(<[u8]>::to_vec)).map_err(damaged)?;
+        let blocks =
+            input.list(MAX_STORED, |input| input.bytes(MAX_BLOCK_BYTES).map(<[u8]>::to_vec)).map_err(damaged)?;
         input.finish().map_err(damaged)?;
         let mut store = Self::new(root);
         let mut below = None;
@@ -96,7 +97,8 @@ impl TrustedStore {
             let block: LightBlock = cbor::from_slice(bytes).map_err(LightError::Store)?;
             let hash = block.check().map_err(|f| LightError::Store(f.to_string()))?;
             let height = block.header.height;
-            if below.is_some_and(|b| height <= b) || height < store.root.height || block.chain_id != store.root.chain_id {
+            if below.is_some_and(|b| height <= b) || height < store.root.height || block.chain_id != store.root.chain_id
+            {
                 return Err(LightError::Store(format!("the light block of height {height} is out of place")));
             }
             below = Some(height);

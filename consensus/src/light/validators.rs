@@ -64,7 +64,10 @@ impl Validators {
     /// Empty or over-long sets, power 0, a total above [`MAX_TOTAL_POWER`], another order than CometBFT's, a key twice.
     pub fn check(&self) -> Result<u64, Fault> {
         if self.0.is_empty() || self.0.len() > MAX_VALIDATORS {
-            return Err(Fault::new("", format!("holds {} validators; 1 to {MAX_VALIDATORS} are allowed", self.0.len())));
+            return Err(Fault::new(
+                "",
+                format!("holds {} validators; 1 to {MAX_VALIDATORS} are allowed", self.0.len()),
+            ));
         }
         let mut total: u128 = 0;
         let mut seen = BTreeSet::new();
@@ -111,10 +114,11 @@ impl TryFrom<&tendermint::validator::Set> for Validators {
     type Error = Fault;
 
     fn try_from(set: &tendermint::validator::Set) -> Result<Self, Fault> {
-        let entries = set.validators().iter().enumerate().map(|(i, info)| match <[u8; 32]>::try_from(info.pub_key.to_bytes()) {
-            Ok(key) => Ok(ValidatorEntry { public_key: PublicKey(key), power: info.power() }),
-            Err(_) => Err(Fault::new(format!("[{i}].public_key"), "is not an Ed25519 key")),
-        });
+        let entries =
+            set.validators().iter().enumerate().map(|(i, info)| match <[u8; 32]>::try_from(info.pub_key.to_bytes()) {
+                Ok(key) => Ok(ValidatorEntry { public_key: PublicKey(key), power: info.power() }),
+                Err(_) => Err(Fault::new(format!("[{i}].public_key"), "is not an Ed25519 key")),
+            });
         let set = Self(entries.collect::<Result<_, _>>()?);
         set.check()?;
         Ok(set)

@@ -105,12 +105,7 @@ pub fn verify(block: &LightBlock, trusted: &TrustedState, options: &LightOptions
     }
 }
 
-fn try_verify(
-    block: &LightBlock,
-    trusted: &TrustedState,
-    options: &LightOptions,
-    now: Time,
-) -> Result<Verdict, Fault> {
+fn try_verify(block: &LightBlock, trusted: &TrustedState, options: &LightOptions, now: Time) -> Result<Verdict, Fault> {
     let header = &block.header;
     if block.chain_id != trusted.chain_id {
         return Err(Fault::new("chain_id", format!("is {}, not {}", block.chain_id, trusted.chain_id)));

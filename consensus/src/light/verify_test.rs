@@ -20,7 +20,8 @@ fn theirs(block: &TestBlock) -> TheirBlock {
         };
         tendermint::validator::Set::without_proposer(v.0.iter().map(info).collect())
     };
-    let signed = tendermint::block::signed_header::SignedHeader::new(block.header.clone(), block.commit.clone()).unwrap();
+    let signed =
+        tendermint::block::signed_header::SignedHeader::new(block.header.clone(), block.commit.clone()).unwrap();
     TheirBlock::new(signed, set(&block.validators), set(&block.next_validators), tendermint::node::Id::new([1; 20]))
 }
 

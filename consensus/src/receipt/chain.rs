@@ -50,7 +50,10 @@ pub(crate) fn links<'a>(
     for link in &links[..bridge.len()] {
         let header = &link.attested.header;
         if header.next_validators_hash == header.validators_hash {
-            return Err(Fault::new(link.path.clone(), "changes nothing in the validator set and has no place in a bridge"));
+            return Err(Fault::new(
+                link.path.clone(),
+                "changes nothing in the validator set and has no place in a bridge",
+            ));
         }
     }
     Ok(links)
@@ -109,7 +112,9 @@ pub(crate) fn anchor_in_trust(
         Trust::Genesis(genesis) => {
             if genesis.chain_id != chain_id {
                 let ours = &genesis.chain_id;
-                return Err(ReceiptError::Untrusted(format!("it is of chain {chain_id}, the genesis file of chain {ours}")));
+                return Err(ReceiptError::Untrusted(format!(
+                    "it is of chain {chain_id}, the genesis file of chain {ours}"
+                )));
             }
             if links[0].attested.header.validators_hash != genesis.validators.hash() {
                 return Err(ReceiptError::Untrusted(format!(

@@ -1,7 +1,7 @@
 //! Receipts as JSON and as deterministic CBOR (RFC 8949 section 4.2.1).
 
-use super::notary_receipt::{NotaryReceipt, PENDING_TYPE, PROOF_TYPE, PendingReceipt, RECEIPT_TYPE, ServedProof};
 use super::error::ReceiptError;
+use super::notary_receipt::{NotaryReceipt, PENDING_TYPE, PROOF_TYPE, PendingReceipt, RECEIPT_TYPE, ServedProof};
 use crate::light::cbor;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -57,7 +57,8 @@ pub trait ReceiptFormat: Serialize + DeserializeOwned {
         if bytes.len() > MAX_CBOR_BYTES {
             return Err(ReceiptError::malformed(format!("is {} bytes long; at most {MAX_CBOR_BYTES}", bytes.len())));
         }
-        cbor::from_slice(bytes).map_err(|e| ReceiptError::malformed(format!("is not a receipt in deterministic CBOR: {e}")))
+        cbor::from_slice(bytes)
+            .map_err(|e| ReceiptError::malformed(format!("is not a receipt in deterministic CBOR: {e}")))
     }
 
     /// Reads either form: JSON where the first byte that is not JSON whitespace is `{`, else CBOR.
@@ -105,11 +106,8 @@ impl ReceiptFile {
         if bytes.len() > if json { MAX_JSON_BYTES } else { MAX_CBOR_BYTES } {
             return Err(ReceiptError::malformed(format!("is {} bytes long, too long for a receipt", bytes.len())));
         }
-        let head: Result<Head, String> = if json {
-            serde_json::from_slice(bytes).map_err(|e| e.to_string())
-        } else {
-            cbor::peek(bytes)
-        };
+        let head: Result<Head, String> =
+            if json { serde_json::from_slice(bytes).map_err(|e| e.to_string()) } else { cbor::peek(bytes) };
         let head = head.map_err(|e| ReceiptError::malformed(format!("is not a receipt in JSON or CBOR: {e}")))?;
         match head.kind.as_str() {
             RECEIPT_TYPE => NotaryReceipt::from_slice(bytes).map(|r| Self::Complete(Box::new(r))),

@@ -4,8 +4,8 @@ use crate::receipt::{
     ErrorClass, NotaryReceipt, NotarySubject, PendingReceipt, ReceiptError, ServedProof, Trust, VerifyOptions,
     testkit::ReceiptMaker, verify_file,
 };
-use pyralog_crypto::{DocumentDigest, Metadata, Salt};
 use proptest::prelude::*;
+use pyralog_crypto::{DocumentDigest, Metadata, Salt};
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -135,13 +135,25 @@ fn mutations(leaf: &Value) -> Vec<Value> {
                     out.extend(flip(at, |b| b ^ 0x20).map(Value::from));
                 }
             }
-            out.extend([format!("{text}0"), format!("0{text}"), format!(" {text}"), text.to_uppercase(), text.chars().rev().collect()].map(Value::from));
+            out.extend(
+                [
+                    format!("{text}0"),
+                    format!("0{text}"),
+                    format!(" {text}"),
+                    text.to_uppercase(),
+                    text.chars().rev().collect(),
+                ]
+                .map(Value::from),
+            );
             if !text.is_empty() {
                 out.push(Value::from(&text[..text.len() - 1]));
                 out.push(Value::from(&text[1..]));
             }
             if let Ok(number) = text.parse::<u64>() {
-                out.extend([number.wrapping_add(1), number.wrapping_sub(1), number ^ 1 << 40, 0, u64::MAX].map(|n| Value::from(n.to_string())));
+                out.extend(
+                    [number.wrapping_add(1), number.wrapping_sub(1), number ^ 1 << 40, 0, u64::MAX]
+                        .map(|n| Value::from(n.to_string())),
+                );
                 out.push(Value::from(number));
             }
         }
@@ -269,7 +281,9 @@ fn every_value_of_a_plain_receipt_is_checked() {
     maker.anchor(0, 1);
     let a = maker.proof(index).attach(NotarySubject::new(&digest("a")), None);
     let index = maker.append(&NotarySubject::new(&digest("b")).leaf());
-    maker.anchor_with(0, 1, None, |i| if i == 1 { crate::light::testkit::TestVote::Absent } else { crate::light::testkit::TestVote::Commit });
+    maker.anchor_with(0, 1, None, |i| {
+        if i == 1 { crate::light::testkit::TestVote::Absent } else { crate::light::testkit::TestVote::Commit }
+    });
     let b = maker.proof(index).attach(NotarySubject::new(&digest("b")), None);
     let (a, b) = (serde_json::to_value(&a).unwrap(), serde_json::to_value(&b).unwrap());
     no_value_is_unchecked(&a, &b, "a", &maker.genesis());
@@ -320,9 +334,22 @@ fn every_byte_of_the_cbor_form_is_checked() {
 fn duplicate_keys_are_refused() {
     let (maker, a, _) = everything();
     let text = serde_json::to_string(&a).unwrap();
-    for key in ["type", "version", "chain_id", "size", "blake3", "metadata", "title", "height", "round", "signature", "refresh"] {
+    for key in [
+        "type",
+        "version",
+        "chain_id",
+        "size",
+        "blake3",
+        "metadata",
+        "title",
+        "height",
+        "round",
+        "signature",
+        "refresh",
+    ] {
         let at = text.find(&format!("\"{key}\":")).unwrap();
-        let value: Value = serde_json::Deserializer::from_str(&text[at + key.len() + 3..]).into_iter().next().unwrap().unwrap();
+        let value: Value =
+            serde_json::Deserializer::from_str(&text[at + key.len() + 3..]).into_iter().next().unwrap().unwrap();
         let doubled = format!("{}\"{key}\":{value},{}", &text[..at], &text[at..]);
         let error = check(doubled.as_bytes(), "a", &maker.genesis()).expect_err(key);
         assert_eq!(error.class(), ErrorClass::Invalid);

@@ -62,7 +62,11 @@ fn every_value_of_a_membership_is_bound_by_the_batch_leaf() {
             assert_eq!(logged_leaf(&me, Some(&member)).unwrap(), batch);
             for index in (0..count + 2).filter(|j| *j != i) {
                 let moved = BatchMembership { index, ..member.clone() };
-                assert_ne!(logged_leaf(&me, Some(&moved)).ok(), Some(batch.clone()), "index {index} for {i} of {count}");
+                assert_ne!(
+                    logged_leaf(&me, Some(&moved)).ok(),
+                    Some(batch.clone()),
+                    "index {index} for {i} of {count}"
+                );
             }
             for other in (0..count + 5).filter(|c| *c != count) {
                 let resized = BatchMembership { count: other, ..member.clone() };

@@ -14,7 +14,8 @@ use crate::{
     tx::AnchorTx,
 };
 use pyralog_crypto::{
-    Blake3, DocumentDigest, Hash, InclusionProof, MerkleHash, NotaryLeaf, Promise, Sha256, SignedPromise, check_chain_id,
+    Blake3, DocumentDigest, Hash, InclusionProof, MerkleHash, NotaryLeaf, Promise, Sha256, SignedPromise,
+    check_chain_id,
 };
 
 /// Verifies a receipt file of any kind.

@@ -1,8 +1,8 @@
+use crate::light::testkit::{TestVote, validators};
 use crate::receipt::{
     ErrorClass, MaxRootAge, NotaryReceipt, NotarySubject, ReceiptError, ReceiptFile, ReceiptFormat, Root, Trust,
     Verified, VerifyOptions, testkit::ReceiptMaker, verify_file,
 };
-use crate::light::testkit::{TestVote, validators};
 use pyralog_crypto::{DocumentDigest, Hash, Metadata, Salt};
 use std::time::Duration;
 
@@ -72,8 +72,7 @@ fn members_of_a_batch_verify_and_only_as_themselves() {
     let (members, index) = maker.append_batch(&leaves);
     maker.anchor(0, 0);
     let proof = maker.proof(index);
-    let receipts: Vec<_> =
-        texts.iter().zip(members).map(|(t, m)| proof.clone().attach(subject(t), Some(m))).collect();
+    let receipts: Vec<_> = texts.iter().zip(members).map(|(t, m)| proof.clone().attach(subject(t), Some(m))).collect();
     for (i, (text, receipt)) in texts.iter().zip(&receipts).enumerate() {
         assert_eq!(verify(receipt, text, &maker.genesis()).unwrap().batch_index, Some(i as u64));
         for (j, other) in receipts.iter().enumerate().filter(|(j, _)| *j != i) {
@@ -105,7 +104,8 @@ fn commits_with_absent_and_nil_votes_are_thinned_out_to_a_quorum() {
     // Votes: places 0 to 3 commit (60 of 80), 4 absent, 5 and 6 nil.
     let receipt = maker.proof(index).attach(subject("a"), None);
     assert!(verify(&receipt, "a", &maker.genesis()).is_ok());
-    let listed = receipt.proof.block.commit.signatures.iter().filter(|v| **v != crate::light::CommitVote::Absent).count();
+    let listed =
+        receipt.proof.block.commit.signatures.iter().filter(|v| **v != crate::light::CommitVote::Absent).count();
     assert_eq!(listed, 4, "60 of 80 is a quorum, 50 is not");
 
     let all = maker.append(&subject("b").leaf());
@@ -124,7 +124,10 @@ fn two_thirds_are_not_enough() {
     let index = maker.append(&subject("a").leaf());
     maker.anchor_with(0, 0, None, |i| if i < 2 { TestVote::Commit } else { TestVote::Absent });
     let error = verify(&maker.proof(index).attach(subject("a"), None), "a", &maker.genesis()).unwrap_err();
-    assert_eq!(error.to_string(), "the receipt is not valid: proof.block.commit: holds 20 of 30 power, not more than two thirds");
+    assert_eq!(
+        error.to_string(),
+        "the receipt is not valid: proof.block.commit: holds 20 of 30 power, not more than two thirds"
+    );
 }
 
 #[test]

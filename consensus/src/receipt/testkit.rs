@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::indexing_slicing)]
 
 use super::{
-    AttestedHeader, BatchMembership, GenesisTrust, NotaryReceipt, NotarySubject, PendingReceipt,
-    ProofParts, Refresh, ServedProof, Trust, attest, pending,
+    AttestedHeader, BatchMembership, GenesisTrust, NotaryReceipt, NotarySubject, PendingReceipt, ProofParts, Refresh,
+    ServedProof, Trust, attest, pending,
 };
 use crate::{
     application::{StateStore, StoreError},
@@ -14,8 +14,8 @@ use crate::{
     tx::AnchorTx,
 };
 use pyralog_crypto::{
-    Blake3, Checkpoint, Encode, Frontier, Hash, LogId, MemoryTree, MerkleHash, NodeSource, NotaryLeaf, Promise, Roots, Sha256,
-    SignedCheckpoint, SignedPromise, SigningKey,
+    Blake3, Checkpoint, Encode, Frontier, Hash, LogId, MemoryTree, MerkleHash, NodeSource, NotaryLeaf, Promise, Roots,
+    Sha256, SignedCheckpoint, SignedPromise, SigningKey,
 };
 use std::collections::BTreeMap;
 

@@ -12,8 +12,8 @@ pub const MAX_TX_PATH: usize = 32;
 /// # Errors
 /// A proof whose index, size and path length do not fit each other.
 pub fn steps(proof: &InclusionProof) -> Result<Vec<PathStep>, Fault> {
-    let expected = InclusionProof::path_length(proof.index, proof.size)
-        .map_err(|e| Fault::new("anchor_path", e.to_string()))?;
+    let expected =
+        InclusionProof::path_length(proof.index, proof.size).map_err(|e| Fault::new("anchor_path", e.to_string()))?;
     if expected != proof.path.len() {
         return Err(Fault::new("anchor_path", format!("{} hashes where {expected} are due", proof.path.len())));
     }
