@@ -36,14 +36,13 @@ impl RocksTables {
         options.set_paranoid_checks(true);
         options.set_max_open_files(128);
         options.set_max_background_jobs(2);
-        options.set_db_write_buffer_size(48 << 20);
+        options.set_db_write_buffer_size(24 << 20);
         options.set_max_total_wal_size(64 << 20);
         options.set_keep_log_file_num(2);
         options.set_max_log_file_size(1 << 20);
         options.set_stats_dump_period_sec(0);
         options.set_bytes_per_sync(1 << 20);
-        let families =
-            Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
+        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache)));
         let db = DB::open_cf_descriptors(&options, dir, families).map_err(|e| failure(dir, &e))?;
         Ok(Self { db, dir: dir.to_owned() })
     }
@@ -59,7 +58,7 @@ impl RocksTables {
     }
 }
 
-fn family_options(family: Family, cache: &Cache) -> Options {
+fn family_options(cache: &Cache) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
@@ -69,8 +68,8 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
-    options.set_write_buffer_size(if family == Family::LeafIndex { 16 << 20 } else { 8 << 20 });
-    options.set_max_write_buffer_number(3);
+    options.set_write_buffer_size(8 << 20);
+    options.set_max_write_buffer_number(2);
     options.set_target_file_size_base(32 << 20);
     options.set_level_compaction_dynamic_level_bytes(true);
     options

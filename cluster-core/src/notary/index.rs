@@ -32,13 +32,16 @@ impl LeafIndex {
     /// Adds leaves that follow each other. The count of covered leaves is in the same batch and table, so a crash cannot keep it
     /// and lose the entries.
     pub(crate) fn add(&self, first: u64, hashes: impl Iterator<Item = Hash>) -> Result<(), Error> {
+        let mut keys: Vec<Vec<u8>> = hashes
+            .zip(first..)
+            .map(|(hash, index)| [&self.log.0[..], &hash.0[..16], &index.to_be_bytes()].concat())
+            .collect();
+        let index = first + keys.len() as u64;
+        // Ascending inserts cost RocksDB's memtable about half of what random ones do.
+        keys.sort_unstable();
         let mut batch = Batch::default();
-        let mut index = first;
-        for hash in hashes {
-            let mut key = self.prefix(&hash);
-            key.extend(index.to_be_bytes());
+        for key in keys {
             batch.put(Family::LeafIndex, key, []);
-            index += 1;
         }
         batch.put(Family::LeafIndex, self.log.0, index.to_be_bytes());
         self.tables.write(batch, Durability::Later)

@@ -1,0 +1,7 @@
+//! The store as other crates see it, on the real disk and RocksDB.
+
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kill;
+mod real;

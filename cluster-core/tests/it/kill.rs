@@ -1,0 +1,238 @@
+//! kill -9 at random moments. The test runs itself as a child that writes and prints what was acknowledged; the parent kills it
+//! and checks that every printed line still holds, with proofs.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyralog_cluster_core::{Core, LogId, NotaryLog, Options, PutBlock, completion};
+use pyralog_crypto::{Blake3, Sha256, leaf_hashes};
+
+const HOME: &str = "PYRALOG_KILL_TEST_HOME";
+const LOG: LogId = LogId([0x5a; 32]);
+const LOOPS: u64 = 36;
+
+fn options() -> Options {
+    Options { segment_bytes: 64 << 10, wal_bytes: 8 << 10, tree_sync_leaves: 500, ..Options::default() }
+}
+
+/// The leaf of a writer's submission; different for each life of the child.
+fn leaf(life: u32, writer: u64, number: u64, place: u64) -> Vec<u8> {
+    let mut leaf = format!("{life}/{writer}/{number}/{place}/").into_bytes();
+    leaf.resize(leaf.len() + (number % 60) as usize, b'x');
+    leaf
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // One write per line: a kill cannot leave half of one that was counted.
+    out.write_all(format!("\n@{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+fn wait(event: &mpsc::Receiver<pyralog_cluster_core::Event>) -> (u64, u64) {
+    event.recv().unwrap().durable().unwrap()
+}
+
+/// The child: does nothing in an ordinary test run.
+#[test]
+fn child() {
+    let Ok(home) = std::env::var(HOME) else { return };
+    let (core, _) = Core::open(Path::new(&home), options()).unwrap();
+    let log = core.notary_log(LOG).unwrap();
+    let life = std::process::id();
+    say("ready 0 0");
+    std::thread::scope(|scope| {
+        for writer in 0..3u64 {
+            let log = log.clone();
+            scope.spawn(move || write_leaves(&log, life, writer));
+        }
+        scope.spawn(|| sign(&log));
+        write_chain(&core);
+    });
+}
+
+fn write_leaves(log: &NotaryLog, life: u32, writer: u64) {
+    for number in 0.. {
+        let count = [1, 2, 50][writer as usize];
+        let (done, event) = completion();
+        log.append_then((0..count).map(|place| leaf(life, writer, number, place)).collect(), done).unwrap();
+        let (first, _) = wait(&event);
+        say(&format!("leaves {first} {count} {life} {writer} {number}"));
+    }
+}
+
+fn sign(log: &NotaryLog) {
+    loop {
+        let (sender, receiver) = mpsc::channel();
+        log.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint))).unwrap();
+        let checkpoint = receiver.recv().unwrap().unwrap();
+        say(&format!("signed {} {} {}", checkpoint.size, checkpoint.roots.blake3, checkpoint.roots.sha256));
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// A validator's rhythm: entries and marks, then the block, then the reset.
+fn write_chain(core: &Core) {
+    let mut height = core.chain().latest_height().unwrap_or(0) + 1;
+    loop {
+        for number in 0..5u64 {
+            let (done, event) = completion();
+            core.wal().append_then(Bytes::from(format!("{height}/{number}")), done).unwrap();
+            wait(&event);
+            say(&format!("wal {height} {number}"));
+            let (done, event) = completion();
+            core.mark().put_then(Bytes::from((height * 10 + number).to_string()), done).unwrap();
+            wait(&event);
+            say(&format!("mark {} 0", height * 10 + number));
+        }
+        let (done, event) = completion();
+        let text = Bytes::from(height.to_string().repeat(500));
+        let writes = vec![(b"height".to_vec(), Some(height.to_be_bytes().to_vec()))];
+        let block = PutBlock { height, block: text, hash: [height as u8; 32], writes, ..PutBlock::default() };
+        core.chain().put_block_then(block, done).unwrap();
+        wait(&event);
+        say(&format!("block {height} 0"));
+        let (done, event) = completion();
+        core.wal().reset_then(height, done).unwrap();
+        wait(&event);
+        say(&format!("reset {height} 0"));
+        height += 1;
+    }
+}
+
+/// All that was acknowledged over all lives.
+#[derive(Default)]
+struct Acknowledged {
+    /// First index to (count, life, writer, number).
+    submissions: BTreeMap<u64, (u64, u32, u64, u64)>,
+    /// Size to roots.
+    signed: BTreeMap<u64, (String, String)>,
+    height: u64,
+    mark: u64,
+    reset: u64,
+    wal: Option<(u64, u64)>,
+}
+
+impl Acknowledged {
+    fn hear(&mut self, line: &str) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |at: usize| words[at].parse::<u64>().unwrap();
+        match words[0] {
+            "leaves" => {
+                let old = self.submissions.insert(number(1), (number(2), number(3) as u32, number(4), number(5)));
+                assert_eq!(old, None, "index {} was given twice", words[1]);
+            }
+            "signed" => {
+                let roots = (words[2].to_owned(), words[3].to_owned());
+                let old = self.signed.insert(number(1), roots.clone());
+                assert!(old.is_none_or(|old| old == roots), "size {} was signed twice", words[1]);
+            }
+            "wal" => self.wal = Some((number(1), number(2))),
+            "mark" => self.mark = number(1),
+            "block" => self.height = number(1),
+            "reset" => self.reset = number(1),
+            "ready" => {}
+            other => panic!("what is {other}?"),
+        }
+    }
+
+    fn check(&self, home: &Path, checked: &mut u64) {
+        let (core, report) = Core::open(home, options()).unwrap();
+        let log = core.notary_log(LOG).unwrap();
+        let size = log.size();
+        let roots = log.roots(size).unwrap();
+        assert!(log.retracted().is_none(), "{report:?}");
+        for (first, (count, life, writer, number)) in &self.submissions {
+            assert!(first + count <= size, "leaf {first} of {size} is gone");
+            // Old lives were checked fully before; of them a sample is enough.
+            if *first < *checked && first % 17 != 0 {
+                continue;
+            }
+            for place in 0..*count {
+                let index = first + place;
+                let bytes = log.leaf(index).unwrap();
+                assert_eq!(bytes, leaf(*life, *writer, *number, place));
+                let hashes = leaf_hashes(&bytes);
+                let proofs = log.inclusion(index, size).unwrap();
+                proofs.blake3.verify::<Blake3>(&hashes.blake3, &roots.blake3).unwrap();
+                proofs.sha256.verify::<Sha256>(&hashes.sha256, &roots.sha256).unwrap();
+                assert_eq!(log.find_leaf(&bytes).unwrap(), Some(index));
+            }
+        }
+        for (signed, (blake3, sha256)) in &self.signed {
+            let at = log.roots(*signed).unwrap();
+            assert_eq!((at.blake3.to_string(), at.sha256.to_string()), (blake3.clone(), sha256.clone()));
+            log.consistency(*signed, size).unwrap();
+        }
+        *checked = size;
+
+        let height = core.chain().latest_height().unwrap_or(0);
+        assert!(height == self.height || height == self.height + 1, "{height} after {}", self.height);
+        if height > 0 {
+            assert_eq!(core.chain().state(b"height").unwrap().unwrap(), height.to_be_bytes());
+            let text = height.to_string().repeat(500);
+            assert_eq!(core.chain().block(height).unwrap().unwrap(), text);
+        }
+        let mark: u64 = core.mark().get().map_or(0, |mark| std::str::from_utf8(&mark).unwrap().parse().unwrap());
+        assert!(mark >= self.mark, "mark {mark} after {}", self.mark);
+        let wal = core.wal().take_recovery().unwrap();
+        assert!(wal.height >= self.reset && wal.height <= height, "reset {} of {height}", wal.height);
+        if let Some((at, number)) = self.wal.filter(|(at, _)| *at > wal.height) {
+            let expected: Vec<String> = (0..=number).map(|number| format!("{at}/{number}")).collect();
+            let found: Vec<&[u8]> =
+                wal.entries.iter().rev().take(expected.len() + 1).rev().map(|entry| &entry[..]).collect();
+            let begins =
+                found.windows(expected.len()).any(|part| part.iter().zip(&expected).all(|(a, b)| *a == b.as_bytes()));
+            assert!(begins, "{found:?} does not hold {expected:?}");
+        }
+        core.close().unwrap();
+    }
+}
+
+#[test]
+fn killed_at_random_moments_it_keeps_every_acknowledged_thing() {
+    let home = tempfile::tempdir().unwrap();
+    let mut random = u64::from(std::process::id());
+    let mut acknowledged = Acknowledged::default();
+    let mut checked = 0;
+    for round in 0..LOOPS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
+            .env(HOME, home.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        let (ready, is_ready) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let mut lines = Vec::new();
+            for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                let Some(line) = line.strip_prefix(b"@") else { continue };
+                if line.starts_with(b"ready") {
+                    ready.send(()).unwrap();
+                }
+                lines.push(String::from_utf8(line.to_vec()).unwrap());
+            }
+            lines
+        });
+        // Some rounds die while the store opens; most of them in full run.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if round % 6 != 5 {
+            is_ready.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        std::thread::sleep(Duration::from_micros((random >> 33) % 60_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in reader.join().unwrap() {
+            acknowledged.hear(&line);
+        }
+        acknowledged.check(home.path(), &mut checked);
+    }
+    assert!(acknowledged.submissions.len() > 50 && acknowledged.height > 0, "the child did no work");
+}
