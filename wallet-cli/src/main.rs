@@ -1,2 +1,27 @@
-//! Pyralog.
-fn main() {}
+//! `pyralog`: the command line of Pyralog.
+
+mod cli;
+mod document;
+mod error;
+mod files;
+mod genesis;
+mod home;
+mod inspect;
+mod keys;
+mod light;
+mod node;
+mod notarize;
+mod output;
+mod passphrase;
+mod query;
+mod receipt_cmd;
+mod receipt_file;
+mod sources;
+mod tx;
+mod verify;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

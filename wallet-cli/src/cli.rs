@@ -1,0 +1,121 @@
+//! The command line: what is parsed, what is run, how it ends.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::{Failure, Result};
+use crate::home::HomeArgs;
+use crate::inspect::{self, InspectArgs};
+use crate::keys::{self, KeyStore, KeysCommand};
+use crate::light::{self, LightCommand};
+use crate::notarize::{self, NotarizeArgs};
+use crate::output::{self, Output};
+use crate::query::{self, QueryCommand};
+use crate::receipt_cmd::{self, ReceiptCommand};
+use crate::tx::{self, TxCommand};
+use crate::verify::{self, VerifyArgs};
+
+/// Keys, notarization, offline verification, light client and transactions of Pyralog.
+///
+/// Exit codes: 0 valid or done, 1 error, 2 usage, 3 proof invalid, 4 pending, 5 root not trusted. The result goes to standard
+/// output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "pyralog", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print the result as one JSON document, also when the command fails
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where the wallet's own files are
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make, list, show, export and import sealed keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Notarize documents: a receipt proves that each existed no later than a block of the chain
+    Notarize(NotarizeArgs),
+    /// Complete or refresh receipts
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// Verify a document and its receipt offline
+    Verify(VerifyArgs),
+    /// Show what a receipt says, from the document to the validators
+    Inspect(InspectArgs),
+    /// Transfers
+    #[command(subcommand)]
+    Tx(TxCommand),
+    /// Ask a node for accounts, blocks, anchors and logs
+    #[command(subcommand)]
+    Query(QueryCommand),
+    /// Follow the chain by headers alone
+    #[command(subcommand)]
+    Light(LightCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses, runs, prints. Clap's own errors end with 2, help and version with 0.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let json = cli.json;
+    let result = run(cli).and_then(|output| output::print(&output, json).map(|()| output.failure));
+    let failure = match result {
+        Ok(None) => return ExitCode::SUCCESS,
+        // The result is printed already; the failure says what is missing from it.
+        Ok(Some(failure)) => failure,
+        Err(failure) => {
+            if json && let Err(unprintable) = output::print_document(&failure.document()) {
+                output::print_failure(&unprintable);
+            }
+            failure
+        }
+    };
+    output::print_failure(&failure);
+    failure.into()
+}
+
+/// Help and version go to stdout with 0, everything else to stderr with 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed stream leaves nothing to report to.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn run(cli: Cli) -> Result<Output, Failure> {
+    match cli.command {
+        Command::Keys(command) => keys::run(command, &KeyStore::new(cli.home.keystore()?)),
+        Command::Notarize(args) => notarize::run(&args),
+        Command::Receipt(command) => receipt_cmd::run(command),
+        Command::Verify(args) => verify::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Tx(command) => tx::run(command, &cli.home),
+        Command::Query(command) => query::run(command, &cli.home),
+        Command::Light(command) => light::run(command, &cli.home),
+        Command::Completions { shell } => completions(shell, cli.json),
+    }
+}
+
+fn completions(shell: clap_complete::Shell, json: bool) -> Result<Output> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pyralog", &mut script);
+    let text = String::from_utf8_lossy(&script).into_owned();
+    let document = if json { serde_json::json!({ "shell": shell.to_string(), "script": text }) } else { serde_json::Value::Null };
+    Ok(Output::new(document, text))
+}
+
+#[cfg(test)]
+mod tests;

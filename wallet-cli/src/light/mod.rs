@@ -1,0 +1,213 @@
+//! `pyralog light`: follow the chain by headers alone, and keep what is trusted in a file.
+
+mod fetch;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use pyralog_consensus::light::{LightClient, LightError, LightOptions, Mode, Provider, SyncReport, TrustedStore};
+use pyralog_crypto::Hash;
+use serde_json::json;
+
+use crate::error::{Context, Failure, Result};
+use crate::files::{self, Existing};
+use crate::genesis;
+use crate::home::HomeArgs;
+use crate::node::{NodeArgs, Nodes};
+use crate::output::{GOOD, Output, note};
+use crate::receipt_file::quoted;
+use crate::verify::{now, parse_age, parse_header};
+
+/// Largest store file read: 32 light blocks of at most 1 MiB and a root.
+const MAX_STORE: u64 = 40 << 20;
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum LightCommand {
+    /// Go forward from what is trusted to a later header, and have witnesses confirm it
+    Sync(SyncArgs),
+}
+
+/// Options of `light sync`.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// Begin from this genesis file (needed once; afterwards the trusted store is used)
+    #[arg(long, value_name = "FILE", conflicts_with = "trusted_header")]
+    pub genesis: Option<PathBuf>,
+    /// Begin from this header (needed once, instead of --genesis)
+    #[arg(long, value_name = "HEIGHT:HASH", value_parser = parse_header)]
+    pub trusted_header: Option<(u64, Hash)>,
+    /// Another node that must show the same header, native API or CometBFT RPC; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub witness: Vec<String>,
+    /// Height to reach (default: the latest)
+    #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub height: Option<u64>,
+    /// Verify every header on the way instead of skipping
+    #[arg(long)]
+    pub sequential: bool,
+    /// How long a header is trusted: a number with s, m, h or d
+    #[arg(long, value_name = "AGE", default_value = "14d", value_parser = parse_age)]
+    pub trusting_period: Duration,
+    /// Forget the trusted store of this chain and begin anew from --genesis or --trusted-header
+    #[arg(long)]
+    pub reset: bool,
+    /// Nodes to follow, native API or CometBFT RPC: the first is the primary, all others are witnesses
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// Runs a `light` command.
+pub fn run(command: LightCommand, home: &HomeArgs) -> Result<Output> {
+    match command {
+        LightCommand::Sync(args) => sync(&args, home),
+    }
+}
+
+fn sync(args: &SyncArgs, home: &HomeArgs) -> Result<Output> {
+    let nodes = args.node.connect()?;
+    let witnesses = NodeArgs { node: args.witness.clone() };
+    let witness_nodes = if args.witness.is_empty() { nodes.clone() } else { witnesses.connect()? };
+    let Some((primary_url, others)) = nodes.urls().split_first() else {
+        return Err(Failure::usage("no node is named").next("name one with --node URL"));
+    };
+    let named = if args.witness.is_empty() { &[] } else { witness_nodes.urls() };
+    let mut primary = fetch::provider(&nodes, primary_url);
+    let mut witnesses: Vec<Provider<'_>> = others.iter().chain(named).map(|url| fetch::provider(&witness_nodes, url)).collect();
+    if witnesses.is_empty() {
+        note("no witness is named: a primary that colludes with a third of the stake would not be found out (--witness URL)");
+    }
+
+    let root = args.genesis.as_deref().map(genesis::load).transpose()?;
+    let chain_id = match &root {
+        Some(root) => root.chain_id.clone(),
+        None => served_chain(&nodes, primary_url, args)?,
+    };
+    let path = home.trusted_store(&chain_id)?;
+    let mut client = match load(&path, args)? {
+        Some(client) => {
+            check_same_root(&path, root.as_ref())?;
+            client
+        }
+        None => match (&root, args.trusted_header) {
+            (Some(root), _) => {
+                LightClient::from_genesis(&root.chain_id, root.time, root.validators.clone(), root.initial_height)
+                    .map_err(|error| failure(error, &path))?
+            }
+            (None, Some((height, hash))) => {
+                LightClient::from_header(height, hash, &mut primary).map_err(|error| failure(error, &path))?
+            }
+            (None, None) => {
+                return Err(Failure::usage(format!("nothing is trusted yet on the chain {chain_id}"))
+                    .next("begin with --genesis FILE or --trusted-header HEIGHT:HASH"));
+            }
+        },
+    };
+    let options = LightOptions { trusting_period: args.trusting_period, ..LightOptions::default() };
+    let mode = if args.sequential { Mode::Sequential } else { Mode::Skipping };
+    let report = client
+        .sync(args.height, mode, &options, now()?, &mut primary, &mut witnesses)
+        .map_err(|error| failure(error, &path))?;
+    save(&path, &client)?;
+    for (witness, why) in &report.useless {
+        note(&format!("witness {witness} was of no use: {why}"));
+    }
+    Ok(described(&chain_id, &path, &report))
+}
+
+/// The chain id, where no genesis file names it: that of the primary's light block.
+fn served_chain(nodes: &Nodes, url: &str, args: &SyncArgs) -> Result<String> {
+    let height = args.trusted_header.map(|(height, _)| height);
+    fetch::once(nodes, url, height).map(|block| block.chain_id).map_err(|why| {
+        Failure::error(format!("{url}: {why}")).next("name a node that serves light blocks with --node URL")
+    })
+}
+
+fn load(path: &Path, args: &SyncArgs) -> Result<Option<LightClient>> {
+    if args.reset || !path.exists() {
+        return Ok(None);
+    }
+    let bytes = files::read_bounded(path, MAX_STORE)?;
+    LightClient::from_bytes(&bytes).map(Some).map_err(|error| failure(error, path))
+}
+
+/// A trusted store that began from another genesis must not be followed as if it had begun from this one.
+fn check_same_root(path: &Path, root: Option<&genesis::Root>) -> Result<()> {
+    let Some(root) = root else { return Ok(()) };
+    let store = TrustedStore::from_bytes(&files::read_bounded(path, MAX_STORE)?).map_err(|error| failure(error, path))?;
+    let begun = store.root();
+    let other = begun.hash.is_none() && (begun.time != root.time || begun.next_validators != root.validators);
+    if begun.chain_id != root.chain_id || other {
+        return Err(Failure::untrusted(format!("{} began from another genesis file of {}", path.display(), root.chain_id))
+            .next("add --reset to forget it and begin from the file that is named"));
+    }
+    Ok(())
+}
+
+fn save(path: &Path, client: &LightClient) -> Result<()> {
+    let bytes = client.to_bytes().map_err(|error| failure(error, path))?;
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).context(|| format!("cannot make the directory {}", dir.display()))?;
+    }
+    files::write(path, &bytes, files::SECRET, Existing::Replace)
+        .context(|| format!("cannot write the trusted store {}", path.display()))
+}
+
+fn described(chain_id: &str, path: &Path, report: &SyncReport) -> Output {
+    let header = format!("{}:{}", report.height, report.hash);
+    let document = json!({
+        "status": "trusted",
+        "chain_id": chain_id,
+        "height": report.height,
+        "hash": report.hash.to_string(),
+        "time": report.time.to_rfc3339(),
+        "trusted_header": header,
+        "fetched": report.fetched,
+        "confirmed_by": report.confirmed_by,
+        "useless_witnesses": report.useless.iter().map(|(name, why)| json!({ "node": name, "why": why })).collect::<Vec<_>>(),
+        "store": path,
+    });
+    let witnesses = match report.confirmed_by.len() {
+        0 => "no witness".to_owned(),
+        count => format!("{count} of {} witnesses", count + report.useless.len()),
+    };
+    let text = format!(
+        "{GOOD}trusted{GOOD:#} block {} of {chain_id}, {}\nheader {header}\nconfirmed by {witnesses}; {} light blocks fetched",
+        report.height,
+        report.time.to_rfc3339(),
+        report.fetched
+    );
+    Output::new(document, text)
+}
+
+/// The failure of a light client's error: an attack or a bad block is an invalid proof, an old root is not trusted.
+fn failure(error: LightError, store: &Path) -> Failure {
+    let message = error.to_string();
+    match error {
+        LightError::Divergence(evidence) => {
+            let file = store.with_extension(format!("divergence-{}.json", evidence.primary_block.header.height));
+            let kept = serde_json::to_vec_pretty(&evidence)
+                .map_err(std::io::Error::other)
+                .and_then(|bytes| {
+                    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                    files::write(&file, &bytes, files::SECRET, Existing::Replace)
+                });
+            let place = match kept {
+                Ok(()) => format!("the evidence is in {}", quoted(&file)),
+                Err(error) => format!("the evidence could not be written to {}: {error}", file.display()),
+            };
+            Failure::invalid(message).next(place)
+        }
+        LightError::Invalid { .. } => Failure::invalid(message).next("follow another node with --node URL"),
+        LightError::Expired { .. } | LightError::Unconfirmed { .. } => Failure::untrusted(message),
+        LightError::Options(_) => Failure::usage(message),
+        LightError::Store(_) => {
+            Failure::error(format!("{}: {message}", store.display())).next("add --reset with --genesis or --trusted-header")
+        }
+        _ => Failure::error(message),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! From a job with its pending receipts on disk to complete receipts: submit, wait, check, replace.
+
+use std::path::PathBuf;
+
+use pyralog_consensus::receipt::{
+    NotaryReceipt, PendingPromise, PendingReceipt, ServedProof, Trust, Verified, VerifyOptions, pending,
+};
+use pyralog_crypto::{Promise, SignedPromise};
+
+use super::prepare::{Job, Member};
+use super::submit::{self, SubmitFault, Submitted, Waited};
+use crate::error::{Context, Failure, Result};
+use crate::files::{self, Existing};
+use crate::node::{Deadline, Nodes};
+use crate::output::note;
+use crate::receipt_file;
+
+/// What became of a job.
+#[derive(Debug)]
+pub enum Settled {
+    /// Every receipt is complete; this is what the first one proves.
+    Complete(Box<Verified>),
+    /// The pending receipts stay.
+    Pending {
+        /// The promise, if a log gave one.
+        promise: Option<PendingPromise>,
+        /// Why it is not complete.
+        reason: String,
+    },
+}
+
+/// How a job is to be carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Return as soon as a log has promised.
+    pub no_wait: bool,
+    /// When to give up waiting.
+    pub deadline: Deadline,
+}
+
+/// Writes the pending receipts of a job, before anything is submitted. Returns the outcome of each member.
+pub fn write_pending(
+    chain_id: &str,
+    members: &[Member],
+    promise: Option<&PendingPromise>,
+    existing: Existing,
+) -> Result<Vec<std::io::Result<()>>> {
+    let encode = |member: &Member| -> Result<(PathBuf, Vec<u8>)> {
+        let receipt = pending_receipt(chain_id, member, promise);
+        Ok((member.receipt.clone(), receipt_file::encode(&member.receipt, &receipt)?))
+    };
+    let encoded = members.iter().map(encode).collect::<Result<Vec<_>>>()?;
+    Ok(files::write_many(&encoded, receipt_file::MODE, existing))
+}
+
+/// Carries a job through. `known` is a promise that exists already. Pending receipts must be on disk.
+pub fn settle(nodes: &Nodes, chain_id: &str, job: &Job, known: Option<Submitted>, patience: Patience) -> Result<Settled> {
+    let mut nodes = nodes.clone();
+    let mut known = known;
+    loop {
+        let submitted = match known.take() {
+            Some(submitted) => submitted,
+            None => match submit::submit(&nodes, chain_id, &job.leaf, patience.deadline) {
+                Ok(submitted) => {
+                    // One file keeps the promise as evidence at once; the others follow when the wait ends without a proof.
+                    keep_promise(chain_id, &job.members[..1.min(job.members.len())], &submitted.promise)?;
+                    submitted
+                }
+                Err(SubmitFault::Refused(failure)) => return Err(failure),
+                Err(SubmitFault::Unserved(failure)) => {
+                    return Ok(Settled::Pending { promise: None, reason: failure.to_string() });
+                }
+            },
+        };
+        let promise = submitted.promise.clone();
+        let give_up = |reason: String| -> Result<Settled> {
+            keep_promise(chain_id, &job.members, &promise)?;
+            Ok(Settled::Pending { promise: Some(promise.clone()), reason })
+        };
+        if patience.no_wait {
+            return give_up("not waited for".to_owned());
+        }
+        match submit::wait(&nodes, &submitted.node, &promise, patience.deadline)? {
+            Waited::Proof(proof) => return complete(chain_id, job, *proof).map(|verified| Settled::Complete(Box::new(verified))),
+            Waited::TimedOut(reason) => return give_up(reason),
+            Waited::Lost(reason) => match nodes.without(&submitted.node) {
+                Some(others) if !patience.deadline.passed() => {
+                    note(&format!("{reason}; submitting to another node"));
+                    nodes = others;
+                }
+                _ => return give_up(reason),
+            },
+        }
+    }
+}
+
+/// Attaches the subjects, checks what the node served, and replaces the pending receipts.
+fn complete(chain_id: &str, job: &Job, proof: ServedProof) -> Result<Verified> {
+    let attach = |member: &Member| proof.clone().attach(member.subject.clone(), member.batch.clone());
+    let Some(first) = job.members.first() else { return Err(Failure::error("there is no document to complete")) };
+    let verified = check_own(chain_id, first, &attach(first))?;
+    let encode = |member: &Member| Ok((member.receipt.clone(), receipt_file::encode(&member.receipt, &attach(member))?));
+    let encoded = job.members.iter().map(encode).collect::<Result<Vec<_>>>()?;
+    for ((path, _), outcome) in encoded.iter().zip(files::write_many(&encoded, receipt_file::MODE, Existing::Replace)) {
+        outcome.context(|| format!("cannot write the receipt {}", path.display()))?;
+    }
+    Ok(verified)
+}
+
+/// Whether a receipt holds together: leaf, log, anchor, header, signatures. Under which root it stands is asked by
+/// `verify` only; here its own header serves, since the question is whether the node built what it should have.
+fn check_own(chain_id: &str, member: &Member, receipt: &NotaryReceipt) -> Result<Verified> {
+    let wrong = |what: String| Failure::error(format!("the node served a proof that does not hold: {what}"));
+    if receipt.chain_id != chain_id {
+        return Err(wrong(format!("it is of chain {}", receipt.chain_id)));
+    }
+    let header = &receipt.proof.block.header;
+    let hash = header.hash(chain_id).map_err(|fault| wrong(fault.to_string()))?;
+    let trust = Trust::Header { height: header.height, hash };
+    receipt.verify(&member.subject.digest(), &trust, &VerifyOptions::default()).map_err(|error| wrong(error.to_string()))
+}
+
+fn keep_promise(chain_id: &str, members: &[Member], promise: &PendingPromise) -> Result<()> {
+    let outcomes = write_pending(chain_id, members, Some(promise), Existing::Replace)?;
+    for (member, outcome) in members.iter().zip(outcomes) {
+        outcome.context(|| format!("cannot write the promise into {}", member.receipt.display()))?;
+    }
+    Ok(())
+}
+
+fn pending_receipt(chain_id: &str, member: &Member, promise: Option<&PendingPromise>) -> PendingReceipt {
+    let signed = promise.map(|promise| {
+        // The receipt does not repeat the leaf hashes, so those of the member itself may stand here.
+        let PendingPromise { log, index, anchor_by, owner, signature } = promise.clone();
+        let promise = Promise { log, index, leaf: member.subject.leaf().leaf_hashes(), anchor_by };
+        (SignedPromise { promise, signature }, owner)
+    });
+    let promise = signed.as_ref().map(|(signed, owner)| (signed, *owner));
+    pending(chain_id, member.subject.clone(), member.batch.clone(), promise)
+}

@@ -1,0 +1,176 @@
+//! Submitting a leaf, and waiting until a block holds its anchor.
+
+use std::time::Duration;
+
+use pyralog_consensus::receipt::{PendingPromise, ServedProof};
+use pyralog_crypto::{Encode, LogId, NotaryLeaf, PublicKey, SignedPromise};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::{Failure, Result};
+use crate::node::{Answer, Deadline, NodeFault, Nodes};
+
+/// Longest single wait asked of a node; a longer one is made of several, so that a dead node is noticed.
+const WAIT_STEP: Duration = Duration::from_secs(5);
+/// How long to pause after a node refused a connection, and how often in a row it may.
+const PAUSE: Duration = Duration::from_millis(500);
+const MAX_REFUSALS: u32 = 4;
+/// Added to a wait asked of the node before the connection is given up.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a submission may take: the node makes the leaf durable before it answers.
+const SUBMIT: Duration = Duration::from_secs(15);
+
+/// A leaf that a log has promised to anchor.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// What the log signed.
+    pub promise: PendingPromise,
+    /// The node that answered.
+    pub node: String,
+}
+
+/// Why a leaf was not taken.
+#[derive(Debug)]
+pub enum SubmitFault {
+    /// A node refused the leaf, or answered what cannot be believed.
+    Refused(Failure),
+    /// No node was there, or all were busy: the same submission may succeed later.
+    Unserved(Failure),
+}
+
+/// How a wait for the proof ended.
+#[derive(Debug)]
+pub enum Waited {
+    /// A block holds the anchor.
+    Proof(Box<ServedProof>),
+    /// Time ran out.
+    TimedOut(String),
+    /// The node is gone, or no longer knows the leaf; another one may be tried.
+    Lost(String),
+}
+
+/// The chain that the nodes serve, from the first one that answers.
+pub fn chain_id(nodes: &Nodes) -> Result<(String, String)> {
+    let answer = nodes.get("/v1/status")?;
+    let chain_id = answer.body["chain_id"].as_str().unwrap_or_default().to_owned();
+    pyralog_crypto::check_chain_id(&chain_id)
+        .map_err(|error| Failure::error(format!("{}: its status names no chain: {error}", answer.node)))?;
+    Ok((chain_id, answer.node))
+}
+
+/// Submits `leaf` to the first node that takes it. Submitting one twice is harmless: it then stands twice in a log.
+///
+/// A node that was too busy is asked again until `deadline`.
+pub fn submit(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, deadline: Deadline) -> Result<Submitted, SubmitFault> {
+    let bytes = leaf.to_bytes();
+    let body = json!({ "leaves": [hex::encode(&bytes)] });
+    loop {
+        let mut faults: Vec<(&str, NodeFault)> = Vec::new();
+        for url in nodes.urls() {
+            match nodes.post_to(url, "/v1/notary/leaves", &body, SUBMIT) {
+                Ok(answer) => return accept(nodes, chain_id, leaf, &answer).map_err(SubmitFault::Refused),
+                Err(fault @ NodeFault::Refused { .. }) => return Err(SubmitFault::Refused(fault.into_failure(url))),
+                Err(fault) => faults.push((url, fault)),
+            }
+        }
+        let pause = faults
+            .iter()
+            .filter_map(|(_, fault)| match fault {
+                NodeFault::Busy { retry_after, .. } => Some(Duration::from_secs(retry_after.unwrap_or(1).clamp(1, 30))),
+                _ => None,
+            })
+            .min();
+        match pause {
+            Some(pause) if pause < deadline.left() => std::thread::sleep(pause),
+            _ => return Err(SubmitFault::Unserved(crate::node::combine(faults))),
+        }
+    }
+}
+
+/// Checks that the answer promises exactly this leaf, under the key that the node names for its log.
+fn accept(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, answer: &Answer) -> Result<Submitted> {
+    #[derive(Deserialize)]
+    struct Promises {
+        log: LogId,
+        promises: Vec<SignedPromise>,
+    }
+    let node = &answer.node;
+    let wrong = |what: String| Failure::error(format!("{node}: {what}")).next("submit to another node with --node URL");
+    let given: Promises = serde_json::from_value(answer.body.clone())
+        .map_err(|error| wrong(format!("its answer to a submission is not understood: {error}")))?;
+    let [signed] = given.promises.as_slice() else {
+        return Err(wrong(format!("it gave {} promises for one leaf", given.promises.len())));
+    };
+    if signed.promise.log != given.log || signed.promise.leaf != leaf.leaf_hashes() {
+        return Err(wrong("its promise is for another leaf".to_owned()));
+    }
+    let owner = log_owner(nodes, node, &given.log)?;
+    signed
+        .verify(chain_id, &owner)
+        .map_err(|error| wrong(format!("its promise is not signed by the key of log {}: {error}", given.log)))?;
+    let promise = PendingPromise {
+        log: given.log,
+        index: signed.promise.index,
+        anchor_by: signed.promise.anchor_by,
+        owner,
+        signature: signed.signature,
+    };
+    Ok(Submitted { promise, node: node.clone() })
+}
+
+fn log_owner(nodes: &Nodes, node: &str, log: &LogId) -> Result<PublicKey> {
+    let answer = nodes
+        .get_from(node, &format!("/v1/logs/{log}"), SUBMIT)
+        .map_err(|fault| fault.into_failure(node))?;
+    serde_json::from_value(answer.body["owner"].clone())
+        .map_err(|_| Failure::error(format!("{node}: it names no owner of log {log}")))
+}
+
+/// Waits for the proof of leaf `index` of `log`, asking the node that promised it first and the others after it.
+pub fn wait(nodes: &Nodes, first: &str, promise: &PendingPromise, deadline: Deadline) -> Result<Waited> {
+    let nodes = nodes.starting_with(first);
+    let mut refusals = 0;
+    loop {
+        let wait = WAIT_STEP.min(deadline.left());
+        let path =
+            format!("/v1/notary/receipts/{}?log={}&wait_ms={}", promise.index, promise.log, wait.as_millis());
+        let mut lost = Vec::new();
+        let mut waiting = None;
+        for url in nodes.urls() {
+            match nodes.get_from(url, &path, wait + GRACE) {
+                Ok(answer) if answer.status == 200 => return proof(answer).map(|proof| Waited::Proof(Box::new(proof))),
+                Ok(answer) => waiting = Some(pending_reason(&answer.body)),
+                Err(fault @ NodeFault::Refused { .. }) => return Err(fault.into_failure(url)),
+                Err(NodeFault::Busy { message, .. }) => waiting = Some(message),
+                Err(fault) => lost.push(format!("{url}: {}", fault.message())),
+            }
+            if waiting.is_some() {
+                break;
+            }
+        }
+        refusals = if waiting.is_some() { 0 } else { refusals + 1 };
+        if refusals >= MAX_REFUSALS {
+            return Ok(Waited::Lost(lost.join("; ")));
+        }
+        if deadline.passed() {
+            let reason = waiting.unwrap_or_else(|| lost.join("; "));
+            return Ok(Waited::TimedOut(reason));
+        }
+        if refusals > 0 {
+            std::thread::sleep(PAUSE.min(deadline.left()));
+        }
+    }
+}
+
+fn proof(answer: Answer) -> Result<ServedProof> {
+    serde_json::from_value(answer.body)
+        .map_err(|error| Failure::error(format!("{}: its proof is not understood: {error}", answer.node)))
+}
+
+fn pending_reason(body: &Value) -> String {
+    let text = body["reason"].as_str().or_else(|| body["message"].as_str());
+    crate::output::safe(text.unwrap_or("no block holds the anchor yet"))
+}
+
+#[cfg(test)]
+mod tests;

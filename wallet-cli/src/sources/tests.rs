@@ -1,0 +1,93 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+fn tree() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in [("b.txt", "b"), ("a/ünï code.txt", "a"), ("a/.hidden", "h"), ("old.receipt.json", "{}")] {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn names(plan: &Plan, root: &Path) -> Vec<String> {
+    plan.sources
+        .iter()
+        .map(|source| source.path.as_ref().unwrap().strip_prefix(root).unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn one_file_gets_its_receipt_beside_it() {
+    let plan = Plan::make(&["/x/my file.pdf".into()], &Destination::default()).unwrap();
+    assert!(!plan.batch);
+    assert_eq!(plan.sources[0].receipt.as_deref(), Some(Path::new("/x/my file.pdf.receipt.json")));
+    let cbor = Destination { cbor: true, ..Destination::default() };
+    assert_eq!(Plan::make(&["f".into()], &cbor).unwrap().sources[0].receipt.as_deref(), Some(Path::new("f.receipt.cbor")));
+}
+
+#[test]
+fn a_directory_is_walked_in_order_without_receipts_and_linked_directories() {
+    let dir = tree();
+    symlink(dir.path(), dir.path().join("loop")).unwrap();
+    symlink("nowhere", dir.path().join("dangling")).unwrap();
+    let plan = Plan::make(&[dir.path().into()], &Destination::default()).unwrap();
+    assert!(plan.batch);
+    assert_eq!(names(&plan, dir.path()), ["a/.hidden", "a/ünï code.txt", "b.txt"]);
+    assert_eq!(plan.skipped.len(), 2, "{:?}", plan.skipped);
+    assert_eq!(plan.problems.len(), 1);
+    assert!(plan.problems[0].0.ends_with("dangling"));
+}
+
+#[test]
+fn an_output_directory_keeps_the_shape() {
+    let dir = tree();
+    let to = Destination { out_dir: Some("/r".into()), ..Destination::default() };
+    let plan = Plan::make(&[dir.path().into()], &to).unwrap();
+    assert_eq!(plan.sources[1].receipt.as_deref(), Some(Path::new("/r/a/ünï code.txt.receipt.json")));
+}
+
+#[test]
+fn two_documents_with_one_receipt_are_told_apart() {
+    let to = Destination { out_dir: Some("/r".into()), ..Destination::default() };
+    let plan = Plan::make(&["/x/same".into(), "/y/same".into(), "/x/other".into()], &to).unwrap();
+    assert_eq!(plan.sources.len(), 2);
+    assert!(plan.problems[0].1.contains("/x/same"), "{:?}", plan.problems);
+}
+
+#[test]
+fn an_existing_receipt_is_a_problem_unless_forced() {
+    let dir = tree();
+    let file = dir.path().join("b.txt");
+    fs::write(dir.path().join("b.txt.receipt.json"), "{}").unwrap();
+    let plan = Plan::make(std::slice::from_ref(&file), &Destination::default()).unwrap();
+    assert!(plan.sources.is_empty());
+    assert!(plan.problems[0].1.contains("--force") && plan.problems[0].1.contains("receipt fetch"));
+    let force = Destination { force: true, ..Destination::default() };
+    assert_eq!(Plan::make(&[file], &force).unwrap().sources.len(), 1);
+}
+
+#[test]
+fn one_receipt_name_for_several_documents_is_a_usage_error() {
+    let to = Destination { out: Some("r.json".into()), ..Destination::default() };
+    assert_eq!(Plan::make(&["a".into(), "b".into()], &to).unwrap_err().code(), 2);
+    assert_eq!(Plan::make(&["-".into(), "-".into()], &Destination::default()).unwrap_err().code(), 2);
+}
+
+#[test]
+fn an_empty_directory_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let failure = Plan::make(&[dir.path().into()], &Destination::default()).unwrap_err();
+    assert!(failure.to_string().contains("no files"));
+}
+
+#[test]
+fn standard_input_is_named_after_its_digest() {
+    let plan = Plan::make(&["-".into()], &Destination::default()).unwrap();
+    assert_eq!(plan.sources[0], Source { path: None, receipt: None });
+    assert_eq!(Destination::default().place_stdin("0123456789abcdef0123"), Path::new("stdin-0123456789abcdef.receipt.json"));
+    let out = Destination { out: Some("o.json".into()), ..Destination::default() };
+    assert_eq!(out.place_stdin("0123456789abcdef"), Path::new("o.json"));
+}

@@ -1,0 +1,194 @@
+//! `pyralog verify`: offline, against a root that the caller names.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use pyralog_consensus::receipt::{MaxRootAge, Root, Trust, Verified, VerifyOptions, verify_file};
+use pyralog_crypto::Hash;
+use serde_json::{Value, json};
+use tendermint::Time;
+
+use crate::document::Digester;
+use crate::error::{Context, Failure, Result};
+use crate::genesis;
+use crate::output::{GOOD, Output, safe};
+use crate::receipt_file;
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The document; - is standard input
+    pub file: PathBuf,
+    /// Its receipt
+    pub receipt: PathBuf,
+    #[command(flatten)]
+    pub root: RootArgs,
+    /// Refuse a root older than AGE: seconds, or a number with s, m, h or d (this alone reads the clock)
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub max_root_age: Option<Duration>,
+}
+
+/// The root of trust: exactly one.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct RootArgs {
+    /// Trust the validators of this genesis file
+    #[arg(long, value_name = "FILE")]
+    pub genesis: Option<PathBuf>,
+    /// Trust this header: its height and hash, from a light client or a person
+    #[arg(long, value_name = "HEIGHT:HASH", value_parser = parse_header)]
+    pub trusted_header: Option<(u64, Hash)>,
+}
+
+impl RootArgs {
+    /// The root as the verifier takes it.
+    pub fn trust(&self) -> Result<Trust> {
+        match (&self.genesis, self.trusted_header) {
+            (Some(path), _) => genesis::trust(path).map(Trust::Genesis),
+            (None, Some((height, hash))) => Ok(Trust::Header { height, hash }),
+            (None, None) => Err(Failure::usage("a root of trust is needed").next("add --genesis FILE or --trusted-header HEIGHT:HASH")),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &VerifyArgs) -> Result<Output> {
+    let trust = args.root.trust()?;
+    let receipt = receipt_file::read(&args.receipt)?;
+    let digest = digest(&args.file)?;
+    let options = VerifyOptions {
+        max_root_age: args.max_root_age.map(|age| now().map(|now| MaxRootAge { age, now })).transpose()?,
+    };
+    let verified = verify_file(&digest, &receipt, &trust, &options)
+        .map_err(|error| receipt_file::failure(&args.receipt, &error))?;
+    Ok(Output::new(document(&verified), text(&args.file, &verified)))
+}
+
+fn digest(file: &Path) -> Result<pyralog_crypto::DocumentDigest> {
+    if file == Path::new("-") {
+        return Digester::new(None).stdin().context(|| "cannot read standard input".to_owned());
+    }
+    let size = file.metadata().ok().map(|meta| meta.len());
+    Digester::new(size).file(file).context(|| format!("cannot read {}", safe(&file.to_string_lossy())))
+}
+
+/// `HEIGHT:HASH`; the hash in either case, as explorers print both.
+pub fn parse_header(text: &str) -> Result<(u64, Hash), String> {
+    let form = "write HEIGHT:HASH, with a height from 1 and 64 hexadecimal digits";
+    let (height, hash) = text.split_once(':').ok_or(form)?;
+    let height = height.parse().ok().filter(|height| *height > 0).ok_or(form)?;
+    let hash = hash.to_ascii_lowercase().parse().map_err(|_| form)?;
+    Ok((height, hash))
+}
+
+/// `90`, `90s`, `15m`, `12h`, `30d`.
+pub fn parse_age(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write a number of seconds, or a number with s, m, h or d".to_owned()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    seconds.map(Duration::from_secs).ok_or_else(|| "not a duration that fits".to_owned())
+}
+
+/// The clock of this machine.
+pub fn now() -> Result<Time> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context(|| "this machine's clock".to_owned())?;
+    let seconds = i64::try_from(since.as_secs()).context(|| "this machine's clock".to_owned())?;
+    Time::from_unix_timestamp(seconds, since.subsec_nanos()).context(|| "this machine's clock".to_owned())
+}
+
+fn document(verified: &Verified) -> Value {
+    let root = match verified.assumptions.root {
+        Root::Genesis { hash, time } => json!({ "kind": "genesis", "sha256": hash.to_string(), "time": time.to_rfc3339() }),
+        Root::Header { height, hash, time } => {
+            json!({ "kind": "header", "height": height, "hash": hash.to_string(), "time": time.to_rfc3339() })
+        }
+    };
+    json!({
+        "status": "valid",
+        "chain_id": verified.chain_id,
+        "existed_no_later_than": verified.existed_no_later_than.to_rfc3339(),
+        "height": verified.height,
+        "header_hash": verified.header_hash.to_string(),
+        "log": verified.log.to_string(),
+        "index": verified.index,
+        "batch_index": verified.batch_index,
+        "hidden": verified.hidden,
+        "root": root,
+        "set_changes": verified.assumptions.set_changes,
+        "refreshed_under": verified.assumptions.refreshed_under,
+    })
+}
+
+fn text(file: &Path, verified: &Verified) -> String {
+    let name = if file == Path::new("-") { "standard input".to_owned() } else { safe(&file.to_string_lossy()) };
+    let member = verified.batch_index.map(|index| format!(", member {index} of its batch")).unwrap_or_default();
+    let hidden = if verified.hidden { ", hidden" } else { "" };
+    format!(
+        "{GOOD}valid{GOOD:#} {name}: existed no later than {}\n\
+         chain    {}, block {} {}\n\
+         log      {} leaf {}{member}{hidden}\n\
+         assumed  {}",
+        verified.existed_no_later_than.to_rfc3339(),
+        verified.chain_id,
+        verified.height,
+        verified.header_hash,
+        verified.log,
+        verified.index,
+        assumed(verified),
+    )
+}
+
+fn assumed(verified: &Verified) -> String {
+    let root = match verified.assumptions.root {
+        Root::Genesis { hash, time } => format!("the genesis file sha256:{hash} of {}", time.to_rfc3339()),
+        Root::Header { height, hash, time } => format!("the header {height}:{hash} of {}", time.to_rfc3339()),
+    };
+    let changes = match verified.assumptions.set_changes {
+        0 => "no change of validators since".to_owned(),
+        1 => "1 change of validators crossed".to_owned(),
+        many => format!("{many} changes of validators crossed"),
+    };
+    let refreshed = verified.assumptions.refreshed_under.map(|height| format!("; refreshed under block {height}")).unwrap_or_default();
+    format!("{root}; {changes}{refreshed}; at every step less than a third of the stake was dishonest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trusted_header_is_height_and_hash_in_either_case() {
+        let hash = "ab".repeat(32);
+        assert_eq!(parse_header(&format!("7:{hash}")).unwrap(), (7, hash.parse().unwrap()));
+        assert_eq!(parse_header(&format!("7:{}", hash.to_uppercase())).unwrap().1, hash.parse().unwrap());
+        for bad in ["7", "x:ab", &format!("0:{hash}"), &format!("7:{hash}0"), ":", "7:zz"] {
+            assert!(parse_header(bad).unwrap_err().contains("HEIGHT:HASH"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ages_have_units() {
+        let cases = [("90", 90), ("90s", 90), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000)];
+        for (text, seconds) in cases {
+            assert_eq!(parse_age(text).unwrap(), Duration::from_secs(seconds), "{text}");
+        }
+        for bad in ["", "d", "-1", "1w", "1.5h", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(parse_age(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_clock_is_after_this_was_written() {
+        assert!(now().unwrap() > Time::from_unix_timestamp(1_760_000_000, 0).unwrap());
+    }
+}

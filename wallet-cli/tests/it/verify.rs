@@ -1,0 +1,140 @@
+//! `pyralog verify` and `inspect`: every verdict with its exit code and sentence.
+
+use serde_json::Value;
+
+use crate::fake_node::FakeNode;
+use crate::tool::Tool;
+
+const CHAIN: &str = "pyralog-dev-fake";
+
+fn notarized() -> (Tool, FakeNode) {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    node.write_genesis(&tool.file("g.json"));
+    tool.write("doc", "the document");
+    tool.run(&["notarize", "doc", "--out", "r.json", "--metadata", "k=v", "--node", &node.url]).expect(0);
+    (tool, node)
+}
+
+#[test]
+fn a_changed_document_is_3_with_both_digests() {
+    let (tool, _node) = notarized();
+    tool.write("copy", "the document!");
+    tool.run(&["verify", "copy", "r.json", "--genesis", "g.json"]).expect(3).says("not the same document");
+    tool.write("copy", "the docunent");
+    let run = tool.run(&["verify", "copy", "r.json", "--genesis", "g.json", "--json"]).expect(3).says("blake3");
+    assert_eq!(run.json()["status"], "invalid");
+}
+
+#[test]
+fn every_changed_value_of_the_receipt_is_3() {
+    let (tool, _node) = notarized();
+    let receipt: Value = serde_json::from_str(&std::fs::read_to_string(tool.file("r.json")).unwrap()).unwrap();
+    let mut paths = Vec::new();
+    leaves(&receipt, String::new(), &mut paths);
+    assert!(paths.len() > 40, "{}", paths.len());
+    for path in paths {
+        let mut changed = receipt.clone();
+        let value = changed.pointer_mut(&path).unwrap();
+        *value = change(value);
+        tool.write("changed.json", changed.to_string());
+        let run = tool.run(&["verify", "doc", "changed.json", "--genesis", "g.json"]);
+        // A changed chain id makes every hash wrong, which is invalid too.
+        assert_eq!(run.code, 3, "{path}: {}{}", run.out, run.err);
+    }
+}
+
+/// JSON pointers of all scalars.
+fn leaves(value: &Value, at: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| leaves(value, format!("{at}/{key}"), found)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, value)| leaves(value, format!("{at}/{i}"), found)),
+        // An absent signature is the one value that says nothing.
+        Value::Null => {}
+        _ => found.push(at),
+    }
+}
+
+/// Another value of the same shape.
+fn change(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => (number.as_u64().unwrap() + 1).into(),
+        Value::String(text) => {
+            let mut letters: Vec<char> = text.chars().collect();
+            let at = letters.len() / 2;
+            letters[at] = if letters[at] == '1' { '2' } else { '1' };
+            letters.into_iter().collect::<String>().into()
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn undecodable_files_and_unknown_keys_are_3() {
+    let (tool, _node) = notarized();
+    let text = std::fs::read_to_string(tool.file("r.json")).unwrap();
+    let unknown = text.replacen('{', "{\"note\":\"hi\",", 1);
+    let duplicate = text.replacen('{', "{\"version\":1,", 1);
+    for bad in ["", "{}", "not a receipt", &text[..text.len() / 2], &unknown, &duplicate] {
+        tool.write("bad.json", bad);
+        tool.run(&["verify", "doc", "bad.json", "--genesis", "g.json"]).expect(3);
+    }
+    tool.write("spaced.json", text.replace(':', " :\n\t"));
+    // Whitespace does not count. Times hold colons inside strings, so only structural ones are spaced out.
+    let compact: Value = serde_json::from_str(&text).unwrap();
+    tool.write("compact.json", compact.to_string());
+    tool.run(&["verify", "doc", "compact.json", "--genesis", "g.json"]).expect(0);
+}
+
+#[test]
+fn another_chain_or_an_untrusted_root_is_5() {
+    let (tool, node) = notarized();
+    let other = FakeNode::start("pyralog-dev-other");
+    other.write_genesis(&tool.file("other.json"));
+    tool.run(&["verify", "doc", "r.json", "--genesis", "other.json"]).expect(5).says("pyralog-dev-other");
+    let height = 2;
+    let wrong = format!("{height}:{}", "00".repeat(32));
+    tool.run(&["verify", "doc", "r.json", "--trusted-header", &wrong]).expect(5);
+    tool.run(&["verify", "doc", "r.json", "--trusted-header", &node.header(1)]).expect(5).says("receipt refresh");
+    tool.run(&["verify", "doc", "r.json", "--trusted-header", &node.header(height)]).expect(0);
+}
+
+#[test]
+fn an_old_root_is_5_only_when_asked_for() {
+    let (tool, _node) = notarized();
+    tool.run(&["verify", "doc", "r.json", "--genesis", "g.json", "--max-root-age", "1d"]).expect(5).says("--max-root-age");
+    tool.run(&["verify", "doc", "r.json", "--genesis", "g.json", "--max-root-age", "36500d"]).expect(0);
+}
+
+#[test]
+fn missing_files_and_a_broken_genesis_are_1() {
+    let (tool, _node) = notarized();
+    tool.run(&["verify", "gone", "r.json", "--genesis", "g.json"]).expect(1).says("gone");
+    tool.run(&["verify", "doc", "gone.json", "--genesis", "g.json"]).expect(1).says("gone.json");
+    tool.write("broken.json", "{}");
+    tool.run(&["verify", "doc", "r.json", "--genesis", "broken.json"]).expect(1).says("broken.json");
+}
+
+#[test]
+fn a_refreshed_receipt_verifies_under_the_later_header() {
+    let (tool, node) = notarized();
+    let run = tool.run(&["receipt", "refresh", "r.json", "--out", "fresh.json", "--json", "--node", &node.url]).expect(0);
+    let under = &run.json()["refreshed_under"];
+    let header = format!("{}:{}", under["height"], under["hash"].as_str().unwrap());
+    tool.run(&["verify", "doc", "r.json", "--trusted-header", &header]).expect(5);
+    let verified = tool.run(&["verify", "doc", "fresh.json", "--trusted-header", &header, "--json"]).expect(0).json();
+    assert_eq!(verified["refreshed_under"], under["height"]);
+    tool.run(&["verify", "doc", "fresh.json", "--genesis", "g.json"]).expect(0);
+}
+
+#[test]
+fn inspect_draws_the_way_from_the_document_to_the_validators() {
+    let (tool, _node) = notarized();
+    let run = tool.run(&["inspect", "r.json"]).expect(0).says("pyralog verify");
+    let mut rest = run.out.as_str();
+    for step in ["document, 12 bytes", "metadata k = v", "leaf", "log ", "checkpoint of", "anchor transaction", "header 2", "commit of round"] {
+        let at = rest.find(step).unwrap_or_else(|| panic!("{step} is not in order in\n{}", run.out));
+        rest = &rest[at..];
+    }
+    tool.write("bad.json", "{}");
+    tool.run(&["inspect", "bad.json"]).expect(3);
+}
