@@ -57,22 +57,16 @@ pub(super) async fn serve(service: Arc<RpcService>, mut stream: WebSocket) {
             _ = ping.tick() => vec![Message::Ping(Vec::new().into())],
             message = stream.recv(), if running.len() < MAX_RUNNING => match message {
                 None | Some(Err(_)) | Some(Ok(Message::Close(_))) => return,
-                Some(Ok(Message::Text(body))) => match handle(&service, &mut subscriptions, body.as_bytes()) {
-                    Handled::Now(value) => value.iter().map(text).collect(),
-                    Handled::Later(value) => {
-                        let service = Arc::clone(&service);
-                        running.push(async move { service.answer_call(value).await });
-                        Vec::new()
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                    match handle(&service, &mut subscriptions, &message.into_data()) {
+                        Handled::Now(value) => value.iter().map(text).collect(),
+                        Handled::Later(value) => {
+                            let service = Arc::clone(&service);
+                            running.push(async move { service.answer_call(value).await });
+                            Vec::new()
+                        }
                     }
-                },
-                Some(Ok(Message::Binary(body))) => match handle(&service, &mut subscriptions, &body) {
-                    Handled::Now(value) => value.iter().map(text).collect(),
-                    Handled::Later(value) => {
-                        let service = Arc::clone(&service);
-                        running.push(async move { service.answer_call(value).await });
-                        Vec::new()
-                    }
-                },
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => Vec::new(),
             },
         };

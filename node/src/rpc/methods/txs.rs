@@ -54,7 +54,7 @@ fn proof(record: &BlockRecord, index: usize) -> Answer {
     for tx in record.txs() {
         tree.push(&tx_hash(tx).0);
     }
-    let path = tree.inclusion(index as u64, record.txs().len() as u64).map_err(internal)?;
+    let path = tree.inclusion(index as u64).map_err(internal)?;
     let leaf = <Sha256 as pyralog_crypto::MerkleHash>::leaf(&tx_hash(&record.txs()[index]).0);
     Ok(json!({
         "root_hash": json::hash(&tree.root()),

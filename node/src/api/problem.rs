@@ -1,0 +1,110 @@
+//! Errors of the API: `{"error":{"code","message","remedy"}}`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pyralog_consensus::tx::TxError;
+use serde_json::json;
+
+use crate::notary::Refused;
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Stable and lower-case.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+    /// What to do.
+    pub remedy: Option<String>,
+    /// Seconds for `Retry-After`.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem without a remedy of its own.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), remedy: None, retry_after: None }
+    }
+
+    /// The caller's input is wrong: 400.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// There is no such thing here: 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// The node is at fault: 500.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+            .remedy("see the node's log; if it says nothing, try another node")
+    }
+
+    /// The same with what to do.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The same with when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds.max(1));
+        self
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::Bad(_) => Self::new(StatusCode::BAD_REQUEST, "bad_leaves", message)
+                .remedy("send {\"leaves\": [\"hex\", …]}; larger sets go as one sub-tree batch"),
+            Refused::Busy(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
+                .remedy("send again after the given time, or to another node")
+                .retry_after(1),
+            Refused::Disabled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "notary_disabled", message)
+                .remedy("use another node")
+                .retry_after(3600),
+            Refused::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                .remedy("use another node; it is unknown whether the leaves are in the log")
+                .retry_after(5),
+        }
+    }
+}
+
+impl From<TxError> for Problem {
+    fn from(error: TxError) -> Self {
+        let status = match error {
+            TxError::MempoolFull | TxError::TooManyPending { .. } | TxError::Unavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            TxError::Duplicate | TxError::AnchorSuperseded { .. } | TxError::NonceTaken { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        // The sentences of this type already say what to do behind a semicolon.
+        let text = error.to_string();
+        let (message, remedy) = match text.rsplit_once("; ") {
+            Some((message, remedy)) => (message.to_owned(), Some(remedy.to_owned())),
+            None => (text, None),
+        };
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, code: error.name().into(), message, remedy, retry_after }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({"error": {"code": self.code, "message": self.message, "remedy": self.remedy}}).to_string();
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,226 @@
+//! Routes, and what stands before each of them: Host and Origin, rate limit, time limit, body limit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use pyralog_consensus::engine::Input;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Problem, answers, chain, parse_leaves};
+use crate::backend::Backend;
+use crate::config::ApiConfig;
+use crate::driver::{EngineHandle, Shared};
+use crate::http::{AccessRules, ClientAddr, RateLimiter};
+use crate::notary::{Admission, NotaryReceipts, ReceiptState};
+use crate::store::LedgerView;
+
+/// What the handlers share.
+pub struct ApiState {
+    /// The node.
+    pub backend: Arc<dyn Backend>,
+    /// Its changing facts.
+    pub shared: Arc<Shared>,
+    /// The ledger.
+    pub ledger: LedgerView,
+    /// Admission of leaves.
+    pub admission: Admission,
+    /// Receipts.
+    pub receipts: NotaryReceipts,
+    /// The engine, for `signer resume`.
+    pub engine: EngineHandle,
+    /// What a caller of `/v1/admin/…` must show.
+    pub admin_token: String,
+    /// Leaves of one submission.
+    pub max_leaves: usize,
+    /// Settings.
+    pub config: ApiConfig,
+}
+
+/// The API over a node.
+pub struct ApiService {
+    state: Arc<ApiState>,
+    rules: AccessRules,
+    limiter: Option<RateLimiter>,
+}
+
+type Api = State<Arc<ApiState>>;
+
+impl ApiService {
+    /// A service.
+    pub fn new(state: ApiState) -> Arc<Self> {
+        let rules = AccessRules::new(&state.config.allowed_hosts, &state.config.allowed_origins);
+        let limiter = RateLimiter::new(state.config.rate_limit_per_s);
+        Arc::new(Self { state: Arc::new(state), rules, limiter })
+    }
+
+    /// The routes, to be served on a listener.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/v1/status", get(chain::status))
+            .route("/v1/genesis", get(chain::genesis))
+            .route("/v1/accounts/{address}", get(chain::account))
+            .route("/v1/blocks/{height}", get(chain::block))
+            .route("/v1/light/{height}", get(chain::light))
+            .route("/v1/logs", get(chain::logs))
+            .route("/v1/logs/{id}", get(chain::log))
+            .route("/v1/anchors/{log}", get(chain::anchors))
+            .route("/v1/tx", post(chain::submit))
+            .route("/v1/tx/{hash}", get(chain::tx))
+            .route("/v1/notary/leaves", post(leaves))
+            .route("/v1/notary/receipts/{index}", get(receipt))
+            .route("/v1/notary/refresh/{height}", get(refresh))
+            .route("/v1/admin/signer/resume", post(signer_resume))
+            .fallback(nowhere)
+            .method_not_allowed_fallback(wrong_method)
+            .layer(DefaultBodyLimit::max(self.state.config.max_body_bytes))
+            .layer(from_fn_with_state(Arc::clone(self), admit))
+            .with_state(Arc::clone(&self.state))
+    }
+}
+
+async fn admit(
+    State(service): State<Arc<ApiService>>,
+    client: Option<axum::Extension<ConnectInfo<ClientAddr>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Err(refusal) = service.rules.check(request.headers(), "api") {
+        return Problem::new(refusal.status, "forbidden", refusal.message).into_response();
+    }
+    if let (Some(limiter), Some(axum::Extension(ConnectInfo(ClientAddr(client))))) = (&service.limiter, client)
+        && let Err(wait) = limiter.take(client.ip(), Instant::now())
+    {
+        let limit = service.state.config.rate_limit_per_s;
+        return Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            format!("more than {limit} requests per second"),
+        )
+        .remedy("send fewer requests, or several leaves in one; the operator's key is api.rate_limit_per_s")
+        .retry_after(wait.as_secs().saturating_add(1))
+        .into_response();
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let patience = Duration::from_secs(service.state.config.request_timeout_s);
+    let mut response = if *request.method() == Method::OPTIONS && origin.is_some() {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        match tokio::time::timeout(patience, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the node did not answer in time")
+                .remedy("try again, or another node")
+                .retry_after(1)
+                .into_response(),
+        }
+    };
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let max = service.state.config.max_body_bytes;
+        response =
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {max} bytes"))
+                .remedy("split it; the operator's key is api.max_body_bytes")
+                .into_response();
+    }
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, header::HeaderValue::from_static("content-type"));
+        headers.insert(header::VARY, header::HeaderValue::from_static("origin"));
+    }
+    response
+}
+
+/// `POST /v1/notary/leaves`
+async fn leaves(State(api): Api, body: Bytes) -> Result<Response, Problem> {
+    let leaves = parse_leaves(&body, api.max_leaves)?;
+    drop(body);
+    let submission = api.admission.submit(leaves).await?;
+    let body = answers::promises(&api.backend.identity().log, &submission.promises);
+    Ok(raw_json(StatusCode::OK, body.map_err(|e| Problem::internal(e.to_string()))?))
+}
+
+/// `?log=&wait_ms=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    log: Option<String>,
+    wait_ms: Option<u64>,
+}
+
+/// `GET /v1/notary/receipts/{index}`
+async fn receipt(State(api): Api, Path(index): Path<String>, Query(wait): Query<Wait>) -> Result<Response, Problem> {
+    let index: u64 = index.parse().map_err(|_| Problem::bad(format!("{index:?} is not a leaf's index")))?;
+    let log = match wait.log {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|e| Problem::bad(format!("log={text} is not a log id: {e}")))?),
+    };
+    let patience = Duration::from_millis(wait.wait_ms.unwrap_or(0).min(api.config.max_wait_ms));
+    match api.receipts.receipt(log, index, patience).await.map_err(Problem::internal)? {
+        ReceiptState::Ready(proof) => {
+            let body = serde_json::to_vec(&proof).map_err(|e| Problem::internal(e.to_string()))?;
+            Ok(raw_json(StatusCode::OK, body))
+        }
+        ReceiptState::Pending => {
+            let height = api.backend.chain().height();
+            let body = json!({
+                "status": "pending", "log": api.backend.identity().log, "index": index.to_string(), "height": height,
+                "reason": format!("no block up to height {height} anchors leaf {index} yet"),
+            });
+            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+        }
+        ReceiptState::Unknown(why) => {
+            Err(Problem::not_found(why)
+                .remedy("ask the node that promised the leaf; GET /v1/status names a node's log"))
+        }
+    }
+}
+
+/// `GET /v1/notary/refresh/{height}`
+async fn refresh(State(api): Api, Path(height): Path<u64>) -> Result<Response, Problem> {
+    let last = api.backend.chain().height();
+    if height == 0 || height.saturating_add(2) > last {
+        return Err(Problem::not_found(format!(
+            "height {height} cannot be refreshed yet: block {} is needed, the last one is {last}",
+            height.saturating_add(2)
+        )));
+    }
+    let refresh = api.receipts.refresh(height).map_err(Problem::internal)?;
+    let body = serde_json::to_vec(&refresh).map_err(|e| Problem::internal(e.to_string()))?;
+    Ok(raw_json(StatusCode::OK, body))
+}
+
+/// `POST /v1/admin/signer/resume`
+async fn signer_resume(State(api): Api, headers: HeaderMap) -> Result<Json<serde_json::Value>, Problem> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let expected = format!("Bearer {}", api.admin_token);
+    // Compared in constant time over digests: neither length nor prefix shows.
+    let digest = |text: &str| <pyralog_crypto::Blake3 as pyralog_crypto::MerkleHash>::digest(text.as_bytes());
+    if digest(given) != digest(&expected) {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "this call needs the node's admin token")
+            .remedy("run `pyralogd signer resume --home HOME` as the user of the node"));
+    }
+    let before = api.backend.live().signer.to_string();
+    api.engine.input(Input::SignerResume);
+    tracing::warn!(before, "the operator resumed the signer");
+    Ok(Json(json!({"resumed": true, "before": before})))
+}
+
+async fn nowhere() -> Problem {
+    Problem::not_found("there is nothing at this path").remedy("the API's paths begin with /v1/; see docs")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
+}
+
+pub(super) fn raw_json(status: StatusCode, body: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, Body::from(body)).into_response()
+}

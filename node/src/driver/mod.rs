@@ -1,0 +1,19 @@
+//! Drivers: they feed the sans-IO cores and carry out what follows.
+
+mod engine_handle;
+mod engine_loop;
+mod engine_thread;
+mod network;
+mod node_ports;
+mod ports;
+mod shared;
+mod sync;
+pub mod wire;
+
+pub use engine_handle::{EngineHandle, GossipGroup, LoopEvent, Responder, TxAnswer};
+pub use engine_loop::{EngineLoop, Now};
+pub use engine_thread::spawn as spawn_engine;
+pub use network::{NetCommand, Network, p2p_config};
+pub use node_ports::NodePorts;
+pub use ports::Ports;
+pub use shared::{Shared, SharedPool, lock};

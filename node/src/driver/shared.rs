@@ -1,0 +1,123 @@
+//! What drivers and APIs share: the changing facts of the node, the event bus, the mempool.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use pyralog_consensus::application::{BundleCheck, CheckedTx, TxSource};
+use pyralog_consensus::engine::SignerState;
+use pyralog_consensus::mempool::{Mempool, MempoolLimits};
+use pyralog_consensus::tx::TxError;
+use pyralog_p2p::PeerId;
+use tokio::sync::{broadcast, watch};
+
+use crate::backend::Live;
+use crate::chain::BlockRecord;
+use crate::metrics::Metrics;
+
+/// Shared by everything that runs in one node.
+pub struct Shared {
+    /// Committed blocks, for subscribers. The capacity bounds what a slow one holds.
+    pub blocks: broadcast::Sender<Arc<BlockRecord>>,
+    /// The last committed height.
+    pub height: watch::Sender<u64>,
+    /// Durable leaves of our notary log.
+    pub log_size: watch::Sender<u64>,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// Transactions that wait.
+    pub pool: SharedPool,
+    live: Mutex<Live>,
+    claims: Mutex<BTreeMap<PeerId, u64>>,
+}
+
+impl Shared {
+    /// A node that stands at `height`.
+    pub fn new(height: u64, limits: MempoolLimits, events: usize, metrics: Metrics) -> Arc<Self> {
+        let live = Live {
+            height: height + 1,
+            round: 0,
+            proposer: None,
+            round_start: SystemTime::now(),
+            catching_up: false,
+            target: 0,
+            signer: SignerState::Observing,
+            last_commit: None,
+        };
+        Arc::new(Self {
+            blocks: broadcast::Sender::new(events),
+            height: watch::Sender::new(height),
+            log_size: watch::Sender::new(0),
+            metrics,
+            pool: SharedPool(Arc::new(Mutex::new(Mempool::new(limits)))),
+            live: Mutex::new(live),
+            claims: Mutex::default(),
+        })
+    }
+
+    /// The changing facts. `catching_up` follows from what peers claim: more than the block that is being decided is missing.
+    pub fn live(&self) -> Live {
+        let mut live = self.lock().clone();
+        live.target = lock(&self.claims).values().copied().max().unwrap_or(0);
+        live.catching_up = live.target > live.height;
+        live
+    }
+
+    /// Changes facts.
+    pub fn update(&self, change: impl FnOnce(&mut Live)) {
+        change(&mut self.lock());
+    }
+
+    /// A peer claims a height; `None` forgets the peer, or a claim that it could not show.
+    pub fn claim(&self, peer: PeerId, height: Option<u64>) {
+        let mut claims = lock(&self.claims);
+        match height {
+            Some(height) => claims.insert(peer, height),
+            None => claims.remove(&peer),
+        };
+    }
+
+    /// Peers that claim at least `height`, by peer id.
+    pub fn claimants(&self, height: u64) -> Vec<PeerId> {
+        lock(&self.claims).iter().filter(|(_, claimed)| **claimed >= height).map(|(peer, _)| *peer).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        lock(&self.live)
+    }
+}
+
+/// Locks; a panic elsewhere while it was held does not make the value unusable, since it is replaced whole.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The mempool: the engine fills and empties it, the RPC looks into it.
+#[derive(Clone)]
+pub struct SharedPool(Arc<Mutex<Mempool>>);
+
+impl SharedPool {
+    /// Looks into the mempool.
+    pub fn read<T>(&self, look: impl FnOnce(&Mempool) -> T) -> T {
+        look(&lock(&self.0))
+    }
+}
+
+impl TxSource for SharedPool {
+    fn submit(&mut self, height: u64, bundle: Vec<Bytes>, check: BundleCheck<'_>) -> Result<Vec<CheckedTx>, TxError> {
+        lock(&self.0).submit(height, bundle, check)
+    }
+
+    fn candidates(&mut self, max_bytes: u64) -> Vec<Bytes> {
+        lock(&self.0).candidates(max_bytes)
+    }
+
+    fn committed(&mut self, height: u64, txs: &[Bytes], check: BundleCheck<'_>) {
+        lock(&self.0).committed(height, txs, check);
+    }
+
+    fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+}

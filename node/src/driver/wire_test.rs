@@ -1,0 +1,62 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn gossip() -> TxGossip {
+    TxGossip { bundles: vec![vec![Bytes::from_static(b"one")], vec![Bytes::from_static(b"two"), Bytes::new()]] }
+}
+
+fn response() -> SyncResponse {
+    SyncResponse { height: 9, blocks: vec![(Bytes::from_static(b"block"), Bytes::from_static(b"commit"))] }
+}
+
+#[test]
+fn vectors() {
+    let request = SyncRequest::Blocks { from: 258, max: 16 };
+    assert_eq!(hex::encode(request.to_bytes()), "0101000000000000010200000010");
+    assert_eq!(hex::encode(SyncRequest::Status.to_bytes()), "0100");
+    assert_eq!(SyncRequest::from_bytes(&request.to_bytes()).unwrap(), request);
+    assert_eq!(TxGossip::from_bytes(&gossip().to_bytes()).unwrap(), gossip());
+    assert_eq!(SyncResponse::from_bytes(&response().to_bytes()).unwrap(), response());
+    assert_eq!(hex::encode(gossip().to_bytes()), "010000000200000001000000036f6e65000000020000000374776f00000000");
+}
+
+#[test]
+fn bounds_hold_before_anything_is_allocated() {
+    let mut many = Writer::new();
+    many.u8(1).u32(u32::MAX);
+    assert!(TxGossip::from_bytes(&many.into_bytes()).is_err());
+    let mut three = Writer::new();
+    three.u8(1).u32(1).u32(3);
+    assert!(TxGossip::from_bytes(&three.into_bytes()).is_err(), "no bundle has three transactions");
+    assert!(TxGossip::from_bytes(&TxGossip::default().to_bytes()).is_err(), "an empty message is refused");
+    let blocks = vec![(Bytes::new(), Bytes::new()); MAX_SYNC_BLOCKS + 1];
+    assert!(SyncResponse::from_bytes(&SyncResponse { height: 1, blocks }.to_bytes()).is_err());
+    assert!(SyncRequest::Status.to_bytes().len() <= MAX_SYNC_REQUEST_BYTES);
+}
+
+fn canonical<T: Encode + Decode>(bytes: &[u8]) {
+    if let Ok(value) = T::from_bytes(bytes) {
+        assert_eq!(value.to_bytes(), bytes);
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_are_refused_or_canonical(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        canonical::<TxGossip>(&bytes);
+        canonical::<SyncRequest>(&bytes);
+        canonical::<SyncResponse>(&bytes);
+    }
+
+    #[test]
+    fn mutated_bytes_are_refused_or_canonical(at in any::<prop::sample::Index>(), flip in 1u8..) {
+        for bytes in [gossip().to_bytes(), response().to_bytes()] {
+            let mut bytes = bytes;
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            canonical::<TxGossip>(&bytes);
+            canonical::<SyncResponse>(&bytes);
+        }
+    }
+}

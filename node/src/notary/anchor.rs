@@ -1,0 +1,157 @@
+//! Anchors: once per block for our log when it grew. An anchor that still waits is replaced when the log grows further, so that a
+//! leaf gets into the next block that can hold it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyralog_cluster_core::NotaryLog;
+use pyralog_consensus::ledger::LogRecord;
+use pyralog_consensus::tx::{AnchorTx, CompanionTx, TxError};
+use pyralog_crypto::{Checkpoint, SignedCheckpoint, Signer};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use crate::driver::{EngineHandle, Shared};
+use crate::error::{Error, Result};
+use crate::store::LedgerView;
+
+/// See the module.
+pub struct AnchorDriver {
+    log: NotaryLog,
+    signer: Arc<dyn Signer>,
+    chain_id: String,
+    ledger: LedgerView,
+    engine: EngineHandle,
+    shared: Arc<Shared>,
+    /// While an anchor waits it is replaced at most this often.
+    pause: Duration,
+}
+
+/// What the ledger says of our log.
+enum Registered {
+    Yes(Box<LogRecord>),
+    /// Or registered for another key.
+    No(String),
+}
+
+impl AnchorDriver {
+    /// A driver for one log; `interval` is that of blocks.
+    pub fn new(
+        log: NotaryLog,
+        signer: Arc<dyn Signer>,
+        chain_id: &str,
+        ledger: LedgerView,
+        engine: EngineHandle,
+        shared: Arc<Shared>,
+        interval: Duration,
+    ) -> Self {
+        let pause = (interval / 6).clamp(Duration::from_millis(20), Duration::from_millis(200));
+        Self { log, signer, chain_id: chain_id.into(), ledger, engine, shared, pause }
+    }
+
+    /// Runs until the node stops.
+    ///
+    /// # Errors
+    /// The storage failed: the node stops.
+    pub async fn run(self) -> Result<()> {
+        let (mut grown, mut height) = (self.shared.log_size.subscribe(), self.shared.height.subscribe());
+        let mut next = Instant::now();
+        let mut warned = false;
+        loop {
+            match self.registered()? {
+                Registered::Yes(record) => {
+                    warned = false;
+                    self.shared.metrics.anchored_size.set(record.size as i64);
+                    if self.log.size() > record.size && *height.borrow_and_update() > 0 {
+                        self.anchor(&record).await?;
+                        next = Instant::now() + self.pause;
+                    }
+                }
+                Registered::No(why) if self.log.size() > 0 && !warned => {
+                    warned = true;
+                    tracing::error!("leaves cannot be anchored: {why}");
+                }
+                Registered::No(_) => {}
+            }
+            // After a block the anchor that waits is stale; after growth a larger one replaces it, but not at once.
+            tokio::select! {
+                changed = height.changed() => if changed.is_err() { return Ok(()) },
+                changed = grown.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    tokio::select! {
+                        () = sleep_until(next) => {}
+                        changed = height.changed() => if changed.is_err() { return Ok(()) },
+                    }
+                }
+            }
+        }
+    }
+
+    fn registered(&self) -> Result<Registered> {
+        let id = self.log.id();
+        let record =
+            self.ledger.open().and_then(|ledger| ledger.log(&id).map_err(|e| crate::chain::ReadError(e.to_string())));
+        Ok(match record.map_err(|e| Error::Storage(e.to_string()))? {
+            None => Registered::No(format!(
+                "log {id} is not registered; register it with a RegisterLog transaction signed by this node's log key"
+            )),
+            Some(record) if record.owner != self.signer.public_key() => Registered::No(format!(
+                "log {id} belongs to the key {}, which is not keys/log.key of this home",
+                record.owner
+            )),
+            Some(record) => Registered::Yes(Box::new(record)),
+        })
+    }
+
+    async fn anchor(&self, record: &LogRecord) -> Result<()> {
+        // The size is recorded durably before anything is signed: the log can never again be taken for a shorter one.
+        let (sender, receiver) = oneshot::channel();
+        let answer = match self.log.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint))) {
+            Err(error) => Err(error),
+            Ok(_) => match receiver.await {
+                Ok(answer) => answer,
+                // The store is closing.
+                Err(_) => return Ok(()),
+            },
+        };
+        let checkpoint = match answer {
+            Ok(checkpoint) => checkpoint,
+            Err(error) if error.is_fatal() => return Err(Error::Storage(error.to_string())),
+            Err(error) => {
+                tracing::error!(%error, "no checkpoint of the notary log");
+                return Ok(());
+            }
+        };
+        if checkpoint.size <= record.size {
+            return Ok(());
+        }
+        let bundle = self.bundle(record.size, checkpoint)?;
+        match self.engine.submit(bundle).await {
+            Ok(_) => {
+                self.shared.metrics.anchors.inc();
+                tracing::debug!(size = checkpoint.size, "anchor submitted");
+            }
+            // A block came in between, or the same size waits already: the next round sees to it.
+            Err(
+                TxError::Duplicate
+                | TxError::AnchorSuperseded { .. }
+                | TxError::CompanionMismatch { .. }
+                | TxError::AnchorNotNewer { .. }
+                | TxError::Unavailable { .. },
+            ) => {}
+            Err(error) => tracing::warn!(%error, size = checkpoint.size, "an anchor was refused"),
+        }
+        Ok(())
+    }
+
+    fn bundle(&self, anchored: u64, checkpoint: Checkpoint) -> Result<Vec<bytes::Bytes>> {
+        let storage = |e: pyralog_cluster_core::Error| Error::Storage(e.to_string());
+        let proofs = self.log.consistency(anchored, checkpoint.size).map_err(storage)?;
+        let signed = SignedCheckpoint::sign(checkpoint, &self.chain_id, self.signer.as_ref())
+            .map_err(|e| Error::Consensus(format!("the log key cannot sign: {e}")))?;
+        let companion = CompanionTx::new(self.log.id(), proofs.blake3, proofs.sha256);
+        Ok(vec![AnchorTx { checkpoint: signed }.to_bytes().into(), companion.to_bytes().into()])
+    }
+}

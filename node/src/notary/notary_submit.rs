@@ -1,0 +1,143 @@
+//! Admission of leaves: bounds, append, and after durability a signed promise for each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use pyralog_cluster_core as core;
+use pyralog_cluster_core::NotaryLog;
+use pyralog_crypto::{MAX_LEAF_BYTES, Promise, Roots, SignedPromise, Signer, leaf_hashes};
+use tokio::sync::oneshot;
+
+use crate::config::NotaryConfig;
+use crate::driver::Shared;
+
+/// Durable leaves with the log's promise for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// One promise per leaf, in their order.
+    pub promises: Vec<SignedPromise>,
+}
+
+/// Why a submission is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// This node takes no leaves.
+    #[error("this node takes no leaves (notary.enabled = false)")]
+    Disabled,
+    /// Too few or too many leaves, or one of the wrong size.
+    #[error("{0}")]
+    Bad(String),
+    /// Too much waits already.
+    #[error("{0} leaves wait for the disk already")]
+    Busy(usize),
+    /// The log cannot grow now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Takes submissions for our notary log. One is shared by all requests.
+pub struct Admission {
+    log: NotaryLog,
+    signer: Arc<dyn Signer>,
+    chain_id: String,
+    config: NotaryConfig,
+    shared: Arc<Shared>,
+    pending: AtomicUsize,
+}
+
+/// Gives the places of a submission back, however it ends.
+struct Places<'a>(&'a AtomicUsize, usize);
+
+impl Drop for Places<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}
+
+impl Admission {
+    /// Admission to `log`, whose key is `signer`.
+    pub fn new(
+        log: NotaryLog,
+        signer: Arc<dyn Signer>,
+        chain_id: &str,
+        config: &NotaryConfig,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { log, signer, chain_id: chain_id.into(), config: config.clone(), shared, pending: AtomicUsize::new(0) }
+    }
+
+    /// Appends the leaves, waits until they are durable, and promises each.
+    ///
+    /// # Errors
+    /// Why they were not taken. After [`Refused::Unavailable`] they may or may not be in the log.
+    pub async fn submit(&self, leaves: Vec<Vec<u8>>) -> Result<Submission, Refused> {
+        self.check(&leaves)?;
+        let _places = self.reserve(leaves.len())?;
+        let hashes: Vec<Roots> = leaves.iter().map(|leaf| leaf_hashes(leaf)).collect();
+        let started = Instant::now();
+        let (sender, receiver) = oneshot::channel();
+        let told = self.log.append_then(leaves, Box::new(move |event| drop(sender.send(event.durable()))));
+        told.map_err(|error| self.refused(error))?;
+        let stopping = || Refused::Unavailable("the node is stopping".into());
+        let (first, size) = receiver.await.map_err(|_| stopping())?.map_err(|error| self.refused(error))?;
+        self.shared.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
+        self.shared.log_size.send_if_modified(|known| {
+            let grew = size > *known;
+            *known = size.max(*known);
+            grew
+        });
+        let submission = self.promise(first, &hashes)?;
+        self.shared.metrics.leaves.inc_by(hashes.len() as u64);
+        self.shared.metrics.submissions.inc();
+        Ok(submission)
+    }
+
+    fn check(&self, leaves: &[Vec<u8>]) -> Result<(), Refused> {
+        if !self.config.enabled {
+            return Err(Refused::Disabled);
+        }
+        let max = self.config.max_leaves.min(core::MAX_SUBMISSION_LEAVES);
+        if leaves.is_empty() || leaves.len() > max {
+            return Err(Refused::Bad(format!("a submission has 1 to {max} leaves, this one has {}", leaves.len())));
+        }
+        match leaves.iter().position(|leaf| leaf.is_empty() || leaf.len() > MAX_LEAF_BYTES) {
+            Some(n) => {
+                Err(Refused::Bad(format!("leaf {n} has {} bytes, 1 to {MAX_LEAF_BYTES} are allowed", leaves[n].len())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn reserve(&self, count: usize) -> Result<Places<'_>, Refused> {
+        let waiting = self.pending.fetch_add(count, Ordering::AcqRel);
+        let places = Places(&self.pending, count);
+        if waiting + count > self.config.max_pending_leaves {
+            self.shared.metrics.leaves_refused.inc();
+            return Err(Refused::Busy(waiting));
+        }
+        Ok(places)
+    }
+
+    fn promise(&self, first: u64, hashes: &[Roots]) -> Result<Submission, Refused> {
+        let anchor_by = *self.shared.height.borrow() + self.config.anchor_within_blocks;
+        let log = self.log.id();
+        let sign = |(index, leaf): (u64, &Roots)| {
+            SignedPromise::sign(Promise { log, index, leaf: *leaf, anchor_by }, &self.chain_id, self.signer.as_ref())
+        };
+        let promises: Result<Vec<_>, _> = (first..).zip(hashes).map(sign).collect();
+        Ok(Submission { promises: promises.map_err(|e| Refused::Unavailable(e.to_string()))? })
+    }
+
+    fn refused(&self, error: core::Error) -> Refused {
+        match error {
+            core::Error::Busy { .. } => {
+                self.shared.metrics.leaves_refused.inc();
+                Refused::Busy(self.pending.load(Ordering::Acquire))
+            }
+            core::Error::Size { .. } => Refused::Bad(error.to_string()),
+            other => Refused::Unavailable(other.to_string()),
+        }
+    }
+}
