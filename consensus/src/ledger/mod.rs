@@ -128,3 +128,8 @@ impl Ledger {
         &self.params
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
