@@ -122,7 +122,8 @@ impl ValidatorSet {
         }
     }
 
-    fn advance(&mut self) {
+    /// One turn: `incrementProposerPriority`.
+    pub(crate) fn advance(&mut self) {
         for validator in &mut self.validators {
             // Powers are below i64::MAX / 8.
             validator.priority = validator.priority.saturating_add(validator.power as i64);

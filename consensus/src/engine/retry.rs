@@ -1,0 +1,111 @@
+//! What is lost is asked for, and sent again.
+
+use std::collections::BTreeSet;
+
+use malachitebft_core_types::{NilOrVal, VoteType};
+
+use super::host::Host;
+use super::wire::Body;
+use super::{Engine, Timer};
+use crate::application::Application;
+use crate::block::ValueId;
+
+/// Values asked for in one tick.
+const MAX_WANTS: usize = 4;
+
+impl<A: Application> Engine<A> {
+    /// The retry timer: asks for missing parts and missing blocks.
+    pub(super) fn retry(&mut self) {
+        self.host.schedule(Timer::Retry, self.host.config.retry_ns);
+        self.host.served.clear();
+        self.host.ask_for_blocks();
+        if !self.host.is_running() {
+            return;
+        }
+        let (height, attempt) = (self.host.height(), self.host.attempt());
+        for value in self.wanted() {
+            let missing = match self.host.candidates.get(height, &value) {
+                Some(candidate) if candidate.block.is_some() => Vec::new(),
+                Some(candidate) => candidate.parts.missing().collect(),
+                None => (0..value.block_id.part_set_header.total).collect(),
+            };
+            self.host.publish(&Body::WantParts { height, value, missing }, attempt);
+        }
+    }
+
+    /// Values of which the proposal or a part is missing: of the current round if anybody voted for them, of any round with two thirds.
+    fn wanted(&self) -> BTreeSet<ValueId> {
+        let height = self.host.height();
+        let round = self.core.round();
+        let votes = self.core.driver.votes();
+        let incomplete = |value: &ValueId| {
+            let candidate = self.host.candidates.get(height, value);
+            candidate.is_none_or(|c| c.block.is_none() && c.judged.is_none() || c.proposals.is_empty())
+        };
+        let mut wanted = BTreeSet::new();
+        for (voted, per_round) in votes.all_rounds() {
+            for vote in per_round.received_votes() {
+                let NilOrVal::Val(value) = &vote.message.value else { continue };
+                let proposed = self
+                    .host
+                    .candidates
+                    .get(height, value)
+                    .is_some_and(|c| voted.as_u32().is_some_and(|r| c.proposals.contains_key(&r)));
+                let counts = *voted == round || vote.message.step == VoteType::Precommit;
+                if counts && (incomplete(value) || !proposed) && wanted.len() < MAX_WANTS {
+                    wanted.insert(*value);
+                }
+            }
+        }
+        for (value, _) in self.host.candidates.at(height).filter(|(value, _)| incomplete(value)) {
+            if wanted.len() < MAX_WANTS {
+                wanted.insert(*value);
+            }
+        }
+        wanted
+    }
+
+    /// The rebroadcast timer: besides the votes that the core sends again, the proposal of the current round if it is ours.
+    pub(super) fn rebroadcast_proposal(&mut self) {
+        let height = self.host.height();
+        let Some(round) = self.core.round().as_u32() else { return };
+        let Some(proposal) = self.host.candidates.proposal(height, round).cloned() else { return };
+        if self.host.own_key(&proposal.message.address).is_some() && self.core.params.enabled {
+            let attempt = self.host.attempt();
+            self.host.publish(&Body::Proposal(proposal), attempt);
+        }
+    }
+
+    /// Sends parts, or the proposal alone, to whoever asks; each part about once per retry tick, however many ask. All answers to one request
+    /// are the same bytes, so a gossip network carries them once.
+    pub(super) fn serve(&mut self, height: u64, value: &ValueId, missing: &[u32], attempt: u32) {
+        if height != self.host.height() || !self.host.is_running() {
+            return;
+        }
+        let Some(candidate) = self.host.candidates.get(height, value) else { return };
+        let proposals: Vec<_> = candidate.proposals.values().rev().take(2).cloned().collect();
+        let budget = value.block_id.part_set_header.total + 4;
+        let Some(newest) = proposals.first() else { return };
+        let newest = newest.clone();
+        let spent = self.host.served.get(value).copied().unwrap_or(0);
+        if spent >= budget || self.host.served.len() >= 64 {
+            return;
+        }
+        let mut sent = 0;
+        for proposal in &proposals {
+            self.host.publish(&Body::Proposal(proposal.clone()), attempt);
+            sent += 1;
+        }
+        if !missing.is_empty() {
+            sent += self.host.publish_parts(&newest, Some(missing), attempt);
+        }
+        self.host.served.insert(*value, spent + sent);
+    }
+}
+
+impl<A> Host<A> {
+    /// How many messages wait for something durable.
+    pub(super) fn held(&self) -> usize {
+        self.outbox.len()
+    }
+}

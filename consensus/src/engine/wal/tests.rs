@@ -1,0 +1,76 @@
+#![allow(clippy::unwrap_used)]
+use super::super::context::Height;
+use super::super::wire;
+use super::*;
+use crate::block::testing::{chain_of, value_id};
+use malachitebft_core_types::NilOrVal;
+use proptest::prelude::*;
+
+fn samples() -> Vec<WalEntry> {
+    let built = chain_of(1).2.remove(0);
+    let value = ProposedValue {
+        height: Height(7),
+        round: Round::new(1),
+        valid_round: Round::new(0),
+        proposer: ValidatorAddress([3; 20]),
+        value: built.value,
+        validity: Validity::Valid,
+    };
+    let records = vec![
+        Record::Vote(wire::tests::vote(NilOrVal::Nil)),
+        Record::Proposal(wire::tests::proposal(value_id(1, 2, 3), Round::Nil)),
+        Record::Timeout(Timeout::new(Round::new(3), TimeoutKind::Propose)),
+        Record::Timeout(Timeout::new(Round::new(3), TimeoutKind::Prevote)),
+        Record::Timeout(Timeout::new(Round::new(3), TimeoutKind::Precommit)),
+        Record::Value { value: value.clone(), block: Some(built.bytes) },
+        Record::Value { value: ProposedValue { validity: Validity::Invalid, valid_round: Round::Nil, ..value }, block: None },
+        Record::Polka(wire::tests::polka()),
+    ];
+    records.into_iter().map(|record| WalEntry { height: 7, record }).collect()
+}
+
+#[test]
+fn entries_round_trip_and_give_the_core_what_it_logged() {
+    for entry in samples() {
+        let decoded = WalEntry::from_bytes(&entry.to_bytes()).unwrap();
+        assert_eq!(decoded, entry);
+        let input = decoded.record.to_input().unwrap();
+        let Record::Value { block, .. } = &entry.record else {
+            assert_eq!(Record::of(&input, |_| None), Some(entry.record));
+            continue;
+        };
+        assert_eq!(Record::of(&input, |_| block.clone()), Some(entry.record.clone()));
+    }
+}
+
+#[test]
+fn an_entry_of_another_height_than_its_message_is_damaged() {
+    let mut entry = samples().remove(0);
+    entry.height = 8;
+    assert!(WalEntry::from_bytes(&entry.to_bytes()).is_err());
+    assert!(WalEntry::from_bytes(&[]).is_err());
+}
+
+#[test]
+fn what_the_core_never_logs_is_no_entry() {
+    let start = CoreInput::Propose(malachitebft_core_consensus::LocallyProposedValue::new(
+        Height(1),
+        Round::new(0),
+        value_id(1, 1, 1),
+    ));
+    assert_eq!(Record::of(&start, |_| None), None);
+}
+
+proptest! {
+    #[test]
+    fn decoding_is_canonical(random in proptest::collection::vec(any::<u8>(), 0..300), which in 0usize..8, at in any::<u16>(), flip in 1u8..=255) {
+        let mut mutated = samples().remove(which).to_bytes();
+        let at = at as usize % mutated.len();
+        mutated[at] ^= flip;
+        for bytes in [random, mutated] {
+            if let Ok(entry) = WalEntry::from_bytes(&bytes) {
+                prop_assert_eq!(entry.to_bytes(), bytes);
+            }
+        }
+    }
+}
