@@ -219,3 +219,6 @@ impl From<pyralog_crypto::ProveError<Self>> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ impl fmt::Display for Ticket {
         write!(f, "{}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

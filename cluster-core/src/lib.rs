@@ -13,8 +13,9 @@
 //! means the write quorum, and [`Event::NotLeader`] and [`Event::Unavailable`] will be heard.
 //!
 //! **One writer** per disk takes whatever waits, makes it durable with one sync per touched file, and then tells all tickets.
-//! Within one kind, order is the order of tickets. A WAL reset and every write to the chain are barriers: they begin only when
-//! everything requested before them is durable. A failed sync is never retried: the store fails for good and the process must
+//! Within one kind, order is the order of tickets. Leaves queue apart from what consensus writes (WAL, mark, chain), which never
+//! waits for more than one group of them. A WAL reset and every write to the chain are barriers: they begin only when all that
+//! consensus requested before them is durable. A failed sync is never retried: the store fails for good and the process must
 //! stop. A full disk is the same, with a sentence, and works again after space is freed and the process restarted.
 //!
 //! **After a crash** a torn last frame of a file is cut off and reported; any other damage is refused with file and offset.

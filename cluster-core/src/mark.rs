@@ -56,3 +56,6 @@ impl Mark {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(mark);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,8 @@ pub struct Options {
     pub wal_bytes: u64,
     /// Bytes of leaves that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
     pub queue_bytes: u64,
-    /// Bytes that one group commit takes from the queue at most. Default 8 MiB, at most 16 MiB.
+    /// Bytes of leaves that one group commit takes from the queue at most; consensus never waits for more than this. Default
+    /// 1 MiB, at most 16 MiB.
     pub group_bytes: u64,
     /// The trees are synced after this many leaves: a start after a crash hashes at most these again. Default 65,536.
     pub tree_sync_leaves: u64,
@@ -54,7 +55,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             wal_bytes: 4 << 20,
             queue_bytes: 64 << 20,
-            group_bytes: 8 << 20,
+            group_bytes: 1 << 20,
             tree_sync_leaves: 1 << 16,
             verify_sealed: false,
             manual: false,

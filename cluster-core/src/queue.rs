@@ -33,6 +33,9 @@ pub(crate) enum Operation {
     Chain(Box<ChainWrite>),
 }
 
+/// The lane of leaves and what waits for them; the other is consensus'.
+const LEAVES: usize = 1;
+
 /// Hears the recorded checkpoint.
 pub(crate) type CheckpointThen = Box<dyn FnOnce(Result<Checkpoint, Error>) + Send>;
 
@@ -98,9 +101,24 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Leaves come from outside and in floods; consensus must not wait behind them, so they queue apart.
+    fn lane(&self) -> usize {
+        match self.operation {
+            Operation::Leaves { .. } | Operation::Checkpoint { .. } => LEAVES,
+            _ => 0,
+        }
+    }
+
     fn is_barrier(&self) -> bool {
         matches!(self.operation, Operation::WalReset(_) | Operation::Chain(_))
     }
+}
+
+/// Requests that wait for each other.
+#[derive(Default)]
+struct Lane {
+    requests: VecDeque<Request>,
+    bytes: u64,
 }
 
 /// The queue between callers and the writer.
@@ -114,8 +132,7 @@ pub(crate) struct Queue {
 }
 
 struct State {
-    requests: VecDeque<Request>,
-    bytes: u64,
+    lanes: [Lane; 2],
     next_ticket: u64,
     closed: bool,
     failure: Option<Error>,
@@ -123,7 +140,7 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, leaf_limit: u64, group_limit: u64) -> Self {
-        let state = State { requests: VecDeque::new(), bytes: 0, next_ticket: 1, closed: false, failure: None };
+        let state = State { lanes: Default::default(), next_ticket: 1, closed: false, failure: None };
         let group_limit = group_limit.clamp(1, 16 << 20);
         Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, leaf_limit, group_limit }
     }
@@ -142,45 +159,36 @@ impl Queue {
         if state.closed {
             return Err(Error::Closed);
         }
-        // Only leaves come from outside; what consensus writes is bounded by itself and must not be refused for a flood of leaves.
-        if matches!(operation, Operation::Leaves { .. }) && state.bytes + bytes > self.leaf_limit && state.bytes > 0 {
+        // What consensus writes is bounded by itself and must not be refused for a flood of leaves.
+        let waiting = state.lanes[LEAVES].bytes;
+        if matches!(operation, Operation::Leaves { .. }) && waiting > 0 && waiting + bytes > self.leaf_limit {
             self.counters.refused_busy.fetch_add(1, Relaxed);
-            return Err(Error::Busy { queued: state.bytes });
+            return Err(Error::Busy { queued: waiting });
         }
         let ticket = Ticket(state.next_ticket);
         state.next_ticket += 1;
-        state.bytes += bytes;
         let (sink, counters) = (Arc::clone(&self.sink), Arc::clone(&self.counters));
         let reply = Reply { ticket, done, sink, counters, answered: false };
-        state.requests.push_back(Request { operation, reply, bytes });
+        let request = Request { operation, reply, bytes };
+        let lane = &mut state.lanes[request.lane()];
+        lane.bytes += bytes;
+        lane.requests.push_back(request);
         drop(state);
         self.wake.notify_one();
         Ok(ticket)
     }
 
-    /// The next group: one barrier alone, or requests up to the next barrier and up to the byte limit. Waits where `wait` is
-    /// set; an empty answer then means closed and empty.
+    /// The next group: of consensus' requests one barrier alone, or those up to the next barrier, and of the leaves, each up to
+    /// the byte limit. Waits where `wait` is set; an empty answer then means closed and empty.
     pub(crate) fn take(&self, wait: bool) -> Vec<Request> {
         let mut state = self.state();
-        while wait && state.requests.is_empty() && !state.closed {
+        while wait && !state.closed && state.lanes.iter().all(|lane| lane.requests.is_empty()) {
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let mut group = Vec::new();
-        let mut bytes = 0;
-        while let Some(next) = state.requests.front() {
-            let full = !group.is_empty() && (next.is_barrier() || bytes + next.bytes > self.group_limit);
-            if full {
-                break;
-            }
-            let Some(request) = state.requests.pop_front() else { break };
-            bytes += request.bytes;
-            let barrier = request.is_barrier();
-            group.push(request);
-            if barrier {
-                break;
-            }
+        for lane in &mut state.lanes {
+            lane.take(self.group_limit, &mut group);
         }
-        state.bytes -= bytes;
         group
     }
 
@@ -198,10 +206,9 @@ impl Queue {
                 return;
             }
             state.failure = Some(reason.clone());
-            state.bytes = 0;
-            std::mem::take(&mut state.requests)
+            std::mem::take(&mut state.lanes)
         };
-        for request in waiting {
+        for request in waiting.into_iter().flat_map(|lane| lane.requests) {
             refuse(request, reason);
         }
         (self.sink)(Event::Fatal { ticket: None, reason: reason.clone() });
@@ -214,7 +221,29 @@ impl Queue {
     /// Requests and bytes waiting.
     pub(crate) fn depth(&self) -> (u64, u64) {
         let state = self.state();
-        (state.requests.len() as u64, state.bytes)
+        let requests: usize = state.lanes.iter().map(|lane| lane.requests.len()).sum();
+        (requests as u64, state.lanes.iter().map(|lane| lane.bytes).sum())
+    }
+}
+
+impl Lane {
+    fn take(&mut self, limit: u64, group: &mut Vec<Request>) {
+        let mut bytes = 0;
+        let mut taken = 0;
+        while let Some(next) = self.requests.front() {
+            let barrier = next.is_barrier();
+            if taken > 0 && (barrier || bytes + next.bytes > limit) {
+                break;
+            }
+            let Some(request) = self.requests.pop_front() else { break };
+            bytes += request.bytes;
+            taken += 1;
+            group.push(request);
+            if barrier {
+                break;
+            }
+        }
+        self.bytes -= bytes;
     }
 }
 

@@ -85,3 +85,6 @@ impl Counters {
 pub(crate) fn count(counter: &AtomicU64, by: usize) {
     counter.fetch_add(by as u64, Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,8 @@ impl Wal {
         self.queue.push(Operation::WalEntry(entry), bytes, done)
     }
 
-    /// Forgets all entries so far and begins `height`. Done only after everything requested before it is durable.
+    /// Forgets all entries so far and begins `height`. Done only after all that was
+    /// requested before it of WAL, mark and chain is durable.
     ///
     /// # Errors
     /// [`Error::Closed`], or why the store failed.

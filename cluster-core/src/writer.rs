@@ -106,15 +106,6 @@ impl Writer {
         let Group { wal, marks, leaves, checkpoints, reset, chain } = group;
         let mut outcome = self.commit_wal(wal, Ok(()));
         outcome = self.commit_marks(marks, outcome);
-        for group in leaves.into_values() {
-            outcome = self.commit_leaves(group, outcome);
-        }
-        for (log, mut then, reply) in checkpoints {
-            let checkpoint = outcome.clone().and_then(|()| log.sign_present());
-            outcome = checkpoint.as_ref().map(|_| ()).map_err(Clone::clone);
-            then.send(checkpoint);
-            tell(vec![reply], &outcome, |_| (0, 0));
-        }
         if let Some((height, reply)) = reset {
             outcome = outcome.and_then(|()| self.wal.reset(height));
             tell(vec![reply], &outcome, |_| (0, 0));
@@ -128,6 +119,15 @@ impl Writer {
                 count(&self.counters.blocks, 1);
             }
             tell(vec![reply], &outcome, |_| (height, height));
+        }
+        for group in leaves.into_values() {
+            outcome = self.commit_leaves(group, outcome);
+        }
+        for (log, mut then, reply) in checkpoints {
+            let checkpoint = outcome.clone().and_then(|()| log.sign_present());
+            outcome = checkpoint.as_ref().map(|_| ()).map_err(Clone::clone);
+            then.send(checkpoint);
+            tell(vec![reply], &outcome, |_| (0, 0));
         }
         outcome
     }
@@ -227,3 +227,6 @@ impl Drop for PanicGuard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,6 @@ pub(crate) fn decode_place(bytes: &[u8]) -> Option<TxPlace> {
 pub(crate) fn decode_height(bytes: &[u8]) -> Option<u64> {
     (bytes.len() == 8).then(|| u64_at(bytes, 0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,8 @@ impl Chain {
         Ok(ticket)
     }
 
-    /// Stores a block with everything that belongs to it, atomically. Done only after everything requested before it is durable.
+    /// Stores a block with everything that belongs to it, atomically. Done only after all that was
+    /// requested before it of WAL, mark and chain is durable.
     ///
     /// # Errors
     /// [`Error::NotNext`] unless it follows the block requested last; [`Error::Closed`], or why the store failed.

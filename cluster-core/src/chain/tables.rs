@@ -123,3 +123,6 @@ pub trait Tables: Debug + Send + Sync {
     /// [`Error::Tables`].
     fn scan(&self, family: Family, from: &[u8], visit: Visit<'_>) -> Result<(), Error>;
 }
+
+#[cfg(test)]
+mod tests;

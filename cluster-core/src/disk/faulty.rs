@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Disk, File, Lock};
 
 mod inode;
+mod names;
 
 use inode::{ByteOp, Inode, next_random, write};
+use names::NameOp;
 
 /// A seeded disk in memory. Clones share it.
 ///
@@ -35,12 +37,6 @@ struct State {
     syncs_left: Option<u64>,
     syncs: u64,
     ignore_syncs: bool,
-}
-
-#[derive(Debug, Clone)]
-enum NameOp {
-    Link(PathBuf, u64),
-    Unlink(PathBuf),
 }
 
 impl FaultyDisk {
@@ -199,26 +195,6 @@ impl State {
     fn rename_op(&mut self, op: NameOp) {
         op.clone().apply(&mut self.names);
         self.pending_names.push(op);
-    }
-}
-
-impl NameOp {
-    fn apply(self, names: &mut BTreeMap<PathBuf, u64>) {
-        match self {
-            Self::Link(path, inode) => {
-                names.retain(|_, other| *other != inode);
-                names.insert(path, inode);
-            }
-            Self::Unlink(path) => {
-                names.remove(&path);
-            }
-        }
-    }
-
-    fn dir(&self) -> Option<&Path> {
-        match self {
-            Self::Link(path, _) | Self::Unlink(path) => path.parent(),
-        }
     }
 }
 

@@ -47,3 +47,6 @@ fn decode_roots(bytes: &[u8]) -> Option<Roots> {
     let (blake3, sha256) = bytes.split_at_checked(32)?;
     Some(Roots { blake3: Hash(blake3.try_into().ok()?), sha256: Hash(sha256.try_into().ok()?) })
 }
+
+#[cfg(test)]
+mod tests;

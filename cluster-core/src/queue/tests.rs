@@ -41,6 +41,26 @@ fn groups_end_at_barriers_and_at_the_limit() {
 }
 
 #[test]
+fn consensus_does_not_wait_behind_leaves() {
+    let rig = crate::notary::testkit::Rig::new(1);
+    let (core, _) = rig.try_open(crate::Options { group_bytes: 1000, ..rig.options() }).unwrap();
+    let log = core.notary_log(crate::notary::testkit::LOG).unwrap();
+    for _ in 0..50 {
+        log.append(vec![vec![1; 900]]).unwrap();
+    }
+    let (done, own) = completion();
+    core.wal().reset_then(3, done).unwrap();
+    let (done, mark) = completion();
+    core.mark().put_then(Bytes::from_static(b"m"), done).unwrap();
+    core.drive();
+    assert!(own.try_recv().unwrap().durable().is_ok(), "with the first group of leaves");
+    assert!(mark.try_recv().is_err(), "a mark after a barrier is in the next group");
+    core.drive();
+    assert!(mark.try_recv().unwrap().durable().is_ok());
+    assert_eq!(log.size(), 2);
+}
+
+#[test]
 fn closing_serves_what_waits_and_refuses_the_rest() {
     let (queue, _events) = queue(1000, 100);
     queue.push(entry(), 1, None).unwrap();

@@ -1,0 +1,72 @@
+//! Messages say what to do next, and blame sorts fatal from not.
+
+use super::*;
+
+fn io_error(kind: io::ErrorKind) -> io::Error {
+    kind.into()
+}
+
+#[test]
+fn a_full_disk_is_recognised_wherever_it_shows() {
+    let file = Path::new("/data/wal/file");
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        for error in [Error::io("write", file, io_error(kind)), Error::sync(file, io_error(kind))] {
+            assert!(matches!(&error, Error::DiskFull { dir } if dir == Path::new("/data/wal")), "{error}");
+        }
+    }
+    let other = Error::sync(file, io_error(io::ErrorKind::Other));
+    assert!(matches!(other, Error::SyncFailed { .. }));
+    let denied = Error::io("open", file, io_error(io::ErrorKind::PermissionDenied));
+    assert_eq!(denied.to_string(), "cannot open /data/wal/file: permission denied");
+}
+
+#[test]
+fn messages_name_the_place_and_the_remedy() {
+    let dir = PathBuf::from("/h");
+    let log = LogId([0xab; 32]);
+    let cases: [(Error, &[&str]); 9] = [
+        (Error::InUse { dir: dir.clone(), pid: "42".into() }, &["/h is in use by process 42", "--home"]),
+        (
+            Error::OlderFormat { dir: dir.clone(), found: 0, expected: 1 },
+            &["/h", "format 0", "start with an empty --home"],
+        ),
+        (Error::NewerFormat { dir: dir.clone(), found: 2, expected: 1 }, &["/h", "format 2", "upgrade pyralogd"]),
+        (Error::NotAHome { dir: dir.clone(), why: "x".into() }, &["/h", "--home", "FORMAT"]),
+        (Error::DiskFull { dir: dir.clone() }, &["no space left on device under /h", "free space there"]),
+        (Error::Busy { queued: 7 }, &["7 bytes", "try again later"]),
+        (Error::damaged(Path::new("/h/f"), 9, "w"), &["/h/f is damaged at offset 9: w", "nothing was changed"]),
+        (Error::OutOfRange { log, size: 3, asked: 5 }, &["abab", "3 durable leaves", "5 was asked for"]),
+        (
+            Error::LogRetracted { log, dir, size: 1, signed: 2, found: "f" },
+            &["/h has 1 leaves", "2 leaves", "retire the log"],
+        ),
+    ];
+    for (error, parts) in cases {
+        let text = error.to_string();
+        for part in parts {
+            assert!(text.contains(part), "{text:?} lacks {part:?}");
+        }
+    }
+}
+
+#[test]
+fn only_what_the_caller_can_mend_is_not_fatal() {
+    for error in [Error::Closed, Error::Busy { queued: 1 }, Error::NotNext { height: 1, expected: 2 }] {
+        assert!(!error.is_fatal(), "{error}");
+    }
+    for error in [
+        Error::DiskFull { dir: "/h".into() },
+        Error::WriterStopped("x".into()),
+        Error::damaged(Path::new("/f"), 0, "w"),
+    ] {
+        assert!(error.is_fatal(), "{error}");
+    }
+}
+
+#[test]
+fn proof_errors_keep_their_blame() {
+    use pyralog_crypto::{MerkleError, ProveError};
+    let asked = Error::from(ProveError::Arguments(MerkleError::IndexOutOfRange { index: 3, size: 3 }));
+    assert!(matches!(asked, Error::NoSuchProof(_)) && !asked.is_fatal());
+    assert!(Error::from(ProveError::Source(Error::damaged(Path::new("/f"), 0, "w"))).is_fatal());
+}
