@@ -175,7 +175,8 @@ mod tests {
         }
         assert!(candidates.get(5, &locked).is_some());
         assert!(candidates.get(5, &value_id(99, 9, 9)).is_some(), "the newest is there");
-        assert_eq!(candidates.add_proposal(&proposal(5, 2, value_id(200, 1, 1)), 5, NOT_PINNED), Stored::Full, "too old");
+        let old = candidates.add_proposal(&proposal(5, 2, value_id(200, 1, 1)), 5, &|v| *v == locked);
+        assert_eq!(old, Stored::Full, "there are newer ones");
         for n in 0..4 {
             candidates.add_proposal(&proposal(6, n, value_id(n as u8, 1, 1)), 5, NOT_PINNED);
         }

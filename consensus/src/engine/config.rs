@@ -9,7 +9,8 @@ use malachitebft_core_types::LinearTimeouts;
 pub struct EngineConfig {
     /// A height begins this long after the one before began, at the earliest. Precommits that arrive in between get into the commit.
     pub block_interval_ns: u64,
-    /// At each start the engine watches for its own signatures this long before it signs anything.
+    /// At each start the engine watches for its own signatures this long before it signs anything. At least two block intervals, or it may hear
+    /// nothing in time.
     pub observe_ns: u64,
     /// How long round 0 waits for a proposal.
     pub propose_ns: u64,

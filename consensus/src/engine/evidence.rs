@@ -42,7 +42,7 @@ impl<A: Application> Host<A> {
         }
         let (height, validator) = (misbehavior.height, misbehavior.validator);
         self.report(Report::Equivocation { validator, height });
-        if self.is_running() {
+        if !self.replaying {
             let entry = WalEntry { height: self.height(), record: Record::Evidence(Box::new(evidence.clone())) };
             self.append(entry);
         }

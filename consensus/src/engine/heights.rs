@@ -15,6 +15,9 @@ use crate::application::{Application, BlockContext, Misbehavior};
 use crate::block::{BuiltBlock, assemble_commit, from_tendermint_hash};
 use crate::error::EngineError;
 
+/// How often the observation at start is prolonged for blocks that somebody claims to have and nobody gives.
+const MAX_PROLONGED: u32 = 20;
+
 impl<A: Application> Engine<A> {
     /// The driver says start.
     pub(super) fn start(&mut self) {
@@ -43,14 +46,18 @@ impl<A: Application> Engine<A> {
         self.host.schedule(Timer::Observe, self.host.config.observe_ns);
     }
 
-    /// The observation ends, unless old blocks are still coming in: signatures of ours may be in those that are missing.
+    /// The observation ends, unless blocks are missing: signatures of ours may be in them. As long as old blocks keep coming in it goes on; a
+    /// mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only.
     pub(super) fn observed(&mut self) {
-        let advanced = self.host.chain.height > self.host.observed_height;
-        let last = crate::block::Timestamp::from_time(self.host.chain.last_time).unwrap_or_default();
-        let stale = self.host.now.since(last) > self.host.config.observe_ns.saturating_mul(2).max(5_000_000_000);
-        if advanced && stale {
-            self.host.observed_height = self.host.chain.height;
-            return self.host.schedule(Timer::Observe, self.host.config.observe_ns);
+        let host = &mut self.host;
+        let advanced = host.chain.height > host.observed_height;
+        let last = crate::block::Timestamp::from_time(host.chain.last_time).unwrap_or_default();
+        let stale = host.now.since(last) > host.config.observe_ns.saturating_mul(2).max(5_000_000_000);
+        let behind = host.sync_target > host.chain.height;
+        if advanced && stale || behind && host.prolonged < MAX_PROLONGED {
+            host.observed_height = host.chain.height;
+            host.prolonged = if advanced && stale { 0 } else { host.prolonged + 1 };
+            return host.schedule(Timer::Observe, host.config.observe_ns);
         }
         self.host.guard.observing = false;
         self.host.report_signer();

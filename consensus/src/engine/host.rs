@@ -112,6 +112,8 @@ pub(super) struct Host<A> {
     pub(super) sync_queue: BTreeMap<u64, (PeerNumber, Bytes, Commit)>,
     /// The height at the last look of the observation at start.
     pub(super) observed_height: u64,
+    /// How often it was prolonged in a row without old blocks coming in.
+    pub(super) prolonged: u32,
 }
 
 impl<A: Application> Host<A> {

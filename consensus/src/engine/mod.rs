@@ -42,7 +42,7 @@ pub use config::EngineConfig;
 pub use history::{History, NoHistory};
 pub use io::{Effect, Input, MessageId, PeerNumber, Report, SignerState, Ticket, Timer, Verdict};
 pub use mark::SignMark;
-pub use recover::{Recovery, WalRecovery, validator_address};
+pub use recover::{Recovery, WalRecovery};
 pub use wal::WalEntry;
 pub use wire::{MAX_MESSAGE_BYTES, WireMessage};
 

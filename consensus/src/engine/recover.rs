@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use malachitebft_core_consensus::{Params, State};
 use malachitebft_core_types::{ThresholdParam, ThresholdParams, ValuePayload};
-use pyralog_crypto::{Decode, PublicKey, Signer};
+use pyralog_crypto::{Decode, Signer};
 use tendermint::block::{Commit, CommitSig};
 
 use super::candidates::Candidates;
@@ -124,6 +124,7 @@ impl<A: Application> Engine<A> {
             sync_asked: None,
             sync_queue: BTreeMap::new(),
             observed_height: 0,
+            prolonged: 0,
         };
         host.load(entries);
         host.search_recent_commits(mark);
@@ -135,14 +136,18 @@ impl<A: Application> Host<A> {
     /// Takes over what the WAL says of the height under way.
     fn load(&mut self, entries: Vec<WalEntry>) {
         let height = self.height();
-        for entry in entries.into_iter().filter(|entry| entry.height == height) {
-            match &entry.record {
-                Record::Evidence(evidence) => {
-                    if self.check_evidence(evidence).is_ok() {
-                        self.evidence.add((**evidence).clone());
-                    }
-                    continue;
+        for entry in entries {
+            // Evidence counts whenever it was logged; everything else only for the height under way.
+            if let Record::Evidence(evidence) = &entry.record {
+                if self.check_evidence(evidence).is_ok() {
+                    self.evidence.add((**evidence).clone());
                 }
+                continue;
+            }
+            if entry.height != height {
+                continue;
+            }
+            match &entry.record {
                 Record::Value { value, block: Some(bytes) } => {
                     let max = self.chain.params.max_block_bytes;
                     let built = decode_block(bytes, max).ok().and_then(|b| BuiltBlock::new(b, bytes.clone()).ok());
@@ -250,9 +255,4 @@ fn thresholds(config: &EngineConfig) -> ThresholdParams {
     }
     let _ = config;
     ThresholdParams { quorum: ThresholdParam::TWO_F_PLUS_ONE, honest: ThresholdParam::F_PLUS_ONE }
-}
-
-/// The key of a signer, for drivers that show it.
-pub fn validator_address(key: &PublicKey) -> ValidatorAddress {
-    ValidatorAddress::of(key)
 }

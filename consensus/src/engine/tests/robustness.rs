@@ -176,7 +176,10 @@ fn bad_synced_blocks_are_held_against_the_peer() {
     changed[at] ^= 1;
     assert_eq!(offer(&mut net, changed, commit.clone()), 1, "a changed block");
     assert_eq!(offer(&mut net, blocks[0].block_bytes.to_vec(), blocks[0].commit_bytes().to_vec()), 0, "an old one is ignored");
-    assert_eq!(offer(&mut net, block, commit), 0, "the right one");
+    let before = net.height(3);
+    net.step(3, Input::SyncBlock { peer: PeerNumber(7), block: block.into(), commit: commit.into() });
+    net.run_ms(10);
+    assert_eq!(net.height(3), before + 1, "the right one");
     net.filter = Box::new(|_, _, _, _| true);
     net.run_to(net.height(0) + 3, 20_000);
     net.assert_no_fork();

@@ -157,6 +157,7 @@ fn a_restored_backup_is_noticed_and_signs_nothing_until_resumed() {
         (disk.blocks, disk.wal, disk.mark) = (blocks, wal, mark);
     }
     net.run_ms(300);
+    net.nodes[2].config.observe_ns = 500 * MS;
     net.start(2);
     net.run_to(12, 20_000);
     assert!(matches!(net.engine(2).signer_state(), SignerState::Suspended { .. }), "{:?}", net.engine(2).signer_state());
@@ -232,7 +233,7 @@ fn evidence_survives_a_crash() {
         net.start(0);
     }
     net.run_to(height + 8, 30_000);
-    assert_eq!(punished(&net), 1);
+    assert_eq!(punished(&net), 1, "{:?}", net.nodes[0].reports);
     net.assert_no_fork();
 }
 
