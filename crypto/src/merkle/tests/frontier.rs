@@ -83,6 +83,16 @@ fn parts_must_fit() {
 }
 
 #[test]
+fn encoded_sizes_are_bounded() {
+    let mut bytes = Frontier::<Blake3>::from_parts(MAX_TREE_SIZE, &[Hash::default()]).unwrap().to_bytes();
+    exact::<Frontier<Blake3>>(&bytes);
+    bytes[9] |= 1;
+    bytes.extend([0; 32]);
+    let expected = CodecError::Invalid { what: "frontier size", why: "above 2^63" };
+    assert_eq!(Frontier::<Blake3>::from_bytes(&bytes), Err(expected));
+}
+
+#[test]
 fn the_largest_frontier_still_grows() {
     let peak = Blake3::leaf(b"");
     let mut frontier = Frontier::<Blake3>::from_parts(MAX_TREE_SIZE, &[peak]).unwrap();
