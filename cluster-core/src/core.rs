@@ -265,4 +265,6 @@ fn log_ids(backend: &Backend, home: &Path) -> Result<Vec<LogId>, Error> {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;

@@ -30,6 +30,8 @@ pub mod disk;
 mod error;
 mod event;
 mod frame;
+#[cfg(any(test, feature = "testkit"))]
+pub mod fuzz;
 mod home;
 mod mark;
 mod notary;

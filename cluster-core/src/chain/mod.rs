@@ -16,3 +16,9 @@ pub use tables::{Batch, Durability, Family, Tables, Visit};
 
 pub(crate) use block::ChainWrite;
 pub(crate) use store::ChainFile;
+
+/// Whether the bytes are a value of an index table.
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) fn decodes(bytes: &[u8]) -> bool {
+    block::decode_height(bytes).is_some() || block::decode_place(bytes).is_some()
+}

@@ -30,6 +30,8 @@ use crate::queue::{CheckpointReply, Operation, Queue};
 
 pub use recover::LogRecovery;
 
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) use leaves::read_group;
 pub(crate) use log::{Log, Submission};
 pub(crate) use recover::open;
 
@@ -236,6 +238,12 @@ impl NotaryLog {
     pub fn find_leaf(&self, leaf: &[u8]) -> Result<Option<u64>, Error> {
         self.find(&Blake3::leaf(leaf))
     }
+}
+
+/// Whether the bytes are one of a log's small records.
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) fn decodes(bytes: &[u8]) -> bool {
+    record::Signed::decode(bytes).is_some() || record::Synced::decode(bytes).is_some()
 }
 
 /// Lists a directory and removes files that a crash left half made.

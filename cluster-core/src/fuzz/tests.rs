@@ -1,0 +1,69 @@
+//! The fuzz entries accept what the crate writes and survive everything else.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::notary::testkit::{LOG, Rig, grow};
+
+/// Files of a small home, as they are on disk.
+fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
+    grow(&core, &log, 5);
+    core.wal().append(bytes::Bytes::from_static(b"entry")).unwrap();
+    core.mark().put(bytes::Bytes::from_static(b"mark")).unwrap();
+    core.drive();
+    rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
+}
+
+fn all(bytes: &[u8]) -> [bool; 8] {
+    [
+        frame_file(bytes),
+        wal_file(bytes),
+        wal_records(bytes),
+        leaf_group(bytes),
+        slot(bytes),
+        log_record(bytes),
+        format(bytes),
+        chain_values(bytes),
+    ]
+}
+
+#[test]
+fn each_entry_accepts_what_it_is_for() {
+    let corpus = corpus();
+    let file = |end: &str| &corpus.iter().find(|(path, _)| path.to_string_lossy().ends_with(end)).unwrap().1;
+    let wal = file(".log");
+    assert!(frame_file(wal));
+    assert!(wal_records(&wal[80..]));
+    assert!(wal_file(b"torn"));
+    assert!(leaf_group(&file(".seg")[80..]));
+    assert!(slot(&file("signer")[..4096]));
+    assert!(log_record(&[7; 72]) && log_record(&[7; 80]));
+    assert!(format(file("FORMAT")));
+    assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
+}
+
+proptest! {
+    #[test]
+    fn no_entry_panics_on_random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        all(&bytes);
+    }
+
+    #[test]
+    fn no_entry_panics_on_mutated_files(which: prop::sample::Index, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), cut: prop::sample::Index) {
+        let corpus = corpus();
+        let mut bytes = which.get(&corpus).1.clone();
+        for (at, flip) in &flips {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] ^= flip;
+            }
+        }
+        bytes.truncate(cut.index(bytes.len() + 1).max(bytes.len() / 2));
+        all(&bytes);
+    }
+}
