@@ -105,7 +105,7 @@ impl CommitFields {
         if commit.signatures.len() != validators.0.len() {
             return Err(Fault::new("commit.signatures", "has another length than the validator set"));
         }
-        let round = u32::try_from(commit.round.value()).map_err(|_| Fault::new("commit.round", "is negative"))?;
+        let round = commit.round.value();
         let entry = |(i, (sig, validator)): (usize, (&block::CommitSig, &super::ValidatorEntry))| {
             let fault = |reason: &str| Fault::new(format!("commit.signatures[{i}]"), reason);
             let (address, time, signature, derived) = match sig {

@@ -16,7 +16,11 @@ mod notary_build;
 mod notary_codec;
 mod notary_receipt;
 mod notary_subject;
+#[cfg(test)]
+mod notary_tamper_test;
 mod notary_verify;
+#[cfg(test)]
+mod protocol_vectors_test;
 mod refresh;
 mod trust;
 mod tx_path;
