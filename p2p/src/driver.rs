@@ -55,6 +55,7 @@ pub(crate) struct Driver {
     /// Configured names, shared with every event.
     topic_names: Vec<Arc<str>>,
     protocol_names: Vec<Arc<str>>,
+    topic_hashes: Vec<TopicHash>,
     topics: HashMap<TopicHash, usize>,
     metrics: Arc<Metrics>,
     commands: mpsc::Receiver<Command>,
@@ -99,10 +100,12 @@ impl Driver {
         }
         let names = |names: &mut dyn Iterator<Item = &String>| names.map(|name| Arc::from(name.as_str())).collect();
         let wire = settings.topics.iter().map(|spec| TopicHash::from_raw(settings.wire_topic(&spec.name)));
+        let topic_hashes: Vec<_> = wire.collect();
         Self {
             topic_names: names(&mut settings.topics.iter().map(|spec| &spec.name)),
             protocol_names: names(&mut settings.protocols.iter().map(|spec| &spec.name)),
-            topics: wire.enumerate().map(|(index, hash)| (hash, index)).collect(),
+            topics: topic_hashes.iter().cloned().enumerate().map(|(index, hash)| (hash, index)).collect(),
+            topic_hashes,
             outbox: Outbox::new(events),
             peers: Peers::default(),
             bans: BanList::new(limits.ban_time, limits.max_ban_time, MAX_REMEMBERED),

@@ -79,6 +79,7 @@ fn config(settings: &Settings, topics: &[IdentTopic]) -> Result<gossipsub::Confi
         builder.max_transmit_size_for_topic(framed(spec.max_size, topic), topic.hash());
     }
     builder
+        // Under a name of our own libp2p speaks v1.1 and v1.0; v1.2 (IDONTWANT) only under its standard name.
         .protocol_id_prefix(format!("/pyralog/{}/meshsub", settings.network))
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -111,8 +112,6 @@ fn config(settings: &Settings, topics: &[IdentTopic]) -> Result<gossipsub::Confi
         .max_control_messages_sent(MAX_IHAVE_IDS)
         .max_ihave_messages_heartbeat(MAX_IHAVE_PER_HEARTBEAT)
         .iwant_followup_time(Duration::from_secs(3))
-        .idontwant_message_size_threshold(2 << 10)
-        .idontwant_on_publish(false)
         .allow_self_origin(false)
         .connection_handler_queue_len(settings.limits.gossip_send_queue)
         .publish_queue_duration(Duration::from_secs(5))

@@ -6,7 +6,7 @@
 //! - **Carriers**: TCP with noise and yamux, QUIC, or an injected transport ([`TransportFactory`]). Peers are dialled
 //!   by [`PeerId`]; addresses come from the configuration, from signed peer records (kept across restarts by
 //!   [`Handle::address_book`]) and from a private Kademlia.
-//! - **Gossip**: gossipsub 1.2 with anonymous messages whose id is the hash of topic and data. Every message waits for the
+//! - **Gossip**: gossipsub v1.1 with anonymous messages whose id is the hash of topic and data. Every message waits for the
 //!   node's [`Verdict`]; peers are scored by what they hand over.
 //! - **Requests**: opaque request/response protocols, each with its sizes, concurrency and time.
 //! - **Bounds**: everything a peer can cause has a limit in [`Limits`]. A slow node makes no queue grow: requests are

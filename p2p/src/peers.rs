@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use libp2p::{Multiaddr, PeerId, core::ConnectedPoint, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, core::ConnectedPoint, multiaddr::Protocol, swarm::ConnectionId};
 
 use crate::{Direction, PeerInfo};
 
@@ -37,8 +37,12 @@ pub(crate) struct Peers(HashMap<PeerId, Peer>);
 impl Peers {
     /// A connection began.
     pub(crate) fn opened(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint, now: Instant) {
+        let mut address = endpoint.get_remote_address().clone();
+        if let Some(Protocol::P2p(_)) = address.iter().last() {
+            address.pop();
+        }
         let connection = Connection {
-            address: endpoint.get_remote_address().clone(),
+            address,
             direction: if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound },
             since: SystemTime::now(),
         };

@@ -10,8 +10,10 @@ use libp2p::{Multiaddr, PeerId};
 #[cfg(test)]
 mod tests;
 
-/// A peer that was in the address book only is given up after this many failures in a row.
-const GIVE_UP: u32 = 4;
+/// A peer from the address book rests after this many failures in a row.
+const PATIENCE: u32 = 6;
+/// How many of the longest waits it rests.
+const REST: u32 = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -24,7 +26,7 @@ enum State {
 #[derive(Debug)]
 struct Target {
     addresses: Vec<Multiaddr>,
-    /// Configured by the operator: never given up.
+    /// Configured by the operator: never rests.
     bootstrap: bool,
     failures: u32,
     state: State,
@@ -53,7 +55,7 @@ impl Dialer {
         }
     }
 
-    /// A peer from the address book, dialled at most a few times.
+    /// A peer from the address book; after some failures it is tried rarely.
     pub(crate) fn add_known(&mut self, peer: PeerId, now: Instant) {
         self.target(peer, now);
     }
@@ -85,11 +87,8 @@ impl Dialer {
             return;
         }
         target.failures = target.failures.saturating_add(1);
-        if !target.bootstrap && target.failures > GIVE_UP {
-            self.targets.remove(peer);
-            return;
-        }
-        let wait = backoff(self.min, self.max, target.failures, peer);
+        let rests = !target.bootstrap && target.failures > PATIENCE;
+        let wait = if rests { self.max * REST } else { backoff(self.min, self.max, target.failures, peer) };
         target.state = State::Waiting(now + wait);
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use libp2p::{
     PeerId,
-    gossipsub::{self, MessageAcceptance, MessageId, PublishError, TopicHash},
+    gossipsub::{self, MessageAcceptance, MessageId, PublishError},
 };
 
 use crate::{
@@ -67,8 +67,7 @@ impl Driver {
     }
 
     pub(super) fn publish(&mut self, topic: usize, data: Bytes) -> Result<(), Error> {
-        let name = self.settings.topics[topic].name.clone();
-        let hash = TopicHash::from_raw(self.settings.wire_topic(&name));
+        let hash = self.topic_hashes[topic].clone();
         let result = self.swarm.behaviour_mut().gossip.router.publish(hash, data);
         let metrics = &self.metrics.topics[topic];
         match result {
@@ -78,9 +77,10 @@ impl Driver {
             }
             Err(error) => {
                 metrics.unpublished.inc();
+                let name = || self.settings.topics[topic].name.clone();
                 Err(match error {
-                    PublishError::NoPeersSubscribedToTopic => Error::NoPeers(name),
-                    PublishError::Duplicate => Error::Duplicate(name),
+                    PublishError::NoPeersSubscribedToTopic => Error::NoPeers(name()),
+                    PublishError::Duplicate => Error::Duplicate(name()),
                     _ => Error::Overloaded("the gossip queues of all peers are full"),
                 })
             }

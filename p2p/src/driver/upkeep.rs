@@ -2,10 +2,7 @@
 
 use std::time::Instant;
 
-use libp2p::{
-    gossipsub::TopicHash,
-    swarm::{DialError, dial_opts::PeerCondition},
-};
+use libp2p::swarm::{DialError, dial_opts::PeerCondition};
 
 use crate::gossip::score::GRAYLIST;
 
@@ -71,13 +68,11 @@ impl Driver {
             match self.swarm.dial(options) {
                 // Somebody else dials it, or it dialled us: the outcome comes as an event all the same.
                 Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+                // It has fallen out of the address book. A bootstrap peer has the operator's addresses at least.
+                Err(DialError::NoAddresses) => self.dialer.drop_known(&peer),
                 Err(error) => {
                     tracing::debug!(%peer, %error, "cannot dial");
                     self.dialer.lost(&peer, now);
-                    if !self.dialer.contains(&peer) {
-                        // Given up: it comes back into the book when it is heard of again.
-                        self.book.remove(&peer);
-                    }
                 }
             }
         }
@@ -101,9 +96,8 @@ impl Driver {
         let in_flight = self.settings.limits.gossip_in_flight_bytes.saturating_sub(self.gossip_budget.left());
         metrics.gossip_in_flight_bytes.set(gauge(in_flight));
         let router = &self.swarm.behaviour().gossip.router;
-        for (spec, metrics) in self.settings.topics.iter().zip(&metrics.topics) {
-            let topic = TopicHash::from_raw(self.settings.wire_topic(&spec.name));
-            metrics.mesh.set(gauge(router.mesh_peers(&topic).count()));
+        for (topic, metrics) in self.topic_hashes.iter().zip(&metrics.topics) {
+            metrics.mesh.set(gauge(router.mesh_peers(topic).count()));
         }
     }
 }

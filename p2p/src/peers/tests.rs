@@ -31,6 +31,14 @@ fn a_peer_counts_once_it_is_identified() {
 }
 
 #[test]
+fn addresses_are_without_the_peer_id() {
+    let (mut peers, peer) = (Peers::default(), PeerId::random());
+    peers.opened(peer, id(1), &dialled(&format!("/ip4/192.0.2.1/tcp/7/p2p/{peer}")), Instant::now());
+    peers.identified(&peer, "test");
+    assert_eq!(peers.info(&peer, 0.0).unwrap().address.to_string(), "/ip4/192.0.2.1/tcp/7");
+}
+
+#[test]
 fn the_last_connection_ends_the_peer() {
     let (mut peers, peer, now) = (Peers::default(), PeerId::random(), Instant::now());
     peers.opened(peer, id(1), &dialled("/memory/1"), now);

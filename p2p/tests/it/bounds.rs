@@ -87,6 +87,18 @@ async fn the_connection_limit_holds() {
 }
 
 #[tokio::test]
+async fn no_connection_is_taken_above_the_memory_limit() {
+    let mut full = config(1);
+    full.limits.max_process_memory = Some(1);
+    let mut full = Node::start(full).await;
+    let other = Node::joining(2, &[&full]).await;
+    full.metric_reaches("p2p_peers_turned_away_total{reason=\"connection_refused\"}", 2.0).await;
+    assert!(other.handle.peers().await.unwrap().is_empty());
+    assert!(matches!(full.event().await, Event::Listening { .. }));
+    assert!(full.events.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_publisher_without_a_reader_is_not_blocked() {
     // A single task may publish and read in turns: no call waits for the node's own reading.
     let mut small = config(1);

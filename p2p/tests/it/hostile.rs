@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder,
-    gossipsub::{self, ConfigBuilder, IdentTopic, MessageAuthenticity, ValidationMode},
+    gossipsub::{self, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
     identify, noise,
     swarm::{NetworkBehaviour, SwarmEvent, behaviour::toggle::Toggle},
     tcp, yamux,
@@ -34,6 +34,7 @@ impl Hostile {
             .validation_mode(ValidationMode::Anonymous)
             .max_transmit_size(4 << 20)
             .heartbeat_initial_delay(Duration::ZERO)
+            .message_id_fn(|message| MessageId::new(&message.data[..message.data.len().min(64)]))
             .build()
             .unwrap();
         let swarm = SwarmBuilder::with_new_identity()
@@ -91,10 +92,10 @@ async fn oversize_from_a_hostile_peer_never_reaches_the_node() {
     hostile.dial(node.listen_addr().await);
     let (id, mut sent) = (hostile.id(), 0u32);
     // One byte over the topic's limit passes the framing's slack and fails at the exact check; the others fail earlier.
-    let sizes = [MAX_MESSAGE + 1, MAX_MESSAGE + 1_000, MAX_MESSAGE * 4, 2 << 20];
+    let sizes = [MAX_MESSAGE + 1, MAX_MESSAGE + 1_000, MAX_MESSAGE * 4];
     let end = hostile.live(move |hostile| {
         let size = sizes[sent as usize % sizes.len()];
-        let mut data = vec![0xbad_u16 as u8; size];
+        let mut data = vec![0xba; size];
         data[..4].copy_from_slice(&sent.to_be_bytes());
         if hostile.publish(data) {
             sent += 1;
@@ -113,6 +114,32 @@ async fn oversize_from_a_hostile_peer_never_reaches_the_node() {
     }
     assert_eq!(judged, b"fine");
     assert_eq!(node.metric("p2p_peers_turned_away_total{reason=\"banned\"}"), 1.0);
+}
+
+#[tokio::test]
+async fn a_frame_over_the_limit_is_not_delivered_and_others_go_on() {
+    let mut node = Node::start(config(1)).await;
+    let honest = Node::joining(2, &[&node]).await;
+    node.connected(honest.id()).await;
+    let mut hostile = Hostile::new(true);
+    hostile.dial(node.listen_addr().await);
+    let (done, sent) = tokio::sync::oneshot::channel();
+    let (mut done, mut frames, mut rounds) = (Some(done), 0u8, 0);
+    let _lives_on = hostile.live(move |hostile| {
+        if frames < 3 && hostile.publish([vec![frames], vec![0xba; 1 << 20]].concat()) {
+            frames += 1;
+        }
+        rounds += usize::from(frames == 3);
+        if rounds == 100
+            && let Some(done) = done.take()
+        {
+            let _ = done.send(());
+        }
+    });
+    soon("the frames to be sent", sent).await.unwrap();
+    honest.publish("fine").await;
+    // Gossipsub stops reading that stream and keeps the connection: the peer is mute from here on.
+    assert_eq!(node.judge(Verdict::Accept).await, b"fine");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use pyralog_p2p::{
     Verdict, secure, start,
 };
 use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
 
 pub const TOPIC: &str = "votes";
 pub const ECHO: &str = "echo";
@@ -64,6 +65,8 @@ impl Node {
     }
 
     pub async fn try_start(config: Config) -> Result<Self, Error> {
+        // RUST_LOG=debug shows what happens; a second test finds it installed.
+        let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
         let mut registry = Registry::default();
         let (handle, events) = soon("start", start(config, &mut registry)).await?;
         Ok(Self { handle, events, registry })

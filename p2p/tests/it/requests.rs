@@ -89,7 +89,9 @@ async fn a_dropped_question_is_refused() {
 #[tokio::test]
 async fn an_unanswered_question_times_out_at_both_ends() {
     let short = |config: &mut Config| config.protocols[0].timeout = Duration::from_millis(300);
-    let (asker, mut server) = pair(short, short).await;
+    // The server waits longer, or the end of its stream might come before our own time is over.
+    let longer = |config: &mut Config| config.protocols[0].timeout = Duration::from_millis(900);
+    let (asker, mut server) = pair(short, longer).await;
     let task = ask(&asker, b"?".to_vec());
     let (_, _, reply) = server.request().await;
     assert!(matches!(answer(task).await, Err(Error::Timeout { .. })));

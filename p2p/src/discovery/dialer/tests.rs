@@ -58,17 +58,20 @@ fn a_connection_resets_the_backoff() {
 }
 
 #[test]
-fn a_known_peer_is_given_up() {
+fn a_known_peer_rests_after_some_failures() {
     let (mut now, peer) = (Instant::now(), PeerId::random());
     let mut dialer = Dialer::new(MIN, MAX);
     dialer.add_known(peer, now);
-    for _ in 0..=GIVE_UP {
-        assert!(dialer.contains(&peer));
+    for _ in 0..=PATIENCE {
         assert_eq!(due(&mut dialer, now), vec![peer]);
         dialer.lost(&peer, now);
         now += MAX * 2;
     }
-    assert!(!dialer.contains(&peer));
+    assert!(due(&mut dialer, now).is_empty());
+    assert_eq!(due(&mut dialer, now + MAX * REST), vec![peer]);
+    dialer.connected(&peer);
+    dialer.lost(&peer, now);
+    assert_eq!(due(&mut dialer, now + MIN * 2), vec![peer]);
 }
 
 #[test]
