@@ -1,1 +1,6 @@
-//! Pyralog.
+//! Local networks, faults, load, the whole-network simulator and end-to-end tests of Pyralog.
+
+pub mod localnet;
+
+#[cfg(test)]
+mod house;

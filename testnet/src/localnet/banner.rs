@@ -1,0 +1,140 @@
+//! What `up` prints: endpoints, accounts, and the next lines to type.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+
+use super::layout::Layout;
+use super::manifest::Manifest;
+
+const HEAD: Style = AnsiColor::Cyan.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// The banner. Styled; whoever prints it strips styles where there is no terminal.
+pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
+    let mut out = String::new();
+    // Writing into a String cannot fail, here and below.
+    let _ = writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {} validators", manifest.chain_id, manifest.nodes.len());
+    let _ = writeln!(out, "{DIM}{:<8} {:<24} {:<24} {:<24} pid{DIM:#}", "node", "api", "rpc", "metrics");
+    for node in &manifest.nodes {
+        let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let _ = writeln!(out, "{:<8} {:<24} {:<24} {:<24} {pid}", node.name, node.api, node.rpc, node.metrics);
+    }
+    let _ = writeln!(out, "\n{HEAD}prefunded accounts{HEAD:#} {DIM}keys and password files in {}{DIM:#}", layout.accounts().display());
+    for account in &manifest.accounts {
+        let _ = writeln!(out, "{:<9} {} {:>9} pyra", account.name, account.address, account.balance / 1_000_000);
+    }
+    out.push('\n');
+    out.push_str(&next_lines(layout, manifest, detached));
+    out
+}
+
+fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
+    let wallet = beside("pyralog");
+    let launcher = beside("pyralog-testnet");
+    let dir = quoted(layout.root());
+    let api = manifest.nodes.first().map(|node| node.api.as_str()).unwrap_or_default();
+    let genesis = quoted(&manifest.genesis);
+    let keys = quoted(&layout.accounts());
+    let to = manifest.accounts.get(1).map(|account| account.address.as_str()).unwrap_or_default();
+    let mut out = format!("{HEAD}type next{HEAD:#}\n");
+    let mut line = |command: String, what: &str| {
+        let _ = writeln!(out, "  {DIM}# {what}{DIM:#}\n  {command}");
+    };
+    line(format!("export PYRALOG_NODE={api}"), "the node that the commands below talk to");
+    line(format!("echo hello > hello.txt && {wallet} notarize hello.txt --out hello.receipt.json"), "notarize a document");
+    line(format!("{wallet} verify hello.txt hello.receipt.json --genesis {genesis}"), "verify it, also with the network down");
+    line(
+        format!("{wallet} tx send --keystore {keys} --from account0 --password-file {keys}/account0.password --to {to} --amount 1pyra"),
+        "send a transfer",
+    );
+    line(format!("{launcher} fault kill node3 --dir {dir}"), "break a node; `fault restart node3` mends it");
+    if detached {
+        line(format!("{launcher} down --dir {dir}"), "stop; `up` resumes");
+    } else {
+        let _ = writeln!(out, "  {DIM}# Ctrl-C stops the network; `{launcher} up --dir {dir}` resumes it{DIM:#}");
+    }
+    out
+}
+
+/// How the user can call a program that stands beside this one: `bin/NAME` where `make` has linked it into the current
+/// directory, the bare name where it is found in `PATH`, else the full path.
+fn beside(name: &str) -> String {
+    let linked = Path::new("bin").join(name);
+    if linked.exists() {
+        return linked.to_string_lossy().into_owned();
+    }
+    let own = std::env::current_exe().ok().map(|exe| exe.with_file_name(name));
+    let in_path = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
+    match own {
+        Some(path) if !in_path => quoted(&path),
+        _ => name.to_owned(),
+    }
+}
+
+/// A path as it can be typed into a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./_-+=:,@%".contains(c);
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::localnet::manifest::{AccountEntry, NodeEntry};
+
+    fn manifest() -> Manifest {
+        let node = NodeEntry {
+            name: "node0".to_owned(),
+            cluster: 0,
+            member: 0,
+            pid: Some(77),
+            home: "/n/node0".into(),
+            rpc: "http://127.0.0.1:1".to_owned(),
+            api: "http://127.0.0.1:2".to_owned(),
+            metrics: "http://127.0.0.1:3".to_owned(),
+            p2p: "/ip4/127.0.0.1/tcp/4/p2p/x".to_owned(),
+        };
+        let account = |index: usize| AccountEntry {
+            name: format!("account{index}"),
+            address: format!("pyra1account{index}"),
+            keystore: "/n/a.json".into(),
+            password_file: "/n/a.password".into(),
+            balance: 1_000_000_000_000,
+        };
+        Manifest {
+            chain_id: "pyralog-dev-7".to_owned(),
+            genesis: "/my net/genesis.json".into(),
+            nodes: vec![node],
+            accounts: vec![account(0), account(1)],
+        }
+    }
+
+    #[test]
+    fn the_banner_names_endpoints_accounts_and_the_next_lines() {
+        let layout = Layout::new(Path::new("/my net")).unwrap();
+        let text = text(&layout, &manifest(), true);
+        for part in [
+            "pyralog-dev-7",
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:2",
+            "pyra1account1",
+            "1000000 pyra",
+            "export PYRALOG_NODE=http://127.0.0.1:2",
+            "notarize hello.txt --out hello.receipt.json",
+            "--genesis '/my net/genesis.json'",
+            "down --dir '/my net'",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn in_the_foreground_ctrl_c_is_named_instead_of_down() {
+        let layout = Layout::new(Path::new("/n")).unwrap();
+        let text = text(&layout, &manifest(), false);
+        assert!(text.contains("Ctrl-C stops the network") && !text.contains("down --dir"));
+    }
+}

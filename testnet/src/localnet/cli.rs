@@ -1,0 +1,168 @@
+//! The command line of `pyralog-testnet`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs a local Pyralog network: real pyralogd processes on loopback ports, in one directory.
+#[derive(Debug, Parser)]
+#[command(name = "pyralog-testnet", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// Directory of the network; accepted before and after the subcommand
+    #[arg(long, global = true, value_name = "DIR", default_value = ".localnet", env = "PYRALOG_LOCALNET")]
+    pub dir: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create the network in DIR, or resume it, and wait until every node serves
+    Up(UpArgs),
+    /// Stop every node; the state stays and the next `up` resumes it
+    Down {
+        /// Seconds to wait for a graceful stop before SIGKILL
+        #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+        grace: u64,
+    },
+    /// Show each node: process, height, peers, health
+    Status {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a node wrote to its outputs
+    Logs {
+        /// node0, node1, … or just the number
+        node: String,
+        /// Keep printing what is added, until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
+        /// Begin with the last N lines instead of all
+        #[arg(long, short = 'n', value_name = "N")]
+        lines: Option<usize>,
+    },
+    /// Break a node, or mend it
+    Fault {
+        /// Which fault
+        #[command(subcommand)]
+        fault: Fault,
+    },
+    /// Stop every node and remove the network from DIR
+    Reset,
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Become the leader of a new session, then the given program (used by the launcher itself)
+    #[command(name = super::process::SESSION_COMMAND, hide = true, disable_help_flag = true)]
+    ExecInSession {
+        /// Program to execute
+        program: PathBuf,
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// Options of `up`.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// How many validators a new network gets (default 4); an existing network keeps its number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub validators: Option<u16>,
+    /// Return when every node serves and leave the nodes running, instead of staying until Ctrl-C
+    #[arg(long)]
+    pub detach: bool,
+    /// Print one JSON document (the contents of localnet.json) instead of the banner
+    #[arg(long)]
+    pub json: bool,
+    /// Target time between blocks (default 500 for a new network); changing it takes effect at this start
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub block_interval_ms: Option<u64>,
+    /// Seconds to wait until every node serves
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+/// The faults.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Fault {
+    /// SIGKILL: the node stays dead until `fault restart` or `up`
+    Kill {
+        /// node0, node1, … or just the number
+        node: String,
+    },
+    /// Stop the node if it runs, start it, wait until it answers
+    Restart {
+        /// node0, node1, … or just the number
+        node: String,
+    },
+    /// SIGSTOP: the process keeps its connections and answers nothing
+    Pause {
+        /// node0, node1, … or just the number
+        node: String,
+    },
+    /// SIGCONT after a pause
+    Resume {
+        /// node0, node1, … or just the number
+        node: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("pyralog-testnet").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dir_is_accepted_in_any_position_of_every_subcommand() {
+        for line in [
+            "--dir /d up --validators 4",
+            "up --dir /d --validators 4",
+            "up --validators 4 --detach --dir /d",
+            "--dir /d down",
+            "down --dir=/d",
+            "status --json --dir /d",
+            "logs node0 --dir /d --follow",
+            "--dir /d fault kill node1",
+            "fault --dir /d restart node1",
+            "fault pause node1 --dir /d",
+            "reset --dir /d",
+            "completions bash --dir /d",
+        ] {
+            assert_eq!(parse(line).unwrap_or_else(|error| panic!("{line}: {error}")).dir, Path::new("/d"), "{line}");
+        }
+    }
+
+    #[test]
+    fn bad_counts_and_unknown_words_are_usage_errors() {
+        for line in ["up --validators 0", "up --validators 65", "up --validators x", "fault melt node0", "logs", "sideways"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_program_keeps_its_own_options() {
+        let cli = parse("exec-in-session /bin/pyralogd start --home /h").unwrap();
+        let Command::ExecInSession { program, args } = cli.command else { panic!("another command") };
+        assert_eq!(program, Path::new("/bin/pyralogd"));
+        assert_eq!(args, ["start", "--home", "/h"]);
+    }
+}

@@ -1,0 +1,77 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use crate::localnet::manifest::Manifest;
+
+fn network(validators: usize) -> (tempfile::TempDir, Layout, State) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(&dir.path().join("net")).unwrap();
+    let state = create(&layout, validators, 500).unwrap();
+    (dir, layout, state)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn genesis_names_every_validator_log_and_account() {
+    let (_dir, layout, state) = network(4);
+    let genesis = Genesis::from_json(&fs::read(layout.genesis()).unwrap()).unwrap();
+    assert_eq!(genesis.chain_id(), state.chain_id);
+    assert!(state.chain_id.starts_with("pyralog-dev-"));
+    let parts = genesis.parts();
+    assert_eq!((parts.validators.len(), parts.logs.len(), parts.accounts.len()), (4, 4, 10));
+    for node in &state.nodes {
+        let home = layout.home(&node.name);
+        assert_eq!(fs::read(home.join("genesis.json")).unwrap(), fs::read(layout.genesis()).unwrap());
+        let key = |name: &str| keystore::inspect(&fs::read(home.join("keys").join(name)).unwrap()).unwrap().public_key;
+        assert!(parts.validators.iter().any(|validator| validator.key == key("validator.key")));
+        assert!(parts.logs.iter().any(|log| log.owner == key("log.key")));
+        assert_eq!(peer_id::of(&key("peer.key")), node.peer_id);
+    }
+}
+
+#[test]
+fn accounts_open_with_their_password_files_and_are_in_genesis() {
+    let (_dir, layout, state) = network(1);
+    let genesis = Genesis::from_json(&fs::read(layout.genesis()).unwrap()).unwrap();
+    for account in Manifest::describe(&layout, &state).accounts {
+        let password = fs::read_to_string(&account.password_file).unwrap();
+        let key = keystore::open(&fs::read(&account.keystore).unwrap(), password.trim_end().as_bytes()).unwrap();
+        let address = Address::from_key(&key.public_key());
+        assert_eq!(address.to_string(), account.address);
+        assert!(genesis.parts().accounts.contains(&(address, account.balance)));
+        assert_eq!((mode(&account.keystore), mode(&account.password_file)), (0o600, 0o600));
+    }
+}
+
+#[test]
+fn secrets_are_private_and_ports_distinct() {
+    let (_dir, layout, state) = network(3);
+    let mut seen = BTreeSet::new();
+    for node in &state.nodes {
+        let home = layout.home(&node.name);
+        for file in ["validator.key", "log.key", "peer.key"] {
+            assert_eq!(mode(&home.join("keys").join(file)), 0o600);
+        }
+        assert_eq!(mode(&home.join("keys")), 0o700);
+        assert_eq!(mode(&config::password_file(&home)), 0o600);
+        assert!(node.ports.all().iter().all(|port| seen.insert(*port)));
+    }
+    assert_eq!(seen.len(), 12);
+}
+
+#[test]
+fn an_interrupted_creation_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path()).unwrap();
+    files::write(&layout.unfinished(), b"", files::PUBLIC).unwrap();
+    files::make_dir(&layout.home("node9")).unwrap();
+    create(&layout, 1, 500).unwrap();
+    assert!(!layout.home("node9").exists());
+    assert!(!layout.unfinished().exists());
+    assert!(State::load(&layout).unwrap().is_some());
+}

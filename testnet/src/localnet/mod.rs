@@ -1,0 +1,93 @@
+//! The local network launcher: real `pyralogd` processes on loopback ports, in one directory, without a supervisor.
+//!
+//! Reading order: [`cli`] (the commands), [`up`], [`create`] (keys, genesis, homes), [`node`] (start and wait),
+//! [`process`] (how a process is recognised again), [`control`] (`down`, `fault`, `reset`).
+
+mod banner;
+pub mod cli;
+mod config;
+mod control;
+mod create;
+mod files;
+mod foreground;
+mod interrupt;
+pub mod layout;
+mod log_tail;
+pub mod manifest;
+mod node;
+mod peer_id;
+mod ports;
+mod probe;
+pub mod process;
+pub mod state;
+mod status;
+mod up;
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+
+use cli::{Cli, Command};
+use layout::Layout;
+
+/// The node's program, expected beside the launcher.
+pub const NODE_PROGRAM: &str = "pyralogd";
+/// The launcher's own program name.
+pub const LAUNCHER_PROGRAM: &str = "pyralog-testnet";
+
+/// Runs one command of the launcher.
+///
+/// # Errors
+/// A sentence that names the file, flag or node at fault, and where it helps the next command to type.
+pub fn run(cli: Cli) -> Result<()> {
+    let layout = Layout::new(&cli.dir)?;
+    match cli.command {
+        Command::Up(args) => up::run(&layout, &args),
+        Command::Down { grace } => {
+            let grace = Duration::from_secs(grace);
+            control::stop_nodes(&layout, || grace)
+        }
+        Command::Status { json } => print_stdout(&status::run(&layout, json)?),
+        Command::Logs { node, follow, lines } => logs(&layout, &node, follow, lines),
+        Command::Fault { fault } => control::fault(&layout, &fault),
+        Command::Reset => control::reset(&layout),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), LAUNCHER_PROGRAM, &mut script);
+            print_stdout(&String::from_utf8_lossy(&script))
+        }
+        Command::ExecInSession { program, args } => process::exec_in_session(&program, &args),
+    }
+}
+
+fn logs(layout: &Layout, node: &str, follow: bool, lines: Option<usize>) -> Result<()> {
+    let state = state::State::require(layout)?;
+    let index = state.find(node)?;
+    let name = state.nodes.get(index).map(|node| node.name.as_str()).unwrap_or_default();
+    let result = log_tail::copy(&layout.log(name), lines, follow, &mut std::io::stdout().lock(), || true);
+    match result {
+        Err(error) if is_closed_pipe(&error) => Ok(()),
+        other => other,
+    }
+}
+
+/// Prints a result on stdout, without styles where that is no terminal. A reader that went away is no error.
+fn print_stdout(text: &str) -> Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+/// Prints a line on stderr.
+fn note(line: &str) {
+    // stderr may be closed; there is nowhere left to say so.
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == ErrorKind::BrokenPipe))
+}

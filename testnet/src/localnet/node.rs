@@ -1,0 +1,186 @@
+//! Starting nodes, and waiting until they serve.
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::interrupt::Interrupt;
+use super::layout::Layout;
+use super::probe::{Health, Probe};
+use super::process::{ProcessId, spawn_session, stop_all};
+use super::state::{Node, Ports, State};
+use super::{NODE_PROGRAM, files, log_tail, note};
+
+/// How often nodes are asked whether they serve.
+const POLL: Duration = Duration::from_millis(50);
+/// Lines of a log shown after a failure.
+const TAIL_LINES: usize = 30;
+/// How long a node that was started in vain may take to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// `/readyz` says yes and there is a block.
+    Serve,
+    /// `/livez` says yes: a node that has to catch up, or lacks a quorum, can do no more.
+    Answer,
+}
+
+/// A node that this invocation started.
+#[derive(Debug)]
+pub struct Started {
+    /// Index in the state.
+    pub index: usize,
+    /// To reap it, and to see it end.
+    pub child: Child,
+}
+
+/// The `pyralogd` beside this program.
+pub fn program() -> Result<PathBuf> {
+    let launcher = std::env::current_exe().context("cannot find the launcher's own executable")?;
+    let path = launcher.with_file_name(NODE_PROGRAM);
+    if !path.is_file() {
+        bail!("{} is missing; build it beside pyralog-testnet: cargo build --workspace --bins", path.display());
+    }
+    Ok(path)
+}
+
+/// Starts node `index` and records its process durably, so that a later invocation finds it.
+pub fn start(layout: &Layout, state: &mut State, index: usize, program: &Path) -> Result<Started> {
+    let Some(node) = state.nodes.get_mut(index) else { bail!("there is no node number {index}") };
+    let home = layout.home(&node.name);
+    let log = layout.log(&node.name);
+    let home_text = home.to_str().with_context(|| format!("{} is not UTF-8; use another --dir", home.display()))?;
+    let child = spawn_session(program, &["start", "--home", home_text], &log)?;
+    node.process = ProcessId::of(child.id());
+    state.save(layout)?;
+    Ok(Started { index, child })
+}
+
+/// Waits until every node in `watched` (indexes) has reached `goal`.
+///
+/// When one ends early, when time runs out, or on Ctrl-C, everything in `started` is ended and the failure carries the
+/// log's tail.
+pub fn wait(
+    layout: &Layout,
+    state: &mut State,
+    started: &mut [Started],
+    watched: &[usize],
+    goal: Goal,
+    limit: Duration,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let probe = Probe::default();
+    let deadline = Instant::now() + limit;
+    let mut waiting: Vec<(usize, String)> = watched.iter().map(|index| (*index, "not asked yet".to_owned())).collect();
+    let failure = loop {
+        if let Some(failure) = first_exit(layout, state, started) {
+            break failure;
+        }
+        waiting.retain_mut(|(index, reason)| match state.nodes.get(*index).map(|node| missing(&probe, &node.ports, goal)) {
+            Some(Some(why)) => {
+                *reason = why;
+                true
+            }
+            _ => false,
+        });
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        if interrupt.count() > 0 {
+            break "interrupted; the nodes that were started are stopped".to_owned();
+        }
+        if Instant::now() >= deadline {
+            break not_serving(layout, state, &waiting, limit);
+        }
+        std::thread::sleep(POLL);
+    };
+    end(layout, state, started)?;
+    bail!(failure)
+}
+
+/// `None` when the node has reached the goal, else why not.
+fn missing(probe: &Probe, ports: &Ports, goal: Goal) -> Option<String> {
+    if goal == Goal::Answer {
+        return (!probe.alive(ports)).then(|| "no answer yet".to_owned());
+    }
+    match probe.ready(ports) {
+        Health::Silent => Some("no answer yet".to_owned()),
+        Health::Waiting(reason) => Some(reason),
+        Health::Ready => match probe.height(ports) {
+            Some(height) if height > 0 => None,
+            Some(_) => Some("no block yet".to_owned()),
+            None => Some("its RPC does not answer".to_owned()),
+        },
+    }
+}
+
+fn first_exit(layout: &Layout, state: &State, started: &mut [Started]) -> Option<String> {
+    for node in started {
+        if let Ok(Some(status)) = node.child.try_wait() {
+            let name = state.nodes.get(node.index).map(|node| node.name.as_str()).unwrap_or_default();
+            return Some(format!("{name} ended at its start ({status})\n{}", tail(layout, name)));
+        }
+    }
+    None
+}
+
+fn not_serving(layout: &Layout, state: &State, waiting: &[(usize, String)], limit: Duration) -> String {
+    let name = |index: usize| state.nodes.get(index).map(|node| node.name.as_str()).unwrap_or_default();
+    let all: Vec<_> = waiting.iter().map(|(index, reason)| format!("{}: {reason}", name(*index))).collect();
+    let first = waiting.first().map(|(index, _)| name(*index)).unwrap_or_default();
+    let secs = limit.as_secs();
+    format!("not every node serves after {secs} s (--timeout): {}\n{}", all.join("; "), tail(layout, first))
+}
+
+fn tail(layout: &Layout, name: &str) -> String {
+    let log = layout.log(name);
+    let text = log_tail::tail(&log, TAIL_LINES);
+    if text.is_empty() { format!("{} is empty", log.display()) } else { format!("the end of {}:\n{text}", log.display()) }
+}
+
+/// Ends what this invocation started, and forgets the processes.
+pub fn end(layout: &Layout, state: &mut State, started: &mut [Started]) -> Result<()> {
+    let processes: Vec<ProcessId> =
+        started.iter().filter_map(|node| state.nodes.get(node.index)?.process.clone()).collect();
+    stop_all(&processes, GRACE)?;
+    for node in started {
+        // Ended above; this reaps it.
+        let _ = node.child.wait();
+        if let Some(node) = state.nodes.get_mut(node.index) {
+            node.process = None;
+        }
+    }
+    state.save(layout)
+}
+
+/// Gives a node that does not run new ports where somebody else took its own. Returns whether any changed.
+pub fn mend_ports(state: &mut State, index: usize) -> Result<bool> {
+    let taken = state.nodes.iter().flat_map(|node| node.ports.all()).collect();
+    let Some(Node { name, ports, .. }) = state.nodes.get_mut(index) else { return Ok(false) };
+    let mut changed = false;
+    for port in [&mut ports.rpc, &mut ports.api, &mut ports.metrics, &mut ports.p2p] {
+        if !super::ports::is_free(*port) {
+            let fresh = super::ports::pick(1, &taken, u64::from(*port))?;
+            if let Some(fresh) = fresh.first() {
+                note(&format!("{name}: port {port} is taken by another program, using {fresh}"));
+                *port = *fresh;
+                changed = true;
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Marks a start in the node's log, so that the runs in it can be told apart.
+pub fn mark_log(layout: &Layout, name: &str) -> Result<()> {
+    use std::io::Write;
+    files::make_dir(&layout.nodes())?;
+    let path = layout.log(name);
+    let context = || format!("cannot write {}", path.display());
+    let mut file = std::fs::File::options().create(true).append(true).open(&path).with_context(context)?;
+    writeln!(file, "--- {name} started by pyralog-testnet").with_context(context)
+}

@@ -1,0 +1,161 @@
+//! `launcher.json`: the launcher's own memory of one network.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::files;
+use super::layout::Layout;
+use super::process::{ProcessId, find_by_home, runs};
+
+/// Format of `launcher.json`; another one is refused.
+const FORMAT: u32 = 1;
+
+/// Everything later invocations need to find and restart the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Always 1.
+    pub format: u32,
+    /// Chain id, `pyralog-dev-…`.
+    pub chain_id: String,
+    /// Target time between blocks, milliseconds.
+    pub block_interval_ms: u64,
+    /// The nodes in the order of their names.
+    pub nodes: Vec<Node>,
+    /// The prefunded accounts.
+    pub accounts: Vec<Account>,
+}
+
+/// One node as the launcher knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// `node0`, `node1`, …
+    pub name: String,
+    /// libp2p identity, base58, part of the addresses other nodes dial.
+    pub peer_id: String,
+    /// Loopback ports.
+    pub ports: Ports,
+    /// The process last started, `None` before the first start and after `down`.
+    pub process: Option<ProcessId>,
+}
+
+/// Ports of one node on 127.0.0.1, kept from one `up` to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// CometBFT RPC.
+    pub rpc: u16,
+    /// Native API.
+    pub api: u16,
+    /// Metrics and health.
+    pub metrics: u16,
+    /// libp2p, TCP and QUIC.
+    pub p2p: u16,
+}
+
+/// One prefunded account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// `account0`, …
+    pub name: String,
+    /// bech32m address.
+    pub address: String,
+    /// Balance at genesis in upyra.
+    pub balance: u64,
+}
+
+impl Ports {
+    /// All four, in the order rpc, api, metrics, p2p.
+    pub fn all(&self) -> [u16; 4] {
+        [self.rpc, self.api, self.metrics, self.p2p]
+    }
+}
+
+impl Node {
+    /// The live process of this node, if any: the recorded one when it is still the same, else one found by its
+    /// command line (its launcher died before it could record it).
+    pub fn live(&self, layout: &Layout) -> Option<ProcessId> {
+        let home = layout.home(&self.name);
+        let recorded = self.process.as_ref().filter(|process| process.is_alive() && is_node(process.pid, &home));
+        recorded.cloned().or_else(|| find_by_home(super::NODE_PROGRAM, &home).into_iter().next())
+    }
+}
+
+impl State {
+    /// A state that has not been written yet.
+    pub fn new(chain_id: String, block_interval_ms: u64, nodes: Vec<Node>, accounts: Vec<Account>) -> Self {
+        Self { format: FORMAT, chain_id, block_interval_ms, nodes, accounts }
+    }
+
+    /// Reads the state; `Ok(None)` when there is no network in the directory.
+    pub fn load(layout: &Layout) -> Result<Option<Self>> {
+        let path = layout.state();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let state: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is damaged; `pyralog-testnet reset` starts over", path.display()))?;
+        if state.format != FORMAT {
+            bail!("{} has format {}, this launcher writes format {FORMAT}; `pyralog-testnet reset` starts over", path.display(), state.format);
+        }
+        Ok(Some(state))
+    }
+
+    /// Reads the state of a network that must exist.
+    pub fn require(layout: &Layout) -> Result<Self> {
+        Self::load(layout)?.with_context(|| {
+            format!("there is no network in {0}; start one with `pyralog-testnet up --validators 4 --dir {0}`", layout.root().display())
+        })
+    }
+
+    /// Writes the state durably.
+    pub fn save(&self, layout: &Layout) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(self).context("cannot encode the launcher state")?;
+        text.push(b'\n');
+        files::write(&layout.state(), &text, files::PUBLIC)
+    }
+
+    /// Index of the node that `name` means: `node2`, or just `2`.
+    pub fn find(&self, name: &str) -> Result<usize> {
+        let wanted = if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("node{name}") } else { name.to_owned() };
+        self.nodes.iter().position(|node| node.name == wanted).with_context(|| {
+            let names: Vec<_> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+            format!("there is no node {name}; the nodes are {}", names.join(", "))
+        })
+    }
+}
+
+/// Takes the launcher's lock on the network; it is released when the file is dropped, also by a crash.
+pub fn lock(layout: &Layout) -> Result<File> {
+    files::make_dir(layout.root())?;
+    let path = layout.lock();
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            bail!("another pyralog-testnet command is at work in {}; wait until it has ended", layout.root().display())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// A process is the node of `home` when its command line says so. Between fork and exec it is still the launcher,
+/// whose command line names the node program and the home as well.
+fn is_node(pid: u32, home: &Path) -> bool {
+    runs(pid, super::NODE_PROGRAM, home) || runs(pid, super::LAUNCHER_PROGRAM, home)
+}
+
+#[cfg(test)]
+mod tests;

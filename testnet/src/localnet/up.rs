@@ -1,0 +1,127 @@
+//! `up`: create or resume a network, wait until it serves, stay or return.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use rustix::process::Signal;
+
+use super::cli::UpArgs;
+use super::interrupt::Interrupt;
+use super::layout::Layout;
+use super::manifest::Manifest;
+use super::node::{self, Goal, Started};
+use super::process::RunState;
+use super::state::{self, State};
+use super::{banner, config, create, foreground, note, print_stdout};
+
+/// Validators of a network that was not told how many.
+const VALIDATORS: usize = 4;
+/// Target time between blocks of a network that was not told.
+const BLOCK_INTERVAL_MS: u64 = 500;
+
+/// Runs `up`. Returns when the network serves (`--detach`) or when it was stopped.
+pub fn run(layout: &Layout, args: &UpArgs) -> Result<()> {
+    let program = node::program()?;
+    let interrupt = Interrupt::install()?;
+    let lock = state::lock(layout)?;
+    let mut state = open(layout, args)?;
+    let mut started = Vec::new();
+    if let Err(error) = bring_up(layout, &mut state, &mut started, args, &program, &interrupt) {
+        // Where the wait failed they are ended already; a start that failed half-way has left some.
+        node::end(layout, &mut state, &mut started)?;
+        return Err(error);
+    }
+    let manifest = Manifest::describe(layout, &state);
+    manifest.save(layout)?;
+    drop(lock);
+    if args.json {
+        print_stdout(&manifest.to_json()?)?;
+    } else {
+        print_stdout(&banner::text(layout, &manifest, args.detach))?;
+    }
+    if args.detach {
+        return Ok(());
+    }
+    let children: BTreeMap<String, _> = started
+        .into_iter()
+        .filter_map(|Started { index, child }| Some((state.nodes.get(index)?.name.clone(), child)))
+        .collect();
+    foreground::stay(layout, children, &interrupt)
+}
+
+/// Loads the network of the directory, or makes a new one.
+fn open(layout: &Layout, args: &UpArgs) -> Result<State> {
+    let asked = args.validators.map(usize::from);
+    match State::load(layout)? {
+        Some(mut state) if !layout.unfinished().exists() => {
+            if let Some(asked) = asked.filter(|asked| *asked != state.nodes.len()) {
+                bail!(
+                    "{} holds a network of {} validators, not {asked}; leave --validators away to resume it, or use another --dir",
+                    layout.root().display(),
+                    state.nodes.len()
+                );
+            }
+            state.block_interval_ms = args.block_interval_ms.unwrap_or(state.block_interval_ms);
+            Ok(state)
+        }
+        found => {
+            if found.is_none() && !layout.unfinished().exists() {
+                refuse_foreign(layout)?;
+            }
+            note("making a new network");
+            create::create(layout, asked.unwrap_or(VALIDATORS), args.block_interval_ms.unwrap_or(BLOCK_INTERVAL_MS))
+        }
+    }
+}
+
+/// A directory with other things in it is somebody's work, not a place for a network.
+fn refuse_foreign(layout: &Layout) -> Result<()> {
+    let ours = [layout.lock()];
+    let entries = std::fs::read_dir(layout.root())?.collect::<std::io::Result<Vec<_>>>()?;
+    if let Some(other) = entries.iter().find(|entry| !ours.contains(&entry.path())) {
+        bail!(
+            "{} is not empty and holds no network ({} is in it); name another --dir",
+            layout.root().display(),
+            other.file_name().to_string_lossy()
+        );
+    }
+    Ok(())
+}
+
+fn bring_up(
+    layout: &Layout,
+    state: &mut State,
+    started: &mut Vec<Started>,
+    args: &UpArgs,
+    program: &std::path::Path,
+    interrupt: &Interrupt,
+) -> Result<()> {
+    let mut down = Vec::new();
+    for index in 0..state.nodes.len() {
+        let Some(node) = state.nodes.get_mut(index) else { continue };
+        node.process = node.live(layout);
+        match &node.process {
+            Some(process) => {
+                if process.state() == RunState::Paused {
+                    note(&format!("{} was paused and is resumed", node.name));
+                    process.signal(Signal::CONT)?;
+                }
+            }
+            None => {
+                node::mend_ports(state, index)?;
+                down.push(index);
+            }
+        }
+    }
+    config::write_all(layout, state)?;
+    state.save(layout)?;
+    for index in down {
+        if let Some(node) = state.nodes.get(index) {
+            node::mark_log(layout, &node.name)?;
+        }
+        started.push(node::start(layout, state, index, program)?);
+    }
+    let all: Vec<usize> = (0..state.nodes.len()).collect();
+    node::wait(layout, state, started, &all, Goal::Serve, Duration::from_secs(args.timeout), interrupt)
+}
