@@ -112,12 +112,6 @@ impl Nodes {
         self.first_answer(|url| self.get_from(url, path, ANSWER))
     }
 
-    /// POST to the first node that answers. A request that may have arrived is repeated at the next node only: the
-    /// caller sees to it that doing it twice does no harm.
-    pub fn post(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.first_answer(|url| self.post_to(url, path, body, ANSWER))
-    }
-
     /// GET from one node.
     pub fn get_from(&self, url: &str, path: &str, patience: Duration) -> Result<Answer, NodeFault> {
         let request = self.agent.get(format!("{url}{path}")).config().timeout_global(Some(patience)).build();

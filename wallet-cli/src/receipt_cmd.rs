@@ -16,7 +16,7 @@ use crate::files::{self, Existing};
 use crate::node::{Deadline, NodeArgs, Nodes};
 use crate::notarize::prepare::{Job, Member};
 use crate::notarize::settle::{self, Patience, Settled};
-use crate::notarize::submit::{self, Submitted};
+use crate::notarize::submit::{self, Served, Submitted};
 use crate::output::{GOOD, Output, WARN, note, safe};
 use crate::receipt_file;
 
@@ -94,7 +94,7 @@ fn fetch(args: &FetchArgs) -> Result<Output> {
     if !groups.is_empty() {
         let nodes = args.node.connect()?;
         let deadline = Deadline::after(Duration::from_secs(args.timeout));
-        let (served, _) = submit::chain_id(&nodes).map_err(|failure| pending_instead(failure, &args.receipts))?;
+        let served = submit::served(&nodes).map_err(|failure| pending_instead(failure, &args.receipts))?;
         for group in groups.into_values() {
             settle_group(&nodes, &served, group, args.resubmit, deadline, &mut results, &mut lines, &mut worst);
         }
@@ -130,7 +130,7 @@ fn gather(groups: &mut BTreeMap<(String, Vec<u8>), Group>, path: &Path, pending:
 #[allow(clippy::too_many_arguments)]
 fn settle_group(
     nodes: &Nodes,
-    served: &str,
+    served: &Served,
     group: Group,
     resubmit: bool,
     deadline: Deadline,
@@ -138,13 +138,12 @@ fn settle_group(
     lines: &mut Vec<String>,
     worst: &mut Option<Failure>,
 ) {
-    let outcome = if group.chain_id == served {
+    let outcome = if group.chain_id == served.chain_id {
         let first = nodes.urls().first().cloned().unwrap_or_default();
         let known = group.promise.filter(|_| !resubmit).map(|promise| Submitted { promise, node: first });
         settle::settle(nodes, served, &group.job, known, Patience { no_wait: false, deadline })
     } else {
-        Err(Failure::error(format!("the node serves the chain {served}, the receipt is of {}", group.chain_id))
-            .next("name a node of that chain with --node URL"))
+        Err(other_chain(served, &group.chain_id))
     };
     match outcome {
         Err(failure) => {
@@ -171,6 +170,12 @@ fn settle_group(
             raise(worst, failure);
         }
     }
+}
+
+fn other_chain(served: &Served, ours: &str) -> Failure {
+    let Served { chain_id, node, .. } = served;
+    Failure::error(format!("{node} serves the chain {chain_id}, the receipt is of {ours}"))
+        .next("name a node of that chain with --node URL")
 }
 
 fn fail(worst: &mut Option<Failure>, results: &mut Vec<Value>, path: &Path, failure: Failure) {
@@ -203,13 +208,12 @@ fn refresh(args: &RefreshArgs) -> Result<Output> {
         }
     };
     let nodes = args.node.connect()?;
-    let (served, node) = submit::chain_id(&nodes)?;
-    if served != receipt.chain_id {
-        return Err(Failure::error(format!("the node serves the chain {served}, the receipt is of {}", receipt.chain_id))
-            .next("name a node of that chain with --node URL"));
+    let served = submit::served(&nodes)?;
+    if served.chain_id != receipt.chain_id {
+        return Err(other_chain(&served, &receipt.chain_id));
     }
     let height = receipt.proof.block.header.height;
-    let answer = nodes.starting_with(&node).get(&format!("/v1/notary/refresh/{height}"))?;
+    let answer = nodes.starting_with(&served.node).get(&format!("/v1/notary/refresh/{height}"))?;
     let refresh: Refresh = serde_json::from_value(answer.body)
         .context(|| format!("{}: its refresh of height {height} is not understood", answer.node))?;
     let later = &refresh.block.header;

@@ -68,14 +68,14 @@ fn every_dead_node_is_named() {
 fn a_busy_node_is_passed_over_and_its_pause_is_reported() {
     let (busy, live) = (server(BUSY), server(OK));
     assert_eq!(nodes(&[&busy, &live]).get("/x").unwrap().node, live);
-    let failure = nodes(&[&busy]).post("/x", &serde_json::json!({})).unwrap_err();
+    let failure = nodes(&[&busy]).get("/x").unwrap_err();
     assert!(failure.report().next.as_ref().unwrap().contains("7 s"));
 }
 
 #[test]
 fn a_refusal_is_final_and_carries_code_and_remedy() {
     let (refusing, live) = (server(REFUSED), server(OK));
-    let failure = nodes(&[&refusing, &live]).post("/x", &serde_json::json!({})).unwrap_err();
+    let failure = nodes(&[&refusing, &live]).get("/x").unwrap_err();
     assert!(failure.to_string().contains("leaf too long (bad_leaf)"), "{failure}");
     assert_eq!(failure.report().next.as_deref(), Some("cut"));
 }

@@ -80,15 +80,14 @@ pub fn run(args: &NotarizeArgs) -> Result<Output> {
     }
     // The chain's name stands in the pending receipt, and a dead node is better found before gigabytes are hashed.
     let nodes = args.node.connect()?;
-    let (chain_id, node) = submit::chain_id(&nodes)?;
-    let nodes = nodes.starting_with(&node);
+    let served = submit::served(&nodes)?;
+    let nodes = nodes.starting_with(&served.node);
 
     let members = digest(&plan.sources, metadata.as_ref(), args.hidden, &to, &mut problems)?;
-    let job = claim(&chain_id, members, plan.batch, &to, &mut problems)?;
+    let job = claim(&served.chain_id, members, plan.batch, &to, &mut problems)?;
     let patience = Patience { no_wait: args.no_wait, deadline: Deadline::after(Duration::from_secs(args.timeout)) };
-    let settled = settle::settle(&nodes, &chain_id, &job, None, patience)
-        .map_err(|failure| kept(failure, &job))?;
-    Ok(report(&chain_id, &job, &settled, &problems, args.no_wait))
+    let settled = settle::settle(&nodes, &served, &job, None, patience).map_err(|failure| kept(failure, &job))?;
+    Ok(report(&served.chain_id, &job, &settled, &problems, args.no_wait))
 }
 
 /// Digests every document; what cannot be read becomes a problem.

@@ -8,7 +8,7 @@ use pyralog_consensus::receipt::{
 use pyralog_crypto::{Promise, SignedPromise};
 
 use super::prepare::{Job, Member};
-use super::submit::{self, SubmitFault, Submitted, Waited};
+use super::submit::{self, Served, SubmitFault, Submitted, Waited};
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
 use crate::node::{Deadline, Nodes};
@@ -54,13 +54,14 @@ pub fn write_pending(
 }
 
 /// Carries a job through. `known` is a promise that exists already. Pending receipts must be on disk.
-pub fn settle(nodes: &Nodes, chain_id: &str, job: &Job, known: Option<Submitted>, patience: Patience) -> Result<Settled> {
+pub fn settle(nodes: &Nodes, served: &Served, job: &Job, known: Option<Submitted>, patience: Patience) -> Result<Settled> {
+    let chain_id = served.chain_id.as_str();
     let mut nodes = nodes.clone();
     let mut known = known;
     loop {
         let submitted = match known.take() {
             Some(submitted) => submitted,
-            None => match submit::submit(&nodes, chain_id, &job.leaf, patience.deadline) {
+            None => match submit::submit(&nodes, served, &job.leaf, patience.deadline) {
                 Ok(submitted) => {
                     // One file keeps the promise as evidence at once; the others follow when the wait ends without a proof.
                     keep_promise(chain_id, &job.members[..1.min(job.members.len())], &submitted.promise)?;

@@ -49,26 +49,39 @@ pub enum Waited {
     Lost(String),
 }
 
-/// The chain that the nodes serve, from the first one that answers.
-pub fn chain_id(nodes: &Nodes) -> Result<(String, String)> {
-    let answer = nodes.get("/v1/status")?;
-    let chain_id = answer.body["chain_id"].as_str().unwrap_or_default().to_owned();
+/// What a node says of itself before anything is submitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The chain.
+    pub chain_id: String,
+    /// The node that answered.
+    pub node: String,
+    /// Its notary log and the key that signs for it, so that a promise can be checked although the node died meanwhile.
+    pub log: Option<(LogId, PublicKey)>,
+}
+
+/// Asks the first node that answers.
+pub fn served(nodes: &Nodes) -> Result<Served> {
+    let Answer { node, body, .. } = nodes.get("/v1/status")?;
+    let chain_id = body["chain_id"].as_str().unwrap_or_default().to_owned();
     pyralog_crypto::check_chain_id(&chain_id)
-        .map_err(|error| Failure::error(format!("{}: its status names no chain: {error}", answer.node)))?;
-    Ok((chain_id, answer.node))
+        .map_err(|error| Failure::error(format!("{node}: its status names no chain: {error}")))?;
+    let id = serde_json::from_value(body["log"]["id"].clone()).ok();
+    let owner = serde_json::from_value(body["log"]["owner"].clone()).ok();
+    Ok(Served { chain_id, node, log: id.zip(owner) })
 }
 
 /// Submits `leaf` to the first node that takes it. Submitting one twice is harmless: it then stands twice in a log.
 ///
 /// A node that was too busy is asked again until `deadline`.
-pub fn submit(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, deadline: Deadline) -> Result<Submitted, SubmitFault> {
+pub fn submit(nodes: &Nodes, served: &Served, leaf: &NotaryLeaf, deadline: Deadline) -> Result<Submitted, SubmitFault> {
     let bytes = leaf.to_bytes();
     let body = json!({ "leaves": [hex::encode(&bytes)] });
     loop {
         let mut faults: Vec<(&str, NodeFault)> = Vec::new();
         for url in nodes.urls() {
             match nodes.post_to(url, "/v1/notary/leaves", &body, SUBMIT) {
-                Ok(answer) => return accept(nodes, chain_id, leaf, &answer).map_err(SubmitFault::Refused),
+                Ok(answer) => return accept(nodes, served, leaf, &answer),
                 Err(fault @ NodeFault::Refused { .. }) => return Err(SubmitFault::Refused(fault.into_failure(url))),
                 Err(fault) => faults.push((url, fault)),
             }
@@ -88,14 +101,16 @@ pub fn submit(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, deadline: Deadli
 }
 
 /// Checks that the answer promises exactly this leaf, under the key that the node names for its log.
-fn accept(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, answer: &Answer) -> Result<Submitted> {
+fn accept(nodes: &Nodes, served: &Served, leaf: &NotaryLeaf, answer: &Answer) -> Result<Submitted, SubmitFault> {
     #[derive(Deserialize)]
     struct Promises {
         log: LogId,
         promises: Vec<SignedPromise>,
     }
     let node = &answer.node;
-    let wrong = |what: String| Failure::error(format!("{node}: {what}")).next("submit to another node with --node URL");
+    let wrong = |what: String| {
+        SubmitFault::Refused(Failure::error(format!("{node}: {what}")).next("submit to another node with --node URL"))
+    };
     let given: Promises = serde_json::from_value(answer.body.clone())
         .map_err(|error| wrong(format!("its answer to a submission is not understood: {error}")))?;
     let [signed] = given.promises.as_slice() else {
@@ -104,9 +119,12 @@ fn accept(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, answer: &Answer) -> 
     if signed.promise.log != given.log || signed.promise.leaf != leaf.leaf_hashes() {
         return Err(wrong("its promise is for another leaf".to_owned()));
     }
-    let owner = log_owner(nodes, node, &given.log)?;
+    let owner = match served.log {
+        Some((log, owner)) if log == given.log => owner,
+        _ => log_owner(nodes, node, &given.log)?,
+    };
     signed
-        .verify(chain_id, &owner)
+        .verify(&served.chain_id, &owner)
         .map_err(|error| wrong(format!("its promise is not signed by the key of log {}: {error}", given.log)))?;
     let promise = PendingPromise {
         log: given.log,
@@ -118,12 +136,13 @@ fn accept(nodes: &Nodes, chain_id: &str, leaf: &NotaryLeaf, answer: &Answer) -> 
     Ok(Submitted { promise, node: node.clone() })
 }
 
-fn log_owner(nodes: &Nodes, node: &str, log: &LogId) -> Result<PublicKey> {
+/// Who owns the log, says the ledger. A node that is gone by now leaves the submission open: it may be repeated.
+fn log_owner(nodes: &Nodes, node: &str, log: &LogId) -> Result<PublicKey, SubmitFault> {
     let answer = nodes
         .get_from(node, &format!("/v1/logs/{log}"), SUBMIT)
-        .map_err(|fault| fault.into_failure(node))?;
+        .map_err(|fault| SubmitFault::Unserved(fault.into_failure(node)))?;
     serde_json::from_value(answer.body["owner"].clone())
-        .map_err(|_| Failure::error(format!("{node}: it names no owner of log {log}")))
+        .map_err(|_| SubmitFault::Refused(Failure::error(format!("{node}: it names no owner of log {log}"))))
 }
 
 /// Waits for the proof of leaf `index` of `log`, asking the node that promised it first and the others after it.

@@ -19,7 +19,7 @@ use crate::files::{self, Existing};
 use crate::genesis;
 use crate::home::HomeArgs;
 use crate::keys::KeyStore;
-use crate::node::{Answer, Deadline, NodeArgs, NodeFault, Nodes};
+use crate::node::{Answer, Deadline, NodeArgs, NodeFault, Nodes, combine};
 use crate::notarize::submit;
 use crate::output::{GOOD, Output, WARN};
 use crate::passphrase::PassphraseArgs;
@@ -33,6 +33,8 @@ const EXPIRES_IN: u64 = 1_000;
 const POLL: Duration = Duration::from_millis(200);
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The node's code for a transaction that it has already.
+const DUPLICATE: &str = "duplicate";
 /// Largest file of a signed transaction read: base64 of 64 KiB and white space.
 const MAX_SIGNED_FILE: u64 = 128 * 1024;
 
@@ -108,7 +110,7 @@ fn send(args: &SendArgs, home: &HomeArgs) -> Result<Output> {
         return signed_only(args.out.as_deref(), &ready, &chain_id);
     }
     if args.signed.is_some() {
-        let (served, _) = submit::chain_id(&nodes)?;
+        let served = submit::served(&nodes)?.chain_id;
         if served != chain_id {
             return Err(Failure::error(format!("the transaction is for the chain {chain_id}, the node serves {served}"))
                 .next("name a node of that chain with --node URL"));
@@ -201,7 +203,7 @@ fn read_signed(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> Result<Output> {
-    let answer = nodes.post("/v1/tx", &json!({ "txs": [STANDARD.encode(&ready.bytes)] }))?;
+    let node = give(nodes, ready)?;
     let mut document = json!({ "hash": ready.hash.to_string(), "chain_id": chain_id, "fee": ready.fee });
     let paid = show_amount(ready.fee);
     if args.no_wait {
@@ -209,7 +211,7 @@ fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> R
         return Ok(Output::new(document, format!("{WARN}accepted{WARN:#} {} (fee {paid})", ready.hash)));
     }
     let deadline = Deadline::after(Duration::from_secs(args.timeout));
-    match included(&nodes.starting_with(&answer.node), ready, deadline)? {
+    match included(&nodes.starting_with(&node), ready, deadline)? {
         Some(height) => {
             document["status"] = "included".into();
             document["height"] = height.into();
@@ -222,6 +224,22 @@ fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> R
             Ok(Output { document, text: format!("{WARN}pending{WARN:#} {}", ready.hash), failure: Some(failure) })
         }
     }
+}
+
+/// Gives the transaction to the first node that takes it, and says which. One that has it already has taken it: the answer
+/// of an earlier node may have been lost.
+fn give(nodes: &Nodes, ready: &Ready) -> Result<String> {
+    let body = json!({ "txs": [STANDARD.encode(&ready.bytes)] });
+    let mut faults = Vec::new();
+    for url in nodes.urls() {
+        match nodes.post_to(url, "/v1/tx", &body, PATIENCE) {
+            Ok(_) => return Ok(url.clone()),
+            Err(NodeFault::Refused { code, .. }) if code == DUPLICATE => return Ok(url.clone()),
+            Err(fault @ NodeFault::Refused { .. }) => return Err(fault.into_failure(url)),
+            Err(fault) => faults.push((url.as_str(), fault)),
+        }
+    }
+    Err(combine(faults))
 }
 
 /// The height of the block that holds the transaction; `None` when time ran out.

@@ -163,7 +163,7 @@ fn read_request(stream: &TcpStream) -> Option<(String, String, Value)> {
 
 fn status(world: &Mutex<World>) -> Value {
     let world = world.lock().unwrap();
-    json!({ "chain_id": world.maker.chain.chain_id, "height": world.maker.chain.height().to_string() })
+    json!({ "log": { "id": world.maker.log, "owner": log_owner().public_key() }, "chain_id": world.maker.chain.chain_id, "height": world.maker.chain.height().to_string() })
 }
 
 fn submit(world: &Mutex<World>, mood: &Mood, body: &Value) -> (u16, Value) {

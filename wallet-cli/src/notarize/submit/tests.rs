@@ -15,6 +15,11 @@ fn nodes() -> Nodes {
     NodeArgs { node: vec!["http://127.0.0.1:1".to_owned()] }.connect().unwrap()
 }
 
+fn served(log: LogId) -> Served {
+    let owner = SigningKey::from_seed([1; 32]).public_key();
+    Served { chain_id: "pyralog-dev-1".to_owned(), node: "http://127.0.0.1:1".to_owned(), log: Some((log, owner)) }
+}
+
 fn promise(leaf: Roots, log: LogId) -> SignedPromise {
     let promise = Promise { log, index: 1, leaf, anchor_by: 9 };
     SignedPromise::sign(promise, "pyralog-dev-1", &SigningKey::from_seed([1; 32])).unwrap()
@@ -33,17 +38,30 @@ fn an_answer_must_promise_exactly_the_one_leaf_in_the_named_log() {
         (json!({ "log": LogId([8; 32]), "promises": [good] }), "another leaf"),
     ];
     for (body, expected) in cases {
-        let failure = accept(&nodes(), "pyralog-dev-1", &leaf(), &answer(body)).unwrap_err();
+        let Err(SubmitFault::Refused(failure)) = accept(&nodes(), &served(log), &leaf(), &answer(body)) else {
+            panic!("accepted: {expected}");
+        };
         assert_eq!(failure.code(), 1);
         assert!(failure.to_string().contains(expected), "{failure}");
     }
 }
 
 #[test]
-fn a_promise_is_kept_word_for_word() {
-    let signed = promise(leaf().leaf_hashes(), LogId([7; 32]));
-    assert!(signed.verify("pyralog-dev-1", &SigningKey::from_seed([1; 32]).public_key()).is_ok());
-    assert_ne!(signed.signature, Signature([0; 64]));
+fn a_promise_is_kept_word_for_word_when_its_signature_holds() {
+    let log = LogId([7; 32]);
+    let signed = promise(leaf().leaf_hashes(), log);
+    let body = json!({ "log": log, "promises": [signed] });
+    let Ok(submitted) = accept(&nodes(), &served(log), &leaf(), &answer(body.clone())) else { panic!("refused") };
+    assert_eq!((submitted.promise.index, submitted.promise.anchor_by), (1, 9));
+    assert_eq!(submitted.promise.signature, signed.signature);
+    let other_chain = Served { chain_id: "pyralog-dev-2".to_owned(), ..served(log) };
+    let Err(SubmitFault::Refused(failure)) = accept(&nodes(), &other_chain, &leaf(), &answer(body.clone())) else {
+        panic!("accepted for another chain");
+    };
+    assert!(failure.to_string().contains("not signed by the key"), "{failure}");
+    // Nobody is there to name the owner of a log that the status did not mention: the submission stays open.
+    let unknown = Served { log: None, ..served(log) };
+    assert!(matches!(accept(&nodes(), &unknown, &leaf(), &answer(body)), Err(SubmitFault::Unserved(_))));
 }
 
 #[test]
