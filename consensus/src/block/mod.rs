@@ -25,8 +25,8 @@ mod value_id;
 
 pub use address::ValidatorAddress;
 pub use build::{BlockDraft, BuiltBlock};
-pub(crate) use chain_state::{get_block_id, get_time, put_block_id, put_time};
 pub use chain_state::{ChainState, MAX_CHAIN_STATE_BYTES};
+pub(crate) use chain_state::{get_block_id, get_time, put_block_id, put_time};
 pub use codec::{decode_block, decode_commit, decode_evidence, encode_block, encode_commit, encode_evidence};
 pub use commit::{CommitVotes, PlainVerifier, SignatureItem, SignatureVerifier, assemble_commit, verify_commit};
 pub(crate) use evidence::is_expired;

@@ -19,7 +19,7 @@ impl ValueId {
         let whole =
             matches!(block_id.hash, Hash::Sha256(_)) && matches!(block_id.part_set_header.hash, Hash::Sha256(_));
         let total = block_id.part_set_header.total;
-        (whole && total >= 1 && total <= super::MAX_PARTS).then_some(Self { block_id, time })
+        (whole && (1..=super::MAX_PARTS).contains(&total)).then_some(Self { block_id, time })
     }
 
     /// The header hash.

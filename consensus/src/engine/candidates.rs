@@ -158,7 +158,10 @@ mod tests {
     fn a_proposer_gets_two_values_a_round() {
         let mut candidates = Candidates::default();
         let mut add = |round, n| candidates.add_proposal(&proposal(5, round, value_id(n, 1, 1)), 5, NOT_PINNED);
-        assert_eq!((add(0, 1), add(0, 1), add(0, 2), add(0, 3)), (Stored::New, Stored::Known, Stored::New, Stored::Full));
+        assert_eq!(
+            (add(0, 1), add(0, 1), add(0, 2), add(0, 3)),
+            (Stored::New, Stored::Known, Stored::New, Stored::Full)
+        );
         assert_eq!((add(1, 3), add(1, 1)), (Stored::New, Stored::New), "in its own round, and a re-proposal");
         let found = candidates.proposal(5, 1).unwrap();
         assert!(found.message.round == Round::new(1));

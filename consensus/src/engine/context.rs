@@ -302,13 +302,7 @@ impl core::Context for Ctx {
         Vote { step: VoteType::Prevote, height, round, value, address }
     }
 
-    fn new_precommit(
-        &self,
-        height: Height,
-        round: Round,
-        value: NilOrVal<ValueId>,
-        address: ValidatorAddress,
-    ) -> Vote {
+    fn new_precommit(&self, height: Height, round: Round, value: NilOrVal<ValueId>, address: ValidatorAddress) -> Vote {
         Vote { step: VoteType::Precommit, height, round, value, address }
     }
 }
@@ -351,7 +345,8 @@ mod tests {
 
     #[test]
     fn the_remembered_turn_is_the_computed_one() {
-        let members: Vec<_> = [7u64, 3, 5, 1, 900].iter().zip(1..).map(|(power, seed)| (public(seed), *power)).collect();
+        let members: Vec<_> =
+            [7u64, 3, 5, 1, 900].iter().zip(1..).map(|(power, seed)| (public(seed), *power)).collect();
         let mut set = ValidatorSet::new(&members).unwrap();
         for _ in 0..3 {
             let shared = SharedSet::new(set.clone());

@@ -141,6 +141,7 @@ impl<A: Application> Engine<A> {
     }
 }
 
+#[allow(clippy::result_large_err)] // The core's own error type.
 fn run<A: Application>(
     host: &mut Host<A>,
     core: &mut malachitebft_core_consensus::State<Ctx>,

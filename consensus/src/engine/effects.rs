@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use malachitebft_core_consensus::{ConsensusMsg, LivenessMsg, Resumable, Resume, Role, SignedConsensusMsg};
 use malachitebft_core_types::{
-    CertificateError, CommitSignature, NilOrVal, Round, RoundCertificateType, SignedMessage, Timeout, TimeoutKind, VoteType,
+    CertificateError, CommitSignature, NilOrVal, Round, RoundCertificateType, SignedMessage, Timeout, TimeoutKind,
+    VoteType,
 };
 use pyralog_crypto::{Encode, PublicKey, Signature};
 
@@ -237,6 +238,7 @@ impl<A: Application> Host<A> {
     }
 
     /// Distinct known validators, valid signatures, and enough power: a quorum, or one third.
+    #[allow(clippy::result_large_err)] // The core's own error type.
     pub(super) fn check_votes(
         &mut self,
         votes: &[SignedVote],
@@ -257,11 +259,8 @@ impl<A: Application> Host<A> {
             items.push(SignatureItem { key: validator.public_key, message, signature: vote.signature });
         }
         let total = set.set.total_power();
-        let enough = if quorum {
-            self.quorum().is_met(&set.set, power)
-        } else {
-            u128::from(power) * 3 > u128::from(total)
-        };
+        let enough =
+            if quorum { self.quorum().is_met(&set.set, power) } else { u128::from(power) * 3 > u128::from(total) };
         if !enough {
             return Err(CertificateError::NotEnoughVotingPower { signed: power, total, expected: total / 3 * 2 + 1 });
         }
@@ -276,6 +275,7 @@ impl<A: Application> Host<A> {
     }
 
     /// As [`Host::check_votes`] for a round certificate: two thirds of precommits, or one third of anything.
+    #[allow(clippy::result_large_err)] // The core's own error type.
     pub(super) fn check_round_votes(
         &mut self,
         votes: &[SignedVote],

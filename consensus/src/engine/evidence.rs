@@ -22,7 +22,9 @@ impl<A: Application> Host<A> {
         for pair in ready {
             let chain = Arc::clone(&self.chain);
             let past = Past { chain: &chain, history: self.history.as_ref() };
-            let (Some(set), Some(time)) = (past.validators(pair.height), past.block_time(pair.height)) else { continue };
+            let (Some(set), Some(time)) = (past.validators(pair.height), past.block_time(pair.height)) else {
+                continue;
+            };
             let Some(evidence) = duplicate_vote(&pair, &set, time) else { continue };
             if self.keep_evidence(&evidence).is_ok() {
                 let attempt = self.attempt();

@@ -53,9 +53,10 @@ impl<A: Application> Engine<A> {
             Body::Part(part) => self.on_part(&part.0, part.1),
             Body::Polka(polka) => {
                 let votes: Vec<_> = polka.votes(&self.host.ctx).collect();
-                let Some(verdict) = self.check_certificate(&votes, polka.height.0, 3, polka.round, attempt, |e, v, s| {
-                    e.host.check_votes(v, s, true).is_ok()
-                })?
+                let Some(verdict) =
+                    self.check_certificate(&votes, polka.height.0, 3, polka.round, attempt, |e, v, s| {
+                        e.host.check_votes(v, s, true).is_ok()
+                    })?
                 else {
                     return Ok(Verdict::Ignore);
                 };
@@ -64,8 +65,7 @@ impl<A: Application> Engine<A> {
             }
             Body::RoundCertificate(certificate) => {
                 let votes: Vec<_> = certificate.votes(&self.host.ctx).collect();
-                let precommits =
-                    certificate.cert_type == malachitebft_core_types::RoundCertificateType::Precommit;
+                let precommits = certificate.cert_type == malachitebft_core_types::RoundCertificateType::Precommit;
                 let (height, round) = (certificate.height.0, certificate.round);
                 let Some(verdict) = self.check_certificate(&votes, height, 4, round, attempt, |e, v, s| {
                     e.host.check_round_votes(v, s, precommits).is_ok()
@@ -176,15 +176,15 @@ impl<A: Application> Engine<A> {
     fn keep_proposal(&mut self, proposal: &SignedProposal) -> Result<Stored, &'static str> {
         let (height, round) = (proposal.message.height.0, proposal.message.round.as_u32().unwrap_or(0));
         let address = proposal.message.address;
-        if let Some(key) = self.host.own_key(&address) {
-            if self.host.verify_proposal(proposal, &key) {
-                self.host.saw_own(SignMark { height, round, step: Step::Propose });
-            }
+        if let Some(key) = self.host.own_key(&address)
+            && self.host.verify_proposal(proposal, &key)
+        {
+            self.host.saw_own(SignMark { height, round, step: Step::Propose });
         }
         let Some(set) = self.host.set_of(height).cloned() else { return Ok(Stored::Full) };
         let active = self.is_active(height) && self.host.is_running();
-        let undecided = !(self.is_active(height) && !active);
-        if !undecided || active && self.is_beyond(round) || !active && round > 1 {
+        let decided = self.is_active(height) && !active;
+        if decided || active && self.is_beyond(round) || !active && round > 1 {
             return Ok(Stored::Full);
         }
         if self.host.ctx.proposer(&set, round) != address {

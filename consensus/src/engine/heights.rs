@@ -182,6 +182,10 @@ impl<A: Application> Engine<A> {
         host.evidence.prune(&host.chain);
         host.judge_offences();
         host.sync_queue.retain(|h, _| *h > height);
+        if !synced {
+            // More than two thirds voted on this height together with us: claims of much later heights were false.
+            host.sync_target = height;
+        }
         host.out.push(Effect::NewHeight { height });
         if !host.guard.observing {
             let behind = host.sync_target > height;

@@ -87,7 +87,12 @@ impl Outbox {
     }
 
     /// As [`Outbox::gossip`] for a decided block; gives its ticket.
-    pub(super) fn commit(&mut self, block: Box<CommittedBlock>, signed: Option<SignMark>, out: &mut Vec<Effect>) -> Ticket {
+    pub(super) fn commit(
+        &mut self,
+        block: Box<CommittedBlock>,
+        signed: Option<SignMark>,
+        out: &mut Vec<Effect>,
+    ) -> Ticket {
         let ticket = self.ticket();
         self.commits.insert(ticket);
         self.hold(Item::Commit(ticket, block), signed, out);
@@ -156,7 +161,8 @@ impl Outbox {
         if self.marking.is_some() || self.unsafe_release {
             return;
         }
-        let waiting = self.held.iter().take_while(|held| self.is_durable(held.after)).filter_map(|held| held.mark).max();
+        let waiting =
+            self.held.iter().take_while(|held| self.is_durable(held.after)).filter_map(|held| held.mark).max();
         let wanted = waiting.max(self.raise.take());
         if let Some(mark) = wanted.filter(|mark| Some(*mark) > self.mark) {
             let ticket = self.ticket();

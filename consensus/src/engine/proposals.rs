@@ -14,8 +14,8 @@ use crate::block::{BlockDraft, BuiltBlock, Timestamp, ValueId, decode_block, enc
 use crate::error::BlockError;
 
 impl<A: Application> Host<A> {
-    /// Builds a block and gives it to the core. Without transactions if it would not be valid with them; not at all if it would not be valid even
-    /// then, which costs the round and nothing else.
+    /// Builds a block and gives it to the core. With less in it if it would not be valid otherwise; not at all if not even an empty one would be,
+    /// which costs the round and nothing else.
     pub(super) fn propose(&mut self, round: u32) {
         let chain = Arc::clone(&self.chain);
         let Some(proposer) = self.signer.as_ref().map(|_| self.guard.address()) else { return };
@@ -24,9 +24,13 @@ impl<A: Application> Host<A> {
         let max_bytes = chain.max_tx_bytes(evidence_bytes);
         let time = self.proposal_time();
         let context = BlockContext::draft(&chain, time.to_time(), proposer, self.last_commit.as_ref());
-        let candidates = self.txs.candidates(max_bytes);
-        let txs = self.app.prepare_proposal(&context, candidates, max_bytes);
-        for txs in [txs, Vec::new()] {
+        // With everything; with fewer transactions, should their prefixes not fit; with none; and without evidence.
+        for (max_bytes, evidence) in
+            [(max_bytes, &evidence), (max_bytes / 2, &evidence), (0, &evidence), (0, &Vec::new())]
+        {
+            let candidates = self.txs.candidates(max_bytes);
+            let txs =
+                if max_bytes == 0 { Vec::new() } else { self.app.prepare_proposal(&context, candidates, max_bytes) };
             let draft = BlockDraft {
                 time: time.to_time(),
                 proposer,
@@ -35,20 +39,20 @@ impl<A: Application> Host<A> {
                 last_commit: self.last_commit.clone(),
             };
             match chain.build(draft).and_then(|built| Ok((self.judge(&built)?, built))) {
-                Ok((misbehavior, built)) => {
-                    let value = built.value;
-                    self.candidates.add_block(self.height(), built, Some(Ok(misbehavior)));
-                    let height = Height(self.height());
-                    let local = LocallyProposedValue::new(height, Round::new(round), value);
-                    self.queue.push_back(CoreInput::Propose(local));
-                    return;
-                }
+                Ok((misbehavior, built)) => return self.give(round, built, misbehavior),
                 Err(error) => {
                     let height = self.height();
                     self.report(Report::InvalidBlock { height, reason: format!("our own proposal: {error}") });
                 }
             }
         }
+    }
+
+    fn give(&mut self, round: u32, built: BuiltBlock, misbehavior: Vec<Misbehavior>) {
+        let (height, value) = (self.height(), built.value);
+        self.candidates.add_block(height, built, Some(Ok(misbehavior)));
+        let local = LocallyProposedValue::new(Height(height), Round::new(round), value);
+        self.queue.push_back(CoreInput::Propose(local));
     }
 
     /// Now, but strictly after the last block.

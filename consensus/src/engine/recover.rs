@@ -164,10 +164,10 @@ impl<A: Application> Host<A> {
             self.wal.extend(entry.record.to_input());
         }
         for input in &self.wal {
-            if let CoreInput::ProposedValue(value, _) = input {
-                if let Some(candidate) = self.candidates.get_mut(height, &value.value) {
-                    candidate.fed = true;
-                }
+            if let CoreInput::ProposedValue(value, _) = input
+                && let Some(candidate) = self.candidates.get_mut(height, &value.value)
+            {
+                candidate.fed = true;
             }
         }
         #[cfg(feature = "canary")]

@@ -1,6 +1,6 @@
 //! What is lost is asked for, and sent again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use malachitebft_core_types::{NilOrVal, VoteType};
 
@@ -11,13 +11,17 @@ use crate::application::Application;
 use crate::block::ValueId;
 
 /// Values asked for in one tick.
-const MAX_WANTS: usize = 4;
+const MAX_WANTS: usize = 8;
 
 impl<A: Application> Engine<A> {
     /// The retry timer: asks for missing parts and missing blocks.
     pub(super) fn retry(&mut self) {
         self.host.schedule(Timer::Retry, self.host.config.retry_ns);
-        self.host.served.clear();
+        // One whole block at once, then an eighth of it per tick.
+        self.host.served.retain(|value, spent| {
+            *spent = spent.saturating_sub((value.block_id.part_set_header.total / 8).max(1));
+            *spent > 0
+        });
         self.host.ask_for_blocks();
         if !self.host.is_running() {
             return;
@@ -33,36 +37,35 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// Values of which the proposal or a part is missing: of the current round if anybody voted for them, of any round with two thirds.
-    fn wanted(&self) -> BTreeSet<ValueId> {
+    /// Values of which the proposal or a part is missing: proposed ones, and those that were voted for in this round or precommitted in any. Those
+    /// with most power behind them first, so that a few validators who vote for nonsense cannot crowd out the others.
+    fn wanted(&self) -> Vec<ValueId> {
         let height = self.host.height();
         let round = self.core.round();
-        let votes = self.core.driver.votes();
-        let incomplete = |value: &ValueId| {
-            let candidate = self.host.candidates.get(height, value);
-            candidate.is_none_or(|c| c.block.is_none() && c.judged.is_none() || c.proposals.is_empty())
-        };
-        let mut wanted = BTreeSet::new();
-        for (voted, per_round) in votes.all_rounds() {
+        let set = &self.host.set.set;
+        let candidate = |value: &ValueId| self.host.candidates.get(height, value);
+        let incomplete = |value: &ValueId| candidate(value).is_none_or(|c| c.block.is_none() && c.judged.is_none());
+        let mut wanted: BTreeMap<ValueId, u64> = BTreeMap::new();
+        for (voted, per_round) in self.core.driver.votes().all_rounds() {
             for vote in per_round.received_votes() {
                 let NilOrVal::Val(value) = &vote.message.value else { continue };
-                let proposed = self
-                    .host
-                    .candidates
-                    .get(height, value)
-                    .is_some_and(|c| voted.as_u32().is_some_and(|r| c.proposals.contains_key(&r)));
+                let proposed =
+                    candidate(value).is_some_and(|c| voted.as_u32().is_some_and(|r| c.proposals.contains_key(&r)));
                 let counts = *voted == round || vote.message.step == VoteType::Precommit;
-                if counts && (incomplete(value) || !proposed) && wanted.len() < MAX_WANTS {
-                    wanted.insert(*value);
+                if counts && (incomplete(value) || !proposed) {
+                    let power = set.get(&vote.message.address).map_or(0, |v| v.power);
+                    let sum = wanted.entry(*value).or_default();
+                    *sum = sum.saturating_add(power);
                 }
             }
         }
+        // A proposal is its proposer's word and counts like a vote of everybody: at most two values a round can have one.
         for (value, _) in self.host.candidates.at(height).filter(|(value, _)| incomplete(value)) {
-            if wanted.len() < MAX_WANTS {
-                wanted.insert(*value);
-            }
+            wanted.insert(*value, u64::MAX);
         }
-        wanted
+        let mut ranked: Vec<_> = wanted.into_iter().map(|(value, power)| (std::cmp::Reverse(power), value)).collect();
+        ranked.sort_unstable();
+        ranked.into_iter().take(MAX_WANTS).map(|(_, value)| value).collect()
     }
 
     /// The rebroadcast timer: besides the votes that the core sends again, the proposal of the current round if it is ours.
@@ -76,7 +79,7 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// Sends parts, or the proposal alone, to whoever asks; each part about once per retry tick, however many ask. All answers to one request
+    /// Sends parts, or the proposal alone, to whoever asks; each part about once, however many ask. All answers to one request
     /// are the same bytes, so a gossip network carries them once.
     pub(super) fn serve(&mut self, height: u64, value: &ValueId, missing: &[u32], attempt: u32) {
         if height != self.host.height() || !self.host.is_running() {

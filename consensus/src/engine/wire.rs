@@ -38,7 +38,11 @@ pub(super) enum Body {
     /// A part of a block with the proposal that it belongs to: nobody but the proposer can make others keep anything.
     Part(Box<(SignedProposal, Part)>),
     /// Asks for parts of a value (none named: for the proposal alone).
-    WantParts { height: u64, value: ValueId, missing: Vec<u32> },
+    WantParts {
+        height: u64,
+        value: ValueId,
+        missing: Vec<u32>,
+    },
     Evidence(Box<DuplicateVoteEvidence>),
 }
 
@@ -101,7 +105,11 @@ impl Encode for WireMessage {
 impl Decode for WireMessage {
     fn decode(r: &mut Reader<'_>) -> Result<Self, CodecError> {
         if r.remaining() > MAX_MESSAGE_BYTES {
-            return Err(CodecError::TooLong { what: "consensus message", max: MAX_MESSAGE_BYTES, found: r.remaining() });
+            return Err(CodecError::TooLong {
+                what: "consensus message",
+                max: MAX_MESSAGE_BYTES,
+                found: r.remaining(),
+            });
         }
         r.version("consensus message", VERSION)?;
         let (kind, attempt) = (r.u8()?, r.u32()?);
@@ -116,7 +124,10 @@ impl Decode for WireMessage {
                 let missing = r.list(MAX_PARTS as usize, |r| r.u32())?;
                 let total = value.block_id.part_set_header.total;
                 if !missing.windows(2).all(|pair| pair[0] < pair[1]) || missing.last().is_some_and(|i| *i >= total) {
-                    return Err(CodecError::Invalid { what: "missing parts", why: "not ascending, or outside the set" });
+                    return Err(CodecError::Invalid {
+                        what: "missing parts",
+                        why: "not ascending, or outside the set",
+                    });
                 }
                 Body::WantParts { height, value, missing }
             }

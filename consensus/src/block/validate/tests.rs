@@ -50,7 +50,8 @@ fn every_header_field_is_checked() {
     let (chain, commit, past) = chain_of(3);
     let good = next_block(&chain, commit, 9_000).block;
     let other = tendermint::Hash::Sha256([1; 32]);
-    let changes: [(&str, &dyn Fn(&mut tendermint::block::Header)); 14] = [
+    type Change<'a> = &'a dyn Fn(&mut tendermint::block::Header);
+    let changes: [(&str, Change<'_>); 14] = [
         ("version", &|h| h.version.app = 2),
         ("chain_id", &|h| h.chain_id = "pyralog-dev-other".parse().unwrap()),
         ("height", &|h| h.height = 9u32.into()),

@@ -55,7 +55,7 @@ impl Application for TestApp {
             return Err(TxError::Duplicate);
         }
         let hash = tx_hash(tx);
-        Ok(CheckedTx { hash, size: tx.len(), fee: 1, signers: vec![], expiry_height: u64::MAX, anchor: None })
+        Ok(CheckedTx { hash, size: tx.len(), fee: 1, signers: vec![], next_nonces: vec![], expiry_height: u64::MAX, anchor: None })
     }
 
     fn prepare_proposal(&mut self, ctx: &BlockContext, candidates: Vec<Bytes>, _max: u64) -> Vec<Bytes> {
@@ -86,7 +86,12 @@ impl Application for TestApp {
         validator_updates.sort();
         self.next = Some((ctx.height, app_hash, evidence.to_vec()));
         let tx_results = txs.iter().map(|_| TxResult::default()).collect();
-        Ok(Finalized { app_hash, tx_results, validator_updates, writes: vec![(b"hash".to_vec(), Some(app_hash.0.to_vec()))] })
+        Ok(Finalized {
+            app_hash,
+            tx_results,
+            validator_updates,
+            writes: vec![(b"hash".to_vec(), Some(app_hash.0.to_vec()))],
+        })
     }
 
     fn commit(&mut self, height: u64) {
@@ -102,12 +107,7 @@ impl Application for TestApp {
 pub(super) struct Pool(pub(super) Arc<Mutex<Vec<Bytes>>>);
 
 impl TxSource for Pool {
-    fn submit(
-        &mut self,
-        _: u64,
-        bundle: Vec<Bytes>,
-        check: BundleCheck<'_>,
-    ) -> Result<Vec<CheckedTx>, TxError> {
+    fn submit(&mut self, _: u64, bundle: Vec<Bytes>, check: BundleCheck<'_>) -> Result<Vec<CheckedTx>, TxError> {
         let checked = check(&bundle)?;
         self.0.lock().unwrap().extend(bundle);
         Ok(checked)
@@ -259,7 +259,17 @@ impl Net {
             .collect();
         let rng = ChaCha8Rng::seed_from_u64(seed);
         let filter: Filter = Box::new(|_, _, _, _| true);
-        Self { nodes, now: GENESIS + MS, events: BTreeMap::new(), count: 0, rng, loss: 0, filter, genesis, generation: 0 }
+        Self {
+            nodes,
+            now: GENESIS + MS,
+            events: BTreeMap::new(),
+            count: 0,
+            rng,
+            loss: 0,
+            filter,
+            genesis,
+            generation: 0,
+        }
     }
 
     pub(super) fn start_all(&mut self) {
@@ -273,7 +283,10 @@ impl Net {
         let node = &mut self.nodes[i];
         assert!(node.engine.is_none());
         let disk = node.disk.lock().unwrap();
-        let chain = disk.blocks.last().map_or_else(|| self.genesis.clone(), |b| ChainState::from_bytes(&b.chain_bytes()).unwrap());
+        let chain = disk
+            .blocks
+            .last()
+            .map_or_else(|| self.genesis.clone(), |b| ChainState::from_bytes(&b.chain_bytes()).unwrap());
         let mut app = TestApp::new();
         (app.height, app.hash) = (chain.height, chain.app_hash);
         app.punished = disk.blocks.iter().flat_map(|b| b.misbehavior.clone()).collect();
@@ -329,7 +342,11 @@ impl Net {
             (0..net.nodes.len()).filter(|i| net.nodes[*i].engine.is_some()).all(|i| net.height(i) >= height)
         });
         let heights: Vec<_> = (0..self.nodes.len()).map(|i| self.height(i)).collect();
-        assert!(done, "heights {heights:?} instead of {height}: {:?}", self.nodes.iter().map(|n| n.reports.last()).collect::<Vec<_>>());
+        assert!(
+            done,
+            "heights {heights:?} instead of {height}: {:?}",
+            self.nodes.iter().map(|n| n.reports.last()).collect::<Vec<_>>()
+        );
     }
 
     fn run_until(&mut self, end: u64, done: impl Fn(&Self) -> bool) -> bool {
@@ -485,7 +502,8 @@ impl Net {
         let (mark, content) = match &message.body {
             Body::Vote(vote) if vote.message.address == address => {
                 let step = super::super::context::step_of(vote.message.step);
-                let mark = SignMark { height: vote.message.height.0, round: vote.message.round.as_u32().unwrap(), step };
+                let mark =
+                    SignMark { height: vote.message.height.0, round: vote.message.round.as_u32().unwrap(), step };
                 (mark, format!("{:?} {:?}", vote.message.value, vote.signature.0))
             }
             Body::Proposal(p) if p.message.address == address => {

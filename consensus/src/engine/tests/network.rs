@@ -29,7 +29,10 @@ fn four_validators_and_a_full_node_make_blocks() {
         assert!(b.time > a.time);
         assert_eq!(b.last_block_id, Some(pair[0].block_id));
     }
-    assert!(count_reports(&net.nodes[0], |r| matches!(r, Report::Round { round, .. } if *round > 0)) == 0, "one round each");
+    assert!(
+        count_reports(&net.nodes[0], |r| matches!(r, Report::Round { round, .. } if *round > 0)) == 0,
+        "one round each"
+    );
     for node in &net.nodes {
         assert_eq!(node.verdicts.get(&Verdict::Reject), None, "honest nodes reject nothing of each other");
     }
@@ -45,9 +48,8 @@ fn heights_are_paced_and_late_precommits_get_into_the_commit() {
     let (first, last) = (&blocks[1].block.header.time, &blocks[9].block.header.time);
     let ms = last.duration_since(*first).unwrap().as_millis() as u64;
     assert!((8 * 200..8 * 300).contains(&ms), "8 blocks in {ms} ms");
-    let full = blocks[2..].iter().filter(|b| {
-        b.block.last_commit.as_ref().unwrap().signatures.iter().all(|s| s.is_commit())
-    });
+    let full =
+        blocks[2..].iter().filter(|b| b.block.last_commit.as_ref().unwrap().signatures.iter().all(|s| s.is_commit()));
     assert!(full.count() >= 7, "the commit in a block holds all four precommits although three decide");
 }
 
@@ -89,7 +91,9 @@ fn an_equivocator_is_punished_once_and_the_chain_goes_on() {
     // With each precommit of node 3 go two conflicting votes of the same key to everybody.
     for _ in 0..6 {
         let height = net.height(0) + 1;
-        for value in [None, Some(crate::block::testing::value_id(7, 7, 7)), Some(crate::block::testing::value_id(8, 8, 8))] {
+        for value in
+            [None, Some(crate::block::testing::value_id(7, 7, 7)), Some(crate::block::testing::value_id(8, 8, 8))]
+        {
             let vote = net.forge_vote(3, Step::Precommit, height, 0, value);
             for to in 0..3 {
                 net.inject(3, to, vote.clone());
@@ -140,9 +144,11 @@ fn lost_parts_are_asked_for_and_sent_again() {
     net.run_to(3, 60_000);
     net.assert_no_fork();
     assert!(net.blocks(0)[..2].iter().any(|b| b.block_bytes.len() > 5 * PART_BYTES), "a large block is in");
-    let requests = net.nodes.iter().flat_map(|n| &n.sent).filter(|bytes| {
-        matches!(WireMessage::from_bytes(bytes).unwrap().body, Body::WantParts { .. })
-    });
+    let requests = net
+        .nodes
+        .iter()
+        .flat_map(|n| &n.sent)
+        .filter(|bytes| matches!(WireMessage::from_bytes(bytes).unwrap().body, Body::WantParts { .. }));
     assert!(requests.count() > 0);
 }
 

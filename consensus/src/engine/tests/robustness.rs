@@ -166,7 +166,11 @@ fn bad_synced_blocks_are_held_against_the_peer() {
     let (block, commit) = (good.block_bytes.to_vec(), good.commit_bytes().to_vec());
     assert_eq!(offer(&mut net, vec![1, 2, 3], commit.clone()), 1, "no block");
     assert_eq!(offer(&mut net, block.clone(), vec![9]), 1, "no commit");
-    assert_eq!(offer(&mut net, blocks[next + 1].block_bytes.to_vec(), commit.clone()), 1, "the commit of another block");
+    assert_eq!(
+        offer(&mut net, blocks[next + 1].block_bytes.to_vec(), commit.clone()),
+        1,
+        "the commit of another block"
+    );
     let mut forged = good.commit.clone();
     forged.signatures[0] = tendermint::block::CommitSig::BlockIdFlagAbsent;
     forged.signatures[1] = tendermint::block::CommitSig::BlockIdFlagAbsent;
@@ -175,7 +179,11 @@ fn bad_synced_blocks_are_held_against_the_peer() {
     let at = changed.len() - 100;
     changed[at] ^= 1;
     assert_eq!(offer(&mut net, changed, commit.clone()), 1, "a changed block");
-    assert_eq!(offer(&mut net, blocks[0].block_bytes.to_vec(), blocks[0].commit_bytes().to_vec()), 0, "an old one is ignored");
+    assert_eq!(
+        offer(&mut net, blocks[0].block_bytes.to_vec(), blocks[0].commit_bytes().to_vec()),
+        0,
+        "an old one is ignored"
+    );
     let before = net.height(3);
     net.step(3, Input::SyncBlock { peer: PeerNumber(7), block: block.into(), commit: commit.into() });
     net.run_ms(10);

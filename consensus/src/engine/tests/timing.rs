@@ -46,7 +46,8 @@ fn a_proposer_whose_clock_is_far_behind_gets_no_votes() {
     for block in net.blocks(1).iter().skip(before as usize) {
         if block.block.header.proposer_address == address.into() {
             let time = Timestamp::from_time(block.block.header.time).unwrap().0 as i64;
-            let last = Timestamp::from_time(net.blocks(1)[block.height as usize - 2].block.header.time).unwrap().0 as i64;
+            let last =
+                Timestamp::from_time(net.blocks(1)[block.height as usize - 2].block.header.time).unwrap().0 as i64;
             assert!(time - last < 10 * MS as i64, "only right after a timely block");
         }
     }

@@ -23,7 +23,10 @@ fn samples() -> Vec<WalEntry> {
         Record::Timeout(Timeout::new(Round::new(3), TimeoutKind::Prevote)),
         Record::Timeout(Timeout::new(Round::new(3), TimeoutKind::Precommit)),
         Record::Value { value: value.clone(), block: Some(built.bytes) },
-        Record::Value { value: ProposedValue { validity: Validity::Invalid, valid_round: Round::Nil, ..value }, block: None },
+        Record::Value {
+            value: ProposedValue { validity: Validity::Invalid, valid_round: Round::Nil, ..value },
+            block: None,
+        },
         Record::Polka(wire::tests::polka()),
     ];
     records.into_iter().map(|record| WalEntry { height: 7, record }).collect()

@@ -69,7 +69,15 @@ fn messages_round_trip_and_attempts_make_them_differ() {
 #[test]
 fn vector_of_a_nil_vote() {
     let bytes = Body::Vote(vote(NilOrVal::Nil)).to_wire(5);
-    let expected = format!("010100000005{}{}{}{}{}{}", "03", "0000000000000007", "00000002", "00", "03".repeat(20), "09".repeat(64));
+    let expected = format!(
+        "010100000005{}{}{}{}{}{}",
+        "03",
+        "0000000000000007",
+        "00000002",
+        "00",
+        "03".repeat(20),
+        "09".repeat(64)
+    );
     assert_eq!(hex::encode(bytes), expected);
 }
 
@@ -93,8 +101,9 @@ fn impossible_fields_are_refused() {
 #[test]
 fn the_largest_messages_fit() {
     let mut large = polka();
-    large.polka_signatures =
-        (0..crate::block::MAX_VALIDATORS).map(|_| PolkaSignature::new(ValidatorAddress([1; 20]), Signature([1; 64]))).collect();
+    large.polka_signatures = (0..crate::block::MAX_VALIDATORS)
+        .map(|_| PolkaSignature::new(ValidatorAddress([1; 20]), Signature([1; 64])))
+        .collect();
     assert!(Body::Polka(large).to_wire(0).len() < MAX_MESSAGE_BYTES);
     let signature = RoundSignature::new(
         VoteType::Prevote,
