@@ -1,4 +1,5 @@
 //! Every error of this crate that is not a refused transaction (those are [`crate::tx::TxError`]), grouped by who is to blame.
+//! Those of light clients and receipts stand beside their code.
 
 use pyralog_crypto::error::CodecError;
 
@@ -71,3 +72,5 @@ pub enum EngineError {
     #[error("the BFT core is in an impossible state: {0}")]
     Core(String),
 }
+
+pub use crate::{light::LightError, receipt::ReceiptError};

@@ -240,6 +240,27 @@ fn a_refreshed_receipt_rests_on_a_later_header() {
     assert_eq!(class_of(verify(&swapped, "other", &maker.header(40))), ErrorClass::Invalid);
 }
 
+/// The set changes right behind the receipt's block: that block itself is no part of the refresh's bridge.
+#[test]
+fn a_refresh_starts_behind_the_block_of_the_anchor() {
+    let mut maker = ReceiptMaker::new("pyralog-dev-1", FOUR);
+    maker.change(validators(&[(1, 10), (2, 10), (3, 10), (5, 10)]));
+    let index = maker.append(&subject("a").leaf());
+    // The change of block 1 shows in header 2, whose successor has the new set.
+    let height = maker.anchor(0, 0);
+    let receipt = maker.proof(index).attach(subject("a"), None);
+    let header = &receipt.proof.block.header;
+    assert!(height == 2 && header.validators_hash != header.next_validators_hash);
+    maker.advance(6);
+    let fresh = maker.refresh(&receipt);
+    assert!(fresh.refresh.as_ref().unwrap().bridge.is_empty());
+    assert!(verify(&fresh, "a", &maker.genesis()).is_ok());
+    assert!(verify(&fresh, "a", &maker.header(6)).is_ok());
+    let mut doubled = fresh.clone();
+    doubled.refresh.as_mut().unwrap().bridge = vec![receipt.proof.block];
+    assert_eq!(verify(&doubled, "a", &maker.genesis()).unwrap_err().field(), Some("refresh.bridge[0].header.height"));
+}
+
 #[test]
 fn an_old_root_can_be_refused() {
     let mut maker = ReceiptMaker::new("pyralog-dev-1", FOUR);
