@@ -5,133 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use pyralog_crypto::{Decode, Encode, Hash, MerkleHash, PublicKey, Sha256, Signer, SigningKey};
+use pyralog_crypto::{Decode, Hash, MerkleHash, PublicKey, Sha256, Signer, SigningKey};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tendermint::{Time, block::Commit};
 
 use super::super::*;
-use crate::application::*;
+pub(super) use super::app::{OwnKey, Pool, TestApp};
 use crate::block::testing::{CHAIN, key, public};
 use crate::block::*;
-use crate::engine::wire::Body;
-use crate::tx::TxError;
 
 pub(super) const MS: u64 = 1_000_000;
 pub(super) const GENESIS: u64 = 1_800_000_000_000 * MS;
-
-/// A state machine: the app hash covers all transactions; `V key power` changes a validator; `bad…` fails; offenders lose their power.
-#[derive(Clone, Debug)]
-pub(super) struct TestApp {
-    pub(super) height: u64,
-    pub(super) hash: Hash,
-    pub(super) punished: Vec<Misbehavior>,
-    next: Option<(u64, Hash, Vec<Misbehavior>)>,
-}
-
-impl TestApp {
-    pub(super) fn new() -> Self {
-        Self { height: 0, hash: Hash([0xaa; 32]), punished: Vec::new(), next: None }
-    }
-
-    fn execute(&self, txs: &[Bytes]) -> Result<(Hash, Vec<(PublicKey, u64)>), AppError> {
-        let mut updates = BTreeMap::new();
-        let mut preimage = self.hash.0.to_vec();
-        for (index, tx) in txs.iter().enumerate() {
-            self.check_tx(tx).map_err(|error| AppError::Tx { index, error })?;
-            preimage.extend_from_slice(tx);
-            if tx.len() == 41 && tx[0] == b'V' {
-                let power = u64::from_be_bytes(tx[33..].try_into().unwrap());
-                updates.insert(PublicKey(tx[1..33].try_into().unwrap()), power);
-            }
-        }
-        Ok((Sha256::digest(&preimage), updates.into_iter().collect()))
-    }
-}
-
-impl Application for TestApp {
-    fn check_tx(&self, tx: &[u8]) -> Result<CheckedTx, TxError> {
-        if tx.starts_with(b"bad") {
-            return Err(TxError::Duplicate);
-        }
-        let hash = tx_hash(tx);
-        Ok(CheckedTx { hash, size: tx.len(), fee: 1, signers: vec![], next_nonces: vec![], expiry_height: u64::MAX, anchor: None })
-    }
-
-    fn prepare_proposal(&mut self, ctx: &BlockContext, candidates: Vec<Bytes>, _max: u64) -> Vec<Bytes> {
-        assert_eq!(ctx.height, self.height + 1, "prepared on the state before");
-        candidates
-    }
-
-    fn process_proposal(&mut self, ctx: &BlockContext, txs: &[Bytes], _: &[Misbehavior]) -> Result<(), AppError> {
-        assert_eq!(ctx.height, self.height + 1, "judged on the state before");
-        self.execute(txs).map(|_| ())
-    }
-
-    fn finalize_block(
-        &mut self,
-        ctx: &BlockContext,
-        txs: &[Bytes],
-        evidence: &[Misbehavior],
-    ) -> Result<Finalized, AppError> {
-        assert_eq!(ctx.height, self.height + 1);
-        let (app_hash, mut validator_updates) = self.execute(txs)?;
-        let next = &ctx.chain.next_validators;
-        for offence in evidence {
-            if next.get(&offence.validator).is_some() && next.len() > 1 {
-                validator_updates.retain(|(key, _)| *key != offence.public_key);
-                validator_updates.push((offence.public_key, 0));
-            }
-        }
-        validator_updates.sort();
-        self.next = Some((ctx.height, app_hash, evidence.to_vec()));
-        let tx_results = txs.iter().map(|_| TxResult::default()).collect();
-        Ok(Finalized {
-            app_hash,
-            tx_results,
-            validator_updates,
-            writes: vec![(b"hash".to_vec(), Some(app_hash.0.to_vec()))],
-        })
-    }
-
-    fn commit(&mut self, height: u64) {
-        let (h, hash, offences) = self.next.take().unwrap();
-        assert_eq!(h, height);
-        (self.height, self.hash) = (height, hash);
-        self.punished.extend(offences);
-    }
-}
-
-/// Transactions handed over by the test.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pool(pub(super) Arc<Mutex<Vec<Bytes>>>);
-
-impl TxSource for Pool {
-    fn submit(&mut self, _: u64, bundle: Vec<Bytes>, check: BundleCheck<'_>) -> Result<Vec<CheckedTx>, TxError> {
-        let checked = check(&bundle)?;
-        self.0.lock().unwrap().extend(bundle);
-        Ok(checked)
-    }
-
-    fn candidates(&mut self, max_bytes: u64) -> Vec<Bytes> {
-        let mut left = max_bytes as usize;
-        let pool = self.0.lock().unwrap();
-        let fits = |tx: &&Bytes| {
-            let fits = tx.len() <= left;
-            left -= if fits { tx.len() } else { 0 };
-            fits
-        };
-        pool.iter().take_while(fits).cloned().collect()
-    }
-
-    fn committed(&mut self, _: u64, txs: &[Bytes], _: BundleCheck<'_>) {
-        self.0.lock().unwrap().retain(|tx| !txs.contains(tx));
-    }
-
-    fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-}
 
 /// What survives a crash.
 #[derive(Default)]
@@ -172,7 +57,7 @@ pub(super) struct Node {
     /// Everything it gossiped since the last start.
     pub(super) sent: Vec<Bytes>,
     /// How often each signed position left: to find double signs.
-    signed: BTreeMap<SignMark, BTreeSet<Vec<u8>>>,
+    pub(super) signed: BTreeMap<SignMark, BTreeSet<Vec<u8>>>,
     seen: BTreeSet<Hash>,
     timers: BTreeMap<Timer, u64>,
     life: u64,
@@ -214,6 +99,7 @@ pub(super) fn genesis_of(members: &[(PublicKey, u64)], params: ConsensusParams) 
     ChainState::genesis(CHAIN, Timestamp(GENESIS).to_time(), set, params, Hash([0xaa; 32])).unwrap()
 }
 
+#[allow(clippy::needless_update)] // Not with the canaries.
 pub(super) fn fast() -> EngineConfig {
     EngineConfig {
         block_interval_ns: 200 * MS,
@@ -494,68 +380,6 @@ impl Net {
         }
     }
 
-    fn check_signed(&mut self, i: usize, bytes: &Bytes) {
-        let message = WireMessage::from_bytes(bytes).unwrap();
-        assert_eq!(message.to_bytes(), *bytes);
-        let node = &mut self.nodes[i];
-        let Some(address) = node.key.as_ref().map(|k| ValidatorAddress::of(&k.public_key())) else { return };
-        let (mark, content) = match &message.body {
-            Body::Vote(vote) if vote.message.address == address => {
-                let step = super::super::context::step_of(vote.message.step);
-                let mark =
-                    SignMark { height: vote.message.height.0, round: vote.message.round.as_u32().unwrap(), step };
-                (mark, format!("{:?} {:?}", vote.message.value, vote.signature.0))
-            }
-            Body::Proposal(p) if p.message.address == address => {
-                let round = p.message.round.as_u32().unwrap();
-                let mark = SignMark { height: p.message.height.0, round, step: Step::Propose };
-                (mark, format!("{:?} {:?}", p.message, p.signature.0))
-            }
-            _ => return,
-        };
-        let disk = node.disk.lock().unwrap();
-        assert!(disk.mark >= Some(mark), "a signature left before its mark was durable");
-        drop(disk);
-        let contents = node.signed.entry(mark).or_default();
-        contents.insert(content.into_bytes());
-        assert!(contents.len() == 1, "node {i} signed twice: {mark}");
-    }
-
-    /// All nodes have the same blocks up to the lowest height.
-    pub(super) fn assert_no_fork(&self) {
-        let chains: Vec<_> = (0..self.nodes.len()).map(|i| self.blocks(i)).collect();
-        for a in &chains {
-            for b in &chains {
-                for (x, y) in a.iter().zip(b) {
-                    assert_eq!(x.block_id, y.block_id, "a fork at {}", x.height);
-                    assert_eq!(x.chain, y.chain, "another state at {}", x.height);
-                }
-            }
-        }
-        for (i, node) in self.nodes.iter().enumerate() {
-            assert_eq!(node.fatal, None, "node {i}");
-        }
-    }
-
-    pub(super) fn address(&self, i: usize) -> ValidatorAddress {
-        ValidatorAddress::of(&self.nodes[i].key.as_ref().unwrap().public_key())
-    }
-
-    /// A vote signed with the key of node `i`, whatever that node thinks.
-    pub(super) fn forge_vote(&self, i: usize, step: Step, height: u64, round: u32, value: Option<ValueId>) -> Bytes {
-        use malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};
-        let message = super::super::context::Vote {
-            step: if step == Step::Prevote { VoteType::Prevote } else { VoteType::Precommit },
-            height: super::super::context::Height(height),
-            round: Round::new(round),
-            value: value.map_or(NilOrVal::Nil, NilOrVal::Val),
-            address: self.address(i),
-        };
-        let bytes = vote_sign_bytes(CHAIN, step, height, round, value.as_ref());
-        let signature = self.nodes[i].key.as_ref().unwrap().sign(&bytes);
-        Body::Vote(SignedMessage::new(message, signature)).to_wire(0).into()
-    }
-
     /// Puts a message into the network as if node `from` had sent it, without the checks on honest nodes.
     pub(super) fn inject(&mut self, from: usize, to: usize, bytes: Bytes) {
         self.post(to, MS, Event::Gossip { from, bytes });
@@ -564,17 +388,4 @@ impl Net {
 
 pub(super) fn count_reports(node: &Node, which: impl Fn(&Report) -> bool) -> usize {
     node.reports.iter().filter(|r| which(r)).count()
-}
-
-/// A key in memory.
-pub(super) struct OwnKey(pub(super) SigningKey);
-
-impl Signer for OwnKey {
-    fn public_key(&self) -> PublicKey {
-        self.0.public_key()
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<pyralog_crypto::Signature, pyralog_crypto::error::SignerError> {
-        Ok(self.0.sign(message))
-    }
 }

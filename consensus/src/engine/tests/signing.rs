@@ -283,5 +283,4 @@ fn recovery_is_deterministic_and_damage_is_refused() {
         matches!(recover(), Some(crate::error::EngineError::Chain(_))),
         "without the last commit it cannot propose"
     );
-    let _ = MS;
 }

@@ -1,10 +1,13 @@
 //! The time rule, and clocks that are wrong.
 
-use super::net::{MS, Net, count_reports};
-use crate::block::Timestamp;
-use crate::engine::Report;
+use malachitebft_core_types::{Round, VoteType};
+use pyralog_crypto::Decode;
 
-const PRECISION_AND_DELAY: i64 = 3_500;
+use super::net::{MS, Net, count_reports, genesis_of};
+use crate::block::testing::{key, public};
+use crate::block::{ConsensusParams, Step, TimeRule, Timestamp};
+use crate::engine::wire::Body;
+use crate::engine::{Report, WireMessage};
 
 fn untimely(net: &Net, i: usize) -> usize {
     count_reports(&net.nodes[i], |r| matches!(r, Report::Untimely { .. }))
@@ -51,7 +54,6 @@ fn a_proposer_whose_clock_is_far_behind_gets_no_votes() {
             assert!(time - last < 10 * MS as i64, "only right after a timely block");
         }
     }
-    let _ = PRECISION_AND_DELAY;
 }
 
 #[test]
@@ -85,5 +87,42 @@ fn a_slow_network_still_decides_since_the_delay_grows() {
     }
     net.start_all();
     net.run_to(8, 60_000);
+    net.assert_no_fork();
+}
+
+/// Everybody locks in round 0, nobody decides there: the block is proposed again in round 1 with its proof of lock, and its time is too old by
+/// then for a fresh proposal.
+#[test]
+fn the_time_rule_does_not_hold_for_a_locked_block() {
+    let rule = TimeRule { precision_ns: 50 * MS, message_delay_ns: 100 * MS };
+    let params = ConsensusParams { time_rule: rule, ..ConsensusParams::DEFAULTS };
+    let members: Vec<_> = (1..=4).map(|i| (public(i), 10)).collect();
+    let mut net = Net::with(25, genesis_of(&members, params), (1..=4).map(key).collect(), 0);
+    (0..3).for_each(|i| net.start(i));
+    net.run_to(2, 20_000);
+    let height = net.height(0) + 2;
+    // Each of the three hears one other precommit for the block, and a nil of the fourth.
+    net.filter = Box::new(move |_, from, to, bytes| match WireMessage::from_bytes(bytes).map(|m| m.body) {
+        Ok(Body::Vote(v)) if v.message.height.0 == height && v.message.round == Round::new(0) => {
+            v.message.step == VoteType::Prevote || v.message.value.is_nil() || to != (from + 1) % 3
+        }
+        Ok(Body::RoundCertificate(c)) => c.height.0 != height,
+        _ => true,
+    });
+    while net.height(0) + 1 < height {
+        net.run_ms(5);
+    }
+    let nil = net.forge_vote(3, Step::Precommit, height, 0, None);
+    (0..3).for_each(|to| net.inject(3, to, nil.clone()));
+    net.run_to(height, 20_000);
+    let block = net.blocks(0).remove(height as usize - 1);
+    let locked = net.nodes[0].sent.iter().find_map(|bytes| match WireMessage::from_bytes(bytes).unwrap().body {
+        Body::Vote(v) if v.message.height.0 == height && v.message.step == VoteType::Precommit => {
+            v.message.signed_value().copied()
+        }
+        _ => None,
+    });
+    assert_eq!(locked.unwrap().block_id, block.block_id, "what was locked is what was decided");
+    assert!(block.commit.round.value() >= 1, "in a later round");
     net.assert_no_fork();
 }
