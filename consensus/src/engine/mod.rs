@@ -31,6 +31,7 @@ mod proposals;
 mod recover;
 mod retry;
 mod signatures;
+mod statement;
 mod sync;
 mod wal;
 mod wire;
@@ -43,6 +44,7 @@ pub use history::{History, NoHistory};
 pub use io::{Effect, Input, MessageId, PeerNumber, Report, SignerState, Ticket, Timer, Verdict};
 pub use mark::SignMark;
 pub use recover::{Recovery, WalRecovery};
+pub use statement::Statement;
 pub use wal::WalEntry;
 pub use wire::{MAX_MESSAGE_BYTES, WireMessage};
 

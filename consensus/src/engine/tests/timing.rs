@@ -90,6 +90,19 @@ fn a_slow_network_still_decides_since_the_delay_grows() {
     net.assert_no_fork();
 }
 
+/// To a node whose clock is wrong every proposal is untimely. It prevotes nil, but follows what two thirds decide.
+#[test]
+fn what_two_thirds_vote_for_is_accepted_all_the_same() {
+    let mut net = Net::new(26, 4, 0);
+    net.nodes[2].clock = 60_000 * MS as i64;
+    net.filter = Box::new(|_, _, to, bytes| !(to == 2 && bytes.is_empty())); // It gets no blocks by catching up.
+    net.start_all();
+    net.run_to(6, 30_000);
+    net.assert_no_fork();
+    assert!(untimely(&net, 2) >= 3);
+    assert!(net.blocks(2).iter().all(|block| !block.synced));
+}
+
 /// Everybody locks in round 0, nobody decides there: the block is proposed again in round 1 with its proof of lock, and its time is too old by
 /// then for a fresh proposal.
 #[test]
@@ -100,7 +113,11 @@ fn the_time_rule_does_not_hold_for_a_locked_block() {
     let mut net = Net::with(25, genesis_of(&members, params), (1..=4).map(key).collect(), 0);
     (0..3).for_each(|i| net.start(i));
     net.run_to(2, 20_000);
-    let height = net.height(0) + 2;
+    // A height whose first proposer is one of the three.
+    while net.engine(0).chain().next_validators.proposer().address == net.address(3) {
+        net.run_ms(5);
+    }
+    let height = net.engine(0).chain().height + 2;
     // Each of the three hears one other precommit for the block, and a nil of the fourth.
     net.filter = Box::new(move |_, from, to, bytes| match WireMessage::from_bytes(bytes).map(|m| m.body) {
         Ok(Body::Vote(v)) if v.message.height.0 == height && v.message.round == Round::new(0) => {
@@ -118,6 +135,7 @@ fn the_time_rule_does_not_hold_for_a_locked_block() {
     let block = net.blocks(0).remove(height as usize - 1);
     let locked = net.nodes[0].sent.iter().find_map(|bytes| match WireMessage::from_bytes(bytes).unwrap().body {
         Body::Vote(v) if v.message.height.0 == height && v.message.step == VoteType::Precommit => {
+            assert_eq!(v.message.round, Round::new(0), "locked in the first round");
             v.message.signed_value().copied()
         }
         _ => None,

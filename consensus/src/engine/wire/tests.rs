@@ -26,7 +26,7 @@ pub(in super::super) fn polka() -> PolkaCertificate {
     PolkaCertificate { height: Height(7), round: Round::new(1), value_id: value_id(1, 2, 3), polka_signatures }
 }
 
-fn samples() -> Vec<Body> {
+pub(in super::super) fn samples() -> Vec<Body> {
     let built = chain_of(1).2.remove(0);
     let part = PartSet::split(&built.bytes).part(0).unwrap().clone();
     let round_signatures = (0..3)
