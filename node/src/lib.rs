@@ -1,16 +1,28 @@
 //! The Pyralog node: configuration, lifecycle, drivers and APIs. The only crate that wires the others together.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`cli`], [`config`], [`init`], [`home`], [`keys`], [`logging`] | from the command line to a home that is ready |
+//! | [`node`] | start and stop in order |
+//! | [`driver`] | what feeds the sans-IO engine and carries its effects out |
+//! | [`notary`] | admission with promises, anchors, receipts |
+//! | [`store`], [`chain`] | committed blocks, ledger reads |
+//! | [`rpc`], [`api`], [`metrics`], [`http`] | what others ask us, over [`backend`] |
 
 pub mod api;
 pub mod backend;
 pub mod chain;
+pub mod cli;
 pub mod config;
 pub mod driver;
 pub mod error;
 pub mod home;
 pub mod http;
+pub mod init;
 pub mod keys;
 pub mod logging;
 pub mod metrics;
+pub mod node;
 pub mod notary;
 pub mod rpc;
 pub mod store;

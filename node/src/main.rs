@@ -1,2 +1,7 @@
-//! Pyralog.
-fn main() {}
+//! `pyralogd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pyralog_node::cli::main()
+}

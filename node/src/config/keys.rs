@@ -25,14 +25,14 @@ impl Key {
         KEYS.iter().find(|key| key.name == name)
     }
 
-    /// The flag without its dashes: `rpc.listen` is `rpc-listen`.
+    /// The flag without its dashes: `rpc.listen` is `rpc-listen`. The password file has the name that all programs use.
     pub fn flag(&self) -> String {
-        self.name.replace(['.', '_'], "-")
+        self.name.trim_start_matches("keys.").replace(['.', '_'], "-")
     }
 
     /// The environment variable: `rpc.listen` is `PYRALOG_RPC_LISTEN`.
     pub fn env(&self) -> String {
-        format!("PYRALOG_{}", self.name.replace('.', "_").to_uppercase())
+        format!("PYRALOG_{}", self.name.trim_start_matches("keys.").replace('.', "_").to_uppercase())
     }
 
     /// This key's value in `config`, as text.
@@ -127,14 +127,20 @@ pub static KEYS: &[Key] = &[
     key!("p2p.max_peers", p2p.max_peers, 1..=4_096, "Most peers at once"),
     key!("consensus.block_interval_ms", consensus.block_interval_ms, 1..=3_600_000, "Target time between blocks"),
     key!("consensus.timeout_propose_ms", consensus.timeout_propose_ms, 1..=600_000, "Round 0: wait for a proposal"),
-    key!("consensus.timeout_prevote_ms", consensus.timeout_prevote_ms, 1..=600_000, "Round 0: wait for more prevotes"),
     key!(
-        "consensus.timeout_precommit_ms",
-        consensus.timeout_precommit_ms,
+        "consensus.timeout_propose_delta_ms",
+        consensus.timeout_propose_delta_ms,
         1..=600_000,
-        "Round 0: wait for more precommits"
+        "How much longer each further round waits for a proposal"
     ),
-    key!("consensus.timeout_delta_ms", consensus.timeout_delta_ms, 1..=600_000, "What each further round adds"),
+    key!("consensus.timeout_vote_ms", consensus.timeout_vote_ms, 1..=600_000, "Round 0: wait for more votes"),
+    key!(
+        "consensus.timeout_vote_delta_ms",
+        consensus.timeout_vote_delta_ms,
+        1..=600_000,
+        "How much longer each further round waits for votes"
+    ),
+    key!("consensus.observe_ms", consensus.observe_ms, 0..=600_000, "Watch for own signatures after a start"),
     key!("mempool.max_txs", mempool.max_txs, 1..=1_000_000, "Transactions held at most"),
     key!("mempool.max_bytes", mempool.max_bytes, 65_536..=4 << 30, "Bytes of transactions held at most"),
     key!("notary.enabled", notary.enabled, ANY, "Whether this node takes leaves"),
@@ -151,5 +157,6 @@ pub static KEYS: &[Key] = &[
         2..=1_000_000,
         "Blocks within which a promised leaf is anchored"
     ),
+    key!("notary.log_name", notary.log_name, ANY, "Name under which our log key registered its log"),
     key!("keys.password_file", keys.password_file, ANY, "File with the passphrase of the keystores; empty asks for it"),
 ];

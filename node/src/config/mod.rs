@@ -131,12 +131,14 @@ pub struct ConsensusConfig {
     pub block_interval_ms: u64,
     /// How long round 0 waits for a proposal, milliseconds.
     pub timeout_propose_ms: u64,
-    /// How long round 0 waits after > 2/3 of any prevotes, milliseconds.
-    pub timeout_prevote_ms: u64,
-    /// How long round 0 waits after > 2/3 of any precommits, milliseconds.
-    pub timeout_precommit_ms: u64,
-    /// What each further round adds to each of these, milliseconds.
-    pub timeout_delta_ms: u64,
+    /// How much longer each further round does, milliseconds.
+    pub timeout_propose_delta_ms: u64,
+    /// How long round 0 waits for more votes after > 2/3 that do not agree, milliseconds.
+    pub timeout_vote_ms: u64,
+    /// How much longer each further round does, milliseconds.
+    pub timeout_vote_delta_ms: u64,
+    /// How long the signer watches for its own signatures after a start, milliseconds.
+    pub observe_ms: u64,
 }
 
 /// `[mempool]`.
@@ -159,12 +161,14 @@ pub struct NotaryConfig {
     pub max_pending_leaves: usize,
     /// Blocks after the promise within which the leaf must be anchored.
     pub anchor_within_blocks: u64,
+    /// Name under which our log key registered the notary log.
+    pub log_name: String,
 }
 
 /// `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysConfig {
-    /// File that holds the passphrase of the keystores; empty: ask on the terminal.
+    /// File that holds the passphrase of the keystores; empty: ask on the terminal. Relative to the home when it stands in the file.
     pub password_file: PathBuf,
 }
 
@@ -232,10 +236,11 @@ impl Default for ConsensusConfig {
     fn default() -> Self {
         Self {
             block_interval_ms: 500,
-            timeout_propose_ms: 2_000,
-            timeout_prevote_ms: 500,
-            timeout_precommit_ms: 500,
-            timeout_delta_ms: 500,
+            timeout_propose_ms: 1_500,
+            timeout_propose_delta_ms: 500,
+            timeout_vote_ms: 500,
+            timeout_vote_delta_ms: 250,
+            observe_ms: 1_000,
         }
     }
 }
@@ -248,7 +253,7 @@ impl Default for MempoolConfig {
 
 impl Default for NotaryConfig {
     fn default() -> Self {
-        Self { enabled: true, max_leaves: 1_000, max_pending_leaves: 200_000, anchor_within_blocks: 100 }
+        Self { enabled: true, max_leaves: 1_000, max_pending_leaves: 200_000, anchor_within_blocks: 100, log_name: "notary".into() }
     }
 }
 

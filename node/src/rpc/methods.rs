@@ -15,6 +15,7 @@ use super::envelope::RpcError;
 use super::params::Params;
 use crate::backend::Backend;
 
+pub use info::{RPC_VERSION, node_id};
 pub use txs::{tags, tx_event};
 
 /// What every method may use.

@@ -8,5 +8,5 @@ pub mod query;
 mod server;
 mod socket;
 
-pub use methods::Context;
+pub use methods::{Context, RPC_VERSION};
 pub use server::RpcService;

@@ -1,0 +1,176 @@
+//! What can be typed. The flags of `init`, `start` and `config show` come from the table of configuration keys.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::KEYS;
+
+/// The Pyralog node
+#[derive(Debug, Parser)]
+#[command(name = "pyralogd", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a home: keys, configuration, and the genesis of a network of one, or a copy of a given one
+    Init(InitArgs),
+    /// Run the node until SIGINT or SIGTERM
+    Start(HomeArgs),
+    /// Show what a running node says of itself
+    Status(StatusArgs),
+    /// The configuration in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The validator's signer
+    #[command(subcommand)]
+    Signer(SignerCommand),
+    /// Show versions of program and protocols
+    Version(JsonArgs),
+    /// Print completions for a shell
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the node lives.
+#[derive(Debug, Args)]
+pub struct HomeArgs {
+    /// The node's home directory (default ~/.pyralog)
+    #[arg(long, value_name = "DIR", env = "PYRALOG_HOME")]
+    pub home: Option<PathBuf>,
+}
+
+/// `--json`
+#[derive(Debug, Args)]
+pub struct JsonArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// Join the network of this genesis file instead of making one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["chain_id", "fund", "keys_only"])]
+    pub(super) genesis: Option<PathBuf>,
+    /// Chain id of the new network (default pyralog-dev- and random digits)
+    #[arg(long, value_name = "ID")]
+    pub(super) chain_id: Option<String>,
+    /// Give an account a balance in the new genesis, in upyra; may be repeated
+    #[arg(long, value_name = "ADDRESS=UPYRA")]
+    pub(super) fund: Vec<String>,
+    /// Make keys and configuration only; the genesis file is put there later
+    #[arg(long, conflicts_with_all = ["chain_id", "fund"])]
+    pub(super) keys_only: bool,
+    /// Make a random passphrase and keep it in HOME/keys/password
+    #[arg(long)]
+    pub(super) generate_password: bool,
+    /// Seal the keys at the least cost: for throw-away keys of local networks only
+    #[arg(long)]
+    pub(super) cheap_kdf: bool,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// Ask this native API, http://HOST:PORT, instead of the node of the home
+    #[arg(long, value_name = "URL")]
+    pub(super) node: Option<String>,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print all settings as pyralog.toml would hold them
+    Show(ShowArgs),
+}
+
+/// `config show`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    /// Say for each value whether it comes from a flag, the environment, the file (with its line) or the default
+    #[arg(long)]
+    pub(super) origin: bool,
+}
+
+/// `signer …`
+#[derive(Debug, Subcommand)]
+pub enum SignerCommand {
+    /// Sign again after a suspension: only when no other process uses the validator key
+    Resume(HomeArgs),
+}
+
+/// The whole command line, with a flag for each configuration key where settings are read.
+pub fn command() -> clap::Command {
+    let with_keys = |command: clap::Command| command.args(KEYS.iter().map(flag)).next_help_heading("Settings");
+    Cli::command()
+        .mut_subcommand("init", with_keys)
+        .mut_subcommand("start", with_keys)
+        .mut_subcommand("config", |config| config.mut_subcommand("show", with_keys))
+}
+
+fn flag(key: &'static crate::config::Key) -> Arg {
+    let range = match (key.range.start(), key.range.end()) {
+        (0, &u64::MAX) => String::new(),
+        (low, high) => format!(" ({low} to {high}{})", if key.list { " items" } else { "" }),
+    };
+    let value = if key.list { "LIST" } else { "VALUE" };
+    // Made once per process; the parser wants names that live as long as it does.
+    let long: &'static str = Box::leak(key.flag().into_boxed_str());
+    Arg::new(key.name)
+        .long(long)
+        .value_name(value)
+        .help(format!("{}{range} [{}, env {}]", key.help, key.name, key.env()))
+        .help_heading("Settings (flag > environment > pyralog.toml > default)")
+        .hide_short_help(true)
+}
+
+/// The settings given as flags.
+pub(super) fn settings(matches: &ArgMatches) -> std::collections::BTreeMap<&'static str, String> {
+    let given = |key: &'static crate::config::Key| {
+        let value = matches.try_get_one::<String>(key.name).ok().flatten()?;
+        Some((key.name, value.clone()))
+    };
+    KEYS.iter().filter_map(given).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_key_is_a_flag_of_start() {
+        let matches = command()
+            .try_get_matches_from(["pyralogd", "start", "--home", "/h", "--rpc-listen", "127.0.0.1:0", "--password-file", "/p"])
+            .unwrap();
+        let (name, start) = matches.subcommand().unwrap();
+        let given = settings(start);
+        assert_eq!(name, "start");
+        assert_eq!(given.get("rpc.listen").map(String::as_str), Some("127.0.0.1:0"));
+        assert_eq!(given.get("keys.password_file").map(String::as_str), Some("/p"));
+        assert_eq!(given.len(), 2);
+        assert!(command().try_get_matches_from(["pyralogd", "start", "--rpc-lissten", "x"]).is_err());
+    }
+}

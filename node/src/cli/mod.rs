@@ -1,0 +1,20 @@
+//! The command line of `pyralogd`.
+
+mod args;
+mod commands;
+
+pub use args::{Cli, Command, command};
+
+use std::process::ExitCode;
+
+/// Runs the program: parses, does, reports. Exit codes: 0 done, 1 error, 2 usage.
+pub fn main() -> ExitCode {
+    let matches = command().get_matches();
+    match commands::run(&matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pyralogd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Starting: lock, keys, genesis, storage, network, engine, drivers, listeners.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use pyralog_cluster_core::{self as core, Core, NotaryLog};
+use pyralog_consensus::engine::{Engine, EngineConfig, Recovery, SignMark, WalRecovery};
+use pyralog_consensus::genesis::Genesis;
+use pyralog_consensus::ledger::{Ledger, LedgerOptions, LogRecord};
+use pyralog_consensus::mempool::MempoolLimits;
+use pyralog_consensus::tx::LogName;
+use pyralog_crypto::codec::Decode;
+use pyralog_crypto::{LogId, PublicKey, Signer};
+use tokio::sync::{mpsc, watch};
+
+use super::{Endpoints, Node, NodeBackend, genesis, serve};
+use crate::api::{ApiService, ApiState};
+use crate::backend::{Backend, Identity};
+use crate::chain::ChainReader;
+use crate::config::{Config, ConsensusConfig};
+use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine};
+use crate::error::{Error, Result};
+use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
+use crate::keys::{NodeKeys, random};
+use crate::metrics::{Metrics, MetricsService};
+use crate::notary::{Admission, AnchorDriver, NotaryReceipts};
+use crate::rpc::{Context, RpcService};
+use crate::store::{CoreChain, LedgerView};
+
+/// Longest stored address book, bytes.
+const MAX_BOOK_BYTES: u64 = 1 << 20;
+
+/// What stands on the disk, opened.
+struct Opened {
+    core: Core,
+    genesis: Genesis,
+    chain: CoreChain,
+    ledger: Ledger,
+    log: NotaryLog,
+}
+
+impl Node {
+    /// Starts a node on `home`. The passphrase opens its keys.
+    ///
+    /// # Errors
+    /// One sentence that says what to mend.
+    pub async fn start(home: &Home, config: &Config, passphrase: &[u8]) -> Result<Self> {
+        if !home.root().is_dir() {
+            return Err(Error::home(home.root(), "there is no node; make one with `pyralogd init --home DIR`"));
+        }
+        let lock = HomeLock::take(home)?;
+        home.create()?;
+        let keys = NodeKeys::load(home, passphrase)?;
+        let (engine, events) = EngineHandle::channel();
+        let opened = open(home, config, &keys.log.public_key(), &engine)?;
+        let Opened { core, genesis, chain, ledger, log } = opened;
+        let chain_id = genesis.chain_id().to_owned();
+
+        let mut registry = Registry::with_prefix("pyralog");
+        let metrics = Metrics::register(&mut registry);
+        metrics.height.set(chain.height() as i64);
+        let limits = MempoolLimits {
+            max_bytes: config.mempool.max_bytes,
+            max_count: config.mempool.max_txs,
+            ..MempoolLimits::default()
+        };
+        let shared = Shared::new(chain.height(), limits, config.rpc.max_queued_events, metrics);
+        shared.log_size.send_replace(log.size());
+
+        let book = read_bounded(&home.address_book(), MAX_BOOK_BYTES).ok().map(Bytes::from);
+        let p2p = p2p_config(*keys.peer.seed(), &chain_id, &config.p2p, book);
+        let (network, network_events) =
+            pyralog_p2p::start(p2p, &mut registry).await.map_err(|e| Error::Network(e.to_string()))?;
+        let addresses = network.listen_addrs().await.map_err(|e| Error::Network(e.to_string()))?;
+        let p2p_address = addresses.first().map(ToString::to_string).unwrap_or_default();
+
+        let identity = Identity {
+            chain_id: chain_id.clone(),
+            genesis: serde_json::from_str(&genesis.to_json()).map_err(|e| Error::Usage(e.to_string()))?,
+            moniker: config.node.moniker.clone(),
+            validator: keys.validator.public_key(),
+            peer: keys.peer.public_key(),
+            peer_id: network.local_peer_id().to_string(),
+            log: log.id(),
+            log_owner: keys.log.public_key(),
+        };
+        let (commands, command_queue) = mpsc::unbounded_channel();
+        let ports = NodePorts::new(&core, chain.clone(), engine.clone(), commands.clone(), Arc::clone(&shared));
+        let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator))?;
+        let (thread, ended) = spawn_engine(recovered, ports, events)?;
+        Network::start(
+            network.clone(),
+            network_events,
+            (commands, command_queue),
+            engine.clone(),
+            chain.clone(),
+            Arc::clone(&shared),
+        );
+
+        let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
+        let log_signer: Arc<dyn Signer> = Arc::new(keys.log);
+        let interval = Duration::from_millis(config.consensus.block_interval_ms);
+        let driver = AnchorDriver::new(
+            log.clone(),
+            Arc::clone(&log_signer),
+            &chain_id,
+            view.clone(),
+            engine.clone(),
+            Arc::clone(&shared),
+            interval,
+        );
+        let anchors = tokio::spawn(driver.run());
+        let backend: Arc<dyn Backend> = Arc::new(NodeBackend {
+            identity,
+            chain: chain.clone(),
+            ledger: view.clone(),
+            engine: engine.clone(),
+            shared: Arc::clone(&shared),
+            network: network.clone(),
+        });
+
+        let (rpc_listener, rpc) = serve::bind(config.rpc.listen, config.rpc.max_connections, "rpc-listen").await?;
+        let (api_listener, api) = serve::bind(config.api.listen, config.api.max_connections, "api-listen").await?;
+        let (metrics_listener, metrics_at) = serve::bind(config.metrics.listen, 64, "metrics-listen").await?;
+        let admin_token = hex::encode(random::<32>()?);
+        write_atomic(&home.admin_token(), format!("{admin_token}\n").as_bytes(), SECRET)?;
+
+        let rpc_service = RpcService::new(
+            Context {
+                backend: Arc::clone(&backend),
+                commit_timeout: Duration::from_millis(config.rpc.broadcast_commit_timeout_ms),
+                rpc_address: rpc.to_string(),
+                p2p_address: listen_address(&p2p_address),
+            },
+            &config.rpc,
+        );
+        let api_service = ApiService::new(ApiState {
+            backend: Arc::clone(&backend),
+            shared: Arc::clone(&shared),
+            ledger: view.clone(),
+            admission: Admission::new(log.clone(), log_signer, &chain_id, &config.notary, Arc::clone(&shared)),
+            receipts: NotaryReceipts::new(log.clone(), chain.clone(), view, Arc::clone(&shared)),
+            engine: engine.clone(),
+            admin_token,
+            max_leaves: config.notary.max_leaves,
+            config: config.api.clone(),
+        });
+        let gauges = Arc::clone(&shared);
+        let metrics_service = MetricsService::new(
+            Arc::clone(&backend),
+            registry,
+            Duration::from_secs(config.metrics.stall_after_s),
+            move || {
+                gauges.metrics.log_size.set(log.size() as i64);
+            },
+        );
+        let stopping = watch::Sender::new(false);
+        let servers = vec![
+            serve::serve(rpc_listener, rpc_service.router(), stopping.subscribe()),
+            serve::serve(api_listener, api_service.router(), stopping.subscribe()),
+            serve::serve(metrics_listener, metrics_service.router(), stopping.subscribe()),
+        ];
+
+        let endpoints = Endpoints {
+            rpc: format!("http://{rpc}"),
+            api: format!("http://{api}"),
+            metrics: format!("http://{metrics_at}"),
+            p2p: format!("{p2p_address}/p2p/{}", network.local_peer_id()),
+            pid: std::process::id(),
+        };
+        write_endpoints(home, &endpoints)?;
+        tracing::info!(
+            chain_id, height = chain.height(), rpc = endpoints.rpc, api = endpoints.api, metrics = endpoints.metrics,
+            p2p = endpoints.p2p, "node started"
+        );
+        Ok(Self {
+            home: home.clone(),
+            endpoints,
+            backend,
+            metrics: metrics_service,
+            engine,
+            thread: Some(thread),
+            ended,
+            anchors,
+            servers,
+            stopping,
+            network,
+            core,
+            _lock: lock,
+        })
+    }
+}
+
+fn open(home: &Home, config: &Config, log_key: &PublicKey, engine: &EngineHandle) -> Result<Opened> {
+    let failed = |e: core::Error| Error::Storage(e.to_string());
+    let genesis = genesis::load(home)?;
+    let failures = engine.clone();
+    let options = core::Options {
+        events: Arc::new(move |event| {
+            if let core::Event::Fatal { reason, .. } = event {
+                failures.send(LoopEvent::Failed(Error::Storage(reason.to_string())));
+            }
+        }),
+        progress: Some(Arc::new(|progress| {
+            tracing::info!(log = %progress.log, done = progress.done, total = progress.total, "rebuilding trees of the notary log");
+        })),
+        ..core::Options::default()
+    };
+    let (core, report) = Core::open(&home.store(), options).map_err(failed)?;
+    if let Some(cut) = &report.wal_cut {
+        tracing::warn!(
+            file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes,
+            "the consensus WAL had a torn last entry; it was cut off, and the signer abstains where it may have signed"
+        );
+    }
+    genesis::bind(home, &core, &genesis)?;
+    let start = genesis.chain_state().map_err(|e| Error::genesis(&home.genesis(), e.to_string()))?;
+    let chain = CoreChain::open(core.chain().clone(), start).map_err(|e| Error::Storage(e.to_string()))?;
+    let ledger = Ledger::open(Box::new(chain.clone()), genesis.chain_id(), LedgerOptions::default())
+        .map_err(|e| Error::Storage(e.to_string()))?;
+    let log = core.notary_log(log_id(&genesis, log_key, &config.notary.log_name)?).map_err(failed)?;
+    Ok(Opened { core, genesis, chain, ledger, log })
+}
+
+/// The log of genesis that our key owns, else the one that it would register under the configured name.
+fn log_id(genesis: &Genesis, owner: &PublicKey, name: &str) -> Result<LogId> {
+    let parts = genesis.parts();
+    let own = parts.logs.iter().filter(|log| log.owner == *owner);
+    let named = own.clone().find(|log| log.name.as_str() == name).or_else(|| own.clone().next());
+    let name = match named {
+        Some(log) => log.name.clone(),
+        None => LogName::new(name)
+            .ok_or_else(|| Error::Usage(format!("notary.log_name: {name:?} is not a name that a log can have")))?,
+    };
+    Ok(LogRecord::id(&parts.chain_id, owner, &name))
+}
+
+fn recover(
+    config: &ConsensusConfig,
+    core: &Core,
+    chain: &CoreChain,
+    ledger: Ledger,
+    shared: &Shared,
+    signer: Box<dyn Signer>,
+) -> Result<Engine<Ledger>> {
+    let wal = core.wal().take_recovery().unwrap_or_default();
+    let damaged = |e| Error::Storage(format!("the signer mark under {} cannot be read: {e}", core.dir().display()));
+    let mark = core.mark().get().map(|bytes| SignMark::from_bytes(&bytes)).transpose().map_err(damaged)?;
+    let state = chain.state();
+    if ledger.height() != state.height {
+        return Err(Error::Storage(format!(
+            "{}: the ledger stands at height {} and the chain at {}; restore the directory from a copy",
+            core.dir().display(),
+            ledger.height(),
+            state.height
+        )));
+    }
+    Engine::recover(Recovery {
+        config: engine_config(config),
+        chain: state.as_ref().clone(),
+        app: ledger,
+        txs: Box::new(shared.pool.clone()),
+        history: Box::new(chain.clone()),
+        signer: Some(signer),
+        wal: WalRecovery { entries: wal.entries, truncated: wal.truncated },
+        mark,
+    })
+    .map_err(|e| Error::Consensus(e.to_string()))
+}
+
+fn engine_config(config: &ConsensusConfig) -> EngineConfig {
+    let nanos = |ms: u64| ms.saturating_mul(1_000_000);
+    EngineConfig {
+        block_interval_ns: nanos(config.block_interval_ms),
+        observe_ns: nanos(config.observe_ms),
+        propose_ns: nanos(config.timeout_propose_ms),
+        propose_delta_ns: nanos(config.timeout_propose_delta_ms),
+        vote_ns: nanos(config.timeout_vote_ms),
+        vote_delta_ns: nanos(config.timeout_vote_delta_ms),
+        ..EngineConfig::DEFAULTS
+    }
+}
+
+/// `tcp://127.0.0.1:26656` for `/ip4/127.0.0.1/tcp/26656`.
+fn listen_address(multiaddr: &str) -> String {
+    let parts: Vec<&str> = multiaddr.split('/').collect();
+    match parts.as_slice() {
+        ["", "ip4", ip, _, port, ..] => format!("tcp://{ip}:{port}"),
+        ["", "ip6", ip, _, port, ..] => format!("tcp://[{ip}]:{port}"),
+        _ => "tcp://127.0.0.1:0".into(),
+    }
+}
+
+fn write_endpoints(home: &Home, endpoints: &Endpoints) -> Result<()> {
+    let path = home.endpoints();
+    let text = serde_json::to_string_pretty(endpoints).map_err(|e| Error::Usage(e.to_string()))?;
+    write_atomic(Path::new(&path), format!("{text}\n").as_bytes(), PUBLIC)
+}

@@ -1,0 +1,8 @@
+//! Whole nodes in this process: real engine, ledger, storage, network and listeners.
+
+mod kit;
+mod lifecycle;
+mod native;
+mod network;
+mod notary;
+mod rpc;
