@@ -113,7 +113,8 @@ fn completions(shell: clap_complete::Shell, json: bool) -> Result<Output> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pyralog", &mut script);
     let text = String::from_utf8_lossy(&script).into_owned();
-    let document = if json { serde_json::json!({ "shell": shell.to_string(), "script": text }) } else { serde_json::Value::Null };
+    let document =
+        if json { serde_json::json!({ "shell": shell.to_string(), "script": text }) } else { serde_json::Value::Null };
     Ok(Output::new(document, text))
 }
 

@@ -128,7 +128,7 @@ mod tests {
         impl Read for Dribble<'_> {
             fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
                 self.1 += 1;
-                if self.1 % 3 == 0 {
+                if self.1.is_multiple_of(3) {
                     return Err(io::ErrorKind::Interrupted.into());
                 }
                 if self.2 && self.0.is_empty() {

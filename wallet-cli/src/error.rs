@@ -153,11 +153,16 @@ mod tests {
 
     #[test]
     fn every_class_has_its_exit_code() {
-        let codes: Vec<_> =
-            [Failure::error("x"), Failure::usage("x"), Failure::invalid("x"), Failure::pending("x"), Failure::untrusted("x")]
-                .iter()
-                .map(|failure| (failure.code(), failure.class()))
-                .collect();
+        let codes: Vec<_> = [
+            Failure::error("x"),
+            Failure::usage("x"),
+            Failure::invalid("x"),
+            Failure::pending("x"),
+            Failure::untrusted("x"),
+        ]
+        .iter()
+        .map(|failure| (failure.code(), failure.class()))
+        .collect();
         assert_eq!(codes, [(1, "error"), (2, "usage"), (3, "invalid"), (4, "pending"), (5, "untrusted")]);
     }
 

@@ -34,7 +34,8 @@ pub fn load(path: &Path) -> Result<Root> {
     let genesis = Genesis::from_json(&bytes).map_err(|error| {
         Failure::error(format!("{}: {error}", path.display())).next("name the genesis file of the chain with --genesis")
     })?;
-    let entries = genesis.powers().into_iter().map(|(public_key, power)| ValidatorEntry { public_key, power }).collect();
+    let entries =
+        genesis.powers().into_iter().map(|(public_key, power)| ValidatorEntry { public_key, power }).collect();
     let validators = Validators::sorted(entries).context(|| format!("{}: validators", path.display()))?;
     Ok(Root {
         chain_id: genesis.chain_id().to_owned(),

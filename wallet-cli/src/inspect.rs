@@ -98,7 +98,10 @@ fn subject_steps(subject: &NotarySubject, batch: Option<&BatchMembership>) -> Ve
     let kind = if subject.hidden_salt.is_some() { "hidden under a salt" } else { "by its digests" };
     steps.push(Step {
         title: format!("leaf, {kind}"),
-        lines: vec![format!("sha-256 leaf hash {}", leaf.leaf_hashes().sha256), format!("{} bytes", leaf.to_bytes().len())],
+        lines: vec![
+            format!("sha-256 leaf hash {}", leaf.leaf_hashes().sha256),
+            format!("{} bytes", leaf.to_bytes().len()),
+        ],
     });
     if let Some(batch) = batch {
         steps.push(Step {

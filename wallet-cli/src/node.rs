@@ -137,11 +137,18 @@ impl Nodes {
         Err(combine(faults))
     }
 
-    fn read(&self, url: &str, result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, NodeFault> {
+    fn read(
+        &self,
+        url: &str,
+        result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Answer, NodeFault> {
         let mut response = result.map_err(|error| NodeFault::Unreachable(describe(&error)))?;
         let status = response.status().as_u16();
-        let retry_after =
-            response.headers().get("retry-after").and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+        let retry_after = response
+            .headers()
+            .get("retry-after")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse().ok());
         let text = response
             .body_mut()
             .with_config()
@@ -149,8 +156,9 @@ impl Nodes {
             .read_to_string()
             .map_err(|error| NodeFault::Unreachable(describe(&error)))?;
         if status == 200 || status == 202 {
-            let body = serde_json::from_str(&text)
-                .map_err(|error| NodeFault::Nonsense(format!("its answer is not JSON ({error}); is this the native API?")))?;
+            let body = serde_json::from_str(&text).map_err(|error| {
+                NodeFault::Nonsense(format!("its answer is not JSON ({error}); is this the native API?"))
+            })?;
             return Ok(Answer { node: url.to_owned(), status, body });
         }
         Err(refusal(status, &text, retry_after))
@@ -172,9 +180,8 @@ impl NodeFault {
             Self::Busy { message, retry_after } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("try again in {} s, or name another node with --node URL", retry_after.unwrap_or(1))),
             Self::NotFound(message) => Failure::error(format!("{url}: {message}")),
-            Self::Nonsense(message) => {
-                Failure::error(format!("{url}: {message}")).next("check the port: the native API is 8080 unless configured")
-            }
+            Self::Nonsense(message) => Failure::error(format!("{url}: {message}"))
+                .next("check the port: the native API is 8080 unless configured"),
         }
     }
 
@@ -259,7 +266,11 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
         404 => NodeFault::NotFound(message),
         429 | 500..=599 => NodeFault::Busy { message, retry_after },
         _ => NodeFault::Refused {
-            code: detail.as_ref().map(|detail| detail.code.clone()).filter(|code| !code.is_empty()).unwrap_or_else(|| status.to_string()),
+            code: detail
+                .as_ref()
+                .map(|detail| detail.code.clone())
+                .filter(|code| !code.is_empty())
+                .unwrap_or_else(|| status.to_string()),
             message,
             remedy: detail.and_then(|detail| detail.remedy),
         },
@@ -283,7 +294,8 @@ fn check_url(url: &str) -> Result<String> {
         return Err(Failure::usage(format!("--node {url}: https is not supported"))
             .next("reach a remote node through its tunnel, or forward its port: ssh -L 8080:127.0.0.1:8080 HOST"));
     }
-    let rest = trimmed.strip_prefix("http://").filter(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']));
+    let rest =
+        trimmed.strip_prefix("http://").filter(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']));
     if rest.is_none() || trimmed.parse::<ureq::http::Uri>().is_err() {
         return Err(Failure::usage(format!("--node {url}: not a URL of the form http://HOST:PORT")));
     }

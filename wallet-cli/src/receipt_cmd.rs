@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pyralog_consensus::receipt::{
-    NotaryReceipt, PendingReceipt, ReceiptFile, Refresh, Trust, VerifyOptions,
-};
+use pyralog_consensus::receipt::{NotaryReceipt, PendingReceipt, ReceiptFile, Refresh, Trust, VerifyOptions};
 use pyralog_crypto::Encode;
 use serde_json::{Value, json};
 
@@ -154,7 +152,10 @@ fn settle_group(
         Ok(Settled::Complete(verified)) => {
             let time = verified.existed_no_later_than.to_rfc3339();
             for member in &group.job.members {
-                lines.push(format!("{GOOD}complete{GOOD:#} {}: existed no later than {time} (block {})", member.name, verified.height));
+                lines.push(format!(
+                    "{GOOD}complete{GOOD:#} {}: existed no later than {time} (block {})",
+                    member.name, verified.height
+                ));
                 results.push(json!({
                     "receipt": member.receipt, "status": "complete", "height": verified.height, "existed_no_later_than": time,
                 }));

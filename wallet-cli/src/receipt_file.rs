@@ -42,9 +42,7 @@ pub fn is_cbor(path: &Path) -> bool {
 pub fn failure(path: &Path, error: &ReceiptError) -> Failure {
     let message = format!("{}: {error}", path.display());
     match error {
-        ReceiptError::Pending(_) => {
-            Failure::pending(message).next(format!("pyralog receipt fetch {}", quoted(path)))
-        }
+        ReceiptError::Pending(_) => Failure::pending(message).next(format!("pyralog receipt fetch {}", quoted(path))),
         ReceiptError::Untrusted(_) => Failure::untrusted(message),
         // Invalid, and whatever else may be wrong with a receipt one day: never to be taken for a success.
         _ => Failure::invalid(message),
@@ -55,7 +53,11 @@ pub fn failure(path: &Path, error: &ReceiptError) -> Failure {
 pub fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "./_-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]

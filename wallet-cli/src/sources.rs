@@ -52,7 +52,9 @@ pub struct Destination {
 impl Source {
     /// The name to show.
     pub fn name(&self) -> String {
-        self.path.as_ref().map_or_else(|| "standard input".to_owned(), |path| crate::output::safe(&path.to_string_lossy()))
+        self.path
+            .as_ref()
+            .map_or_else(|| "standard input".to_owned(), |path| crate::output::safe(&path.to_string_lossy()))
     }
 }
 
@@ -149,7 +151,9 @@ impl Destination {
     /// The receipt's path for standard input, named after the digest unless `--out` names it.
     pub fn place_stdin(&self, digest: &str) -> PathBuf {
         let name = format!("stdin-{}{}", digest.get(..16).unwrap_or(digest), self.suffix());
-        self.out.clone().unwrap_or_else(|| self.out_dir.as_ref().map_or_else(|| name.clone().into(), |dir| dir.join(&name)))
+        self.out
+            .clone()
+            .unwrap_or_else(|| self.out_dir.as_ref().map_or_else(|| name.clone().into(), |dir| dir.join(&name)))
     }
 
     fn suffix(&self) -> &'static str {
@@ -159,7 +163,10 @@ impl Destination {
 
 /// The sentence for a receipt that is in the way.
 pub fn exists(receipt: &Path) -> String {
-    format!("{0} exists (complete it with `pyralog receipt fetch {0}` if it is pending, or replace it with --force)", receipt.display())
+    format!(
+        "{0} exists (complete it with `pyralog receipt fetch {0}` if it is pending, or replace it with --force)",
+        receipt.display()
+    )
 }
 
 fn is_stdin(path: &Path) -> bool {

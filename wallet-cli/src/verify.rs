@@ -47,7 +47,10 @@ impl RootArgs {
         match (&self.genesis, self.trusted_header) {
             (Some(path), _) => genesis::trust(path).map(Trust::Genesis),
             (None, Some((height, hash))) => Ok(Trust::Header { height, hash }),
-            (None, None) => Err(Failure::usage("a root of trust is needed").next("add --genesis FILE or --trusted-header HEIGHT:HASH")),
+            (None, None) => {
+                Err(Failure::usage("a root of trust is needed")
+                    .next("add --genesis FILE or --trusted-header HEIGHT:HASH"))
+            }
         }
     }
 }
@@ -108,7 +111,9 @@ pub fn now() -> Result<Time> {
 
 fn document(verified: &Verified) -> Value {
     let root = match verified.assumptions.root {
-        Root::Genesis { hash, time } => json!({ "kind": "genesis", "sha256": hash.to_string(), "time": time.to_rfc3339() }),
+        Root::Genesis { hash, time } => {
+            json!({ "kind": "genesis", "sha256": hash.to_string(), "time": time.to_rfc3339() })
+        }
         Root::Header { height, hash, time } => {
             json!({ "kind": "header", "height": height, "hash": hash.to_string(), "time": time.to_rfc3339() })
         }
@@ -158,7 +163,11 @@ fn assumed(verified: &Verified) -> String {
         1 => "1 change of validators crossed".to_owned(),
         many => format!("{many} changes of validators crossed"),
     };
-    let refreshed = verified.assumptions.refreshed_under.map(|height| format!("; refreshed under block {height}")).unwrap_or_default();
+    let refreshed = verified
+        .assumptions
+        .refreshed_under
+        .map(|height| format!("; refreshed under block {height}"))
+        .unwrap_or_default();
     format!("{root}; {changes}{refreshed}; at every step less than a third of the stake was dishonest")
 }
 

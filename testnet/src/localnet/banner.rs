@@ -15,13 +15,18 @@ const DIM: Style = Style::new().dimmed();
 pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     let mut out = String::new();
     // Writing into a String cannot fail, here and below.
-    let _ = writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {} validators", manifest.chain_id, manifest.nodes.len());
+    let _ =
+        writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {} validators", manifest.chain_id, manifest.nodes.len());
     let _ = writeln!(out, "{DIM}{:<8} {:<24} {:<24} {:<24} pid{DIM:#}", "node", "api", "rpc", "metrics");
     for node in &manifest.nodes {
         let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let _ = writeln!(out, "{:<8} {:<24} {:<24} {:<24} {pid}", node.name, node.api, node.rpc, node.metrics);
     }
-    let _ = writeln!(out, "\n{HEAD}prefunded accounts{HEAD:#} {DIM}keys and password files in {}{DIM:#}", layout.accounts().display());
+    let _ = writeln!(
+        out,
+        "\n{HEAD}prefunded accounts{HEAD:#} {DIM}keys and password files in {}{DIM:#}",
+        layout.accounts().display()
+    );
     for account in &manifest.accounts {
         let _ = writeln!(out, "{:<9} {} {:>9} pyra", account.name, account.address, account.balance / 1_000_000);
     }
@@ -43,10 +48,18 @@ fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
         let _ = writeln!(out, "  {DIM}# {what}{DIM:#}\n  {command}");
     };
     line(format!("export PYRALOG_NODE={api}"), "the node that the commands below talk to");
-    line(format!("echo hello > hello.txt && {wallet} notarize hello.txt --out hello.receipt.json"), "notarize a document");
-    line(format!("{wallet} verify hello.txt hello.receipt.json --genesis {genesis}"), "verify it, also with the network down");
     line(
-        format!("{wallet} tx send --keystore {keys} --from account0 --password-file {keys}/account0.password --to {to} --amount 1pyra"),
+        format!("echo hello > hello.txt && {wallet} notarize hello.txt --out hello.receipt.json"),
+        "notarize a document",
+    );
+    line(
+        format!("{wallet} verify hello.txt hello.receipt.json --genesis {genesis}"),
+        "verify it, also with the network down",
+    );
+    line(
+        format!(
+            "{wallet} tx send --keystore {keys} --from account0 --password-file {keys}/account0.password --to {to} --amount 1pyra"
+        ),
         "send a transfer",
     );
     line(format!("{launcher} fault kill node3 --dir {dir}"), "break a node; `fault restart node3` mends it");
@@ -66,7 +79,8 @@ fn beside(name: &str) -> String {
         return linked.to_string_lossy().into_owned();
     }
     let own = std::env::current_exe().ok().map(|exe| exe.with_file_name(name));
-    let in_path = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
+    let in_path =
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
     match own {
         Some(path) if !in_path => quoted(&path),
         _ => name.to_owned(),

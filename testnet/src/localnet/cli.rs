@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::layout::DEFAULT_DIR;
+
 /// Runs a local Pyralog network: real pyralogd processes on loopback ports, in one directory.
 #[derive(Debug, Parser)]
 #[command(name = "pyralog-testnet", version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// Directory of the network; accepted before and after the subcommand
-    #[arg(long, global = true, value_name = "DIR", default_value = ".localnet", env = "PYRALOG_LOCALNET")]
+    #[arg(long, global = true, value_name = "DIR", default_value = DEFAULT_DIR, env = "PYRALOG_LOCALNET")]
     pub dir: PathBuf,
     /// What to do
     #[command(subcommand)]
@@ -84,6 +86,10 @@ pub struct UpArgs {
     /// Target time between blocks (default 500 for a new network); changing it takes effect at this start
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub block_interval_ms: Option<u64>,
+    /// Give node0 of a new network the ports that every program defaults to (8080, 26657, 26660, 26656), where they are
+    /// free; always done in a directory called .localnet
+    #[arg(long)]
+    pub default_ports: bool,
     /// Seconds to wait until every node serves
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub timeout: u64,
@@ -153,7 +159,9 @@ mod tests {
 
     #[test]
     fn bad_counts_and_unknown_words_are_usage_errors() {
-        for line in ["up --validators 0", "up --validators 65", "up --validators x", "fault melt node0", "logs", "sideways"] {
+        for line in
+            ["up --validators 0", "up --validators 65", "up --validators x", "fault melt node0", "logs", "sideways"]
+        {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
+use super::files;
 use super::layout::Layout;
 use super::manifest::p2p_address;
 use super::state::{Node, State};
-use super::files;
 
 /// The directory of the sealed keys of a home.
 pub fn keys_dir(home: &Path) -> PathBuf {
@@ -85,7 +85,8 @@ mod tests {
         let table: Table = text.parse().unwrap();
         assert_eq!(table["rpc"]["listen"].as_str(), Some("127.0.0.1:2"));
         assert_eq!(table["consensus"]["block_interval_ms"].as_integer(), Some(250));
-        let bootstrap: Vec<_> = table["p2p"]["bootstrap"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let bootstrap: Vec<_> =
+            table["p2p"]["bootstrap"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(bootstrap, ["/ip4/127.0.0.1/tcp/31/p2p/peer1", "/ip4/127.0.0.1/tcp/33/p2p/peer3"]);
         assert!(table["keys"]["password_file"].as_str().unwrap().ends_with("nodes/node2/keys/password"));
     }

@@ -128,7 +128,8 @@ fn restart(layout: &Layout, state: &mut State, name: &str) -> Result<()> {
     node::mark_log(layout, &name)?;
     let mut started = [node::start(layout, state, index, &program)?];
     node::wait(layout, state, &mut started, &[index], Goal::Answer, ANSWERS, &interrupt)?;
-    let pid = state.nodes.get(index).and_then(|node| node.process.as_ref()).map(|process| process.pid).unwrap_or_default();
+    let pid =
+        state.nodes.get(index).and_then(|node| node.process.as_ref()).map(|process| process.pid).unwrap_or_default();
     let probe = Probe::default();
     let height = state.nodes.get(index).and_then(|node| probe.height(&node.ports));
     let at = height.map(|height| format!(" at block {height}")).unwrap_or_default();

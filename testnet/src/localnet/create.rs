@@ -24,6 +24,8 @@ const BALANCE: u64 = 1_000_000_000_000;
 const STAKE: u64 = 100_000_000;
 /// The notary log that every cluster has from genesis on.
 const LOG_NAME: &str = "notary";
+/// What `pyralog`, CometBFT clients, Prometheus and peers try when they are told nothing.
+const DEFAULT_PORTS: Ports = Ports { rpc: 26657, api: 8080, metrics: 26660, p2p: 26656 };
 /// Random bytes in a generated password.
 const PASSWORD_BYTES: usize = 16;
 
@@ -37,7 +39,9 @@ struct NewNode {
 
 /// Makes the network in `layout`. The directory must be empty of a network; whatever an interrupted creation left is
 /// removed first.
-pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64) -> Result<State> {
+///
+/// With `default_ports`, node0 gets the ports that every program defaults to, where they are free.
+pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, default_ports: bool) -> Result<State> {
     files::make_dir(layout.root())?;
     // While this file stands, what is beside it may be incomplete.
     files::write(&layout.unfinished(), b"", files::PUBLIC)?;
@@ -53,7 +57,13 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64) -> Res
 
     let seed = u64::from_be_bytes(random()?);
     let free = ports::pick(validators * 4, &BTreeSet::new(), seed)?;
-    let ports = free.chunks_exact(4).map(|p| Ports { rpc: p[0], api: p[1], metrics: p[2], p2p: p[3] });
+    let mut ports: Vec<Ports> =
+        free.chunks_exact(4).map(|p| Ports { rpc: p[0], api: p[1], metrics: p[2], p2p: p[3] }).collect();
+    if let Some(first) =
+        ports.first_mut().filter(|_| default_ports && DEFAULT_PORTS.all().into_iter().all(ports::is_free))
+    {
+        *first = DEFAULT_PORTS;
+    }
     let mut state = State::new(chain_id, block_interval_ms, Vec::new(), Vec::new());
     for (node, ports) in nodes.iter().zip(ports) {
         write_home(layout, node, genesis.as_bytes())?;
@@ -82,7 +92,8 @@ fn genesis(chain_id: &str, nodes: &[NewNode], accounts: &[SigningKey]) -> Result
     let accounts = accounts.iter().map(|key| (Address::from_key(&key.public_key()), BALANCE)).collect();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock of this machine is before 1970")?;
     // Whole seconds, rounded down: the first block must be later.
-    let genesis_time = Time::from_unix_timestamp(i64::try_from(now.as_secs())?, 0).context("the clock of this machine")?;
+    let genesis_time =
+        Time::from_unix_timestamp(i64::try_from(now.as_secs())?, 0).context("the clock of this machine")?;
     let parts = GenesisParts {
         chain_id: chain_id.to_owned(),
         genesis_time,

@@ -29,7 +29,11 @@ pub fn make_private_dir(path: &Path) -> Result<()> {
     if let Some(parent) = path.parent() {
         make_dir(parent)?;
     }
-    builder.recursive(true).mode(0o700).create(path).with_context(|| format!("cannot make the directory {}", path.display()))
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the directory {}", path.display()))
 }
 
 /// Removes a file or a whole directory; what is not there is removed already.

@@ -55,7 +55,10 @@ fn reap(layout: &Layout, children: &mut BTreeMap<String, Child>, live_line: bool
     children.retain(|name, child| match child.try_wait() {
         Ok(Some(status)) => {
             clear(live_line);
-            note(&format!("{name} ended ({status}); `pyralog-testnet fault restart {name} --dir {}` starts it", layout.root().display()));
+            note(&format!(
+                "{name} ended ({status}); `pyralog-testnet fault restart {name} --dir {}` starts it",
+                layout.root().display()
+            ));
             false
         }
         _ => true,

@@ -13,7 +13,8 @@ pub struct Interrupt(Arc<AtomicUsize>);
 impl Interrupt {
     /// Takes over SIGINT and SIGTERM for the rest of the process.
     pub fn install() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot watch signals")?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot watch signals")?;
         let (mut int, mut term) = {
             let _inside = runtime.enter();
             let watch = |kind| signal(kind).context("cannot watch signals");

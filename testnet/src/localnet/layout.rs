@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// Directory of the network when none is named.
+pub const DEFAULT_DIR: &str = ".localnet";
+
 /// The paths of one local network. All of them are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -15,6 +18,11 @@ impl Layout {
     pub fn new(dir: &Path) -> Result<Self> {
         let root = std::path::absolute(dir).with_context(|| format!("cannot make {} absolute", dir.display()))?;
         Ok(Self { root: root.components().collect() })
+    }
+
+    /// Whether this is the directory that is used when none is named.
+    pub fn is_default(&self) -> bool {
+        self.root.file_name().is_some_and(|name| name == DEFAULT_DIR)
     }
 
     /// The directory itself (`--dir`).
@@ -71,7 +79,15 @@ impl Layout {
     /// Everything that the launcher ever makes inside the directory; `reset` removes exactly these.
     pub fn everything(&self) -> Vec<PathBuf> {
         // The state file last: while it stands, the directory is still recognised as ours after an interrupted reset.
-        vec![self.manifest(), self.nodes(), self.accounts(), self.genesis(), self.unfinished(), self.lock(), self.state()]
+        vec![
+            self.manifest(),
+            self.nodes(),
+            self.accounts(),
+            self.genesis(),
+            self.unfinished(),
+            self.lock(),
+            self.state(),
+        ]
     }
 }
 
@@ -83,7 +99,7 @@ mod tests {
     fn paths_are_absolute_and_free_of_dots() {
         let layout = Layout::new(Path::new("./.localnet/")).unwrap();
         assert!(layout.root().is_absolute());
-        assert!(layout.root().ends_with(".localnet"));
+        assert!(layout.root().ends_with(".localnet") && layout.is_default());
         assert!(!layout.home("node0").to_string_lossy().contains("/./"));
     }
 

@@ -30,7 +30,13 @@ pub fn tail(path: &Path, lines: usize) -> String {
 
 /// Copies the log to `out`: all of it, or from the last `lines` lines on; with `follow`, for as long as `go_on` says.
 /// A log that was replaced by a shorter one is read again from its beginning.
-pub fn copy(path: &Path, lines: Option<usize>, follow: bool, out: &mut impl Write, go_on: impl Fn() -> bool) -> Result<()> {
+pub fn copy(
+    path: &Path,
+    lines: Option<usize>,
+    follow: bool,
+    out: &mut impl Write,
+    go_on: impl Fn() -> bool,
+) -> Result<()> {
     let mut position = match lines {
         None => 0,
         Some(lines) => {

@@ -80,12 +80,14 @@ pub fn wait(
         if let Some(failure) = first_exit(layout, state, started) {
             break failure;
         }
-        waiting.retain_mut(|(index, reason)| match state.nodes.get(*index).map(|node| missing(&probe, &node.ports, goal)) {
-            Some(Some(why)) => {
-                *reason = why;
-                true
+        waiting.retain_mut(|(index, reason)| {
+            match state.nodes.get(*index).map(|node| missing(&probe, &node.ports, goal)) {
+                Some(Some(why)) => {
+                    *reason = why;
+                    true
+                }
+                _ => false,
             }
-            _ => false,
         });
         if waiting.is_empty() {
             return Ok(());
@@ -139,7 +141,11 @@ fn not_serving(layout: &Layout, state: &State, waiting: &[(usize, String)], limi
 fn tail(layout: &Layout, name: &str) -> String {
     let log = layout.log(name);
     let text = log_tail::tail(&log, TAIL_LINES);
-    if text.is_empty() { format!("{} is empty", log.display()) } else { format!("the end of {}:\n{text}", log.display()) }
+    if text.is_empty() {
+        format!("{} is empty", log.display())
+    } else {
+        format!("the end of {}:\n{text}", log.display())
+    }
 }
 
 /// Ends what this invocation started, and forgets the processes.

@@ -30,7 +30,10 @@ pub fn pick(count: usize, taken: &BTreeSet<u16>, seed: u64) -> Result<Vec<u16>> 
         }
     }
     if picked.len() < count {
-        bail!("only {} of {count} ports between {first} and {last} are free on 127.0.0.1; stop what holds them", picked.len());
+        bail!(
+            "only {} of {count} ports between {first} and {last} are free on 127.0.0.1; stop what holds them",
+            picked.len()
+        );
     }
     Ok(picked)
 }

@@ -87,7 +87,11 @@ impl Probe {
 fn reason(status: u16, body: &str) -> String {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
     let reasons = parsed.as_ref().and_then(|value| value["reasons"].as_array()).map(|reasons| {
-        reasons.iter().map(|reason| reason.as_str().map_or_else(|| reason.to_string(), str::to_owned)).collect::<Vec<_>>().join("; ")
+        reasons
+            .iter()
+            .map(|reason| reason.as_str().map_or_else(|| reason.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join("; ")
     });
     match reasons.filter(|text| !text.is_empty()) {
         Some(text) => text,
@@ -110,7 +114,11 @@ mod tests {
             for stream in listener.incoming().flatten() {
                 let mut stream = stream;
                 let _ = stream.read(&mut [0; 2048]);
-                let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
             }
         });
         port

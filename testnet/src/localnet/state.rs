@@ -103,7 +103,11 @@ impl State {
         let state: Self = serde_json::from_str(&text)
             .with_context(|| format!("{} is damaged; `pyralog-testnet reset` starts over", path.display()))?;
         if state.format != FORMAT {
-            bail!("{} has format {}, this launcher writes format {FORMAT}; `pyralog-testnet reset` starts over", path.display(), state.format);
+            bail!(
+                "{} has format {}, this launcher writes format {FORMAT}; `pyralog-testnet reset` starts over",
+                path.display(),
+                state.format
+            );
         }
         Ok(Some(state))
     }
@@ -111,7 +115,10 @@ impl State {
     /// Reads the state of a network that must exist.
     pub fn require(layout: &Layout) -> Result<Self> {
         Self::load(layout)?.with_context(|| {
-            format!("there is no network in {0}; start one with `pyralog-testnet up --validators 4 --dir {0}`", layout.root().display())
+            format!(
+                "there is no network in {0}; start one with `pyralog-testnet up --validators 4 --dir {0}`",
+                layout.root().display()
+            )
         })
     }
 
@@ -124,7 +131,8 @@ impl State {
 
     /// Index of the node that `name` means: `node2`, or just `2`.
     pub fn find(&self, name: &str) -> Result<usize> {
-        let wanted = if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("node{name}") } else { name.to_owned() };
+        let wanted =
+            if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("node{name}") } else { name.to_owned() };
         self.nodes.iter().position(|node| node.name == wanted).with_context(|| {
             let names: Vec<_> = self.nodes.iter().map(|node| node.name.as_str()).collect();
             format!("there is no node {name}; the nodes are {}", names.join(", "))

@@ -70,7 +70,9 @@ fn open(layout: &Layout, args: &UpArgs) -> Result<State> {
                 refuse_foreign(layout)?;
             }
             note("making a new network");
-            create::create(layout, asked.unwrap_or(VALIDATORS), args.block_interval_ms.unwrap_or(BLOCK_INTERVAL_MS))
+            let interval = args.block_interval_ms.unwrap_or(BLOCK_INTERVAL_MS);
+            let default_ports = args.default_ports || layout.is_default();
+            create::create(layout, asked.unwrap_or(VALIDATORS), interval, default_ports)
         }
     }
 }

@@ -180,7 +180,11 @@ fn read_input(path: &Path, limit: u64) -> Result<Vec<u8>> {
         return files::read_bounded(path, limit);
     }
     let mut bytes = Vec::new();
-    std::io::stdin().lock().take(limit + 1).read_to_end(&mut bytes).context(|| "cannot read standard input".to_owned())?;
+    std::io::stdin()
+        .lock()
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .context(|| "cannot read standard input".to_owned())?;
     if bytes.len() as u64 > limit {
         return Err(Failure::error(format!("standard input is longer than {limit} bytes, which no key is")));
     }
@@ -262,9 +266,17 @@ mod tests {
         let exported = export(&args, &from).unwrap();
         assert_eq!(exported.text.as_bytes(), from.sealed("a").unwrap().1);
         let to = KeyStore::new(dir.path().join("other"));
-        let args = ImportArgs { file: from.sealed("a").unwrap().0, name: None, secret_seed: false, passphrase: new_passphrase };
+        let args = ImportArgs {
+            file: from.sealed("a").unwrap().0,
+            name: None,
+            secret_seed: false,
+            passphrase: new_passphrase,
+        };
         import(&args, &to).unwrap();
-        assert_eq!(to.open("a", "correct horse").unwrap().public_key(), from.open("a", "correct horse").unwrap().public_key());
+        assert_eq!(
+            to.open("a", "correct horse").unwrap().public_key(),
+            from.open("a", "correct horse").unwrap().public_key()
+        );
     }
 
     #[test]

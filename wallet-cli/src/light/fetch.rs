@@ -59,7 +59,8 @@ fn fetch(nodes: &Nodes, url: &str, height: Option<u64>, known: &mut Option<Api>)
 fn native(nodes: &Nodes, url: &str, height: Option<u64>) -> Result<LightBlock, NodeFault> {
     let place = height.map_or_else(|| "latest".to_owned(), |height| height.to_string());
     let answer = nodes.get_from(url, &format!("/v1/light/{place}"), PATIENCE)?;
-    serde_json::from_value(answer.body).map_err(|error| NodeFault::Nonsense(format!("its light block is not understood: {error}")))
+    serde_json::from_value(answer.body)
+        .map_err(|error| NodeFault::Nonsense(format!("its light block is not understood: {error}")))
 }
 
 fn rpc(nodes: &Nodes, url: &str, height: Option<u64>) -> Result<LightBlock, String> {

@@ -74,9 +74,12 @@ fn sync(args: &SyncArgs, home: &HomeArgs) -> Result<Output> {
     };
     let named = if args.witness.is_empty() { &[] } else { witness_nodes.urls() };
     let mut primary = fetch::provider(&nodes, primary_url);
-    let mut witnesses: Vec<Provider<'_>> = others.iter().chain(named).map(|url| fetch::provider(&witness_nodes, url)).collect();
+    let mut witnesses: Vec<Provider<'_>> =
+        others.iter().chain(named).map(|url| fetch::provider(&witness_nodes, url)).collect();
     if witnesses.is_empty() {
-        note("no witness is named: a primary that colludes with a third of the stake would not be found out (--witness URL)");
+        note(
+            "no witness is named: a primary that colludes with a third of the stake would not be found out (--witness URL)",
+        );
     }
 
     let root = args.genesis.as_deref().map(genesis::load).transpose()?;
@@ -135,12 +138,17 @@ fn load(path: &Path, args: &SyncArgs) -> Result<Option<LightClient>> {
 /// A trusted store that began from another genesis must not be followed as if it had begun from this one.
 fn check_same_root(path: &Path, root: Option<&genesis::Root>) -> Result<()> {
     let Some(root) = root else { return Ok(()) };
-    let store = TrustedStore::from_bytes(&files::read_bounded(path, MAX_STORE)?).map_err(|error| failure(error, path))?;
+    let store =
+        TrustedStore::from_bytes(&files::read_bounded(path, MAX_STORE)?).map_err(|error| failure(error, path))?;
     let begun = store.root();
     let other = begun.hash.is_none() && (begun.time != root.time || begun.next_validators != root.validators);
     if begun.chain_id != root.chain_id || other {
-        return Err(Failure::untrusted(format!("{} began from another genesis file of {}", path.display(), root.chain_id))
-            .next("add --reset to forget it and begin from the file that is named"));
+        return Err(Failure::untrusted(format!(
+            "{} began from another genesis file of {}",
+            path.display(),
+            root.chain_id
+        ))
+        .next("add --reset to forget it and begin from the file that is named"));
     }
     Ok(())
 }
@@ -187,12 +195,10 @@ fn failure(error: LightError, store: &Path) -> Failure {
     match error {
         LightError::Divergence(evidence) => {
             let file = store.with_extension(format!("divergence-{}.json", evidence.primary_block.header.height));
-            let kept = serde_json::to_vec_pretty(&evidence)
-                .map_err(std::io::Error::other)
-                .and_then(|bytes| {
-                    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-                    files::write(&file, &bytes, files::SECRET, Existing::Replace)
-                });
+            let kept = serde_json::to_vec_pretty(&evidence).map_err(std::io::Error::other).and_then(|bytes| {
+                file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                files::write(&file, &bytes, files::SECRET, Existing::Replace)
+            });
             let place = match kept {
                 Ok(()) => format!("the evidence is in {}", quoted(&file)),
                 Err(error) => format!("the evidence could not be written to {}: {error}", file.display()),
@@ -202,9 +208,8 @@ fn failure(error: LightError, store: &Path) -> Failure {
         LightError::Invalid { .. } => Failure::invalid(message).next("follow another node with --node URL"),
         LightError::Expired { .. } | LightError::Unconfirmed { .. } => Failure::untrusted(message),
         LightError::Options(_) => Failure::usage(message),
-        LightError::Store(_) => {
-            Failure::error(format!("{}: {message}", store.display())).next("add --reset with --genesis or --trusted-header")
-        }
+        LightError::Store(_) => Failure::error(format!("{}: {message}", store.display()))
+            .next("add --reset with --genesis or --trusted-header"),
         _ => Failure::error(message),
     }
 }

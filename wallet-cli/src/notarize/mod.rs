@@ -204,10 +204,8 @@ fn list(problems: &[Problem]) {
 fn report(chain_id: &str, job: &Job, settled: &Settled, problems: &[Problem], no_wait: bool) -> Output {
     let receipts: Vec<Value> =
         job.members.iter().map(|member| json!({ "file": member.name, "receipt": member.receipt })).collect();
-    let failed: Vec<Value> = problems
-        .iter()
-        .map(|(path, why)| json!({ "file": path.to_string_lossy(), "error": why }))
-        .collect();
+    let failed: Vec<Value> =
+        problems.iter().map(|(path, why)| json!({ "file": path.to_string_lossy(), "error": why })).collect();
     let mut document = json!({ "chain_id": chain_id, "receipts": receipts, "failed": failed });
     let (text, mut failure) = match settled {
         Settled::Complete(verified) => {
@@ -245,8 +243,12 @@ fn complete_text(job: &Job, verified: &pyralog_consensus::receipt::Verified) -> 
     let time = verified.existed_no_later_than.to_rfc3339();
     let place = format!("existed no later than {time} (block {} of {})", verified.height, verified.chain_id);
     match job.members.as_slice() {
-        [one] => format!("{GOOD}notarized{GOOD:#} {}: {place}\nreceipt {}", one.name, safe(&one.receipt.to_string_lossy())),
-        many => format!("{GOOD}notarized{GOOD:#} {} documents in one batch: {place}\nreceipts {}", many.len(), places(job)),
+        [one] => {
+            format!("{GOOD}notarized{GOOD:#} {}: {place}\nreceipt {}", one.name, safe(&one.receipt.to_string_lossy()))
+        }
+        many => {
+            format!("{GOOD}notarized{GOOD:#} {} documents in one batch: {place}\nreceipts {}", many.len(), places(job))
+        }
     }
 }
 
@@ -266,5 +268,6 @@ fn pending_failure(job: &Job, promised: bool, reason: &str) -> Failure {
     let what = if promised { "promised, not anchored yet" } else { "not submitted yet" };
     let first = job.members.first().map(|member| quoted(&member.receipt)).unwrap_or_default();
     let more = if job.members.len() > 1 { " and the others" } else { "" };
-    Failure::pending(format!("{what}: {reason}; the pending receipt is kept")).next(format!("pyralog receipt fetch {first}{more}"))
+    Failure::pending(format!("{what}: {reason}; the pending receipt is kept"))
+        .next(format!("pyralog receipt fetch {first}{more}"))
 }

@@ -76,14 +76,14 @@ impl Job {
         }
         let broken = || "cannot build the batch".to_owned();
         for (index, member) in (0u64..).zip(&mut members) {
-            let membership =
-                BatchMembership::new(blake3.inclusion(index).context(broken)?, sha256.inclusion(index).context(broken)?);
+            let membership = BatchMembership::new(
+                blake3.inclusion(index).context(broken)?,
+                sha256.inclusion(index).context(broken)?,
+            );
             member.batch = Some(membership.context(broken)?);
         }
-        let leaf = NotaryLeaf::Batch {
-            count: blake3.size(),
-            roots: Roots { blake3: blake3.root(), sha256: sha256.root() },
-        };
+        let leaf =
+            NotaryLeaf::Batch { count: blake3.size(), roots: Roots { blake3: blake3.root(), sha256: sha256.root() } };
         Ok(Self { leaf, members })
     }
 }

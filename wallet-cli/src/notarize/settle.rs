@@ -54,7 +54,13 @@ pub fn write_pending(
 }
 
 /// Carries a job through. `known` is a promise that exists already. Pending receipts must be on disk.
-pub fn settle(nodes: &Nodes, served: &Served, job: &Job, known: Option<Submitted>, patience: Patience) -> Result<Settled> {
+pub fn settle(
+    nodes: &Nodes,
+    served: &Served,
+    job: &Job,
+    known: Option<Submitted>,
+    patience: Patience,
+) -> Result<Settled> {
     let chain_id = served.chain_id.as_str();
     let mut nodes = nodes.clone();
     let mut known = known;
@@ -82,7 +88,9 @@ pub fn settle(nodes: &Nodes, served: &Served, job: &Job, known: Option<Submitted
             return give_up("not waited for".to_owned());
         }
         match submit::wait(&nodes, &submitted.node, &promise, patience.deadline)? {
-            Waited::Proof(proof) => return complete(chain_id, job, *proof).map(|verified| Settled::Complete(Box::new(verified))),
+            Waited::Proof(proof) => {
+                return complete(chain_id, job, *proof).map(|verified| Settled::Complete(Box::new(verified)));
+            }
             Waited::TimedOut(reason) => return give_up(reason),
             Waited::Lost(reason) => match nodes.without(&submitted.node) {
                 Some(others) if !patience.deadline.passed() => {
@@ -100,7 +108,8 @@ fn complete(chain_id: &str, job: &Job, proof: ServedProof) -> Result<Verified> {
     let attach = |member: &Member| proof.clone().attach(member.subject.clone(), member.batch.clone());
     let Some(first) = job.members.first() else { return Err(Failure::error("there is no document to complete")) };
     let verified = check_own(chain_id, first, &attach(first))?;
-    let encode = |member: &Member| Ok((member.receipt.clone(), receipt_file::encode(&member.receipt, &attach(member))?));
+    let encode =
+        |member: &Member| Ok((member.receipt.clone(), receipt_file::encode(&member.receipt, &attach(member))?));
     let encoded = job.members.iter().map(encode).collect::<Result<Vec<_>>>()?;
     for ((path, _), outcome) in encoded.iter().zip(files::write_many(&encoded, receipt_file::MODE, Existing::Replace)) {
         outcome.context(|| format!("cannot write the receipt {}", path.display()))?;
@@ -118,7 +127,9 @@ fn check_own(chain_id: &str, member: &Member, receipt: &NotaryReceipt) -> Result
     let header = &receipt.proof.block.header;
     let hash = header.hash(chain_id).map_err(|fault| wrong(fault.to_string()))?;
     let trust = Trust::Header { height: header.height, hash };
-    receipt.verify(&member.subject.digest(), &trust, &VerifyOptions::default()).map_err(|error| wrong(error.to_string()))
+    receipt
+        .verify(&member.subject.digest(), &trust, &VerifyOptions::default())
+        .map_err(|error| wrong(error.to_string()))
 }
 
 fn keep_promise(chain_id: &str, members: &[Member], promise: &PendingPromise) -> Result<()> {

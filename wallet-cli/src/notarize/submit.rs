@@ -151,8 +151,7 @@ pub fn wait(nodes: &Nodes, first: &str, promise: &PendingPromise, deadline: Dead
     let mut refusals = 0;
     loop {
         let wait = WAIT_STEP.min(deadline.left());
-        let path =
-            format!("/v1/notary/receipts/{}?log={}&wait_ms={}", promise.index, promise.log, wait.as_millis());
+        let path = format!("/v1/notary/receipts/{}?log={}&wait_ms={}", promise.index, promise.log, wait.as_millis());
         let mut lost = Vec::new();
         let mut waiting = None;
         for url in nodes.urls() {

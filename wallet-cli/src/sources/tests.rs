@@ -25,7 +25,10 @@ fn one_file_gets_its_receipt_beside_it() {
     assert!(!plan.batch);
     assert_eq!(plan.sources[0].receipt.as_deref(), Some(Path::new("/x/my file.pdf.receipt.json")));
     let cbor = Destination { cbor: true, ..Destination::default() };
-    assert_eq!(Plan::make(&["f".into()], &cbor).unwrap().sources[0].receipt.as_deref(), Some(Path::new("f.receipt.cbor")));
+    assert_eq!(
+        Plan::make(&["f".into()], &cbor).unwrap().sources[0].receipt.as_deref(),
+        Some(Path::new("f.receipt.cbor"))
+    );
 }
 
 #[test]
@@ -87,7 +90,10 @@ fn an_empty_directory_is_an_error() {
 fn standard_input_is_named_after_its_digest() {
     let plan = Plan::make(&["-".into()], &Destination::default()).unwrap();
     assert_eq!(plan.sources[0], Source { path: None, receipt: None });
-    assert_eq!(Destination::default().place_stdin("0123456789abcdef0123"), Path::new("stdin-0123456789abcdef.receipt.json"));
+    assert_eq!(
+        Destination::default().place_stdin("0123456789abcdef0123"),
+        Path::new("stdin-0123456789abcdef.receipt.json")
+    );
     let out = Destination { out: Some("o.json".into()), ..Destination::default() };
     assert_eq!(out.place_stdin("0123456789abcdef"), Path::new("o.json"));
 }

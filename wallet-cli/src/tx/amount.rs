@@ -5,7 +5,8 @@ const PYRA: u64 = 1_000_000;
 
 /// `250000` and `250000upyra` are upyra; `1.5pyra` is 1,500,000 upyra.
 pub fn parse_amount(text: &str) -> Result<u64, String> {
-    let form = || format!("{text:?} is no amount: write a whole number of upyra, or a number followed by pyra (10^6 upyra)");
+    let form =
+        || format!("{text:?} is no amount: write a whole number of upyra, or a number followed by pyra (10^6 upyra)");
     if let Some(number) = text.strip_suffix("upyra") {
         return digits(number).ok_or_else(form);
     }

@@ -100,7 +100,9 @@ mod tests {
         let (read, chain_id) = parse(ready.bytes.clone()).unwrap();
         assert_eq!((read, chain_id.as_str()), (ready.clone(), "pyralog-dev-1"));
         let Envelope::Signed(signed) = Envelope::decode(&ready.bytes).unwrap() else { panic!("another kind") };
-        let pyralog_consensus::tx::Authorization::Signature(signature) = &signed.authorizations[0] else { panic!("no signature") };
+        let pyralog_consensus::tx::Authorization::Signature(signature) = &signed.authorizations[0] else {
+            panic!("no signature")
+        };
         key.public_key().verify(&signed.body.sign_bytes(), signature).unwrap();
     }
 

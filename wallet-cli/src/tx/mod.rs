@@ -112,8 +112,10 @@ fn send(args: &SendArgs, home: &HomeArgs) -> Result<Output> {
     if args.signed.is_some() {
         let served = submit::served(&nodes)?.chain_id;
         if served != chain_id {
-            return Err(Failure::error(format!("the transaction is for the chain {chain_id}, the node serves {served}"))
-                .next("name a node of that chain with --node URL"));
+            return Err(Failure::error(format!(
+                "the transaction is for the chain {chain_id}, the node serves {served}"
+            ))
+            .next("name a node of that chain with --node URL"));
         }
     }
     broadcast(&nodes, &ready, &chain_id, args)
@@ -126,7 +128,8 @@ fn sign(args: &SendArgs, home: &HomeArgs, nodes: &Nodes) -> Result<(Transfer, Re
     let store = KeyStore::new(home.keystore()?);
     let (_, info) = store.entry(from)?;
     let to = receiver(&store, to)?;
-    let status = if args.chain_id.is_none() || args.expiry_height.is_none() { Some(nodes.get("/v1/status")?) } else { None };
+    let status =
+        if args.chain_id.is_none() || args.expiry_height.is_none() { Some(nodes.get("/v1/status")?) } else { None };
     let nonce = match args.nonce {
         Some(nonce) => nonce,
         None => account(nodes, &info.address)?.0,
@@ -173,9 +176,10 @@ fn receiver(store: &KeyStore, to: &str) -> Result<Address> {
     if to.starts_with("pyra1") {
         return to.parse().map_err(|error| Failure::usage(format!("--to {to}: {error}")));
     }
-    store.entry(to).map(|(_, info)| info.address).map_err(|failure| {
-        Failure::usage(format!("--to {to} is neither an address (pyra1…) nor a key: {failure}"))
-    })
+    store
+        .entry(to)
+        .map(|(_, info)| info.address)
+        .map_err(|failure| Failure::usage(format!("--to {to} is neither an address (pyra1…) nor a key: {failure}")))
 }
 
 fn signed_only(out: Option<&Path>, ready: &Ready, chain_id: &str) -> Result<Output> {
@@ -191,15 +195,19 @@ fn signed_only(out: Option<&Path>, ready: &Ready, chain_id: &str) -> Result<Outp
 fn read_signed(path: &Path) -> Result<Vec<u8>> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().take(MAX_SIGNED_FILE).read_to_end(&mut bytes).context(|| "cannot read standard input".to_owned())?;
+        std::io::stdin()
+            .lock()
+            .take(MAX_SIGNED_FILE)
+            .read_to_end(&mut bytes)
+            .context(|| "cannot read standard input".to_owned())?;
         bytes
     } else {
         files::read_bounded(path, MAX_SIGNED_FILE)?
     };
     let text = String::from_utf8_lossy(&bytes);
-    STANDARD
-        .decode(text.trim())
-        .map_err(|error| Failure::error(format!("{} is not base64: {error}", path.display())).next("make it with --sign-only"))
+    STANDARD.decode(text.trim()).map_err(|error| {
+        Failure::error(format!("{} is not base64: {error}", path.display())).next("make it with --sign-only")
+    })
 }
 
 fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> Result<Output> {

@@ -126,7 +126,9 @@ fn serve(mut stream: TcpStream, world: &Mutex<World>, mood: &Mood) {
         ("GET", ["v1", "notary", "receipts", index]) => receipt(world, mood, index.parse().unwrap(), query),
         ("GET", ["v1", "notary", "refresh", _]) => (200, refresh(world)),
         ("GET", ["v1", "light", height]) => light(world, mood, height),
-        ("GET", ["v1", "accounts", address]) => (200, json!({ "address": address, "balance": "5000000", "nonce": "3" })),
+        ("GET", ["v1", "accounts", address]) => {
+            (200, json!({ "address": address, "balance": "5000000", "nonce": "3" }))
+        }
         ("POST", ["v1", "tx"]) => send(world, &body),
         ("GET", ["v1", "tx", hash]) => sent(world, mood, hash),
         _ => (404, error("not_found", "no such path")),
@@ -258,4 +260,3 @@ fn error(code: &str, message: &str) -> Value {
 fn log_owner() -> SigningKey {
     SigningKey::from_seed([0xa0; 32])
 }
-

@@ -19,7 +19,10 @@ fn a_key_is_made_listed_shown_exported_and_imported() {
     let seed = tool.run(&["keys", "export", "alice", "--secret-seed", "--password-file", password]).expect(0).out;
     assert_eq!(seed.trim().len(), 64);
     let imported = tool
-        .run_with(&["keys", "import", "-", "--secret-seed", "--name", "bob", "--password-file", password, "--json"], seed.as_bytes())
+        .run_with(
+            &["keys", "import", "-", "--secret-seed", "--name", "bob", "--password-file", password, "--json"],
+            seed.as_bytes(),
+        )
         .expect(0)
         .json();
     assert_eq!(imported["public_key"], made["public_key"]);

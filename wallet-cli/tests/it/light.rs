@@ -48,7 +48,8 @@ fn a_witness_confirms_and_a_fork_is_detected_with_evidence() {
     witness.advance(3);
     witness.mood.forks.store(true, Ordering::SeqCst);
     sync(&tool, &node, &["--witness", &witness.url]).expect(3).says("two histories verify").says("evidence is in");
-    let evidence: Vec<_> = std::fs::read_dir(tool.file("home/light")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    let evidence: Vec<_> =
+        std::fs::read_dir(tool.file("home/light")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(evidence.iter().any(|name| name.to_string_lossy().contains("divergence-14")), "{evidence:?}");
     // Nothing was accepted: without the witness's word the store still stands at the old height.
     witness.mood.forks.store(false, Ordering::SeqCst);

@@ -32,7 +32,8 @@ fn an_empty_file_standard_input_hidden_metadata_and_cbor_work() {
     let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
     node.write_genesis(&tool.file("g.json"));
     tool.write("empty", "");
-    let args = ["notarize", "empty", "--hidden", "--metadata", "author=Ada", "--metadata", "note=a=b", "--out", "r.cbor"];
+    let args =
+        ["notarize", "empty", "--hidden", "--metadata", "author=Ada", "--metadata", "note=a=b", "--out", "r.cbor"];
     tool.run(&[&args[..], &["--node", &node.url]].concat()).expect(0);
     tool.run(&["verify", "empty", "r.cbor", "--genesis", "g.json"]).expect(0);
     let shown = tool.run(&["inspect", "r.cbor", "--json"]).expect(0).json();

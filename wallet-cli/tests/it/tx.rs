@@ -21,7 +21,19 @@ fn wallet() -> (Tool, FakeNode) {
 #[test]
 fn a_transfer_is_signed_sent_and_waited_for() {
     let (tool, node) = wallet();
-    let args = ["tx", "send", "--from", "alice", "--to", "bob", "--amount", "1.5pyra", "--password-file", "password", "--json"];
+    let args = [
+        "tx",
+        "send",
+        "--from",
+        "alice",
+        "--to",
+        "bob",
+        "--amount",
+        "1.5pyra",
+        "--password-file",
+        "password",
+        "--json",
+    ];
     let run = tool.run(&[&args[..], &["--node", &node.url]].concat()).expect(0);
     assert_eq!(run.json()["status"], "included");
     assert_eq!(run.json()["height"], 9);
@@ -38,8 +50,25 @@ fn signing_offline_asks_no_node_and_the_file_is_sent_later() {
     let (tool, node) = wallet();
     let bob = tool.run(&["keys", "show", "bob", "--json"]).json()["address"].as_str().unwrap().to_owned();
     let args = [
-        "tx", "send", "--from", "alice", "--to", &bob, "--amount", "7", "--sign-only", "--nonce", "3", "--chain-id", CHAIN,
-        "--expiry-height", "500", "--password-file", "password", "--node", "http://127.0.0.1:1",
+        "tx",
+        "send",
+        "--from",
+        "alice",
+        "--to",
+        &bob,
+        "--amount",
+        "7",
+        "--sign-only",
+        "--nonce",
+        "3",
+        "--chain-id",
+        CHAIN,
+        "--expiry-height",
+        "500",
+        "--password-file",
+        "password",
+        "--node",
+        "http://127.0.0.1:1",
     ];
     let signed = tool.run(&args).expect(0).out;
     tool.run(&[&args[..], &["--out", "tx.b64"]].concat()).expect(0);
@@ -65,7 +94,20 @@ fn a_transaction_that_no_block_takes_is_4() {
 fn a_missing_key_and_a_bad_address_are_named() {
     let (tool, node) = wallet();
     let send = |from: &str, to: &str| {
-        tool.run(&["tx", "send", "--from", from, "--to", to, "--amount", "1", "--password-file", "password", "--node", &node.url])
+        tool.run(&[
+            "tx",
+            "send",
+            "--from",
+            from,
+            "--to",
+            to,
+            "--amount",
+            "1",
+            "--password-file",
+            "password",
+            "--node",
+            &node.url,
+        ])
     };
     send("carol", "bob").expect(1).says("carol");
     send("alice", "pyra1qqqq").expect(2).says("pyra1qqqq");

@@ -47,7 +47,9 @@ fn every_changed_value_of_the_receipt_is_3() {
 fn leaves(value: &Value, at: String, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(key, value)| leaves(value, format!("{at}/{key}"), found)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, value)| leaves(value, format!("{at}/{i}"), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(i, value)| leaves(value, format!("{at}/{i}"), found))
+        }
         // An absent signature is the one value that says nothing.
         Value::Null => {}
         _ => found.push(at),
@@ -101,7 +103,9 @@ fn another_chain_or_an_untrusted_root_is_5() {
 #[test]
 fn an_old_root_is_5_only_when_asked_for() {
     let (tool, _node) = notarized();
-    tool.run(&["verify", "doc", "r.json", "--genesis", "g.json", "--max-root-age", "1d"]).expect(5).says("--max-root-age");
+    tool.run(&["verify", "doc", "r.json", "--genesis", "g.json", "--max-root-age", "1d"])
+        .expect(5)
+        .says("--max-root-age");
     tool.run(&["verify", "doc", "r.json", "--genesis", "g.json", "--max-root-age", "36500d"]).expect(0);
 }
 
@@ -117,7 +121,8 @@ fn missing_files_and_a_broken_genesis_are_1() {
 #[test]
 fn a_refreshed_receipt_verifies_under_the_later_header() {
     let (tool, node) = notarized();
-    let run = tool.run(&["receipt", "refresh", "r.json", "--out", "fresh.json", "--json", "--node", &node.url]).expect(0);
+    let run =
+        tool.run(&["receipt", "refresh", "r.json", "--out", "fresh.json", "--json", "--node", &node.url]).expect(0);
     let under = &run.json()["refreshed_under"];
     let header = format!("{}:{}", under["height"], under["hash"].as_str().unwrap());
     tool.run(&["verify", "doc", "r.json", "--trusted-header", &header]).expect(5);
@@ -131,7 +136,16 @@ fn inspect_draws_the_way_from_the_document_to_the_validators() {
     let (tool, _node) = notarized();
     let run = tool.run(&["inspect", "r.json"]).expect(0).says("pyralog verify");
     let mut rest = run.out.as_str();
-    for step in ["document, 12 bytes", "metadata k = v", "leaf", "log ", "checkpoint of", "anchor transaction", "header 2", "commit of round"] {
+    for step in [
+        "document, 12 bytes",
+        "metadata k = v",
+        "leaf",
+        "log ",
+        "checkpoint of",
+        "anchor transaction",
+        "header 2",
+        "commit of round",
+    ] {
         let at = rest.find(step).unwrap_or_else(|| panic!("{step} is not in order in\n{}", run.out));
         rest = &rest[at..];
     }

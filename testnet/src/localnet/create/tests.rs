@@ -8,7 +8,7 @@ use crate::localnet::manifest::Manifest;
 fn network(validators: usize) -> (tempfile::TempDir, Layout, State) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(&dir.path().join("net")).unwrap();
-    let state = create(&layout, validators, 500).unwrap();
+    let state = create(&layout, validators, 500, false).unwrap();
     (dir, layout, state)
 }
 
@@ -70,7 +70,7 @@ fn an_interrupted_creation_is_made_again() {
     let layout = Layout::new(dir.path()).unwrap();
     files::write(&layout.unfinished(), b"", files::PUBLIC).unwrap();
     files::make_dir(&layout.home("node9")).unwrap();
-    create(&layout, 1, 500).unwrap();
+    create(&layout, 1, 500, false).unwrap();
     assert!(!layout.home("node9").exists());
     assert!(!layout.unfinished().exists());
     assert!(State::load(&layout).unwrap().is_some());

@@ -63,11 +63,7 @@ fn stop_all_wakes_a_paused_process_and_kills_a_deaf_one() {
 fn an_unrecorded_process_is_found_by_program_and_whole_argument() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("node0");
-    let mut child = Command::new("sh")
-        .args(["-c", "sleep 60", "--home"])
-        .arg(&home)
-        .spawn()
-        .unwrap();
+    let mut child = Command::new("sh").args(["-c", "sleep 60", "--home"]).arg(&home).spawn().unwrap();
     wait_for(|| runs(child.id(), "sh", &home));
     assert_eq!(find_by_home("sh", &home).iter().map(|id| id.pid).collect::<Vec<_>>(), [child.id()]);
     assert!(find_by_home("sh", dir.path()).is_empty(), "a prefix of the home is another home");

@@ -20,7 +20,11 @@ fn rpc_server(chain: TestChain) -> String {
             let target = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
             let (status, body) = answer(&chain, &target);
             let body = body.to_string();
-            let _ = write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
     url
@@ -42,7 +46,8 @@ fn answer(chain: &TestChain, target: &str) -> (u16, Value) {
         return (200, json!({ "jsonrpc": "2.0", "id": -1, "result": { "signed_header": signed, "canonical": true } }));
     }
     if target.starts_with("/validators") {
-        let set = if height > chain.height() { &chain.at(height - 1).next_validators } else { &chain.at(height).validators };
+        let set =
+            if height > chain.height() { &chain.at(height - 1).next_validators } else { &chain.at(height).validators };
         let page = usize::try_from(query("page").unwrap()).unwrap();
         let entry = &set.0[page - 1];
         let info = validator::Info {
@@ -52,7 +57,10 @@ fn answer(chain: &TestChain, target: &str) -> (u16, Value) {
             name: None,
             proposer_priority: 0.into(),
         };
-        return (200, json!({ "result": { "block_height": height.to_string(), "validators": [info], "count": "1", "total": set.0.len().to_string() } }));
+        return (
+            200,
+            json!({ "result": { "block_height": height.to_string(), "validators": [info], "count": "1", "total": set.0.len().to_string() } }),
+        );
     }
     (404, json!({ "error": "no such path" }))
 }

@@ -1,0 +1,9 @@
+//! End to end: the three programs as real processes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod chain;
+mod documents;
+mod faults;
+mod launcher;
+mod net;
