@@ -132,6 +132,8 @@ pub struct CheckedTx {
     pub fee: u64,
     /// The signers and the nonce each uses; empty for anchors and companions.
     pub signers: Vec<(Address, u64)>,
+    /// For each of the signers the nonce that is next in the state the check ran on; at most the one it uses.
+    pub next_nonces: Vec<u64>,
     /// The last height at which it may be in a block; `u64::MAX` where it does not expire.
     pub expiry_height: u64,
     /// For an anchor: its log and size. A later anchor of the log replaces it.

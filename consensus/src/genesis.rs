@@ -266,3 +266,6 @@ fn values(p: &GenesisParts) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, GenesisError> 
     values.insert(state_key::TOTALS.to_vec(), totals.to_bytes());
     Ok(values)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,12 +54,21 @@ pub struct Mempool {
     /// By number of arrival.
     bundles: BTreeMap<u64, Bundle>,
     by_hash: BTreeMap<Hash, u64>,
-    by_signer: BTreeMap<Address, BTreeMap<u64, u64>>,
+    by_signer: BTreeMap<Address, Queue>,
     by_log: BTreeMap<LogId, u64>,
     by_expiry: BTreeSet<(u64, u64)>,
     /// Signed ones: worst first.
     by_rate: BTreeSet<(u64, Reverse<u64>)>,
     recent: Recent,
+}
+
+/// What waits of one signer.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Queue {
+    /// The nonce that is next in the committed state.
+    next: u64,
+    /// By nonce.
+    waiting: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -129,8 +138,12 @@ impl Mempool {
         for checked in &bundle.checked {
             self.by_hash.insert(checked.hash, id);
         }
-        for (signer, nonce) in bundle.signers() {
-            self.by_signer.entry(signer).or_default().insert(nonce, id);
+        for checked in &bundle.checked {
+            for (i, (signer, nonce)) in checked.signers.iter().enumerate() {
+                let queue = self.by_signer.entry(*signer).or_default();
+                queue.waiting.insert(*nonce, id);
+                queue.next = queue.next.max(checked.next_nonces.get(i).copied().unwrap_or(0));
+            }
         }
         match bundle.anchor() {
             Some((log, _)) => {
@@ -152,8 +165,8 @@ impl Mempool {
         }
         for (signer, nonce) in bundle.signers() {
             if let Some(queue) = self.by_signer.get_mut(&signer) {
-                queue.remove(&nonce);
-                if queue.is_empty() {
+                queue.waiting.remove(&nonce);
+                if queue.waiting.is_empty() {
                     self.by_signer.remove(&signer);
                 }
             }
@@ -188,9 +201,9 @@ impl Mempool {
         }
         for (signer, nonce) in new.signers() {
             let Some(queue) = self.by_signer.get(&signer) else { continue };
-            if let Some(id) = queue.get(&nonce) {
+            if let Some(id) = queue.waiting.get(&nonce) {
                 replaced.insert(*id);
-            } else if queue.len() >= self.limits.max_per_signer {
+            } else if queue.waiting.len() >= self.limits.max_per_signer {
                 return Err(TxError::TooManyPending { signer, max: self.limits.max_per_signer });
             }
         }
@@ -227,7 +240,7 @@ impl Mempool {
         // It must not push out what it waits for.
         let own = new.signers().any(|(signer, nonce)| {
             let queue = self.by_signer.get(&signer);
-            queue.is_some_and(|queue| queue.range(..nonce).any(|(_, id)| gone.contains(id)))
+            queue.is_some_and(|queue| queue.waiting.range(..nonce).any(|(_, id)| gone.contains(id)))
         });
         if own { Err(TxError::MempoolFull) } else { Ok(gone) }
     }
@@ -242,7 +255,7 @@ impl Mempool {
             }
             for (signer, nonce) in bundle.signers() {
                 if let Some(queue) = self.by_signer.get(&signer) {
-                    todo.extend(queue.range(nonce + 1..).map(|(_, id)| *id));
+                    todo.extend(queue.waiting.range(nonce.saturating_add(1)..).map(|(_, id)| *id));
                 }
             }
         }
@@ -250,7 +263,9 @@ impl Mempool {
 
     /// Checks the first transaction of a signer again, and the next one where it fails.
     fn recheck_signer(&mut self, signer: &Address, check: BundleCheck<'_>) {
-        while let Some(id) = self.by_signer.get(signer).and_then(|queue| queue.first_key_value()).map(|(_, id)| *id) {
+        while let Some(id) =
+            self.by_signer.get(signer).and_then(|queue| queue.waiting.first_key_value()).map(|(_, id)| *id)
+        {
             let Some(bundle) = self.bundles.get(&id) else { return };
             match check(&bundle.txs) {
                 Ok(_) => return,
@@ -325,11 +340,9 @@ impl TxSource for Mempool {
             self.drop_bundle(id, &TxError::Expired { expiry, height: next });
         }
         for (signer, nonce) in &used {
-            let stale: Vec<u64> = self
-                .by_signer
-                .get(signer)
-                .map(|queue| queue.range(..=*nonce).map(|(_, id)| *id).collect())
-                .unwrap_or_default();
+            let Some(queue) = self.by_signer.get_mut(signer) else { continue };
+            queue.next = queue.next.max(nonce.saturating_add(1));
+            let stale: Vec<u64> = queue.waiting.range(..=*nonce).map(|(_, id)| *id).collect();
             for id in stale {
                 let got = *nonce;
                 let reason = TxError::NonceReplayed { signer: *signer, expected: nonce.saturating_add(1), got };
@@ -359,3 +372,6 @@ fn signers_of(tx: &[u8]) -> Vec<(Address, u64)> {
     };
     tx.body.signers.iter().filter_map(signer).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,9 +104,9 @@ impl Ledger {
             (Envelope::Signed(_), Some(_)) => Err(TxError::BundleShape { count: 2 }),
             (Envelope::Signed(tx), None) => {
                 let formed = check_form(tx, &self.meta.chain_id)?;
-                run.check_signed(&first, tx, &formed).map_err(Failure::into_tx_error)?;
+                let next_nonces = run.check_signed(&first, tx, &formed).map_err(Failure::into_tx_error)?;
                 let (signers, fee, expiry_height) = (formed.signers, formed.fee, formed.expiry_height);
-                Ok(vec![CheckedTx { signers, fee, expiry_height, ..unsigned(first.bytes) }])
+                Ok(vec![CheckedTx { signers, next_nonces, fee, expiry_height, ..unsigned(first.bytes) }])
             }
             (Envelope::Anchor(anchor), second) => {
                 let companion = companion_of(anchor, second.as_ref().map(|d| &d.envelope))?;
@@ -126,6 +126,7 @@ fn unsigned(bytes: &[u8]) -> CheckedTx {
         size: bytes.len(),
         fee: 0,
         signers: Vec::new(),
+        next_nonces: Vec::new(),
         expiry_height: u64::MAX,
         anchor: None,
     }

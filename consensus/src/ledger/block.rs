@@ -16,7 +16,7 @@ use super::{
 use crate::{
     application::{AppError, BlockContext, Misbehavior, TxResult},
     block::Timestamp,
-    tx::{AnchorTx, CompanionTx, Envelope, TxError, tx_hash},
+    tx::{AnchorTx, CompanionTx, Envelope, SignedTx, TxError, tx_hash},
 };
 
 /// What executing a block gave, before the state tree is updated.
@@ -215,29 +215,29 @@ fn size_in_block(tx: &Bytes) -> u64 {
 
 /// A check of a bundle for the mempool.
 impl Run<'_> {
-    /// Checks a signed transaction: executes it if it is next in line, else only what cannot change until it is.
+    /// Checks a signed transaction: executes it if it is next in line, else only what cannot change until it is. Gives
+    /// the next nonce of each signer.
     pub(super) fn check_signed(
         &mut self,
         item: &Decoded<'_>,
-        tx: &crate::tx::SignedTx,
+        tx: &SignedTx,
         formed: &Formed<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<u64>, Failure> {
         self.admit(formed, item.bytes.len())?;
-        let ahead = self.nonces_ahead(formed)?;
-        if ahead > super::MAX_NONCE_AHEAD {
-            for (signer, got) in &formed.signers {
-                let expected = self.overlay.account(signer)?.nonce;
-                if got - expected > super::MAX_NONCE_AHEAD {
-                    return Err(TxError::NonceGap { signer: *signer, expected, got: *got }.into());
-                }
+        let next = self.next_nonces(formed)?;
+        let mut waits = false;
+        for ((signer, got), expected) in formed.signers.iter().zip(&next) {
+            waits |= got != expected;
+            if got - expected > super::MAX_NONCE_AHEAD {
+                return Err(TxError::NonceGap { signer: *signer, expected: *expected, got: *got }.into());
             }
         }
         self.funds(formed)?;
         self.signatures.verify(Pending::signed(tx_hash(item.bytes), tx, item.sign_bytes.clone()))?;
-        if ahead == 0 {
+        if !waits {
             self.signed(formed)?;
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Checks an anchor with its companion.

@@ -1,6 +1,6 @@
 //! Executing transactions on an overlay.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use pyralog_crypto::{Address, PublicKey};
 
@@ -94,17 +94,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// How many transactions of the signers must come before this one; an error if a nonce is used up or too far ahead.
-    pub fn nonces_ahead(&mut self, formed: &Formed<'_>) -> Result<u64, Failure> {
-        let mut ahead = 0;
+    /// The next nonce of each signer; an error if the one it uses is used up.
+    pub fn next_nonces(&mut self, formed: &Formed<'_>) -> Result<Vec<u64>, Failure> {
+        let mut next = Vec::with_capacity(formed.signers.len());
         for (signer, got) in &formed.signers {
             let expected = self.overlay.account(signer)?.nonce;
             if *got < expected {
                 return Err(TxError::NonceReplayed { signer: *signer, expected, got: *got }.into());
             }
-            ahead = ahead.max(got - expected);
+            next.push(expected);
         }
-        Ok(ahead)
+        Ok(next)
     }
 
     /// Whether each signer can pay; for a transaction that waits for others of its signer and cannot be executed yet.
@@ -120,11 +120,14 @@ impl Run<'_> {
 
     /// Executes a signed transaction whose signatures are verified.
     pub fn signed(&mut self, formed: &Formed<'_>) -> Result<TxResult, Failure> {
-        if let Some((signer, got, expected)) = self.first_gap(formed)? {
-            return Err(TxError::NonceGap { signer, expected, got }.into());
-        }
-        for (signer, _) in &formed.signers {
+        for (signer, got) in &formed.signers {
             let mut account = self.overlay.account(signer)?;
+            let expected = account.nonce;
+            match got.cmp(&expected) {
+                Ordering::Less => return Err(TxError::NonceReplayed { signer: *signer, expected, got: *got }.into()),
+                Ordering::Greater => return Err(TxError::NonceGap { signer: *signer, expected, got: *got }.into()),
+                Ordering::Equal => {}
+            }
             account.nonce = account.nonce.checked_add(1).ok_or(TxError::Overflow { signer: *signer })?;
             self.overlay.put_account(signer, account)?;
         }
@@ -207,19 +210,6 @@ impl Run<'_> {
             .ok_or_else(|| AppError::Invariant("the community pool overflows".into()))?;
         self.overlay.put_totals(totals);
         Ok(())
-    }
-
-    fn first_gap(&mut self, formed: &Formed<'_>) -> Result<Option<(Address, u64, u64)>, Failure> {
-        if self.nonces_ahead(formed)? == 0 {
-            return Ok(None);
-        }
-        for (signer, got) in &formed.signers {
-            let expected = self.overlay.account(signer)?.nonce;
-            if *got != expected {
-                return Ok(Some((*signer, *got, expected)));
-            }
-        }
-        Ok(None)
     }
 
     fn message(&mut self, message: &Message, signing: &Signing<'_>) -> Result<TxEvent, Failure> {

@@ -20,11 +20,10 @@ impl Mempool {
         let mut room = max_bytes;
         let mut chosen = Vec::new();
         self.choose_anchors(&mut room, &mut chosen);
-        let mut next: Next =
-            self.by_signer.iter().filter_map(|(s, queue)| Some((*s, *queue.first_key_value()?.0))).collect();
+        let mut next: Next = self.by_signer.iter().map(|(signer, queue)| (*signer, queue.next)).collect();
         let mut ready: BTreeSet<(Reverse<u64>, u64)> = BTreeSet::new();
         for queue in self.by_signer.values() {
-            if let Some((_, id)) = queue.first_key_value() {
+            if let Some(id) = queue.waiting.get(&queue.next) {
                 self.offer(*id, &next, &mut ready);
             }
         }
@@ -42,7 +41,7 @@ impl Mempool {
             }
             for (signer, nonce) in bundle.signers() {
                 let queue = self.by_signer.get(&signer);
-                if let Some(id) = queue.and_then(|queue| queue.get(&nonce.saturating_add(1))) {
+                if let Some(id) = queue.and_then(|queue| queue.waiting.get(&nonce.saturating_add(1))) {
                     self.offer(*id, &next, &mut ready);
                 }
             }
@@ -51,7 +50,7 @@ impl Mempool {
     }
 
     fn choose_anchors(&self, room: &mut u64, chosen: &mut Vec<Bytes>) {
-        let floor = *room / 2;
+        let floor = *room - *room / 2;
         let ids: BTreeSet<u64> = self.by_log.values().copied().collect();
         for bundle in ids.iter().filter_map(|id| self.bundles.get(id)) {
             let left = room.saturating_sub(bundle.size as u64);

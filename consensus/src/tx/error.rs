@@ -89,7 +89,7 @@ pub enum TxError {
     #[error("log {log} is anchored at size {anchored}, this anchor shrinks it to {got}; anchor a larger size")]
     AnchorShrinks { log: LogId, anchored: u64, got: u64 },
     #[error(
-        "log {log} is anchored at size {size} with other roots; this anchor forks the log and is evidence against its owner"
+        "log {log} is anchored at size {size} with other roots, so this anchor forks it; restore the log's data before anything more is signed"
     )]
     AnchorForks { log: LogId, size: u64 },
     #[error("log {log} is anchored at size {size} already; wait until it has grown")]
@@ -108,7 +108,9 @@ pub enum TxError {
         "the companion proves log {log} from size {old} to {new}, needed is {anchored} to {size}; build it again from the last anchored size"
     )]
     CompanionMismatch { log: LogId, old: u64, new: u64, anchored: u64, size: u64 },
-    #[error("the {tree} consistency proof of log {log} fails: the new tree is not an extension of the anchored one")]
+    #[error(
+        "the {tree} consistency proof of log {log} fails, the new tree does not extend the anchored one; build it from the anchored size, or restore the log's data"
+    )]
     Inconsistent { log: LogId, tree: Tree },
     #[error("log {log} rotated its key at this height already; rotate again in a later block")]
     RotatedTwice { log: LogId },

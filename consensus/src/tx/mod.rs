@@ -37,3 +37,6 @@ pub const MAX_MESSAGES: usize = 16;
 pub const MAX_SIGNERS: usize = 8;
 /// The domain in the sign bytes of a signed transaction, see [`TxBody::sign_bytes`].
 pub const TX_DOMAIN: &str = "pyralog/tx/v1";
+
+#[cfg(test)]
+mod tests;
