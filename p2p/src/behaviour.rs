@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use libp2p::{
-    PeerId, allow_block_list, connection_limits,
-    identity::Keypair,
-    identify, kad, memory_connection_limits, ping, request_response,
-    swarm::NetworkBehaviour,
+    PeerId, allow_block_list, connection_limits, identify, identity::Keypair, kad, memory_connection_limits, ping,
+    request_response, swarm::NetworkBehaviour,
 };
 
 use crate::{
@@ -16,6 +14,10 @@ use crate::{
     gossip::{self, limited::LimitedGossip},
     requests::{behaviour::Requests, codec::Codec},
 };
+
+#[cfg(test)]
+#[path = "behaviour_test.rs"]
+mod tests;
 
 /// The order matters: the gatekeepers come first, so that a refused connection costs the others nothing.
 #[derive(NetworkBehaviour)]

@@ -27,8 +27,7 @@ pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// Builds the transport that carries everything: authenticated, multiplexed connections that name the remote
 /// [`PeerId`]. Tunnels slide in here. The key pair is the node's identity.
-pub type TransportFactory =
-    Box<dyn FnOnce(&Keypair) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> + Send + 'static>;
+pub type TransportFactory = Box<dyn FnOnce(&Keypair) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> + Send + 'static>;
 
 /// A gossip topic. Every message on it waits for the node's [`crate::Verdict`] before it is forwarded.
 #[derive(Clone, Debug, PartialEq)]

@@ -200,8 +200,7 @@ impl Driver {
         }
         let farewell = async {
             while self.swarm.network_info().num_peers() > 0 {
-                if let SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } =
-                    self.swarm.select_next_some().await
+                if let SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } = self.swarm.select_next_some().await
                 {
                     self.on_closed(peer_id, connection_id);
                 }

@@ -4,6 +4,10 @@ use std::io;
 
 use libp2p::PeerId;
 
+#[cfg(test)]
+#[path = "error_test.rs"]
+mod tests;
+
 /// An error of the network room. Only [`Error::Closed`] means that the network is gone; all others concern one call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

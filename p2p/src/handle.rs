@@ -66,8 +66,7 @@ impl Handle {
     /// two minutes: vary them to send again), [`Error::Overloaded`] (every peer's queue is full), [`Error::Closed`].
     pub async fn publish(&self, topic: &str, data: impl Into<Bytes>) -> Result<(), Error> {
         let data = data.into();
-        let (index, max) =
-            find(&self.shared.topics, topic).ok_or_else(|| Error::UnknownTopic(topic.to_owned()))?;
+        let (index, max) = find(&self.shared.topics, topic).ok_or_else(|| Error::UnknownTopic(topic.to_owned()))?;
         check("gossip message", data.len(), max)?;
         self.ask(|answer| Command::Publish { topic: index, data, answer }).await
     }

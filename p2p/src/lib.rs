@@ -40,8 +40,8 @@ mod transport;
 pub use libp2p::{Multiaddr, PeerId};
 
 pub use config::{
-    Config, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_NETWORK_BYTES, MAX_SPECS, ProtocolSpec, TopicSpec,
-    TransportFactory, parse_peer_address,
+    Config, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_NETWORK_BYTES, MAX_SPECS, ProtocolSpec, TopicSpec, TransportFactory,
+    parse_peer_address,
 };
 pub use discovery::address_book::check_address_book;
 pub use error::Error;

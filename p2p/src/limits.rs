@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+#[path = "limits_test.rs"]
+mod tests;
+
 /// A token bucket's shape: `per_second` tokens come back each second, at most `burst` are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {

@@ -107,9 +107,12 @@ impl Peers {
     pub(crate) fn count(&self) -> (usize, usize) {
         let inbound = |entry: &Peer| entry.first().is_some_and(|first| first.direction == Direction::Inbound);
         let members = self.0.values().filter(|entry| entry.agent.is_some());
-        members.fold((0, 0), |(inward, outward), entry| {
-            if inbound(entry) { (inward + 1, outward) } else { (inward, outward + 1) }
-        })
+        members.fold(
+            (0, 0),
+            |(inward, outward), entry| {
+                if inbound(entry) { (inward + 1, outward) } else { (inward, outward + 1) }
+            },
+        )
     }
 
     /// What there is to say of an identified peer.

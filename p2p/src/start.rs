@@ -34,15 +34,12 @@ const MAX_NEGOTIATING: usize = 32;
 /// # Errors
 /// [`Error::Config`] names the field that is wrong, [`Error::Listen`] the address that cannot be bound,
 /// [`Error::Transport`] comes from the transport factory.
-pub async fn start(
-    mut config: Config,
-    registry: &mut Registry,
-) -> Result<(Handle, mpsc::Receiver<Event>), Error> {
+pub async fn start(mut config: Config, registry: &mut Registry) -> Result<(Handle, mpsc::Receiver<Event>), Error> {
     let settings = Settings::check(&config)?;
     // The bytes are wiped by the call and by their own type.
     let mut seed = std::mem::take(&mut config.secret_seed);
-    let keypair = Keypair::ed25519_from_bytes(&mut seed[..])
-        .map_err(|error| Error::config("secret_seed", error.to_string()))?;
+    let keypair =
+        Keypair::ed25519_from_bytes(&mut seed[..]).map_err(|error| Error::config("secret_seed", error.to_string()))?;
     let local = keypair.public().to_peer_id();
 
     let transport = match config.transport.take() {

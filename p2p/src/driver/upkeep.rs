@@ -48,10 +48,7 @@ impl Driver {
         }
         let local = *self.swarm.local_peer_id();
         let unknown = self.book.peers().into_iter().filter(|peer| {
-            *peer != local
-                && !self.dialer.contains(peer)
-                && !self.peers.contains(peer)
-                && !self.bans.contains(peer)
+            *peer != local && !self.dialer.contains(peer) && !self.peers.contains(peer) && !self.bans.contains(peer)
         });
         for peer in unknown.take(wanted).collect::<Vec<_>>() {
             self.dialer.add_known(peer, now);

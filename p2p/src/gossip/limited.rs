@@ -23,6 +23,9 @@ use crate::{Limits, bucket::PeerBuckets};
 
 use super::Router;
 
+#[cfg(test)]
+mod tests;
+
 /// What a connection reports to the router.
 type FromConnection = THandlerOutEvent<Router>;
 

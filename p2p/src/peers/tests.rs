@@ -6,7 +6,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn dialled(address: &str) -> ConnectedPoint {
-    ConnectedPoint::Dialer { address: address.parse().unwrap(), role_override: Endpoint::Dialer, port_use: PortUse::New }
+    ConnectedPoint::Dialer {
+        address: address.parse().unwrap(),
+        role_override: Endpoint::Dialer,
+        port_use: PortUse::New,
+    }
 }
 
 fn accepted(address: &str) -> ConnectedPoint {

@@ -11,6 +11,10 @@ use crate::budget::Budget;
 
 use super::frame::{self, Received, Status};
 
+#[cfg(test)]
+#[path = "codec_test.rs"]
+mod tests;
+
 /// One protocol's limits and the memory shared by all.
 #[derive(Clone, Debug)]
 pub(crate) struct Codec {

@@ -5,6 +5,10 @@ use tokio::sync::oneshot;
 
 use crate::{Error, budget::Hold};
 
+#[cfg(test)]
+#[path = "reply_test.rs"]
+mod tests;
+
 /// Answers one request of a peer. Goes straight to the connection, never through the swarm task. Dropping it tells the
 /// peer that the request was refused.
 #[derive(Debug)]

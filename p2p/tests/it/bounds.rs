@@ -42,10 +42,7 @@ async fn gossip_in_flight_is_bounded_in_bytes() {
     other.publish(vec![2; 6_000]).await;
     slow.metric_reaches("p2p_gossip_messages_total{name=\"votes\",result=\"dropped_overload\"}", 1.0).await;
     slow.handle.verdict(first, Verdict::Accept).await.unwrap();
-    until("room", || async {
-        slow.metric("p2p_gossip_in_flight_bytes") == 0.0
-    })
-    .await;
+    until("room", || async { slow.metric("p2p_gossip_in_flight_bytes") == 0.0 }).await;
     other.publish(vec![3; 6_000]).await;
     assert_eq!(slow.judge(Verdict::Accept).await, vec![3; 6_000]);
 }
@@ -110,4 +107,55 @@ async fn a_publisher_without_a_reader_is_not_blocked() {
         soon("publish", node.handle.publish(TOPIC, format!("x{number}"))).await.unwrap();
     }
     drop(other);
+}
+
+#[tokio::test]
+async fn a_message_dropped_without_a_verdict_frees_its_memory() {
+    let mut tight = config(1);
+    tight.limits.gossip_in_flight_bytes = 8 << 10;
+    let mut slow = Node::start(tight).await;
+    let other = Node::joining(2, &[&slow]).await;
+    slow.connected(other.id()).await;
+    // Each takes most of the allowance: all arrive only if each is given back.
+    for number in 0..20u8 {
+        other.publish(vec![number; 6_000]).await;
+        let (message, source, data) = slow.gossip().await;
+        assert_eq!((source, data), (other.id(), vec![number; 6_000]));
+        drop(message);
+    }
+    assert_eq!(slow.metric("p2p_gossip_messages_total{name=\"votes\",result=\"dropped_overload\"}"), 0.0);
+}
+
+#[tokio::test]
+async fn more_questions_than_places_are_all_answered_in_the_end() {
+    let mut server = Node::start(config(2)).await;
+    let mut asker = Node::joining(1, &[&server]).await;
+    asker.connected(server.id()).await;
+    let handle = server.handle.clone();
+    let answers = tokio::spawn(async move {
+        while let Some(event) = server.events.recv().await {
+            if let Event::Request { data, reply, .. } = event {
+                tokio::task::yield_now().await;
+                reply.send(data).unwrap();
+            }
+        }
+    });
+    let tasks: Vec<_> = (0..100u8)
+        .map(|number| {
+            let (asker, server) = (asker.handle.clone(), handle.local_peer_id());
+            tokio::spawn(async move {
+                loop {
+                    match asker.request(server, ECHO, vec![number; 100]).await {
+                        Ok(data) => return data == vec![number; 100],
+                        Err(Error::Overloaded(_) | Error::Busy { .. }) => tokio::task::yield_now().await,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        assert!(soon("an answer", task).await.unwrap());
+    }
+    drop(answers);
 }

@@ -26,7 +26,8 @@ async fn a_gossip_flood_is_limited_and_ended_while_others_go_on() {
     });
 
     // The node reads on all the while and takes everything it gets to be valid.
-    let (handle, mut events) = (node.handle.clone(), std::mem::replace(&mut node.events, tokio::sync::mpsc::channel(1).1));
+    let (handle, mut events) =
+        (node.handle.clone(), std::mem::replace(&mut node.events, tokio::sync::mpsc::channel(1).1));
     let reader = tokio::spawn(async move {
         let (mut flood, mut fine) = (0u32, Vec::new());
         while let Some(event) = events.recv().await {
@@ -76,4 +77,22 @@ async fn a_flood_of_bytes_is_limited_too() {
     assert_eq!(node.metric("p2p_peers_turned_away_total{reason=\"banned\"}"), 1.0);
     // 100,000 bytes are twelve messages of 8,000 (and what one byte a second adds is none).
     assert!(node.metric("p2p_gossip_messages_total{name=\"votes\",result=\"received\"}") <= 12.0);
+}
+
+#[tokio::test]
+async fn a_flood_without_a_single_message_is_limited_too() {
+    let mut strict = config(1);
+    strict.limits.gossip_rate = Rate::new(10, 100);
+    strict.limits.violations = Rate::new(0, 20);
+    let node = Node::start(strict).await;
+    let mut hostile = Hostile::new(true);
+    hostile.dial(node.listen_addr().await);
+    let end = hostile.live(|hostile| {
+        for _ in 0..20 {
+            hostile.subscribe_and_leave();
+        }
+    });
+    soon("the end of the flooder", end).await.unwrap();
+    assert_eq!(node.metric("p2p_peers_turned_away_total{reason=\"banned\"}"), 1.0);
+    assert_eq!(node.metric("p2p_gossip_messages_total{name=\"votes\",result=\"received\"}"), 0.0);
 }

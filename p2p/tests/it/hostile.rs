@@ -67,6 +67,13 @@ impl Hostile {
         self.swarm.behaviour_mut().gossip.publish(self.topic.clone(), data).is_ok()
     }
 
+    /// Two control messages.
+    pub fn subscribe_and_leave(&mut self) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.unsubscribe(&self.topic);
+        gossip.subscribe(&self.topic).unwrap();
+    }
+
     /// Lives on in a task until its last connection closes.
     pub fn live(mut self, mut each: impl FnMut(&mut Self) + Send + 'static) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move {

@@ -9,4 +9,5 @@ mod gossip;
 mod hostile;
 mod lifecycle;
 mod net;
+mod proxy;
 mod requests;
