@@ -11,7 +11,7 @@
 //! | [`keys`] | Ed25519 under ZIP-215 rules, single and batch, signers |
 //! | [`address`] | account addresses |
 //! | [`keystore`] | keys sealed under a passphrase |
-//! | [`checkpoint`], [`promise`] | what the owner of a log signs |
+//! | [`checkpoint`], [`promise`], [`range_promise`] | what the owner of a log signs |
 //! | [`notary_leaf`] | what a leaf of a notary log commits to |
 
 pub mod address;
@@ -26,6 +26,7 @@ pub mod keystore;
 pub mod merkle;
 pub mod notary_leaf;
 pub mod promise;
+pub mod range_promise;
 #[cfg(test)]
 mod test_support;
 
@@ -42,3 +43,4 @@ pub use keystore::KdfParams;
 pub use merkle::{ConsistencyProof, Frontier, InclusionProof, MemoryTree, NodeSource};
 pub use notary_leaf::{DocumentDigest, DocumentHasher, MAX_LEAF_BYTES, Metadata, NotaryLeaf, Salt, leaf_hashes};
 pub use promise::{Promise, SignedPromise};
+pub use range_promise::{RangePromise, SignedRangePromise};

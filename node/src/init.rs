@@ -100,7 +100,9 @@ pub fn run(home: &Home, plan: &InitPlan) -> Result<Made> {
     let keys = NodeKeys::generate()?;
     keys.save(home, &secret, if plan.cheap_kdf { KdfParams::CHEAPEST } else { KdfParams::RECOMMENDED })?;
     let genesis = match (&plan.genesis, given) {
-        (NewGenesis::Single { chain_id, funds }, _) => Some(single(home, plan, chain_id.clone(), funds, &keys.public())?),
+        (NewGenesis::Single { chain_id, funds }, _) => {
+            Some(single(home, plan, chain_id.clone(), funds, &keys.public())?)
+        }
         (_, given) => given,
     };
     if let Some(genesis) = &genesis {
@@ -125,8 +127,9 @@ fn read_genesis(path: &std::path::Path) -> Result<Genesis> {
 }
 
 fn log_name(plan: &InitPlan) -> Result<LogName> {
-    LogName::new(&plan.log_name)
-        .ok_or_else(|| Error::Usage(format!("--notary-log-name: {:?} is not a name that a log can have", plan.log_name)))
+    LogName::new(&plan.log_name).ok_or_else(|| {
+        Error::Usage(format!("--notary-log-name: {:?} is not a name that a log can have", plan.log_name))
+    })
 }
 
 fn single(

@@ -26,5 +26,7 @@ pub mod node;
 pub mod notary;
 pub mod rpc;
 pub mod store;
+#[cfg(test)]
+mod testkit;
 
 pub use error::{Error, Result};

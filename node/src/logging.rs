@@ -33,7 +33,9 @@ fn parse_filter(text: &str) -> Result<EnvFilter> {
             let below = if text == "error" || text == "off" { text } else { "warn" };
             let ours =
                 ["node", "consensus", "p2p", "cluster_core", "crypto"].map(|name| format!("pyralog_{name}={text}"));
-            format!("{below},pyralogd={text},{}", ours.join(","))
+            // These two warn of what is usual here: said before, and alone on the network.
+            let quiet = "libp2p_gossipsub=error,libp2p_kad=error";
+            format!("{below},{quiet},pyralogd={text},{}", ours.join(","))
         }
         other => other.into(),
     };

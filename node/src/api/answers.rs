@@ -3,7 +3,7 @@
 use pyralog_consensus::block::{ValidatorAddress, tx_hash};
 use pyralog_consensus::ledger::LogRecord;
 use pyralog_consensus::tx::Envelope;
-use pyralog_crypto::{LogId, SignedPromise};
+use pyralog_crypto::{LogId, SignedPromise, SignedRangePromise};
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
@@ -101,4 +101,9 @@ pub fn promises(log: &LogId, promises: &[SignedPromise]) -> Result<Vec<u8>, serd
     let mut out = Vec::with_capacity(100 + 480 * promises.len());
     serde_json::to_writer(&mut out, &Answer { log, promises })?;
     Ok(out)
+}
+
+/// `{"log", "range"}`.
+pub fn range_promise(log: &LogId, range: &SignedRangePromise) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&json!({"log": log, "range": range}))
 }

@@ -137,12 +137,28 @@ async fn admit(
     response
 }
 
+/// `?promise=each|range`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HowPromised {
+    promise: Option<String>,
+}
+
 /// `POST /v1/notary/leaves`
-async fn leaves(State(api): Api, body: Bytes) -> Result<Response, Problem> {
+async fn leaves(State(api): Api, Query(how): Query<HowPromised>, body: Bytes) -> Result<Response, Problem> {
+    let one_for_all = match how.promise.as_deref() {
+        None | Some("each") => false,
+        Some("range") => true,
+        Some(other) => return Err(Problem::bad(format!("promise={other} is neither \"each\" nor \"range\""))),
+    };
     let leaves = parse_leaves(&body, api.max_leaves)?;
     drop(body);
     let submission = api.admission.submit(leaves).await?;
-    let body = answers::promises(&api.backend.identity().log, &submission.promises);
+    let log = &api.backend.identity().log;
+    let body = match one_for_all {
+        true => answers::range_promise(log, &api.admission.promise_range(&submission)?),
+        false => answers::promises(log, &api.admission.promise_each(&submission)?),
+    };
     Ok(raw_json(StatusCode::OK, body.map_err(|e| Problem::internal(e.to_string()))?))
 }
 

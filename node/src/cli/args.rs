@@ -163,7 +163,16 @@ mod tests {
     #[test]
     fn every_key_is_a_flag_of_start() {
         let matches = command()
-            .try_get_matches_from(["pyralogd", "start", "--home", "/h", "--rpc-listen", "127.0.0.1:0", "--password-file", "/p"])
+            .try_get_matches_from([
+                "pyralogd",
+                "start",
+                "--home",
+                "/h",
+                "--rpc-listen",
+                "127.0.0.1:0",
+                "--password-file",
+                "/p",
+            ])
             .unwrap();
         let (name, start) = matches.subcommand().unwrap();
         let given = settings(start);

@@ -144,7 +144,8 @@ fn init_home(args: &InitArgs, flags: BTreeMap<&'static str, String>) -> Result<(
 
 fn funds(given: &[String]) -> Result<Vec<(pyralog_crypto::Address, u64)>> {
     let parse = |text: &String| -> Result<_> {
-        let (address, amount) = text.split_once('=').with_context(|| format!("--fund {text}: ADDRESS=UPYRA is expected"))?;
+        let (address, amount) =
+            text.split_once('=').with_context(|| format!("--fund {text}: ADDRESS=UPYRA is expected"))?;
         let address = address.parse().with_context(|| format!("--fund {text}"))?;
         Ok((address, amount.parse().with_context(|| format!("--fund {text}: {amount:?} is not a number of upyra"))?))
     };
@@ -159,7 +160,11 @@ fn show(args: &ShowArgs, flags: BTreeMap<&'static str, String>) -> Result<()> {
 fn endpoints(home: &Home) -> Result<Endpoints> {
     let path = home.endpoints();
     if !path.exists() {
-        bail!("no node runs on {} (there is no {}); start it, or name one with --node URL", home.root().display(), path.display());
+        bail!(
+            "no node runs on {} (there is no {}); start it, or name one with --node URL",
+            home.root().display(),
+            path.display()
+        );
     }
     serde_json::from_slice(&read_bounded(&path, 1 << 16)?).with_context(|| format!("{}", path.display()))
 }
@@ -199,8 +204,14 @@ fn resume(args: &HomeArgs) -> Result<()> {
 fn read(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
     let mut response = answer.with_context(|| format!("no answer from {url}; is the node running?"))?;
     let status = response.status();
-    let text = response.body_mut().with_config().limit(4 << 20).read_to_string().with_context(|| format!("no answer from {url}"))?;
-    let value: Value = serde_json::from_str(&text).with_context(|| format!("{url} does not answer as the native API does"))?;
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(4 << 20)
+        .read_to_string()
+        .with_context(|| format!("no answer from {url}"))?;
+    let value: Value =
+        serde_json::from_str(&text).with_context(|| format!("{url} does not answer as the native API does"))?;
     if !status.is_success() {
         bail!("{url} refused: {}", value["error"]["message"].as_str().unwrap_or("no reason given"));
     }
@@ -247,3 +258,6 @@ fn out(text: &str) -> Result<()> {
     }
 }
 
+#[cfg(test)]
+#[path = "commands_test.rs"]
+mod tests;

@@ -13,7 +13,11 @@ pub fn main() -> ExitCode {
     match commands::run(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pyralogd: {error}");
+            // Our own errors name their causes in their one sentence; others carry theirs in a chain.
+            match error.downcast_ref::<crate::Error>() {
+                Some(error) => eprintln!("pyralogd: {error}"),
+                None => eprintln!("pyralogd: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }

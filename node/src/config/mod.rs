@@ -253,7 +253,13 @@ impl Default for MempoolConfig {
 
 impl Default for NotaryConfig {
     fn default() -> Self {
-        Self { enabled: true, max_leaves: 1_000, max_pending_leaves: 200_000, anchor_within_blocks: 100, log_name: "notary".into() }
+        Self {
+            enabled: true,
+            max_leaves: 1_000,
+            max_pending_leaves: 200_000,
+            anchor_within_blocks: 100,
+            log_name: "notary".into(),
+        }
     }
 }
 

@@ -94,3 +94,7 @@ impl<A: Application, P: Ports> EngineLoop<A, P> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "engine_loop_test.rs"]
+mod tests;

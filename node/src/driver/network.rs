@@ -10,6 +10,7 @@ use pyralog_crypto::codec::{Decode, Encode};
 use pyralog_p2p as p2p;
 use pyralog_p2p::{Event, MessageRef, PeerId};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::engine_handle::{EngineHandle, GossipGroup, Responder};
@@ -100,7 +101,7 @@ impl Book {
     }
 }
 
-/// The bridge. Its two tasks end when the network shuts down.
+/// The bridge: one task hears the network, one speaks to it.
 #[derive(Clone)]
 pub struct Network {
     handle: p2p::Handle,
@@ -112,7 +113,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Starts the tasks.
+    /// Starts the tasks; they are to be aborted when the network has shut down.
     pub fn start(
         handle: p2p::Handle,
         events: mpsc::Receiver<Event>,
@@ -120,16 +121,16 @@ impl Network {
         engine: EngineHandle,
         chain: CoreChain,
         shared: Arc<Shared>,
-    ) -> Self {
+    ) -> Vec<AbortHandle> {
         let book: Arc<Mutex<Book>> = Arc::default();
         let numbers = Arc::clone(&book);
-        let sync = Sync::start(handle.clone(), engine.clone(), chain, Arc::clone(&shared), move |peer| {
+        let (sync, mut tasks) = Sync::start(handle.clone(), engine.clone(), chain, Arc::clone(&shared), move |peer| {
             lock(&numbers).number(peer)
         });
         let network = Self { handle, engine, commands: commands.0, shared, sync, book };
-        tokio::spawn(network.clone().receive(events));
-        tokio::spawn(network.clone().send(commands.1));
-        network
+        tasks.push(tokio::spawn(network.clone().receive(events)).abort_handle());
+        tasks.push(tokio::spawn(network.send(commands.1)).abort_handle());
+        tasks
     }
 
     async fn receive(self, mut events: mpsc::Receiver<Event>) {
@@ -141,16 +142,14 @@ impl Network {
                 Event::Gossip { message, data, .. } => self.transactions(message, &data),
                 Event::Request { data, reply, .. } => self.sync.serve(data, reply),
                 Event::Connected(peer) => {
-                    tracing::info!(peer = %peer.peer_id, address = %peer.address, "peer connected");
                     self.shared.metrics.peers.inc();
                     self.sync.connected(peer.peer_id);
                 }
                 Event::Disconnected { peer } => {
-                    tracing::info!(%peer, "peer disconnected");
                     self.shared.metrics.peers.dec();
                     self.sync.disconnected(peer);
                 }
-                Event::Listening { address } => tracing::info!(%address, "listening for peers"),
+                // Listening, and what later versions tell: the network logs it itself.
                 _ => {}
             }
         }

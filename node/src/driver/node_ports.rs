@@ -148,14 +148,8 @@ impl Ports for NodePorts {
     fn tx_answer(&mut self, reply: u64, result: TxAnswer) {
         self.engine.answered();
         let Some((bundle, responder)) = self.waiting.remove(&reply) else { return };
-        match (&result, self.shared.pool.read(|pool| (pool.transactions(), pool.bytes()))) {
-            (Ok(_), (count, bytes)) => {
-                self.shared.metrics.mempool_size.set(count as i64);
-                self.shared.metrics.mempool_bytes.set(bytes as i64);
-            }
-            (Err(_), _) => {
-                self.shared.metrics.mempool_refused.inc();
-            }
+        if result.is_err() {
+            self.shared.metrics.mempool_refused.inc();
         }
         match responder {
             Responder::Local(sender) => {

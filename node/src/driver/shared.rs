@@ -121,3 +121,7 @@ impl TxSource for SharedPool {
         lock(&self.0).len()
     }
 }
+
+#[cfg(test)]
+#[path = "shared_test.rs"]
+mod tests;

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::join_all;
 use pyralog_consensus::engine::{Input, PeerNumber};
 use pyralog_crypto::codec::{Decode, Encode};
 use pyralog_p2p::{Handle, PeerId, Reply};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 
 use super::engine_handle::EngineHandle;
@@ -49,7 +51,7 @@ impl Sync {
         chain: CoreChain,
         shared: Arc<Shared>,
         number: impl Fn(PeerId) -> PeerNumber + Send + std::marker::Sync + 'static,
-    ) -> Self {
+    ) -> (Self, Vec<AbortHandle>) {
         let sync = Self {
             handle,
             engine,
@@ -60,9 +62,8 @@ impl Sync {
             connected: Arc::default(),
             serving: Arc::new(Semaphore::new(SERVED)),
         };
-        tokio::spawn(sync.clone().ask_heights());
-        tokio::spawn(sync.clone().fetch());
-        sync
+        let tasks = [tokio::spawn(sync.clone().ask_heights()), tokio::spawn(sync.clone().fetch())];
+        (sync, tasks.iter().map(JoinHandle::abort_handle).collect())
     }
 
     /// A peer is there.
@@ -119,9 +120,7 @@ impl Sync {
             if peers.is_empty() && self.handle.peers().await.is_err() {
                 return;
             }
-            for peer in peers {
-                self.clone().ask_height(peer).await;
-            }
+            join_all(peers.into_iter().map(|peer| self.clone().ask_height(peer))).await;
         }
     }
 

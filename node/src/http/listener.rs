@@ -133,3 +133,7 @@ impl AsyncWrite for BoundedStream {
         self.tcp.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+#[path = "listener_test.rs"]
+mod tests;

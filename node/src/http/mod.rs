@@ -2,8 +2,10 @@
 
 mod guard;
 mod listener;
+mod quoting;
 mod rate;
 
 pub use guard::{AccessRules, Refusal};
 pub use listener::{BoundedListener, ClientAddr};
+pub use quoting::QuotingListener;
 pub use rate::RateLimiter;

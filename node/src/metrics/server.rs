@@ -108,3 +108,7 @@ async fn handle(State(service): State<Arc<MetricsService>>, request: Request) ->
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
+
+#[cfg(test)]
+#[path = "server_test.rs"]
+mod tests;

@@ -15,7 +15,10 @@ const NOTE: &str = "genesis";
 pub fn load(home: &Home) -> Result<Genesis> {
     let path = home.genesis();
     if !path.exists() {
-        return Err(Error::genesis(&path, "there is no genesis file; run `pyralogd init`, with --genesis FILE to join a network"));
+        return Err(Error::genesis(
+            &path,
+            "there is no genesis file; run `pyralogd init`, with --genesis FILE to join a network",
+        ));
     }
     let bytes = read_bounded(&path, MAX_GENESIS_BYTES as u64)?;
     Genesis::from_json(&bytes).map_err(|e| Error::genesis(&path, e.to_string()))

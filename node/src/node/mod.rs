@@ -14,7 +14,7 @@ use std::time::Duration;
 use pyralog_cluster_core::Core;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 pub use backend::NodeBackend;
 
@@ -55,6 +55,7 @@ pub struct Node {
     servers: Vec<JoinHandle<std::io::Result<()>>>,
     stopping: watch::Sender<bool>,
     network: pyralog_p2p::Handle,
+    bridge: Vec<AbortHandle>,
     core: Core,
     _lock: HomeLock,
 }
@@ -125,6 +126,9 @@ impl Node {
             tracing::warn!(%error, "the address book was not saved");
         }
         self.network.shutdown().await;
+        for task in &self.bridge {
+            task.abort();
+        }
         let _ = std::fs::remove_file(self.home.endpoints());
         let core = self.core;
         let closed = tokio::task::spawn_blocking(move || core.close()).await;

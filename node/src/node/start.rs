@@ -56,6 +56,10 @@ impl Node {
         let keys = NodeKeys::load(home, passphrase)?;
         let (engine, events) = EngineHandle::channel();
         let opened = open(home, config, &keys.log.public_key(), &engine)?;
+        // Before anything runs: a taken port must not leave half a node behind.
+        let (rpc_listener, rpc) = serve::bind(config.rpc.listen, config.rpc.max_connections, "rpc-listen").await?;
+        let (api_listener, api) = serve::bind(config.api.listen, config.api.max_connections, "api-listen").await?;
+        let (metrics_listener, metrics_at) = serve::bind(config.metrics.listen, 64, "metrics-listen").await?;
         let Opened { core, genesis, chain, ledger, log } = opened;
         let chain_id = genesis.chain_id().to_owned();
 
@@ -91,7 +95,7 @@ impl Node {
         let ports = NodePorts::new(&core, chain.clone(), engine.clone(), commands.clone(), Arc::clone(&shared));
         let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator))?;
         let (thread, ended) = spawn_engine(recovered, ports, events)?;
-        Network::start(
+        let bridge = Network::start(
             network.clone(),
             network_events,
             (commands, command_queue),
@@ -122,18 +126,17 @@ impl Node {
             network: network.clone(),
         });
 
-        let (rpc_listener, rpc) = serve::bind(config.rpc.listen, config.rpc.max_connections, "rpc-listen").await?;
-        let (api_listener, api) = serve::bind(config.api.listen, config.api.max_connections, "api-listen").await?;
-        let (metrics_listener, metrics_at) = serve::bind(config.metrics.listen, 64, "metrics-listen").await?;
         let admin_token = hex::encode(random::<32>()?);
         write_atomic(&home.admin_token(), format!("{admin_token}\n").as_bytes(), SECRET)?;
 
+        let stopping = watch::Sender::new(false);
         let rpc_service = RpcService::new(
             Context {
                 backend: Arc::clone(&backend),
                 commit_timeout: Duration::from_millis(config.rpc.broadcast_commit_timeout_ms),
                 rpc_address: rpc.to_string(),
                 p2p_address: listen_address(&p2p_address),
+                stopping: stopping.subscribe(),
             },
             &config.rpc,
         );
@@ -155,9 +158,11 @@ impl Node {
             Duration::from_secs(config.metrics.stall_after_s),
             move || {
                 gauges.metrics.log_size.set(log.size() as i64);
+                let (count, bytes) = gauges.pool.read(|pool| (pool.transactions(), pool.bytes()));
+                gauges.metrics.mempool_size.set(count as i64);
+                gauges.metrics.mempool_bytes.set(bytes as i64);
             },
         );
-        let stopping = watch::Sender::new(false);
         let servers = vec![
             serve::serve(rpc_listener, rpc_service.router(), stopping.subscribe()),
             serve::serve(api_listener, api_service.router(), stopping.subscribe()),
@@ -173,8 +178,13 @@ impl Node {
         };
         write_endpoints(home, &endpoints)?;
         tracing::info!(
-            chain_id, height = chain.height(), rpc = endpoints.rpc, api = endpoints.api, metrics = endpoints.metrics,
-            p2p = endpoints.p2p, "node started"
+            chain_id,
+            height = chain.height(),
+            rpc = endpoints.rpc,
+            api = endpoints.api,
+            metrics = endpoints.metrics,
+            p2p = endpoints.p2p,
+            "node started"
         );
         Ok(Self {
             home: home.clone(),
@@ -188,6 +198,7 @@ impl Node {
             servers,
             stopping,
             network,
+            bridge,
             core,
             _lock: lock,
         })

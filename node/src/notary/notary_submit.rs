@@ -6,17 +6,23 @@ use std::time::Instant;
 
 use pyralog_cluster_core as core;
 use pyralog_cluster_core::NotaryLog;
-use pyralog_crypto::{MAX_LEAF_BYTES, Promise, Roots, SignedPromise, Signer, leaf_hashes};
+use pyralog_crypto::{
+    MAX_LEAF_BYTES, Promise, RangePromise, Roots, SignedPromise, SignedRangePromise, Signer, SignerError, leaf_hashes,
+};
 use tokio::sync::oneshot;
 
 use crate::config::NotaryConfig;
 use crate::driver::Shared;
 
-/// Durable leaves with the log's promise for each.
+/// Durable leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// One promise per leaf, in their order.
-    pub promises: Vec<SignedPromise>,
+    /// Index of the first one; the others follow it.
+    pub first: u64,
+    /// Their leaf hashes, in their order.
+    pub hashes: Vec<Roots>,
+    /// Height by which they are promised to be anchored.
+    pub anchor_by: u64,
 }
 
 /// Why a submission is not taken.
@@ -68,7 +74,7 @@ impl Admission {
         Self { log, signer, chain_id: chain_id.into(), config: config.clone(), shared, pending: AtomicUsize::new(0) }
     }
 
-    /// Appends the leaves, waits until they are durable, and promises each.
+    /// Appends the leaves and waits until they are durable. Only then may they be promised.
     ///
     /// # Errors
     /// Why they were not taken. After [`Refused::Unavailable`] they may or may not be in the log.
@@ -88,10 +94,10 @@ impl Admission {
             *known = size.max(*known);
             grew
         });
-        let submission = self.promise(first, &hashes)?;
         self.shared.metrics.leaves.inc_by(hashes.len() as u64);
         self.shared.metrics.submissions.inc();
-        Ok(submission)
+        let anchor_by = *self.shared.height.borrow() + self.config.anchor_within_blocks;
+        Ok(Submission { first, hashes, anchor_by })
     }
 
     fn check(&self, leaves: &[Vec<u8>]) -> Result<(), Refused> {
@@ -120,14 +126,32 @@ impl Admission {
         Ok(places)
     }
 
-    fn promise(&self, first: u64, hashes: &[Roots]) -> Result<Submission, Refused> {
-        let anchor_by = *self.shared.height.borrow() + self.config.anchor_within_blocks;
+    /// One promise per leaf.
+    ///
+    /// # Errors
+    /// The log key cannot sign.
+    pub fn promise_each(&self, of: &Submission) -> Result<Vec<SignedPromise>, Refused> {
         let log = self.log.id();
         let sign = |(index, leaf): (u64, &Roots)| {
-            SignedPromise::sign(Promise { log, index, leaf: *leaf, anchor_by }, &self.chain_id, self.signer.as_ref())
+            let promise = Promise { log, index, leaf: *leaf, anchor_by: of.anchor_by };
+            SignedPromise::sign(promise, &self.chain_id, self.signer.as_ref())
         };
-        let promises: Result<Vec<_>, _> = (first..).zip(hashes).map(sign).collect();
-        Ok(Submission { promises: promises.map_err(|e| Refused::Unavailable(e.to_string()))? })
+        (of.first..).zip(&of.hashes).map(sign).collect::<Result<_, _>>().map_err(unsigned)
+    }
+
+    /// One promise for all leaves: a signature per leaf is most of the cost of a large submission.
+    ///
+    /// # Errors
+    /// The log key cannot sign.
+    pub fn promise_range(&self, of: &Submission) -> Result<SignedRangePromise, Refused> {
+        let promise = RangePromise {
+            log: self.log.id(),
+            first: of.first,
+            count: of.hashes.len() as u64,
+            roots: RangePromise::roots_of(&of.hashes),
+            anchor_by: of.anchor_by,
+        };
+        SignedRangePromise::sign(promise, &self.chain_id, self.signer.as_ref()).map_err(unsigned)
     }
 
     fn refused(&self, error: core::Error) -> Refused {
@@ -141,3 +165,11 @@ impl Admission {
         }
     }
 }
+
+fn unsigned(error: SignerError) -> Refused {
+    Refused::Unavailable(format!("the leaves are durable, but the log key cannot sign: {error}"))
+}
+
+#[cfg(test)]
+#[path = "notary_submit_test.rs"]
+mod tests;

@@ -213,3 +213,7 @@ pub fn block_meta(record: &BlockRecord) -> Value {
 pub fn hash(hash: &Hash) -> String {
     hex_upper(hash.0)
 }
+
+#[cfg(test)]
+#[path = "json_test.rs"]
+mod tests;

@@ -29,6 +29,8 @@ pub struct Context {
     pub rpc_address: String,
     /// The addresses that the peer-to-peer network really listens on.
     pub p2p_address: String,
+    /// Turns true when the node stops: open WebSocket connections end.
+    pub stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 /// Result of a method.
@@ -106,3 +108,7 @@ pub async fn call(cx: &Context, method: &str, params: &Params) -> Answer {
 fn internal(error: impl std::fmt::Display) -> RpcError {
     RpcError::Internal(error.to_string())
 }
+
+#[cfg(test)]
+#[path = "methods_test.rs"]
+mod tests;

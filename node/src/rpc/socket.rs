@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::time::{interval, timeout};
 
 use super::envelope::{Call, RpcError, answer};
@@ -39,6 +39,7 @@ pub(super) async fn serve(service: Arc<RpcService>, mut stream: WebSocket) {
     let mut subscriptions = Subscriptions::new();
     let mut running = FuturesUnordered::new();
     let mut ping = interval(PING_EVERY);
+    let mut stopping = service.context.stopping.clone();
     loop {
         let outgoing: Vec<Message> = tokio::select! {
             block = blocks.recv() => match block {
@@ -54,6 +55,10 @@ pub(super) async fn serve(service: Arc<RpcService>, mut stream: WebSocket) {
                 }
             },
             Some(value) = running.next() => Option::<Value>::into_iter(value).map(|v| text(&v)).collect(),
+            () = stopped(&mut stopping) => {
+                close(&mut stream, "the node is stopping".into()).await;
+                return;
+            }
             _ = ping.tick() => vec![Message::Ping(Vec::new().into())],
             message = stream.recv(), if running.len() < MAX_RUNNING => match message {
                 None | Some(Err(_)) | Some(Ok(Message::Close(_))) => return,
@@ -76,6 +81,11 @@ pub(super) async fn serve(service: Arc<RpcService>, mut stream: WebSocket) {
             }
         }
     }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error says that the node is gone already.
+    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 enum Handled {

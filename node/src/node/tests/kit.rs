@@ -83,7 +83,11 @@ impl Homes {
     pub fn transfer(&self, nonce: u64, amount: u64, change: impl FnOnce(&mut TxBody)) -> Vec<u8> {
         let mut body = TxBody {
             chain_id: "pyralog-dev-test".into(),
-            messages: vec![Message::Transfer { signer: 0, to: Address::from_key(&SigningKey::from_seed([9; 32]).public_key()), amount }],
+            messages: vec![Message::Transfer {
+                signer: 0,
+                to: Address::from_key(&SigningKey::from_seed([9; 32]).public_key()),
+                amount,
+            }],
             signers: vec![TxSigner { authority: Authority::Key(self.rich.public_key()), nonce }],
             payment: Payment::Fee(10_000),
             expiry_height: 10_000,
@@ -175,7 +179,8 @@ pub async fn post_text(url: &str, body: String, headers: &[(&'static str, String
 }
 
 fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
+    let config =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
     config.build().into()
 }
 

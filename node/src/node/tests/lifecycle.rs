@@ -78,7 +78,12 @@ async fn damage_in_the_storage_is_one_clear_message() {
     node.reach(3).await;
     node.stop().await;
     let wal = homes.homes[0].store().join("wal");
-    let file = fs::read_dir(&wal).unwrap().flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "log")).unwrap();
+    let file = fs::read_dir(&wal)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|e| e == "log"))
+        .unwrap();
     let mut bytes = fs::read(&file).unwrap();
     let at = bytes.len() / 3;
     bytes[at] ^= 0xff;
@@ -98,7 +103,8 @@ async fn health_and_metrics_say_what_is() {
     let (status, ready) = get_json(&format!("{}/readyz", node.endpoints.metrics)).await;
     assert_eq!((status, ready["ready"].as_bool()), (200, Some(true)), "{ready}");
     let (_, text) = super::kit::get(&format!("{}/metrics", node.endpoints.metrics)).await;
-    for name in ["pyralog_consensus_height", "pyralog_mempool_size", "pyralog_notary_leaves_total", "pyralog_p2p_peers"] {
+    for name in ["pyralog_consensus_height", "pyralog_mempool_size", "pyralog_notary_leaves_total", "pyralog_p2p_peers"]
+    {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing");
     }
     node.stop().await;

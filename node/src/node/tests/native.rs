@@ -102,7 +102,8 @@ async fn bad_requests_are_answered_with_a_remedy_and_strangers_are_refused() {
     }
     let (status, text) = post_text(&format!("{api}/v1/tx"), "x".repeat(6_000), &[]).await;
     assert_eq!(status, 413, "{text}");
-    let (status, text) = post_text(&format!("{api}/v1/tx"), "{}".into(), &[("origin", "http://evil.example".into())]).await;
+    let (status, text) =
+        post_text(&format!("{api}/v1/tx"), "{}".into(), &[("origin", "http://evil.example".into())]).await;
     assert_eq!(status, 403, "{text}");
     let (status, _) = post_text(&format!("{api}/v1/tx"), "{}".into(), &[("host", "evil.example".into())]).await;
     assert_eq!(status, 403);

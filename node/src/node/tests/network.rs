@@ -26,7 +26,9 @@ async fn four_nodes_agree_and_one_that_was_away_catches_up() {
     let info = late.call("net_info", serde_json::json!({})).await;
     assert_ne!(info["result"]["n_peers"], "0");
     // A transaction sent to one is in a block of all.
-    let sent = late.call("broadcast_tx_commit", serde_json::json!({"tx": crate::rpc::json::base64(homes.transfer(0, 5, |_| ()))})).await;
+    let sent = late
+        .call("broadcast_tx_commit", serde_json::json!({"tx": crate::rpc::json::base64(homes.transfer(0, 5, |_| ()))}))
+        .await;
     assert_eq!(sent["result"]["tx_result"]["code"], 0, "{sent}");
     for node in [first, second, third, late] {
         node.stop().await;

@@ -1,6 +1,6 @@
 use pyralog_consensus::light::{ValidatorEntry, Validators};
 use pyralog_consensus::receipt::{GenesisTrust, NotarySubject, Refresh, ServedProof, Trust, VerifyOptions};
-use pyralog_crypto::{DocumentDigest, Encode, SignedPromise};
+use pyralog_crypto::{DocumentDigest, Encode, RangePromise, SignedPromise, SignedRangePromise};
 use serde_json::{Value, json};
 
 use super::kit::{Homes, Running, get_json, homes, post, start};
@@ -108,4 +108,25 @@ async fn leaves_survive_a_restart_and_are_anchored_after_it() {
     assert_eq!(status, 200);
     assert_eq!(second["promises"][0]["promise"]["index"], 1, "{second}");
     again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_leaves_can_have_one_promise() {
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[]).await;
+    let leaves: Vec<Vec<u8>> = (0..1000u32).map(|n| n.to_be_bytes().to_vec()).collect();
+    let texts: Vec<String> = leaves.iter().map(hex::encode).collect();
+    let url = format!("{}/v1/notary/leaves?promise=range", node.endpoints.api);
+    let (status, answer) = post(&url, &json!({"leaves": texts})).await;
+    assert_eq!(status, 200, "{answer}");
+    let signed: SignedRangePromise = serde_json::from_value(answer["range"].clone()).unwrap();
+    signed.verify("pyralog-dev-test", &node.backend.identity().log_owner).unwrap();
+    let hashes: Vec<_> = leaves.iter().map(|leaf| pyralog_crypto::leaf_hashes(leaf)).collect();
+    assert_eq!(signed.promise.roots, RangePromise::roots_of(&hashes));
+    assert_eq!((signed.promise.first, signed.promise.count), (0, 1000));
+    let (status, proof) = get_json(&format!("{}/v1/notary/receipts/999?wait_ms=20000", node.endpoints.api)).await;
+    assert_eq!(status, 200, "{proof}");
+    let (status, _) = post(&format!("{url}s"), &json!({"leaves": texts})).await;
+    assert_eq!(status, 400);
+    node.stop().await;
 }

@@ -17,7 +17,11 @@ async fn every_method_answers() {
     let rpc = &node.endpoints.rpc;
     let sent = node.call("broadcast_tx_commit", json!({"tx": base64(homes.transfer(0, 7, |_| ()))})).await;
     let result = &sent["result"];
-    assert_eq!((result["check_tx"]["code"].as_u64(), result["tx_result"]["code"].as_u64()), (Some(0), Some(0)), "{sent}");
+    assert_eq!(
+        (result["check_tx"]["code"].as_u64(), result["tx_result"]["code"].as_u64()),
+        (Some(0), Some(0)),
+        "{sent}"
+    );
     let (hash, height) = (result["hash"].as_str().unwrap(), result["height"].as_str().unwrap());
     let block_hash = node.call("block", json!({"height": "2"})).await["result"]["block_id"]["hash"].clone();
 
@@ -59,7 +63,10 @@ async fn the_shapes_that_clients_trip_over() {
 
     let validators = result("validators", json!({})).await;
     let first = &validators["validators"][0];
-    assert_eq!((first["voting_power"].as_str(), first["pub_key"]["type"].as_str()), (Some("100"), Some("tendermint/PubKeyEd25519")));
+    assert_eq!(
+        (first["voting_power"].as_str(), first["pub_key"]["type"].as_str()),
+        (Some("100"), Some("tendermint/PubKeyEd25519"))
+    );
     assert!(first["proposer_priority"].is_string() && first["power"].is_null());
 
     let one = result("block", json!({"height": 1})).await;
@@ -102,7 +109,8 @@ async fn uri_calls_batches_and_errors_follow_cometbft() {
     assert_eq!(get(&format!("{rpc}/no_such_method")).await.0, 404);
 
     let call = |id: u32, method: &str| json!({"jsonrpc": "2.0", "id": id, "method": method});
-    let (_, batch) = post(rpc, &json!([call(1, "health"), call(2, "nothing"), {"jsonrpc": "2.0", "method": "health"}])).await;
+    let (_, batch) =
+        post(rpc, &json!([call(1, "health"), call(2, "nothing"), {"jsonrpc": "2.0", "method": "health"}])).await;
     assert_eq!(batch.as_array().unwrap().len(), 2, "a notification is not answered: {batch}");
     assert_eq!((batch[0]["result"].clone(), batch[1]["error"]["code"].as_i64()), (json!({}), Some(-32601)));
     let (_, many) = post(rpc, &json!(vec![call(1, "health"); 4])).await;
@@ -149,7 +157,8 @@ async fn an_unmodified_client_follows_over_http_and_websocket() {
     let driver = tokio::spawn(driver.run());
     let mut blocks = socket.subscribe(EventType::NewBlock.into()).await.unwrap();
     let tx = homes.transfer(0, 3, |_| ());
-    let query = Query::from(EventType::Tx).and_eq("tx.hash", crate::rpc::json::hash(&pyralog_consensus::block::tx_hash(&tx)));
+    let query =
+        Query::from(EventType::Tx).and_eq("tx.hash", crate::rpc::json::hash(&pyralog_consensus::block::tx_hash(&tx)));
     let mut txs = socket.subscribe(query).await.unwrap();
     let accepted = client.broadcast_tx_sync(tx.clone()).await.unwrap();
     assert!(accepted.code.is_ok(), "{accepted:?}");

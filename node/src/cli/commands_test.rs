@@ -1,0 +1,88 @@
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::*;
+
+fn parse(line: &[&str]) -> ArgMatches {
+    command().try_get_matches_from(std::iter::once("pyralogd").chain(line.iter().copied())).unwrap()
+}
+
+#[test]
+fn init_makes_a_home_whose_configuration_shows_its_origins() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let home_text = home.to_str().unwrap();
+    let line = ["init", "--home", home_text, "--generate-password", "--cheap-kdf", "--json", "--rpc-max-batch", "9"];
+    run(&parse(&line)).unwrap();
+    let resolved = resolve(&Home::new(&home), BTreeMap::from([("api.max_wait_ms", "5".to_owned())])).unwrap();
+    assert_eq!(resolved.config.rpc.max_batch, 9);
+    assert_eq!(resolved.config.keys.password_file, home.join("keys/password"), "relative to the home");
+    let shown = resolved.show(true);
+    assert!(shown.contains("max_wait_ms = 5  # flag --api-max-wait-ms"), "{shown}");
+    assert!(
+        shown.lines().any(|line| line.starts_with("max_batch = 9  # ") && line.contains("pyralog.toml:")),
+        "{shown}"
+    );
+    run(&parse(&["config", "show", "--origin", "--home", home_text])).unwrap();
+    let again = run(&parse(&line)).unwrap_err().to_string();
+    assert!(again.contains("made already"), "{again}");
+}
+
+#[test]
+fn a_wrong_line_of_the_file_stops_every_command_that_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pyralog.toml"), "[rpc]\n\nlissten = 1\n").unwrap();
+    let home = dir.path().to_str().unwrap();
+    for line in [&["config", "show", "--home", home][..], &["start", "--home", home]] {
+        let message = run(&parse(line)).unwrap_err().to_string();
+        assert!(message.contains("pyralog.toml:3: unknown key \"rpc.lissten\""), "{message}");
+    }
+}
+
+#[test]
+fn commands_to_a_node_that_does_not_run_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().to_str().unwrap();
+    for line in [&["status", "--home", home][..], &["signer", "resume", "--home", home]] {
+        let message = run(&parse(line)).unwrap_err().to_string();
+        assert!(message.contains("no node runs on"), "{message}");
+    }
+    let message = format!("{:#}", run(&parse(&["status", "--node", "http://127.0.0.1:1"])).unwrap_err());
+    assert!(message.contains("is the node running?"), "{message}");
+}
+
+#[test]
+fn funds_are_addresses_with_amounts() {
+    let address = pyralog_crypto::Address::from_key(&pyralog_crypto::SigningKey::from_seed([3; 32]).public_key());
+    assert_eq!(funds(&[format!("{address}=7")]).unwrap(), vec![(address, 7)]);
+    for bad in ["", "x=1", &format!("{address}"), &format!("{address}=-1")] {
+        assert!(funds(&[bad.to_owned()]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn documents_are_lines_for_people() {
+    let mut text = String::new();
+    lines(&json!({"a": 1, "b": {"c": "x", "d": null}}), "", &mut text);
+    assert_eq!(text, "a: 1\nb.c: x\n");
+}
+
+#[test]
+fn versions_and_completions_print() {
+    run(&parse(&["version"])).unwrap();
+    run(&parse(&["version", "--json"])).unwrap();
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete::Shell::Bash, &mut command(), "pyralogd", &mut script);
+    let script = String::from_utf8(script).unwrap();
+    assert!(script.contains("--rpc-listen") && script.contains("signer"), "every flag is completed");
+}
+
+#[test]
+fn a_relative_password_file_in_the_file_stands_in_the_home_and_in_a_flag_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pyralog.toml"), "[keys]\npassword_file = \"p\"\n").unwrap();
+    let home = Home::new(dir.path());
+    assert_eq!(resolve(&home, BTreeMap::new()).unwrap().config.keys.password_file, dir.path().join("p"));
+    let flags = BTreeMap::from([("keys.password_file", "q".to_owned())]);
+    assert_eq!(resolve(&home, flags).unwrap().config.keys.password_file, std::path::Path::new("q"));
+}

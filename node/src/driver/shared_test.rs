@@ -1,0 +1,71 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus_client::registry::Registry;
+use pyralog_consensus::mempool::MempoolLimits;
+use pyralog_consensus::tx::TxError;
+use pyralog_p2p::PeerId;
+
+use super::*;
+use crate::driver::{EngineHandle, GossipGroup, LoopEvent, Responder};
+
+fn shared(height: u64) -> Arc<Shared> {
+    Shared::new(height, MempoolLimits::default(), 4, Metrics::register(&mut Registry::default()))
+}
+
+fn peer(n: u8) -> PeerId {
+    let bytes = [&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20][..], &[n; 32]].concat();
+    PeerId::from_bytes(&bytes).unwrap()
+}
+
+#[test]
+fn a_node_catches_up_while_peers_claim_more_than_the_block_under_way() {
+    let shared = shared(10);
+    assert!(!shared.live().catching_up);
+    shared.claim(peer(1), Some(11));
+    assert!(!shared.live().catching_up, "one block behind is the usual race");
+    shared.claim(peer(2), Some(15));
+    let live = shared.live();
+    assert_eq!((live.catching_up, live.target), (true, 15));
+    assert_eq!(shared.claimants(12), vec![peer(2)]);
+    shared.claim(peer(2), None);
+    assert!(!shared.live().catching_up, "a claim that is not shown counts no more");
+    shared.update(|live| live.height = 5);
+    assert!(shared.live().catching_up);
+}
+
+#[test]
+fn a_gossip_message_is_judged_once_when_all_its_bundles_are() {
+    for (answers, expected) in [([false, false, false], 1), ([false, true, false], 1001)] {
+        let heard = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&heard);
+        let group = GossipGroup::new(3, move |accepted| {
+            told.fetch_add(if accepted { 1001 } else { 1 }, Ordering::SeqCst);
+        });
+        for (n, answer) in answers.into_iter().enumerate() {
+            assert_eq!(heard.load(Ordering::SeqCst), 0, "nothing is said after {n} of 3");
+            group.answer(answer);
+        }
+        assert_eq!(heard.load(Ordering::SeqCst), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_an_ended_engine_answers() {
+    let (handle, events) = EngineHandle::channel();
+    let mut refused = 0;
+    for _ in 0..20_000 {
+        if !handle.give(Vec::new(), Responder::Gossip(GossipGroup::new(1, |_| ()))) {
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 20_000 - 16_384);
+    assert!(matches!(handle.submit(Vec::new()).await, Err(TxError::MempoolFull)));
+    for event in events.try_iter() {
+        if let LoopEvent::Submit(..) = event {
+            handle.answered();
+        }
+    }
+    drop(events);
+    assert!(matches!(handle.submit(Vec::new()).await, Err(TxError::Unavailable { .. })));
+}
