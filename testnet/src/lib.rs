@@ -1,5 +1,6 @@
 //! Local networks, faults, load, the whole-network simulator and end-to-end tests of Pyralog.
 
+pub mod bench;
 pub mod localnet;
 
 #[cfg(test)]

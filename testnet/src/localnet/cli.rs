@@ -55,6 +55,8 @@ pub enum Command {
     },
     /// Stop every node and remove the network from DIR
     Reset,
+    /// Measure what things cost: a report on stdout, progress on stderr; makes and removes a network of its own below TMPDIR
+    Bench(crate::bench::cli::BenchArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell

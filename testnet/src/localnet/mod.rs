@@ -10,7 +10,7 @@ mod control;
 mod create;
 mod files;
 mod foreground;
-mod interrupt;
+pub(crate) mod interrupt;
 pub mod layout;
 mod log_tail;
 pub mod manifest;
@@ -53,6 +53,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Logs { node, follow, lines } => logs(&layout, &node, follow, lines),
         Command::Fault { fault } => control::fault(&layout, &fault),
         Command::Reset => control::reset(&layout),
+        Command::Bench(args) => crate::bench::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), LAUNCHER_PROGRAM, &mut script);
@@ -74,7 +75,7 @@ fn logs(layout: &Layout, node: &str, follow: bool, lines: Option<usize>) -> Resu
 }
 
 /// Prints a result on stdout, without styles where that is no terminal. A reader that went away is no error.
-fn print_stdout(text: &str) -> Result<()> {
+pub(crate) fn print_stdout(text: &str) -> Result<()> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -1,0 +1,127 @@
+//! The network that is measured: four real validators in a directory of their own, started with the launcher's own commands.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::http::Connection;
+use crate::localnet::manifest::Manifest;
+
+/// Lines of each node's log that are shown after a failure.
+const TAIL: usize = 8;
+
+/// A running network; stopped and removed when dropped.
+#[derive(Debug)]
+pub struct Network {
+    dir: PathBuf,
+    program: PathBuf,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// What the launcher says of it.
+    pub manifest: Manifest,
+}
+
+/// One validator.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its process.
+    pub pid: u32,
+    /// Port of its native API.
+    pub api: u16,
+    /// Port of its CometBFT RPC.
+    pub rpc: u16,
+}
+
+impl Network {
+    /// Starts four validators below the system's directory for temporary files (`TMPDIR`).
+    pub fn start() -> Result<Self> {
+        let program = std::env::current_exe().context("cannot find the launcher's own executable")?;
+        let dir = std::env::temp_dir().join(format!("pyralog-bench-{}", std::process::id()));
+        let run = Command::new(&program)
+            .args(["up", "--validators", "4", "--detach", "--json", "--timeout", "120", "--dir"])
+            .arg(&dir)
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot run `pyralog-testnet up`")?;
+        if !run.status.success() {
+            bail!("the network did not start; see {}", dir.display());
+        }
+        let manifest: Manifest = serde_json::from_slice(&run.stdout).context("`up --json` is not understood")?;
+        let nodes = manifest.nodes.iter().map(|node| {
+            Ok(Node { pid: node.pid.context("a node does not run")?, api: port(&node.api)?, rpc: port(&node.rpc)? })
+        });
+        let nodes = nodes.collect::<Result<Vec<_>>>();
+        // Made before the nodes are judged, so that a failure stops them.
+        let mut network = Self { dir, program, nodes: Vec::new(), manifest };
+        network.nodes = nodes?;
+        Ok(network)
+    }
+
+    /// A connection to the API of each node.
+    pub fn api(&self) -> Result<Vec<Connection>> {
+        self.nodes.iter().map(|node| Connection::open(node.api)).collect()
+    }
+
+    /// Prints the end of every node's log on stderr.
+    pub fn show_logs(&self) {
+        for node in &self.manifest.nodes {
+            let text =
+                fs::read_to_string(self.dir.join("nodes").join(format!("{}.log", node.name))).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            for line in lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default() {
+                anstream::eprintln!("{}: {line}", node.name);
+            }
+        }
+    }
+
+    /// Stops the nodes and removes their directory.
+    pub fn stop(mut self) -> Result<()> {
+        let ended = self.end();
+        self.nodes.clear();
+        ended
+    }
+
+    fn end(&self) -> Result<()> {
+        let status = Command::new(&self.program)
+            .args(["reset", "--dir"])
+            .arg(&self.dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("cannot run `pyralog-testnet reset`")?;
+        if !status.success() {
+            bail!("the network in {} was not removed", self.dir.display());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        if self.dir.exists()
+            && let Err(error) = self.end()
+        {
+            anstream::eprintln!("bench: {error:#}");
+        }
+    }
+}
+
+/// The port of `http://127.0.0.1:PORT`.
+fn port(url: &str) -> Result<u16> {
+    let port = url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    port.with_context(|| format!("{url} has no port"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_read_from_the_manifests_urls() {
+        assert_eq!(port("http://127.0.0.1:8080").unwrap(), 8080);
+        assert!(port("http://127.0.0.1").is_err());
+        assert!(port("http://127.0.0.1:80808").is_err());
+    }
+}
