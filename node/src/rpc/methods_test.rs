@@ -117,7 +117,7 @@ async fn searches_find_by_hash_height_and_event_in_either_order() {
     assert!(ask(&cx, "tx_search", json!({"query": "tx.height>0", "order_by": "up"})).await.is_err());
     let blocks = ask(&cx, "block_search", json!({"query": "block.height>=2 AND block.height<=4"})).await.unwrap();
     assert_eq!(blocks["total_count"], "3");
-    let tags = tags(&*solo.memory.block(2).unwrap().unwrap(), 0);
+    let tags = tags(&solo.memory.block(2).unwrap().unwrap(), 0);
     assert_eq!(tags["tm.event"], ["Tx"]);
 }
 

@@ -25,6 +25,9 @@ const PREFIX: u8 = 0xf0;
 /// Reads a key of the state family.
 pub type Get = Arc<dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, ReadError> + Send + Sync>;
 
+/// Key/value writes; `None` deletes.
+pub type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// An anchor in a committed block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnchorPlace {
@@ -52,7 +55,7 @@ impl Indexes {
     ///
     /// # Errors
     /// The store failed.
-    pub fn writes(&self, block: &CommittedBlock) -> Result<Vec<(Vec<u8>, Option<Vec<u8>>)>, ReadError> {
+    pub fn writes(&self, block: &CommittedBlock) -> Result<Writes, ReadError> {
         let mut writes = Vec::new();
         let mut counts: BTreeMap<LogId, u64> = BTreeMap::new();
         for (tx, bytes) in (0u32..).zip(&block.block.data) {

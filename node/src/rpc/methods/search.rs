@@ -139,8 +139,8 @@ fn heights(cx: &Context, query: &Query, key: &str) -> Result<RangeInclusive<u64>
             Order::AtLeast => low = low.max(bound),
         }
     }
-    // Both are at least 1 where the range is not empty.
-    let range = if low > high { 1..=0 } else { low as u64..=high as u64 };
+    // `low` is at least 1, and a `high` below it leaves the range empty.
+    let range = low as u64..=u64::try_from(high).unwrap_or(0);
     if range.end().saturating_sub(*range.start()) >= MAX_SCAN {
         return Err(RpcError::Internal(format!(
             "the search would look at more than {MAX_SCAN} heights; bound it, for instance with {key}>N AND {key}<=M"
