@@ -57,6 +57,12 @@ pub enum Command {
     Reset,
     /// Measure what things cost: a report on stdout, progress on stderr; makes and removes a network of its own below TMPDIR
     Bench(crate::bench::cli::BenchArgs),
+    /// Decoder fuzzing: repeat a find, make the seed files anew
+    Fuzz {
+        /// Which
+        #[command(subcommand)]
+        command: crate::fuzz::cli::FuzzCommand,
+    },
     /// Print a completion script for a shell
     Completions {
         /// Which shell

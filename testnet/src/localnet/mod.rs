@@ -53,6 +53,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Logs { node, follow, lines } => logs(&layout, &node, follow, lines),
         Command::Fault { fault } => control::fault(&layout, &fault),
         Command::Reset => control::reset(&layout),
+        Command::Fuzz { command } => crate::fuzz::cli::run(&command),
         Command::Bench(args) => crate::bench::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,0 +1,63 @@
+//! The files of a small home, and the records inside them.
+#![allow(clippy::expect_used, reason = "a disk in memory that has no faults")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyralog_cluster_core::disk::FaultyDisk;
+use pyralog_cluster_core::{Backend, Checkpoint, Core, MemoryTables, Options};
+use pyralog_crypto::{Encode, SignedCheckpoint};
+
+use super::{Out, txs};
+use crate::fuzz::chain::{CHAIN, key, run};
+
+/// Bytes before the first frame of a file, and before the payload of a frame.
+const FILE_HEADER: usize = 64;
+const FRAME_HEADER: usize = 16;
+
+pub(super) fn put(out: &mut Out) {
+    let files = home();
+    let file = |end: &str| -> Option<&Vec<u8>> { files.iter().find(|(path, _)| path.ends_with(end)).map(|(_, f)| f) };
+    if let Some(wal) = file(".log") {
+        out.put("frame_file", "wal", wal.clone());
+        out.put("wal_file", "frames", wal[FILE_HEADER..].to_vec());
+        out.put("wal_file", "torn", wal[FILE_HEADER..wal.len() - 3].to_vec());
+        out.put("wal_records", "entries", wal[FILE_HEADER + FRAME_HEADER..].to_vec());
+    }
+    if let Some(segment) = file(".seg") {
+        out.put("frame_file", "leaves", segment.clone());
+        out.put("leaf_group", "five", segment[FILE_HEADER + FRAME_HEADER..].to_vec());
+    }
+    if let Some(slots) = file("signer") {
+        out.put("slot", "mark", slots[..4096.min(slots.len())].to_vec());
+    }
+    if let Some(format) = file("FORMAT") {
+        out.put("format", "FORMAT", format.clone());
+    }
+    out.put("log_record", "size", vec![7; 72]);
+    out.put("log_record", "checkpoint", vec![7; 80]);
+    out.put("chain_values", "height", 7u64.to_be_bytes().to_vec());
+    out.put("chain_values", "place", [7u64.to_be_bytes().as_slice(), &3u32.to_be_bytes()].concat());
+}
+
+fn home() -> Vec<(String, Vec<u8>)> {
+    let disk = FaultyDisk::new(1);
+    let tables = Arc::new(MemoryTables::new(disk.clone()));
+    let backend = Backend { disk: Arc::new(disk.clone()), tables: Some(tables) };
+    let options = Options { manual: true, ..Options::default() };
+    let (core, _) = Core::open_with(Path::new("/fuzz"), options, backend).expect("opens");
+    let log = core.notary_log(txs::log()).expect("a log");
+    log.append((0..5u8).map(|n| vec![n; 9 + usize::from(n)]).collect()).expect("queued");
+    while core.drive() {}
+    let roots = log.roots(5).expect("five leaves");
+    let signed =
+        SignedCheckpoint::sign(Checkpoint { log: txs::log(), size: 5, roots }, CHAIN, &key(200)).expect("signs");
+    for (_, entry) in run().wal.iter().take(2) {
+        core.wal().append(entry.clone()).expect("queued");
+    }
+    core.mark().put(Bytes::from(signed.to_bytes())).expect("queued");
+    while core.drive() {}
+    let files = disk.files().into_iter();
+    files.map(|path| (path.to_string_lossy().into_owned(), disk.contents(&path).unwrap_or_default())).collect()
+}

@@ -1,0 +1,76 @@
+//! The targets. Each calls the entry that the program calls, then uses the value as the program does.
+
+mod blocks;
+mod crypto;
+mod engine;
+mod files;
+mod ledger;
+mod light;
+mod receipts;
+mod wire;
+
+pub(super) use receipts::maker as receipt_maker;
+
+use super::Target;
+use pyralog_crypto::{Decode, Encode};
+
+/// Every decoder of network or file bytes.
+pub const TARGETS: &[Target] = &[
+    // crypto
+    Target { name: "frontier", run: crypto::frontier },
+    Target { name: "inclusion_proof", run: crypto::inclusion_proof },
+    Target { name: "consistency_proof", run: crypto::consistency_proof },
+    Target { name: "signed_checkpoint", run: crypto::signed_checkpoint },
+    Target { name: "signed_promise", run: crypto::signed_promise },
+    Target { name: "notary_leaf", run: crypto::notary_leaf },
+    Target { name: "metadata", run: crypto::metadata },
+    Target { name: "document_digest", run: crypto::document_digest },
+    Target { name: "keystore", run: crypto::keystore },
+    Target { name: "text", run: crypto::text },
+    // cluster-core
+    Target { name: "frame_file", run: pyralog_cluster_core::fuzz::frame_file },
+    Target { name: "wal_file", run: pyralog_cluster_core::fuzz::wal_file },
+    Target { name: "wal_records", run: pyralog_cluster_core::fuzz::wal_records },
+    Target { name: "leaf_group", run: pyralog_cluster_core::fuzz::leaf_group },
+    Target { name: "slot", run: pyralog_cluster_core::fuzz::slot },
+    Target { name: "log_record", run: pyralog_cluster_core::fuzz::log_record },
+    Target { name: "format", run: pyralog_cluster_core::fuzz::format },
+    Target { name: "chain_values", run: pyralog_cluster_core::fuzz::chain_values },
+    // consensus: blocks, engine, ledger
+    Target { name: "block", run: blocks::block },
+    Target { name: "commit", run: blocks::commit },
+    Target { name: "evidence", run: blocks::evidence },
+    Target { name: "part", run: blocks::part },
+    Target { name: "chain_state", run: blocks::chain_state },
+    Target { name: "genesis", run: files::genesis },
+    Target { name: "sign_mark", run: files::sign_mark },
+    Target { name: "wire_message", run: engine::wire_message },
+    Target { name: "wal_entry", run: engine::wal_entry },
+    Target { name: "tx", run: ledger::tx },
+    Target { name: "state_proof", run: ledger::state_proof },
+    Target { name: "state_value", run: ledger::state_value },
+    // consensus: light client and receipts
+    Target { name: "light_block", run: light::light_block },
+    Target { name: "light_store", run: light::light_store },
+    Target { name: "receipt_file", run: receipts::receipt_file },
+    Target { name: "notary_receipt", run: receipts::notary_receipt },
+    Target { name: "served_proof", run: receipts::served_proof },
+    Target { name: "pending_receipt", run: receipts::pending_receipt },
+    // node, p2p, zk
+    Target { name: "tx_gossip", run: wire::tx_gossip },
+    Target { name: "sync_request", run: wire::sync_request },
+    Target { name: "sync_response", run: engine::sync_response },
+    Target { name: "block_meta", run: files::block_meta },
+    Target { name: "rpc_call", run: wire::rpc_call },
+    Target { name: "request_frame", run: wire::request_frame },
+    Target { name: "response_frame", run: wire::response_frame },
+    Target { name: "address_book", run: wire::address_book },
+    Target { name: "proof_envelope", run: wire::proof_envelope },
+];
+
+/// Decodes, and requires that exactly these bytes are the value's encoding.
+fn canonical<T: Decode + Encode>(bytes: &[u8]) -> Option<T> {
+    let value = T::from_bytes(bytes).ok()?;
+    assert_eq!(value.to_bytes(), bytes, "another encoding of the same value was accepted");
+    Some(value)
+}
