@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod fuzz;
 pub mod localnet;
+pub mod sim;
 
 #[cfg(test)]
 mod house;

@@ -209,7 +209,7 @@ impl<A: Application> Host<A> {
     }
 
     fn log(&mut self, height: Height, input: &super::context::CoreInput) {
-        if self.replaying || !self.is_running() || height.0 != self.height() {
+        if self.replaying && !self.is_unrecorded(input) || !self.is_running() || height.0 != self.height() {
             return;
         }
         let Self { candidates, logged, .. } = self;
@@ -220,6 +220,24 @@ impl<A: Application> Host<A> {
         if let Some(record) = record {
             self.append(WalEntry { height: height.0, record });
         }
+    }
+
+    /// Whether this is a signature of ours that is made again during replay because the crash kept it from getting into the WAL. Everything else
+    /// that is replayed stands there.
+    fn is_unrecorded(&self, input: &super::context::CoreInput) -> bool {
+        let (address, height, round, step) = match input {
+            super::context::CoreInput::Vote(vote) => {
+                let vote = &vote.message;
+                (vote.address, vote.height, vote.round, step_of(vote.step))
+            }
+            super::context::CoreInput::Proposal(proposal) => {
+                let proposal = &proposal.message;
+                (proposal.address, proposal.height, proposal.round, Step::Propose)
+            }
+            _ => return false,
+        };
+        let mark = SignMark { height: height.0, round: round.as_u32().unwrap_or(0), step };
+        self.own_key(&address).is_some() && !self.recorded.contains(&mark)
     }
 
     pub(super) fn append(&mut self, entry: WalEntry) {

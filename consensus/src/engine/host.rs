@@ -100,6 +100,8 @@ pub(super) struct Host<A> {
     pub(super) last_commit: Option<Commit>,
     pub(super) height_started: Timestamp,
     pub(super) replaying: bool,
+    /// Positions of our own signatures in the WAL of this height.
+    pub(super) recorded: BTreeSet<SignMark>,
     /// The WAL of `chain.height + 1`, until it is replayed.
     pub(super) wal: Vec<CoreInput>,
     /// Rounds for which a value was asked during replay.

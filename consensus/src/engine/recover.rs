@@ -117,6 +117,7 @@ impl<A: Application> Engine<A> {
             last_commit,
             height_started: Timestamp::default(),
             replaying: false,
+            recorded: BTreeSet::new(),
             wal: Vec::new(),
             deferred: Vec::new(),
             refused: false,
@@ -147,6 +148,7 @@ impl<A: Application> Host<A> {
             if entry.height != height {
                 continue;
             }
+            self.recorded.extend(own_mark(&entry, Some(self.guard.address())));
             match &entry.record {
                 Record::Value { value, block: Some(bytes) } => {
                     let max = self.chain.params.max_block_bytes;

@@ -63,6 +63,8 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::fuzz::cli::FuzzCommand,
     },
+    /// Run whole networks in one thread from seeds: virtual time, faults, a Byzantine validator
+    Sim(crate::sim::cli::SimArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell

@@ -55,6 +55,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Reset => control::reset(&layout),
         Command::Fuzz { command } => crate::fuzz::cli::run(&command),
         Command::Bench(args) => crate::bench::run(&args),
+        Command::Sim(args) => {
+            let (text, held) = crate::sim::cli::run(&args)?;
+            print_stdout(&text)?;
+            if held { Ok(()) } else { Err(anyhow::anyhow!("a rule did not hold")) }
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), LAUNCHER_PROGRAM, &mut script);
