@@ -78,7 +78,7 @@ fn on_a_network(args: &BenchArgs, baseline: &Baseline, interrupt: &Interrupt, re
             report.groups.push(leaves::measure(&cx)?);
         }
         if args.wants(Part::Transfers) {
-            report.groups.push(transfers::measure(&cx)?);
+            report.groups.push(transfers::measure(&cx, interval)?);
         }
         if args.wants(Part::Memory) {
             report.groups.push(memory::group(&idle, &memory::read(&network)?));

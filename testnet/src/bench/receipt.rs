@@ -81,3 +81,26 @@ fn one(group: &mut Group, base: &Baseline, validators: u8, (leaves, power): (u64
 fn encode(receipt: &NotaryReceipt) -> Result<(String, Vec<u8>), ReceiptError> {
     Ok((receipt.to_json()?, receipt.to_cbor()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_time_of_one_receipt_are_measured_and_only_the_large_one_has_an_aim() {
+        let base = Baseline {
+            syncs_per_s: 1.0,
+            blake3_ns: 1.0,
+            sha256_ns: 1.0,
+            verify_per_s: 1e6,
+            verify_batch_per_s: 1e6,
+            sign_per_s: 1e6,
+        };
+        let mut group = Group::new("receipts", Place::InProcess);
+        one(&mut group, &base, 4, (50, 3), true).unwrap();
+        assert_eq!(group.figures.len(), 4);
+        let [cbor, json, compact, verify] = &group.figures[..] else { panic!("four figures") };
+        assert!(cbor.value > 1_000.0 && compact.value > cbor.value && json.value > compact.value);
+        assert!(verify.value > 0.0 && verify.aim.is_none());
+    }
+}

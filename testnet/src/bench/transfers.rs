@@ -16,6 +16,7 @@ use super::context::{Context, Progress};
 use super::http::{Answer, Connection};
 use super::load::{Cpu, Request, drive};
 use super::report::{Aim, Figure, Group, Setting};
+use super::timing::millis;
 
 /// Calls of one JSON-RPC batch.
 const BATCH: usize = 100;
@@ -36,8 +37,18 @@ struct Sender {
     nonce: u64,
 }
 
-/// Measures.
-pub fn measure(cx: &Context<'_>) -> Result<Group> {
+/// What the chain held afterwards.
+struct Found {
+    /// Transfers by height.
+    per_block: BTreeMap<u64, usize>,
+    /// Longest time between two headers, milliseconds.
+    longest_ms: f64,
+    /// When the last transfer was seen in a block.
+    ended: Instant,
+}
+
+/// Measures; `interval_ms` is the time between blocks that was measured before.
+pub fn measure(cx: &Context<'_>, interval_ms: f64) -> Result<Group> {
     let total: usize = cx.either(8_000, 16_000);
     cx.settle()?;
     let mut api = cx.network.api()?;
@@ -70,7 +81,7 @@ pub fn measure(cx: &Context<'_>) -> Result<Group> {
     if sent.taken < total as u64 {
         bail!("only {} of {total} transfers were taken", sent.taken);
     }
-    let (per_block, ended) = found?;
+    let Found { per_block, longest_ms, ended } = found?;
     let seconds = ended.duration_since(started).as_secs_f64();
     let (nodes, _) = cpu.spent(cx);
 
@@ -103,6 +114,9 @@ pub fn measure(cx: &Context<'_>) -> Result<Group> {
     );
     let largest = per_block.values().max().copied().unwrap_or(0);
     group.add(Figure::new("largest block", largest as f64, "transfers", setting(FINAL)));
+    const INTERVAL: &str = "the block interval of the idle network";
+    let longest = Figure::new("longest time between blocks meanwhile", longest_ms, "ms", setting(FINAL));
+    group.add(longest.against(interval_ms, INTERVAL));
     group.notes.push(cpu.sentence(cx, "transfers"));
     group.notes.push("every one of four co-located validators verifies every signature".into());
     Ok(group)
@@ -203,12 +217,13 @@ fn judge(answer: &Answer, calls: u64) -> Result<u64> {
     Ok(calls)
 }
 
-/// Transfers per block after `height` until there are `total`, and when the last one was seen.
-fn count(cx: &Context<'_>, height: u64, total: usize, stop: &AtomicBool) -> Result<(BTreeMap<u64, usize>, Instant)> {
+/// Looks at the blocks from `height` on until they hold `total` transfers.
+fn count(cx: &Context<'_>, height: u64, total: usize, stop: &AtomicBool) -> Result<Found> {
     let mut api = cx.network.api()?;
     let node = api.last_mut().context("the network has no nodes")?;
-    let mut blocks = BTreeMap::new();
-    let mut next = height + 1;
+    let mut per_block = BTreeMap::new();
+    let mut times = Vec::new();
+    let mut next = height.max(1);
     cx.wait("transfers are in no block", || {
         if stop.load(Ordering::Relaxed) {
             bail!("not all transfers were taken");
@@ -216,14 +231,17 @@ fn count(cx: &Context<'_>, height: u64, total: usize, stop: &AtomicBool) -> Resu
         while next <= Progress::of(node)?.height {
             let block = node.get(&format!("/v1/blocks/{next}"))?;
             let signed = block["txs"].as_array().into_iter().flatten().filter(|tx| tx["kind"] == "signed").count();
-            if signed > 0 {
-                blocks.insert(next, signed);
+            if signed > 0 && next > height {
+                per_block.insert(next, signed);
             }
+            times.push(super::blocks::time(&block)?);
             next += 1;
         }
-        Ok((blocks.values().sum::<usize>() >= total).then_some(()))
+        Ok((per_block.values().sum::<usize>() >= total).then_some(()))
     })?;
-    Ok((blocks, Instant::now()))
+    let ended = Instant::now();
+    let between = times.windows(2).filter_map(|pair| pair[1].duration_since(pair[0]).ok());
+    Ok(Found { per_block, longest_ms: between.max().map_or(0.0, millis), ended })
 }
 
 fn number(value: &Value, name: &str) -> Result<u64> {
