@@ -7,6 +7,7 @@ mod audit;
 mod byzantine;
 pub mod cli;
 mod disk;
+mod links;
 mod load;
 mod node;
 mod observer;
