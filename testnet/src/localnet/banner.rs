@@ -62,7 +62,11 @@ fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
         ),
         "send a transfer",
     );
-    line(format!("{launcher} fault kill node3 --dir {dir}"), "break a node; `fault restart node3` mends it");
+    let last = manifest.nodes.last().map(|node| node.name.as_str()).unwrap_or_default();
+    line(
+        format!("{launcher} fault kill {last} --dir {dir}"),
+        &format!("break a node; `{launcher} fault restart {last} --dir {dir}` mends it"),
+    );
     if detached {
         line(format!("{launcher} down --dir {dir}"), "stop; `up` resumes");
     } else {

@@ -155,3 +155,6 @@ fn lock(layout: &Layout) -> Result<std::fs::File> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, counted instead of fatal: the launcher stops its nodes before it goes.
+//! Ctrl-C, SIGTERM and a closed terminal, counted instead of fatal: the launcher stops its nodes before it goes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,21 +11,21 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// Takes over SIGINT and SIGTERM for the rest of the process.
+    /// Takes over SIGINT, SIGTERM and SIGHUP for the rest of the process.
     pub fn install() -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot watch signals")?;
-        let (mut int, mut term) = {
+        let (mut int, mut term, mut hup) = {
             let _inside = runtime.enter();
             let watch = |kind| signal(kind).context("cannot watch signals");
-            (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?)
+            (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?, watch(SignalKind::hangup())?)
         };
         let interrupt = Self::default();
         let counter = Arc::clone(&interrupt.0);
         std::thread::spawn(move || {
             runtime.block_on(async {
                 loop {
-                    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {} }
+                    tokio::select! { _ = int.recv() => {}, _ = term.recv() => {}, _ = hup.recv() => {} }
                     counter.fetch_add(1, Ordering::Relaxed);
                 }
             });

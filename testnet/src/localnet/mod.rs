@@ -21,6 +21,8 @@ mod probe;
 pub mod process;
 pub mod state;
 mod status;
+#[cfg(test)]
+mod testkit;
 mod up;
 
 use std::io::{ErrorKind, Write};
@@ -99,4 +101,17 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == ErrorKind::BrokenPipe))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_closed_pipe_counts_as_one() {
+        let closed = anyhow::Error::from(std::io::Error::from(ErrorKind::BrokenPipe)).context("cannot write");
+        assert!(is_closed_pipe(&closed));
+        assert!(!is_closed_pipe(&anyhow::Error::from(std::io::Error::from(ErrorKind::StorageFull))));
+        assert!(!is_closed_pipe(&anyhow::anyhow!("broken pipe, says a sentence")));
+    }
 }

@@ -190,3 +190,6 @@ pub fn mark_log(layout: &Layout, name: &str) -> Result<()> {
     let mut file = std::fs::File::options().create(true).append(true).open(&path).with_context(context)?;
     writeln!(file, "--- {name} started by pyralog-testnet").with_context(context)
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,3 +127,6 @@ fn bring_up(
     let all: Vec<usize> = (0..state.nodes.len()).collect();
     node::wait(layout, state, started, &all, Goal::Serve, Duration::from_secs(args.timeout), interrupt)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,15 +17,23 @@ fn transfers_are_included_once_and_bad_ones_refused_with_a_sentence() {
     let before = balance(0);
     let sent = net.wallet(0, &send(&["--to", &to, "--amount", "1.5pyra", "--json"])).expect(0).json();
     assert_eq!(sent["status"], "included");
-    net.wait_height(3, sent["height"].as_u64().unwrap());
+    for index in 0..4 {
+        net.wait_height(index, sent["height"].as_u64().unwrap());
+    }
     assert_eq!(balance(3), before + 1_500_000);
     let hash = sent["hash"].as_str().unwrap();
     assert_eq!(net.wallet(2, &["query", "tx", hash, "--json"]).expect(0).json()["height"], sent["height"]);
 
-    // Signed once, sent twice: the second is a replay.
+    // Signed once, sent twice: it is the same transaction, and it is executed once.
     net.wallet(0, &send(&["--to", "account2", "--amount", "5", "--sign-only", "--out", "tx.b64"])).expect(0);
-    net.wallet(1, &["tx", "send", "tx.b64"]).expect(0);
-    net.wallet(2, &["tx", "send", "tx.b64"]).expect(1);
+    let once = net.wallet(1, &["tx", "send", "tx.b64", "--json"]).expect(0).json();
+    let again = net.wallet(1, &["tx", "send", "tx.b64", "--json"]).expect(0).says("already").json();
+    assert_eq!((&once["hash"], &once["height"]), (&again["hash"], &again["height"]));
+    net.wait_height(0, once["height"].as_u64().unwrap());
+    let account = net.wallet(1, &["query", "account", "account2", "--json"]).expect(0).json();
+    assert_eq!(account["balance"], "1000000000005");
+    // Another transaction with a nonce that is used up is a replay.
+    net.wallet(1, &send(&["--to", &to, "--amount", "6", "--nonce", "1"])).expect(1).says("nonce");
     let poor = "18000000000000";
     net.wallet(0, &send(&["--to", &to, "--amount", poor])).expect(1).says("refused");
     net.wallet(0, &send(&["--to", &to, "--amount", "1", "--fee", "0"])).expect(1).says("fee");

@@ -128,3 +128,19 @@ fn another_directory_is_left_alone() {
     assert!(net.file("net/precious.txt").exists());
     run(Command::new(LAUNCHER).args(["up", "--validators", "0"])).expect(2);
 }
+
+#[test]
+fn a_memory_file_system_is_good_enough() {
+    let shm = std::path::Path::new("/dev/shm");
+    if !shm.is_dir() {
+        println!("skipped: there is no /dev/shm here");
+        return;
+    }
+    let net = Net::empty_in(shm);
+    net.launcher(&["up", "--validators", "1", "--detach"]).expect(0);
+    net.write("a", "a");
+    net.wallet(0, &["notarize", "a"]).expect(0);
+    net.launcher(&["fault", "kill", "0"]).expect(0);
+    net.launcher(&["up", "--detach"]).expect(0);
+    net.wallet(0, &["verify", "a", "a.receipt.json", "--genesis", &net.genesis()]).expect(0);
+}

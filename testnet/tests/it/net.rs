@@ -32,13 +32,18 @@ pub struct Ran {
 impl Net {
     /// An empty directory and the turn to use it.
     pub fn empty() -> Self {
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// The same below another directory.
+    pub fn empty_in(base: &Path) -> Self {
         for name in ["pyralogd", "pyralog"] {
             let path = beside(name);
             assert!(path.is_file(), "{} is missing: cargo build --workspace --bins", path.display());
         }
         let turn = File::options().create(true).truncate(false).write(true).open(beside("pyralog-e2e.lock")).unwrap();
         flock(&turn, FlockOperation::LockExclusive).unwrap();
-        Self { dir: tempfile::tempdir().unwrap(), _turn: turn }
+        Self { dir: tempfile::tempdir_in(base).unwrap(), _turn: turn }
     }
 
     /// A running network of `validators`, detached.

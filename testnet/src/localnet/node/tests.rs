@@ -1,0 +1,78 @@
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::localnet::testkit::{layout, state};
+
+fn quick_end(code: &str) -> Started {
+    let child = Command::new("sh").args(["-c", &format!("exit {code}")]).stdin(Stdio::null()).spawn().unwrap();
+    Started { index: 0, child }
+}
+
+fn sleeper(layout: &Layout, state: &mut State) -> Started {
+    let child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+    state.nodes[0].process = ProcessId::of(child.id());
+    state.save(layout).unwrap();
+    Started { index: 0, child }
+}
+
+#[test]
+fn a_node_that_ends_at_its_start_fails_with_its_log_tail() {
+    let (_dir, layout) = layout();
+    let mut state = state(&layout, 1);
+    let log: String = (0..100).map(|line| format!("line {line}\n")).collect();
+    std::fs::write(layout.log("node0"), log).unwrap();
+    let mut started = [quick_end("7")];
+    let limit = Duration::from_secs(10);
+    let error = wait(&layout, &mut state, &mut started, &[0], Goal::Serve, limit, &Interrupt::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("node0 ended at its start (exit status: 7)"), "{text}");
+    assert!(text.contains("line 99") && text.contains("line 70") && !text.contains("line 69"), "{text}");
+    assert!(state.nodes[0].process.is_none());
+}
+
+#[test]
+fn a_node_that_never_serves_is_ended_and_its_reason_told() {
+    let (_dir, layout) = layout();
+    let mut state = state(&layout, 1);
+    let mut started = [sleeper(&layout, &mut state)];
+    let process = state.nodes[0].process.clone().unwrap();
+    let limit = Duration::from_millis(300);
+    let error = wait(&layout, &mut state, &mut started, &[0], Goal::Serve, limit, &Interrupt::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("--timeout") && text.contains("node0: no answer yet") && text.contains("is empty"), "{text}");
+    assert!(!process.is_alive());
+    assert_eq!(State::require(&layout).unwrap().nodes[0].process, None);
+}
+
+#[test]
+fn nothing_to_wait_for_is_success() {
+    let (_dir, layout) = layout();
+    let mut state = state(&layout, 1);
+    wait(&layout, &mut state, &mut [], &[], Goal::Answer, Duration::ZERO, &Interrupt::default()).unwrap();
+}
+
+#[test]
+fn a_taken_port_is_replaced_and_the_free_ones_stay() {
+    let (_dir, layout) = layout();
+    let mut state = state(&layout, 1);
+    let free = crate::localnet::ports::pick(4, &std::collections::BTreeSet::new(), 12_345).unwrap();
+    state.nodes[0].ports = Ports { rpc: free[0], api: free[1], metrics: free[2], p2p: free[3] };
+    assert!(!mend_ports(&mut state, 0).unwrap());
+    let holder = TcpListener::bind(("127.0.0.1", free[1])).unwrap();
+    assert!(mend_ports(&mut state, 0).unwrap());
+    let ports = state.nodes[0].ports;
+    assert_eq!((ports.rpc, ports.metrics, ports.p2p), (free[0], free[2], free[3]));
+    assert!(ports.api != free[1] && !free.contains(&ports.api));
+    drop(holder);
+    assert!(!mend_ports(&mut state, 9).unwrap(), "no such node, nothing to mend");
+}
+
+#[test]
+fn each_start_is_marked_in_the_log() {
+    let (_dir, layout) = layout();
+    mark_log(&layout, "node0").unwrap();
+    mark_log(&layout, "node0").unwrap();
+    let log = std::fs::read_to_string(layout.log("node0")).unwrap();
+    assert_eq!(log.matches("--- node0 started").count(), 2);
+}

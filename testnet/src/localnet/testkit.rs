@@ -1,0 +1,83 @@
+//! Stand-ins for nodes, for the tests of this module: processes whose command line is that of a node.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::layout::Layout;
+use super::process::ProcessId;
+use super::state::{Account, Node, Ports, State};
+
+/// A process that sleeps under the name of a node, on the home of `name`. Killed when dropped.
+pub struct FakeNode {
+    child: Child,
+}
+
+impl FakeNode {
+    /// Starts one. With `deaf` it ignores SIGTERM.
+    pub fn start(layout: &Layout, name: &str, deaf: bool) -> Self {
+        let script = if deaf { "trap '' TERM; while :; do sleep 0.05; done" } else { "while :; do sleep 0.05; done" };
+        let home = layout.home(name);
+        let child = Command::new("sh")
+            .arg0(super::NODE_PROGRAM)
+            .args(["-c", script, "start", "--home"])
+            .arg(&home)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !super::process::runs(child.id(), super::NODE_PROGRAM, &home) {
+            assert!(Instant::now() < deadline, "the stand-in did not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if deaf {
+            // The trap is set a moment after the exec.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Self { child }
+    }
+
+    /// Its identity.
+    pub fn id(&self) -> ProcessId {
+        ProcessId::of(self.child.id()).unwrap()
+    }
+
+    /// Whether it has ended; reaps it.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for FakeNode {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The state of a network of `count` nodes on ports that nothing listens on.
+pub fn state(layout: &Layout, count: u16) -> State {
+    let node = |index: u16| Node {
+        name: format!("node{index}"),
+        peer_id: format!("peer{index}"),
+        ports: Ports { rpc: 4 * index + 1, api: 4 * index + 2, metrics: 4 * index + 3, p2p: 4 * index + 4 },
+        process: None,
+    };
+    let account = Account { name: "account0".to_owned(), address: "pyra1".to_owned(), balance: 5 };
+    let state = State::new("pyralog-dev-kit".to_owned(), 500, (0..count).map(node).collect(), vec![account]);
+    std::fs::create_dir_all(layout.nodes()).unwrap();
+    for node in &state.nodes {
+        std::fs::create_dir_all(layout.home(&node.name)).unwrap();
+    }
+    state.save(layout).unwrap();
+    state
+}
+
+/// A directory for a network, and its layout.
+pub fn layout() -> (tempfile::TempDir, Layout) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(&dir.path().join("net")).unwrap();
+    std::fs::create_dir_all(layout.root()).unwrap();
+    (dir, layout)
+}
