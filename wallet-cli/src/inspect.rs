@@ -230,3 +230,7 @@ fn sides(path: &[PathStep]) -> String {
     let side = |step: &PathStep| if matches!(step, PathStep::Left(_)) { "left" } else { "right" };
     path.iter().map(side).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+#[path = "inspect_test.rs"]
+mod tests;

@@ -90,6 +90,27 @@ mod tests {
         assert!(!is_cbor(Path::new("a.json")) && !is_cbor(Path::new("cbor")));
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn random_bytes_are_an_invalid_proof_and_never_a_panic(bytes: Vec<u8>) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("r");
+            std::fs::write(&path, &bytes).unwrap();
+            proptest::prop_assert_eq!(read(&path).unwrap_err().code(), 3);
+        }
+
+        #[test]
+        fn a_shell_reads_a_quoted_path_back(name in "[^\0/]{1,40}") {
+            let output = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", quoted(Path::new(&name)))])
+                .output()
+                .unwrap();
+            proptest::prop_assert_eq!(String::from_utf8_lossy(&output.stdout), name);
+        }
+    }
+
     #[test]
     fn paths_are_quoted_for_a_shell() {
         assert_eq!(quoted(Path::new("a/b-1.json")), "a/b-1.json");

@@ -1,4 +1,106 @@
+use pyralog_consensus::light::testkit::{TestChain, validators};
+
 use super::*;
+
+fn root(chain: &TestChain) -> genesis::Root {
+    genesis::Root {
+        chain_id: chain.chain_id.clone(),
+        time: chain.genesis_time,
+        validators: chain.genesis.clone(),
+        initial_height: 1,
+        file_hash: Hash([0; 32]),
+    }
+}
+
+fn stored(chain: &TestChain) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("light/chain.trusted");
+    let client = LightClient::from_genesis(&chain.chain_id, chain.genesis_time, chain.genesis.clone(), 1).unwrap();
+    save(&path, &client).unwrap();
+    (dir, path)
+}
+
+fn args() -> SyncArgs {
+    SyncArgs {
+        genesis: None,
+        trusted_header: None,
+        witness: Vec::new(),
+        height: None,
+        sequential: false,
+        trusting_period: Duration::from_secs(1),
+        reset: false,
+        node: NodeArgs::default(),
+    }
+}
+
+#[test]
+fn a_store_is_read_back_unless_it_is_to_be_forgotten() {
+    let chain = TestChain::new("pyralog-dev-light", &[(1, 10), (2, 10)]);
+    let (_dir, path) = stored(&chain);
+    assert_eq!(load(&path, &args()).unwrap().unwrap().latest().chain_id, chain.chain_id);
+    assert!(load(&path, &SyncArgs { reset: true, ..args() }).unwrap().is_none());
+    assert!(load(Path::new("/nowhere/at.all"), &args()).unwrap().is_none());
+    std::fs::write(&path, b"damage").unwrap();
+    let failure = load(&path, &args()).unwrap_err();
+    assert_eq!(failure.code(), 1);
+    assert!(failure.report().next.as_ref().unwrap().contains("--reset"));
+}
+
+#[test]
+fn a_store_that_began_elsewhere_is_not_followed_as_if_it_had_not() {
+    let chain = TestChain::new("pyralog-dev-light", &[(1, 10), (2, 10)]);
+    let (_dir, path) = stored(&chain);
+    check_same_root(&path, None).unwrap();
+    check_same_root(&path, Some(&root(&chain))).unwrap();
+    let mut others = [root(&chain), root(&chain), root(&chain)];
+    others[0].chain_id = "pyralog-dev-else".to_owned();
+    others[1].validators = validators(&[(1, 10), (3, 10)]);
+    others[2].time = chain.genesis_time.checked_add(Duration::from_secs(1)).unwrap();
+    for other in others {
+        let failure = check_same_root(&path, Some(&other)).unwrap_err();
+        assert_eq!(failure.code(), 5);
+        assert!(failure.report().next.as_ref().unwrap().contains("--reset"));
+    }
+}
+
+#[test]
+fn the_report_gives_the_header_as_verify_takes_it() {
+    let chain = TestChain::new("pyralog-dev-light", &[(1, 10)]);
+    let report = SyncReport {
+        height: 7,
+        hash: Hash([0xab; 32]),
+        time: chain.genesis_time,
+        fetched: 3,
+        confirmed_by: vec!["http://w:1".to_owned()],
+        useless: vec![("http://x:1".to_owned(), "dead".to_owned())],
+    };
+    let output = described(&chain.chain_id, Path::new("/s"), &report);
+    let header = output.document["trusted_header"].as_str().unwrap();
+    assert_eq!(parse_header(header).unwrap(), (7, Hash([0xab; 32])));
+    assert!(output.text.contains("1 of 2 witnesses"), "{}", output.text);
+    assert_eq!(output.document["useless_witnesses"][0]["why"], "dead");
+}
+
+#[test]
+fn a_divergence_leaves_its_evidence_beside_the_store() {
+    let mut chain = TestChain::new("pyralog-dev-light", &[(1, 10), (2, 10), (3, 10)]);
+    chain.push_empty(3);
+    let fork = chain.fork(3, Hash([9; 32]));
+    let divergence = pyralog_consensus::light::Divergence {
+        primary: "http://p:1".to_owned(),
+        witness: "http://w:1".to_owned(),
+        common_height: 2,
+        primary_block: chain.at(3).light_block(),
+        witness_block: fork.light_block(),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("light/pyralog-dev-light.trusted");
+    let failure = failure(LightError::Divergence(Box::new(divergence.clone())), &store);
+    assert_eq!(failure.code(), 3);
+    let file = dir.path().join("light/pyralog-dev-light.divergence-3.json");
+    let kept: pyralog_consensus::light::Divergence = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(kept, divergence);
+}
 
 #[test]
 fn errors_keep_their_blame() {

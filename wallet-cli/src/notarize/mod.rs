@@ -271,3 +271,6 @@ fn pending_failure(job: &Job, promised: bool, reason: &str) -> Failure {
     Failure::pending(format!("{what}: {reason}; the pending receipt is kept"))
         .next(format!("pyralog receipt fetch {first}{more}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! From a job with its pending receipts on disk to complete receipts: submit, wait, check, replace.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use indicatif::ProgressBar;
 use pyralog_consensus::receipt::{
     NotaryReceipt, PendingPromise, PendingReceipt, ServedProof, Trust, Verified, VerifyOptions, pending,
 };
@@ -87,7 +89,10 @@ pub fn settle(
         if patience.no_wait {
             return give_up("not waited for".to_owned());
         }
-        match submit::wait(&nodes, &submitted.node, &promise, patience.deadline)? {
+        let spinner = waiting(&promise);
+        let waited = submit::wait(&nodes, &submitted.node, &promise, patience.deadline);
+        spinner.finish_and_clear();
+        match waited? {
             Waited::Proof(proof) => {
                 return complete(chain_id, job, *proof).map(|verified| Settled::Complete(Box::new(verified)));
             }
@@ -101,6 +106,14 @@ pub fn settle(
             },
         }
     }
+}
+
+/// Shows on a terminal that something is being waited for.
+fn waiting(promise: &PendingPromise) -> ProgressBar {
+    let PendingPromise { index, anchor_by, .. } = promise;
+    let spinner = ProgressBar::new_spinner().with_message(format!("leaf {index}, to be anchored by block {anchor_by}"));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
 }
 
 /// Attaches the subjects, checks what the node served, and replaces the pending receipts.
@@ -150,3 +163,7 @@ fn pending_receipt(chain_id: &str, member: &Member, promise: Option<&PendingProm
     let promise = signed.as_ref().map(|(signed, owner)| (signed, *owner));
     pending(chain_id, member.subject.clone(), member.batch.clone(), promise)
 }
+
+#[cfg(test)]
+#[path = "settle_test.rs"]
+mod tests;

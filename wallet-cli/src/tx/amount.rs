@@ -66,6 +66,20 @@ mod tests {
         assert!(parse_amount("18446744073709.551616pyra").is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_is_understood(upyra: u64) {
+            let text = show_amount(upyra).replace(' ', "");
+            proptest::prop_assert_eq!(parse_amount(&text), Ok(upyra));
+            proptest::prop_assert_eq!(parse_amount(&upyra.to_string()), Ok(upyra));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,24}") {
+            let _ = parse_amount(&text);
+        }
+    }
+
     #[test]
     fn amounts_are_shown_without_loss() {
         assert_eq!(show_amount(1_500_000), "1.5 pyra");

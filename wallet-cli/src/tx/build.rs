@@ -106,6 +106,20 @@ mod tests {
         key.public_key().verify(&signed.body.sign_bytes(), signature).unwrap();
     }
 
+    proptest::proptest! {
+        #[test]
+        fn changed_bytes_are_refused_or_another_transaction(at: usize, bit in 0u8..8, random: Vec<u8>) {
+            let _ = parse(random);
+            let ready = transfer().sign(&SigningKey::from_seed([1; 32]), &LedgerParams::DEFAULTS).unwrap();
+            let mut bytes = ready.bytes.clone();
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            if let Ok((other, _)) = parse(bytes) {
+                proptest::prop_assert_ne!(other.hash, ready.hash);
+            }
+        }
+    }
+
     #[test]
     fn nonsense_is_not_sent() {
         let ready = transfer().sign(&SigningKey::from_seed([1; 32]), &LedgerParams::DEFAULTS).unwrap();

@@ -21,7 +21,7 @@ use crate::home::HomeArgs;
 use crate::keys::KeyStore;
 use crate::node::{Answer, Deadline, NodeArgs, NodeFault, Nodes, combine};
 use crate::notarize::submit;
-use crate::output::{GOOD, Output, WARN};
+use crate::output::{GOOD, Output, WARN, note};
 use crate::passphrase::PassphraseArgs;
 use crate::query::number;
 use amount::{parse_amount, show_amount};
@@ -242,12 +242,22 @@ fn give(nodes: &Nodes, ready: &Ready) -> Result<String> {
     for url in nodes.urls() {
         match nodes.post_to(url, "/v1/tx", &body, PATIENCE) {
             Ok(_) => return Ok(url.clone()),
-            Err(NodeFault::Refused { code, .. }) if code == DUPLICATE => return Ok(url.clone()),
+            // A block may hold it since long: its nonce is used up then, by itself.
+            Err(fault @ NodeFault::Refused { .. }) if is_known(nodes, url, ready, &fault) => {
+                note(&format!("{url} has {} already: {}", ready.hash, fault.message()));
+                return Ok(url.clone());
+            }
             Err(fault @ NodeFault::Refused { .. }) => return Err(fault.into_failure(url)),
             Err(fault) => faults.push((url.as_str(), fault)),
         }
     }
     Err(combine(faults))
+}
+
+/// Whether a node refused the transaction only because it has it.
+fn is_known(nodes: &Nodes, url: &str, ready: &Ready, fault: &NodeFault) -> bool {
+    let duplicate = matches!(fault, NodeFault::Refused { code, .. } if code == DUPLICATE);
+    duplicate || nodes.get_from(url, &format!("/v1/tx/{}", ready.hash), PATIENCE).is_ok()
 }
 
 /// The height of the block that holds the transaction; `None` when time ran out.
