@@ -61,7 +61,12 @@ pub(super) async fn serve(service: Arc<RpcService>, mut stream: WebSocket) {
             }
             _ = ping.tick() => vec![Message::Ping(Vec::new().into())],
             message = stream.recv(), if running.len() < MAX_RUNNING => match message {
-                None | Some(Err(_)) | Some(Ok(Message::Close(_))) => return,
+                None | Some(Err(_)) => return,
+                Some(Ok(Message::Close(_))) => {
+                    // Our side of the closing handshake is sent with the next read.
+                    let _ = timeout(SEND_PATIENCE, stream.recv()).await;
+                    return;
+                }
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                     match handle(&service, &mut subscriptions, &message.into_data()) {
                         Handled::Now(value) => value.iter().map(text).collect(),

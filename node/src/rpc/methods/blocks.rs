@@ -58,11 +58,16 @@ pub(super) fn header_by_hash(cx: &Context, params: &Params) -> Answer {
 }
 
 pub(super) fn commit(cx: &Context, params: &Params) -> Answer {
-    let record = at(cx, params)?;
+    let latest = cx.backend.chain().height();
+    let own = record(cx, page::height(params, "height", latest)?)?;
+    // The commit that the next block holds is the same everywhere. What this node has seen of the last one is not, and may
+    // still gain signatures.
+    let canonical = own.height() < latest;
+    let next = if canonical { Some(record(cx, own.height() + 1)?) } else { None };
+    let commit = next.as_ref().map_or(Some(&own.commit), |next| next.block.last_commit.as_ref());
     Ok(json!({
-        "signed_header": {"header": json::header(&record.block.header), "commit": json::commit(Some(&record.commit))},
-        // The commit of the last block may still gain signatures in the next one.
-        "canonical": record.height() < cx.backend.chain().height(),
+        "signed_header": {"header": json::header(&own.block.header), "commit": json::commit(commit)},
+        "canonical": canonical,
     }))
 }
 
