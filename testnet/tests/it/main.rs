@@ -7,3 +7,4 @@ mod documents;
 mod faults;
 mod launcher;
 mod net;
+mod tendermint;
