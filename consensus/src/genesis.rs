@@ -103,7 +103,7 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError::Field`] names the field that breaks a rule.
     pub fn new(mut parts: GenesisParts) -> Result<Self, GenesisError> {
-        parts.validators.sort_by(|a, b| a.key.cmp(&b.key));
+        parts.validators.sort_by_key(|v| v.key);
         parts.accounts.sort();
         parts.logs.sort_by(|a, b| (a.owner, &a.name).cmp(&(b.owner, &b.name)));
         check(&parts)?;

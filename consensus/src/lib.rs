@@ -7,7 +7,7 @@ pub mod error;
 pub mod genesis;
 pub mod ledger;
 pub mod light;
-pub mod receipt;
 pub mod mempool;
 pub mod proof_verifier;
+pub mod receipt;
 pub mod tx;

@@ -50,7 +50,8 @@ pub struct Limits {
     pub identify_timeout: Duration,
     /// Time between two pings of a connection.
     pub ping_interval: Duration,
-    /// A connection whose ping stays unanswered for this long is closed.
+    /// A ping unanswered for this long has failed. libp2p forgives the first failure and gives the next ping's stream 10 s
+    /// to open, so a connection that stands still is closed about `ping_interval + ping_timeout + 10 s` later.
     pub ping_timeout: Duration,
 
     /// Gossip units per peer: one for each RPC and one for each message, subscription and control entry in it.
@@ -105,8 +106,8 @@ impl Limits {
         max_process_memory: Some(4 << 30),
         max_streams: 128,
         identify_timeout: Duration::from_secs(10),
-        ping_interval: Duration::from_secs(10),
-        ping_timeout: Duration::from_secs(15),
+        ping_interval: Duration::from_secs(5),
+        ping_timeout: Duration::from_secs(10),
         gossip_rate: Rate::new(2_000, 10_000),
         gossip_bytes: Rate::new(32 << 20, 128 << 20),
         gossip_send_queue: 512,

@@ -25,6 +25,6 @@ fn the_defaults_carry_a_chain() {
     config.protocols = vec![ProtocolSpec::new("sync/1", 1 << 10, 4 << 20)];
     assert!(Settings::check(&config).is_ok());
     // A block of 4 MiB arriving from one peer in parts stays within that peer's burst.
-    assert!(Limits::DEFAULTS.gossip_bytes.burst > 4 << 20);
-    assert!(Limits::DEFAULTS.gossip_rate.burst > 2 * (4 << 20) / (64 << 10));
+    assert!(config.limits.gossip_bytes.burst > 4 << 20);
+    assert!(config.limits.gossip_rate.burst > 2 * (4 << 20) / (64 << 10));
 }

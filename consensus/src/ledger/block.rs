@@ -4,7 +4,7 @@ use bytes::Bytes;
 use pyralog_crypto::PublicKey;
 
 use super::{
-    Ledger, LogRecord,
+    Ledger, LogRecord, NewNodes,
     form::{Formed, check_form},
     header_log,
     keys::state_key,
@@ -27,7 +27,7 @@ pub(crate) struct Executed {
     pub results: Vec<TxResult>,
     pub updates: Vec<(PublicKey, u64)>,
     /// Nodes of the log of header hashes.
-    pub header_nodes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub header_nodes: NewNodes,
 }
 
 impl Ledger {
@@ -141,7 +141,7 @@ impl Ledger {
             let is_pair = matches!((&item.envelope, companion), (Envelope::Anchor(_), Some(Envelope::Companion(_))));
             let bundle = index..index + if is_pair { 2 } else { 1 };
             index = bundle.end;
-            let size: u64 = candidates[bundle.clone()].iter().map(|tx| size_in_block(tx)).sum();
+            let size: u64 = candidates[bundle.clone()].iter().map(size_in_block).sum();
             if size > room {
                 continue;
             }

@@ -41,7 +41,7 @@ impl Run<'_> {
             totals.unbonding.checked_sub(from_unbonding).ok_or_else(|| broken("unbonding stake is below zero"))?;
         totals.bonded = totals.bonded.checked_sub(from_bonded).ok_or_else(|| broken("bonded stake is below zero"))?;
         self.overlay.put_totals(totals);
-        self.to_pool(from_unbonding.checked_add(from_bonded).ok_or_else(|| broken("slashed stake overflows"))?)?;
+        self.pay_pool(from_unbonding.checked_add(from_bonded).ok_or_else(|| broken("slashed stake overflows"))?)?;
         self.remove_power(&key)
     }
 

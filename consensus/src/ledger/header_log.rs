@@ -5,6 +5,7 @@ use pyralog_crypto::{
 };
 
 use super::{
+    NewNodes,
     keys::{state_key, store_key},
     overlay::Overlay,
     stake::broken,
@@ -12,11 +13,7 @@ use super::{
 use crate::application::{AppError, StateStore, StoreError};
 
 /// Appends the header of `height`; gives the writes of the nodes that it completes.
-pub(super) fn append(
-    overlay: &mut Overlay<'_>,
-    height: u64,
-    header: &Hash,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AppError> {
+pub(super) fn append(overlay: &mut Overlay<'_>, height: u64, header: &Hash) -> Result<NewNodes, AppError> {
     let mut frontier: Frontier<Sha256> = overlay.get(state_key::HEADERS)?.unwrap_or_default();
     if frontier.size() != height - 1 {
         return Err(broken("the log of header hashes does not end at the last height"));

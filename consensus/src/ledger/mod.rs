@@ -46,7 +46,7 @@ pub use state_proof::{MAX_STATE_VALUE, StateProof, StateProofError};
 pub use state_tree::{JellyfishTree, StateTree, TreeUpdate, ValueChange};
 pub use versions::Writes;
 
-pub(crate) use versions::genesis_writes;
+pub(crate) use versions::{NewNodes, genesis_writes};
 
 use block::Executed;
 use signatures::Signatures;

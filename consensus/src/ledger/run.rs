@@ -134,7 +134,7 @@ impl Run<'_> {
         if let Some((payer, _)) = formed.signers.first() {
             self.debit(payer, formed.fee)?;
         }
-        self.to_pool(formed.fee)?;
+        self.pay_pool(formed.fee)?;
         let signing = Signing { formed };
         let mut result = TxResult::default();
         for message in formed.messages {
@@ -202,7 +202,7 @@ impl Run<'_> {
         Ok(self.overlay.put_account(address, account)?)
     }
 
-    pub fn to_pool(&mut self, amount: u64) -> Result<(), AppError> {
+    pub fn pay_pool(&mut self, amount: u64) -> Result<(), AppError> {
         let mut totals = self.overlay.totals();
         totals.pool = totals
             .pool

@@ -11,7 +11,7 @@ use super::{
     overlay::Change,
     state_proof::{PLACEHOLDER, StateProof},
 };
-use crate::application::{AppError, StateStore};
+use crate::application::{AppError, StateStore, StoreError};
 
 /// What the ledger needs of a versioned, authenticated map. Version H is the state after block H, version 0 is genesis.
 pub trait StateTree: Send {
@@ -69,7 +69,7 @@ impl StateTree for JellyfishTree {
         let (root, batch) = if all_set && !changes.is_empty() {
             // One pass over the tree. It cannot remove, and it wants at least one value.
             let set = changes.iter().map(|(name, value)| (key(name), value.unwrap_or_default().to_vec())).collect();
-            let (roots, batch) = tree.batch_put_value_sets(vec![set], None, version).map_err(damaged)?;
+            let (roots, batch) = tree.batch_put_value_sets(vec![set], None, version).map_err(tree_error)?;
             let root =
                 roots.first().copied().ok_or_else(|| AppError::Invariant("the state tree gave no root".into()))?;
             (root, batch)
@@ -77,7 +77,7 @@ impl StateTree for JellyfishTree {
             // In the order of the hashed names, so that the nodes do not depend on the order of the changes.
             let mut set: Vec<_> = changes.iter().map(|(name, value)| (key(name), value.map(<[u8]>::to_vec))).collect();
             set.sort_unstable_by_key(|(key, _)| *key);
-            tree.put_value_set(set, version).map_err(damaged)?
+            tree.put_value_set(set, version).map_err(tree_error)?
         };
         let nodes = batch
             .node_batch
@@ -97,7 +97,7 @@ impl StateTree for JellyfishTree {
         value: Option<&[u8]>,
     ) -> Result<StateProof, AppError> {
         let reader = Reader { store, proven: value };
-        let (_, proof) = Sha256Jmt::new(&reader).get_with_proof(key(name), version).map_err(damaged)?;
+        let (_, proof) = Sha256Jmt::new(&reader).get_with_proof(key(name), version).map_err(tree_error)?;
         let bytes = borsh::to_vec(&proof).map_err(damaged)?;
         let (leaf, siblings) = parse_proof(&bytes).ok_or_else(|| damaged("unexpected form of a jmt proof"))?;
         Ok(StateProof::from_parts(value.map(<[u8]>::to_vec), leaf, siblings))
@@ -174,6 +174,14 @@ fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
 
 fn take_hash(bytes: &mut &[u8]) -> Option<Hash> {
     Some(Hash(take(bytes, 32)?.try_into().ok()?))
+}
+
+/// A failure of the store keeps its name; everything else means that a node is missing or damaged.
+fn tree_error(e: anyhow::Error) -> AppError {
+    match e.downcast_ref::<StoreError>() {
+        Some(store) => AppError::Store(store.clone()),
+        None => damaged(format!("{e:#}")),
+    }
 }
 
 fn damaged(e: impl std::fmt::Display) -> AppError {

@@ -8,19 +8,25 @@ use pyralog_crypto::{
     codec::{Decode, Encode, Reader, Writer},
 };
 
-use super::{
-    JellyfishTree, MAX_STATE_VALUE, StateTree, TreeUpdate, keys::store_key, overlay::Change, state_tree::value_changes,
-};
+use super::{JellyfishTree, StateTree, TreeUpdate, keys::store_key, overlay::Change, state_tree::value_changes};
 use crate::application::{AppError, StateStore};
 
 /// Key-value writes for the store, sorted by key; `None` deletes.
 pub type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// [`Writes`] while they are put together.
+pub(crate) type SortedWrites = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Nodes of a tree by store key.
+pub(crate) type NewNodes = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Most old versions that one block removes; more are due only after `keep_versions` was lowered.
 const PRUNE_PER_BLOCK: u64 = 4;
 /// Bounds for decoding our own records.
 const MAX_ENTRIES: usize = 1 << 24;
 const MAX_KEY: usize = 256;
+/// Generous: the reader allocates no more than the record has.
+const MAX_VALUE: usize = 1 << 30;
 
 /// What the store holds.
 ///
@@ -72,9 +78,8 @@ impl Encode for UndoRecord {
 
 impl Decode for UndoRecord {
     fn decode(r: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let entry = |r: &mut Reader<'_>| {
-            Ok((r.bytes(MAX_KEY)?.to_vec(), r.option(|r| Ok(r.bytes(MAX_STATE_VALUE)?.to_vec()))?))
-        };
+        let entry =
+            |r: &mut Reader<'_>| Ok((r.bytes(MAX_KEY)?.to_vec(), r.option(|r| Ok(r.bytes(MAX_VALUE)?.to_vec()))?));
         Ok(Self(r.list(MAX_ENTRIES, entry)?))
     }
 }
@@ -104,7 +109,7 @@ pub(crate) fn version_writes(
     keep: u64,
     changes: Vec<Change>,
     update: TreeUpdate,
-) -> Result<(Meta, BTreeMap<Vec<u8>, Option<Vec<u8>>>), AppError> {
+) -> Result<(Meta, SortedWrites), AppError> {
     let version = before.version + 1;
     let mut writes = value_writes(&changes);
     writes.extend(update.nodes.into_iter().map(|(key, node)| (key, Some(node))));
@@ -132,7 +137,7 @@ pub(crate) fn version_writes(
     Ok((meta, writes))
 }
 
-fn value_writes(changes: &[Change]) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+fn value_writes(changes: &[Change]) -> SortedWrites {
     changes.iter().map(|c| (store_key::value(&c.name), c.new.clone())).collect()
 }
 

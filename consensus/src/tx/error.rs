@@ -120,7 +120,7 @@ pub enum TxError {
     ValidatorUnknown { validator: String },
     #[error("the signer does not own the stake of validator {validator}; sign with the account that bonded first")]
     NotStakeOwner { validator: String },
-    #[error("validator {validator} is new: its own key must be among the signers of the first Bond")]
+    #[error("validator {validator} is new; sign its first Bond with the validator key as well")]
     ValidatorKeyMustSign { validator: String },
     #[error("validator {validator} signed twice and is out for ever; bond to a new validator key")]
     Tombstoned { validator: String },

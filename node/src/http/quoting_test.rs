@@ -28,7 +28,9 @@ fn bodies_sockets_and_other_methods_stay_as_they_are() {
         let expected = String::from_utf8(get(header)).unwrap().replacen("/\"", "/%22", 1);
         assert_eq!(encoded(&get(header)), expected.into_bytes(), "{header}");
     }
-    for other in [&b"POST /\"<> HTTP/1.1\r\n\r\n"[..], b"GETS /\" HTTP/1.1\r\n\r\n", b"G /\" ", b"\"\"\"\"\"\"", b"", b"GET"] {
+    for other in
+        [&b"POST /\"<> HTTP/1.1\r\n\r\n"[..], b"GETS /\" HTTP/1.1\r\n\r\n", b"G /\" ", b"\"\"\"\"\"\"", b"", b"GET"]
+    {
         let stream = [other, GET].concat();
         if other != b"GET" && !other.is_empty() {
             assert_eq!(encoded(&stream), stream, "{}", String::from_utf8_lossy(other));

@@ -11,7 +11,11 @@ struct Room {
 const IO: [&str; 5] = ["tokio", "libp2p", "rocksdb", "axum", "ureq"];
 
 const ROOMS: [Room; 8] = [
-    Room { folder: "crypto", may_import: &[], never: &["tokio", "libp2p", "rocksdb", "axum", "ureq", "getrandom", "rand"] },
+    Room {
+        folder: "crypto",
+        may_import: &[],
+        never: &["tokio", "libp2p", "rocksdb", "axum", "ureq", "getrandom", "rand"],
+    },
     Room {
         folder: "consensus",
         may_import: &["pyralog-crypto"],
@@ -32,7 +36,14 @@ const ROOMS: [Room; 8] = [
     },
     Room {
         folder: "testnet",
-        may_import: &["pyralog-crypto", "pyralog-consensus", "pyralog-cluster-core", "pyralog-p2p", "pyralog-zk", "pyralog-node"],
+        may_import: &[
+            "pyralog-crypto",
+            "pyralog-consensus",
+            "pyralog-cluster-core",
+            "pyralog-p2p",
+            "pyralog-zk",
+            "pyralog-node",
+        ],
         never: &[],
     },
 ];
@@ -67,7 +78,10 @@ fn forbidden_arrows(room: &Room, manifest: &toml::Table) -> Vec<String> {
         .map(|name| format!("{}/ imports {name}; it may import {:?}", room.folder, room.may_import))
         .collect();
     found.extend(
-        normal.iter().filter(|n| room.never.contains(&n.as_str())).map(|n| format!("{}/ must never touch {n}", room.folder)),
+        normal
+            .iter()
+            .filter(|n| room.never.contains(&n.as_str()))
+            .map(|n| format!("{}/ must never touch {n}", room.folder)),
     );
     found
 }

@@ -7,9 +7,31 @@ const LONGEST_FILE: usize = 1_000;
 
 /// Folders and files that may stand at the root of the checkout.
 const AT_ROOT: [&str; 25] = [
-    "crypto", "consensus", "zk", "p2p", "cluster-core", "node", "wallet-cli", "testnet", "docs", "Makefile", "README.md",
-    "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "Cargo.toml", "Cargo.lock", "deny.toml", "clippy.toml",
-    "rustfmt.toml", ".config", ".ci", ".gitignore", ".gitattributes", ".git",
+    "crypto",
+    "consensus",
+    "zk",
+    "p2p",
+    "cluster-core",
+    "node",
+    "wallet-cli",
+    "testnet",
+    "docs",
+    "Makefile",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "LICENSE",
+    "Cargo.toml",
+    "Cargo.lock",
+    "deny.toml",
+    "clippy.toml",
+    "rustfmt.toml",
+    ".config",
+    ".ci",
+    ".gitignore",
+    ".gitattributes",
+    ".git",
 ];
 
 /// Words that no source may hold, each with what to do instead. Spelled in halves so that this file passes its own rule.
@@ -37,7 +59,11 @@ const NOT_IN_CONSENSUS: [(&str, &str); 9] = [
 
 fn is_test_source(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    text.contains("/tests") || text.contains("/benches/") || text.contains("_test.rs") || text.contains("/testkit") || text.contains("/house/")
+    text.contains("/tests")
+        || text.contains("/benches/")
+        || text.contains("_test.rs")
+        || text.contains("/testkit")
+        || text.contains("/house/")
 }
 
 /// The part of a source before its in-file tests, comments left out.

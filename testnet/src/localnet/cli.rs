@@ -55,14 +55,14 @@ pub enum Command {
     },
     /// Stop every node and remove the network from DIR
     Reset,
-    /// Measure what things cost: a report on stdout, progress on stderr; makes and removes a network of its own below TMPDIR
-    Bench(crate::bench::cli::BenchArgs),
     /// Decoder fuzzing: repeat a find, make the seed files anew
     Fuzz {
         /// Which
         #[command(subcommand)]
         command: crate::fuzz::cli::FuzzCommand,
     },
+    /// Measure what things cost: a report on stdout, progress on stderr; makes and removes a network of its own below TMPDIR
+    Bench(crate::bench::cli::BenchArgs),
     /// Run whole networks in one thread from seeds: virtual time, faults, a Byzantine validator
     Sim(crate::sim::cli::SimArgs),
     /// Print a completion script for a shell

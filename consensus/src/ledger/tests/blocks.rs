@@ -258,3 +258,19 @@ fn a_failing_store_is_an_error_not_a_refusal() {
     assert_eq!(chain.ledger.finalize_block(&ctx, std::slice::from_ref(&tx), &[]), Err(store));
     assert!(chain.ledger.prepare_proposal(&ctx, vec![tx], 1 << 20).is_empty());
 }
+
+#[test]
+fn a_store_that_fails_or_lost_a_node_while_the_tree_is_updated() {
+    let mut chain = TestChain::new();
+    let ctx = chain.ctx();
+    chain.ledger.process_proposal(&ctx, &[], &[]).unwrap();
+    let good = std::mem::replace(&mut chain.ledger.store, Box::new(Failing));
+    let store = AppError::Store(StoreError("disk on fire".into()));
+    assert_eq!(chain.ledger.finalize_block(&ctx, &[], &[]), Err(store));
+    chain.ledger.store = good;
+    let nodes: Vec<_> = chain.store.snapshot().into_keys().filter(|key| key[0] == 2).map(|key| (key, None)).collect();
+    assert!(nodes.len() > 10);
+    chain.store.apply(&nodes);
+    let error = chain.ledger.finalize_block(&ctx, &[], &[]).unwrap_err();
+    assert!(matches!(&error, AppError::Invariant(what) if what.contains("state tree is damaged")), "{error}");
+}

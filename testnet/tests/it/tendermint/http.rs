@@ -175,7 +175,9 @@ async fn transactions_are_sent_found_and_proven() {
     // Five in pages of two, from either end.
     let every = Query::from(EventType::Tx).and_gte("tx.height", committed.height.value());
     let mut pages = Vec::new();
-    for (order, page) in [Order::Ascending, Order::Descending].into_iter().flat_map(|o| [1, 2, 3].map(|p| (o.clone(), p))) {
+    for (order, page) in
+        [Order::Ascending, Order::Descending].into_iter().flat_map(|o| [1, 2, 3].map(|p| (o.clone(), p)))
+    {
         let found = node.tx_search(every.clone(), false, page, 2, order).await.unwrap();
         assert_eq!((found.total_count, found.txs.len()), (5, if page == 3 { 1 } else { 2 }));
         pages.extend(found.txs.into_iter().map(|found| found.tx));

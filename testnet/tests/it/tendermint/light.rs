@@ -63,7 +63,10 @@ async fn the_light_client_follows_and_its_witnesses_see_the_same_chain() {
         let (drift, lag) = (Duration::from_secs(1), Duration::from_secs(1));
         let divergence = detect_divergence::<Sha256>(Some(&primary), &mut witness, trace, drift, lag).await.unwrap();
         assert!(divergence.is_none(), "{divergence:?}");
-        assert_eq!(witness.verify_to_height(target).unwrap().signed_header.header.hash(), net_hash(&net, index, target));
+        assert_eq!(
+            witness.verify_to_height(target).unwrap().signed_header.header.hash(),
+            net_hash(&net, index, target)
+        );
     }
 }
 
@@ -116,7 +119,11 @@ async fn every_block_verifies_sequentially_and_skipping_while_validators_change(
         let updates = node.block_results(done.height).await.unwrap().validator_updates;
         assert_eq!(updates.iter().map(|update| update.power.value()).collect::<Vec<_>>(), [after]);
         net.wait_height(0, at + 2);
-        assert_eq!((power(at + 1).await, power(at + 2).await), (before, after), "a change of block {at} counts from H+2");
+        assert_eq!(
+            (power(at + 1).await, power(at + 2).await),
+            (before, after),
+            "a change of block {at} counts from H+2"
+        );
         before = after;
     }
     let top = net.height(0) + 3;

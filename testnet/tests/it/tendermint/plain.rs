@@ -10,8 +10,12 @@ use crate::net::{Net, wait};
 
 /// Status and body, whatever the status is.
 fn send(url: &str, body: Option<&str>) -> (u16, Value) {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).proxy(None).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .into();
     let mut answer = match body {
         None => agent.get(url).call(),
         Some(body) => agent.post(url).content_type("application/json").send(body),
@@ -26,7 +30,8 @@ fn every_method_answers_by_uri_and_alike_by_post() {
     let net = Net::up(4);
     let rpc = &net.manifest().nodes[0].rpc;
     let payer = Payer::new(&net, 0);
-    let uri = |path: &str| send(&format!("{rpc}/{}", path.replace('"', "%22").replace('>', "%3E").replace(' ', "%20")), None);
+    let uri =
+        |path: &str| send(&format!("{rpc}/{}", path.replace('"', "%22").replace('>', "%3E").replace(' ', "%20")), None);
     let hex = |tx: &[u8]| hex::encode(tx);
 
     let (status, done) = uri(&format!("broadcast_tx_commit?tx=0x{}", hex(&payer.transfer(1))));
@@ -36,7 +41,10 @@ fn every_method_answers_by_uri_and_alike_by_post() {
     for method in ["broadcast_tx_sync", "broadcast_tx_async"] {
         let tx = payer.transfer(2);
         let (status, sent) = uri(&format!("{method}?tx=0x{}", hex(&tx)));
-        assert_eq!((status, &sent["result"]["code"], sent["result"]["hash"].as_str()), (200, &json!(0), Some(&*hash_of(&tx).to_string())));
+        assert_eq!(
+            (status, &sent["result"]["code"], sent["result"]["hash"].as_str()),
+            (200, &json!(0), Some(&*hash_of(&tx).to_string()))
+        );
         wait(PATIENCE, method, || uri(&format!("tx?hash=0x{}", hash_of(&tx))).0 == 200);
     }
     let (_, block) = uri("block?height=2");
@@ -50,13 +58,32 @@ fn every_method_answers_by_uri_and_alike_by_post() {
         (&["commit?height=1"], "commit", json!({"height": "1"})),
         (&[&format!("block_by_hash?hash=0x{block_hash}")], "block_by_hash", json!({"hash": block_hash})),
         (&[&format!("header_by_hash?hash=0x{block_hash}")], "header_by_hash", json!({"hash": block_hash})),
-        (&["validators?height=2&page=1&per_page=2", "validators?height=\"2\"&page=\"1\"&per_page=\"2\""], "validators", json!({"height": "2", "page": "1", "per_page": "2"})),
+        (
+            &["validators?height=2&page=1&per_page=2", "validators?height=\"2\"&page=\"1\"&per_page=\"2\""],
+            "validators",
+            json!({"height": "2", "page": "1", "per_page": "2"}),
+        ),
         (&["consensus_params?height=1"], "consensus_params", json!({"height": "1"})),
         (&[&format!("tx?hash=0x{hash}&prove=true")], "tx", json!({"hash": hash, "prove": true})),
-        (&[&format!("tx_search?query=\"tx.height={at}\"&prove=true&page=1&per_page=5&order_by=\"desc\"")], "tx_search", json!({"query": format!("tx.height={at}"), "prove": true, "page": "1", "per_page": "5", "order_by": "desc"})),
-        (&[&format!("tx_search?query=\"tx.hash='{hash}'\"")], "tx_search", json!({"query": format!("tx.hash='{hash}'")})),
+        (
+            &[&format!("tx_search?query=\"tx.height={at}\"&prove=true&page=1&per_page=5&order_by=\"desc\"")],
+            "tx_search",
+            json!({"query": format!("tx.height={at}"), "prove": true, "page": "1", "per_page": "5", "order_by": "desc"}),
+        ),
+        (
+            &[&format!("tx_search?query=\"tx.hash='{hash}'\"")],
+            "tx_search",
+            json!({"query": format!("tx.hash='{hash}'")}),
+        ),
         (&["block_search?query=\"block.height=2\""], "block_search", json!({"query": "block.height=2"})),
-        (&["abci_query?path=\"/key\"&data=0x706172616d73&height=2", "abci_query?path=\"/key\"&data=\"params\"&height=2"], "abci_query", json!({"path": "/key", "data": "706172616d73", "height": "2"})),
+        (
+            &[
+                "abci_query?path=\"/key\"&data=0x706172616d73&height=2",
+                "abci_query?path=\"/key\"&data=\"params\"&height=2",
+            ],
+            "abci_query",
+            json!({"path": "/key", "data": "706172616d73", "height": "2"}),
+        ),
         (&["genesis", "genesis?"], "genesis", json!({})),
         (&["genesis_chunked?chunk=0"], "genesis_chunked", json!({"chunk": 0})),
         (&["health"], "health", json!(null)),
@@ -69,7 +96,14 @@ fn every_method_answers_by_uri_and_alike_by_post() {
             assert_eq!((status, &got["result"]), (200, &posted["result"]), "{path}");
         }
     }
-    for path in ["status", "net_info", "abci_info", "consensus_state", "dump_consensus_state", "blockchain?minHeight=1&maxHeight=2"] {
+    for path in [
+        "status",
+        "net_info",
+        "abci_info",
+        "consensus_state",
+        "dump_consensus_state",
+        "blockchain?minHeight=1&maxHeight=2",
+    ] {
         let (status, got) = uri(path);
         assert!(status == 200 && got["result"].is_object(), "{path}: {got}");
     }
