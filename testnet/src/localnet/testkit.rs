@@ -1,7 +1,6 @@
 //! Stand-ins for nodes, for the tests of this module: processes whose command line is that of a node.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 

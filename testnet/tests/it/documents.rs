@@ -56,7 +56,7 @@ fn a_directory_of_many_files_is_one_batch_and_an_unreadable_one_is_named() {
     symlink("nowhere", net.file("docs/dangling")).unwrap();
     // Root reads everything, so the mode alone makes a file unreadable only for others.
     let secret = net.write("docs/secret", "x");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
     let root = std::fs::read(&secret).is_ok();
     let run = net.wallet(0, &["notarize", "docs", "--out-dir", "receipts", "--json"]).expect(1).says("dangling");
     let document = run.json();
