@@ -17,8 +17,11 @@ pub fn frame_file(bytes: &[u8]) -> bool {
     let disk = FaultyDisk::new(0);
     let path = Path::new(DIR).join("file");
     disk.overwrite(&path, bytes.to_vec());
-    let frames = FrameFile::open(&disk, &path, Kind::Wal);
-    frames.and_then(|mut frames| frames.replay(FILE_HEADER, |_, _| Ok(()))).is_ok()
+    let replays = |kind| {
+        let frames = FrameFile::open(&disk, &path, kind);
+        frames.and_then(|mut frames| frames.replay(FILE_HEADER, |_, _| Ok(()))).is_ok()
+    };
+    replays(Kind::Wal) || replays(Kind::Leaves)
 }
 
 /// The bytes behind the header of a WAL file, through recovery, cut and a second recovery, which must find nothing torn.

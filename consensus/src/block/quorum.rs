@@ -8,8 +8,8 @@ pub enum Quorum {
     /// Strictly more than two thirds of the power.
     #[default]
     TwoThirds,
-    /// A planted fault: more than one third. Only the simulator's canaries build with it.
-    #[cfg(feature = "canary")]
+    /// A planted fault: more than one third. Only tests build with it.
+    #[cfg(any(test, feature = "testkit"))]
     OffByOne,
 }
 
@@ -18,7 +18,7 @@ impl Quorum {
     pub fn is_met(self, set: &ValidatorSet, power: u64) -> bool {
         match self {
             Self::TwoThirds => set.is_quorum(power),
-            #[cfg(feature = "canary")]
+            #[cfg(any(test, feature = "testkit"))]
             Self::OffByOne => u128::from(power) * 3 > u128::from(set.total_power()),
         }
     }

@@ -37,7 +37,7 @@ mod wal;
 mod wire;
 
 pub use committed::CommittedBlock;
-#[cfg(feature = "canary")]
+#[cfg(any(test, feature = "testkit"))]
 pub use config::Canary;
 pub use config::EngineConfig;
 pub use history::{History, NoHistory};

@@ -71,7 +71,7 @@ impl<A: Application> Engine<A> {
 
         let ctx = Ctx {
             chain_id: chain.chain_id.as_str().into(),
-            #[cfg(feature = "canary")]
+            #[cfg(any(test, feature = "testkit"))]
             wrong_proposer: config.canary.wrong_proposer,
         };
         let (set, next_set) = (SharedSet::new(chain.validators.clone()), SharedSet::new(chain.next_validators.clone()));
@@ -82,9 +82,9 @@ impl<A: Application> Engine<A> {
             enabled: false,
         };
         let core = State::new(ctx.clone(), Height(chain.height + 1), set.clone(), params, 1, 1);
-        #[cfg(feature = "canary")]
+        #[cfg(any(test, feature = "testkit"))]
         let unsafe_release = config.canary.wal_not_synced;
-        #[cfg(not(feature = "canary"))]
+        #[cfg(not(any(test, feature = "testkit")))]
         let unsafe_release = false;
         let mut host = Host {
             config,
@@ -172,7 +172,7 @@ impl<A: Application> Host<A> {
                 candidate.fed = true;
             }
         }
-        #[cfg(feature = "canary")]
+        #[cfg(any(test, feature = "testkit"))]
         if self.config.canary.lock_forgotten {
             self.wal.clear();
             self.candidates = Candidates::default();
@@ -251,7 +251,7 @@ fn last_commit(chain: &ChainState, history: &dyn History) -> Result<Option<Commi
 }
 
 fn thresholds(config: &EngineConfig) -> ThresholdParams {
-    #[cfg(feature = "canary")]
+    #[cfg(any(test, feature = "testkit"))]
     if config.canary.quorum_off_by_one {
         return ThresholdParams { quorum: ThresholdParam::F_PLUS_ONE, honest: ThresholdParam::F_PLUS_ONE };
     }

@@ -21,6 +21,8 @@ pub(super) const CHAIN: &str = "pyralog-dev-fuzz";
 /// 2026-06-01T00:00:00Z.
 const GENESIS_TIME: u64 = 1_780_272_000_000_000_000;
 const VALIDATORS: u8 = 4;
+/// The seed of the losses: one that makes the network send messages of every kind.
+const LOSSES: u64 = 17;
 /// The height after which fuzzed messages arrive, and its neighbours that the run goes on to.
 pub(super) const BASE: u64 = 3;
 const LAST: u64 = 6;
@@ -103,7 +105,7 @@ pub(super) struct Run {
 /// The run, made once.
 pub(super) fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
-    RUN.get_or_init(|| Net::new().run())
+    RUN.get_or_init(|| Net::new(LOSSES).run())
 }
 
 #[allow(clippy::expect_used, reason = "constant parts; the first test that runs would show it")]
@@ -141,7 +143,7 @@ struct Net {
 }
 
 impl Net {
-    fn new() -> Self {
+    fn new(losses: u64) -> Self {
         let genesis = genesis();
         let stores: Vec<Stored> = (0..VALIDATORS).map(|_| Stored::default()).collect();
         let nodes = (0u8..).zip(&stores).map(|(i, store)| {
@@ -150,7 +152,7 @@ impl Net {
         });
         let nodes: Vec<Node> = nodes.collect();
         let queue = (0..nodes.len()).map(|i| (i, Input::Start)).collect();
-        let loss = ChaCha8Rng::seed_from_u64(11);
+        let loss = ChaCha8Rng::seed_from_u64(losses);
         let (timers, seen) = (BTreeSet::new(), (Vec::new(), Vec::new()));
         Self { genesis, nodes, stores, queue, timers, now: GENESIS_TIME + 1, messages: 0, loss, seen, base: None }
     }

@@ -114,6 +114,10 @@ fn consensus_code_is_deterministic_by_its_words() {
         let text = std::fs::read_to_string(&path).expect("readable source");
         for (number, line) in shipped_lines(&text) {
             for (word, instead) in NOT_IN_CONSENSUS {
+                // A serde visitor must name the floats that it refuses.
+                if word == "f64" && line.contains("fn visit_f64<E>(self, _: f64)") {
+                    continue;
+                }
                 assert!(!line.contains(word), "{}:{number} names `{word}`: {instead}", path.display());
             }
         }

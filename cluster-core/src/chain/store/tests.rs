@@ -167,12 +167,12 @@ fn a_store_without_its_latest_block_is_refused() {
     batch.put(Family::Chain, block::LATEST, 7u64.to_be_bytes());
     assert_eq!((batch.len(), batch.is_empty()), (1, false));
     tables.write(batch, Durability::Synced).unwrap();
-    let Err(error) = ChainFile::open(Arc::new(tables.clone()), "/home/tables".into()) else { panic!("opened") };
+    let Err(error) = ChainFile::open(Arc::new(tables.clone()), "/chain/tables".into()) else { panic!("opened") };
     assert!(error.to_string().contains("the latest block, which is missing"), "{error}");
     let mut batch = crate::Batch::default();
     batch.put(Family::Chain, block::LATEST, [1, 2, 3]);
     tables.write(batch, Durability::Synced).unwrap();
-    assert!(ChainFile::open(Arc::new(tables), "/home/tables".into()).is_err());
+    assert!(ChainFile::open(Arc::new(tables), "/chain/tables".into()).is_err());
 }
 
 proptest! {

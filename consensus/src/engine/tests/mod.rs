@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::print_stdout)]
 
 mod app;
-#[cfg(feature = "canary")]
 mod canary;
 mod checks;
 mod light;
