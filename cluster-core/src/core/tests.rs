@@ -117,7 +117,7 @@ fn a_full_disk_stops_with_its_name_and_works_again_after_a_restart() {
             other => panic!("{other:?}"),
         }
     };
-    assert!(matches!(&reason, Error::DiskFull { dir } if dir.starts_with("/home/logs")), "{reason}");
+    assert!(matches!(&reason, Error::DiskFull { dir } if dir.starts_with("/member/logs")), "{reason}");
     assert!(matches!(core.wal().append(entry(0)), Err(Error::DiskFull { .. })));
     assert!(core.stats().disk_free.is_some_and(|free| free < 500));
     check(&log, log.size());
@@ -142,7 +142,7 @@ fn a_second_core_on_the_home_is_refused() {
     let rig = Rig::new(1);
     let (core, report) = rig.open();
     assert!(report.created);
-    assert_eq!(core.dir(), Path::new("/home"));
+    assert_eq!(core.dir(), Path::new("/member"));
     assert!(matches!(rig.try_open(rig.options()), Err(Error::InUse { .. })));
     core.close().unwrap();
     assert!(!rig.open().1.created);

@@ -6,7 +6,7 @@ use super::*;
 use crate::disk::{FaultyDisk, RealDisk};
 
 fn dir() -> &'static Path {
-    Path::new("/home")
+    Path::new("/member")
 }
 
 #[test]

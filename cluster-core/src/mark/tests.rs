@@ -60,7 +60,7 @@ fn a_torn_mark_is_told_and_the_one_before_stands() {
         core.drive();
     }
     drop(core);
-    let file = std::path::Path::new("/home/mark/signer");
+    let file = std::path::Path::new("/member/mark/signer");
     let mut bytes = rig.disk.contents(file).unwrap();
     // "newer" is record 3, in the second copy.
     bytes[4096 + 21] ^= 1;

@@ -41,7 +41,7 @@ impl Rig {
     }
 
     pub(crate) fn try_open(&self, options: Options) -> Result<(Core, RecoveryReport), Error> {
-        Core::open_with(Path::new("/home"), options, self.backend())
+        Core::open_with(Path::new("/member"), options, self.backend())
     }
 
     pub(crate) fn open(&self) -> (Core, RecoveryReport) {
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
-        Path::new("/home/logs").join(LOG.to_string()).join(name)
+        Path::new("/member/logs").join(LOG.to_string()).join(name)
     }
 
     /// Flips one bit of a file of the log.

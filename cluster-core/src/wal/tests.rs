@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::disk::FaultyDisk;
 
-const DIR: &str = "/home/wal";
+const DIR: &str = "/member/wal";
 
 fn open(disk: &FaultyDisk, rotate_at: u64) -> (WalFile, WalRecovery, Option<CutTail>) {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());

@@ -22,7 +22,7 @@ impl Bench {
 
     fn open(&self) -> Core {
         let backend = Backend { disk: Arc::new(self.disk.clone()), tables: Some(Arc::new(self.tables.clone())) };
-        Core::open_with(Path::new("/home"), Options { manual: true, ..Options::default() }, backend).unwrap().0
+        Core::open_with(Path::new("/member"), Options { manual: true, ..Options::default() }, backend).unwrap().0
     }
 
     fn crash(&self) {
