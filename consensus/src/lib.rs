@@ -2,6 +2,7 @@
 
 pub mod application;
 pub mod block;
+pub mod duration;
 pub mod engine;
 pub mod error;
 pub mod genesis;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use pyralog_consensus::duration::parse_wait;
 use pyralog_consensus::receipt::{NotaryReceipt, PendingReceipt, ReceiptFile, Refresh, Trust, VerifyOptions};
 use pyralog_crypto::Encode;
 use serde_json::{Value, json};
@@ -36,9 +37,9 @@ pub struct FetchArgs {
     /// Submit the leaf again, although a log has promised to anchor it
     #[arg(long)]
     pub resubmit: bool,
-    /// Seconds to wait
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    pub timeout: u64,
+    /// How long to wait: 3, 3s, 500ms, 2m
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_wait)]
+    pub timeout: Duration,
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -91,7 +92,7 @@ fn fetch(args: &FetchArgs) -> Result<Output> {
     }
     if !groups.is_empty() {
         let nodes = args.node.connect()?;
-        let deadline = Deadline::after(Duration::from_secs(args.timeout));
+        let deadline = Deadline::after(args.timeout);
         let served = submit::served(&nodes).map_err(|failure| pending_instead(failure, &args.receipts))?;
         for group in groups.into_values() {
             settle_group(&nodes, &served, group, args.resubmit, deadline, &mut results, &mut lines, &mut worst);

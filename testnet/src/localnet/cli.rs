@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use pyralog_consensus::duration::parse_wait;
 
 use super::layout::DEFAULT_DIR;
 
@@ -26,9 +28,9 @@ pub enum Command {
     Up(UpArgs),
     /// Stop every node; the state stays and the next `up` resumes it
     Down {
-        /// Seconds to wait for a graceful stop before SIGKILL
-        #[arg(long, default_value_t = 10, value_name = "SECONDS")]
-        grace: u64,
+        /// How long to wait for a graceful stop before SIGKILL: 3, 3s, 500ms, 2m
+        #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = parse_wait)]
+        grace: Duration,
     },
     /// Show each node: process, height, peers, health
     Status {
@@ -96,13 +98,13 @@ pub struct UpArgs {
     /// Target time between blocks (default 500 for a new network); changing it takes effect at this start
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub block_interval_ms: Option<u64>,
-    /// Give node0 of a new network the ports that every program defaults to (8080, 26657, 26660, 26656), where they are
+    /// Give node0 of a new network the ports that every program defaults to (8080, 26657, 26660, 26656), each where it is
     /// free; always done in a directory called .localnet
     #[arg(long)]
     pub default_ports: bool,
-    /// Seconds to wait until every node serves
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    pub timeout: u64,
+    /// How long to wait until every node serves: 3, 3s, 500ms, 2m
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = parse_wait)]
+    pub timeout: Duration,
 }
 
 /// The faults.
@@ -174,6 +176,23 @@ mod tests {
         {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn times_have_units_or_count_seconds() {
+        let timeout = |text: &str| match parse(&format!("up --timeout {text}")).map(|cli| cli.command) {
+            Ok(Command::Up(args)) => Ok(args.timeout),
+            Ok(_) => panic!("another command"),
+            Err(error) => Err(error),
+        };
+        assert_eq!(timeout("3").unwrap(), Duration::from_secs(3));
+        assert_eq!(timeout("500ms").unwrap(), Duration::from_millis(500));
+        let refused = timeout("soon").unwrap_err();
+        assert!(refused.exit_code() == 2 && refused.to_string().contains("500ms"), "{refused}");
+        let Command::Down { grace } = parse("down --grace 2m").unwrap().command else { panic!("another command") };
+        assert_eq!(grace, Duration::from_secs(120));
+        let Command::Down { grace } = parse("down").unwrap().command else { panic!("another command") };
+        assert_eq!(grace, Duration::from_secs(10));
     }
 
     #[test]

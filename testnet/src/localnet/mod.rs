@@ -26,7 +26,6 @@ mod testkit;
 mod up;
 
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
@@ -47,10 +46,7 @@ pub fn run(cli: Cli) -> Result<()> {
     let layout = Layout::new(&cli.dir)?;
     match cli.command {
         Command::Up(args) => up::run(&layout, &args),
-        Command::Down { grace } => {
-            let grace = Duration::from_secs(grace);
-            control::stop_nodes(&layout, || grace)
-        }
+        Command::Down { grace } => control::stop_nodes(&layout, || grace),
         Command::Status { json } => print_stdout(&status::run(&layout, json)?),
         Command::Logs { node, follow, lines } => logs(&layout, &node, follow, lines),
         Command::Fault { fault } => control::fault(&layout, &fault),

@@ -134,8 +134,7 @@ fn not_serving(layout: &Layout, state: &State, waiting: &[(usize, String)], limi
     let name = |index: usize| state.nodes.get(index).map(|node| node.name.as_str()).unwrap_or_default();
     let all: Vec<_> = waiting.iter().map(|(index, reason)| format!("{}: {reason}", name(*index))).collect();
     let first = waiting.first().map(|(index, _)| name(*index)).unwrap_or_default();
-    let secs = limit.as_secs();
-    format!("not every node serves after {secs} s (--timeout): {}\n{}", all.join("; "), tail(layout, first))
+    format!("not every node serves after {limit:?} (--timeout): {}\n{}", all.join("; "), tail(layout, first))
 }
 
 fn tail(layout: &Layout, name: &str) -> String {

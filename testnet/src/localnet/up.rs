@@ -1,7 +1,6 @@
 //! `up`: create or resume a network, wait until it serves, stay or return.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 use rustix::process::Signal;
@@ -125,7 +124,7 @@ fn bring_up(
         started.push(node::start(layout, state, index, program)?);
     }
     let all: Vec<usize> = (0..state.nodes.len()).collect();
-    node::wait(layout, state, started, &all, Goal::Serve, Duration::from_secs(args.timeout), interrupt)
+    node::wait(layout, state, started, &all, Goal::Serve, args.timeout, interrupt)
 }
 
 #[cfg(test)]

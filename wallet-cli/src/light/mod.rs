@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use pyralog_consensus::duration::parse_duration;
 use pyralog_consensus::light::{LightClient, LightError, LightOptions, Mode, Provider, SyncReport, TrustedStore};
 use pyralog_crypto::Hash;
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::home::HomeArgs;
 use crate::node::{NodeArgs, Nodes};
 use crate::output::{GOOD, Output, note};
 use crate::receipt_file::quoted;
-use crate::verify::{now, parse_age, parse_header};
+use crate::verify::{now, parse_header};
 
 /// Largest store file read: 32 light blocks of at most 1 MiB and a root.
 const MAX_STORE: u64 = 40 << 20;
@@ -47,8 +48,8 @@ pub struct SyncArgs {
     /// Verify every header on the way instead of skipping
     #[arg(long)]
     pub sequential: bool,
-    /// How long a header is trusted: a number with s, m, h or d
-    #[arg(long, value_name = "AGE", default_value = "14d", value_parser = parse_age)]
+    /// How long a header is trusted: 90, 15m, 12h, 14d
+    #[arg(long, value_name = "AGE", default_value = "14d", value_parser = parse_duration)]
     pub trusting_period: Duration,
     /// Forget the trusted store of this chain and begin anew from --genesis or --trusted-header
     #[arg(long)]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use pyralog_consensus::duration::parse_wait;
 use pyralog_crypto::Metadata;
 use serde_json::{Value, json};
 
@@ -51,9 +52,9 @@ pub struct NotarizeArgs {
     /// Return as soon as a node has promised to anchor; `pyralog receipt fetch` completes the pending receipt later
     #[arg(long)]
     pub no_wait: bool,
-    /// Seconds to wait for the receipt
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    pub timeout: u64,
+    /// How long to wait for the receipt: 3, 3s, 500ms, 2m
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_wait)]
+    pub timeout: Duration,
     #[command(flatten)]
     pub node: NodeArgs,
 }
@@ -85,7 +86,7 @@ pub fn run(args: &NotarizeArgs) -> Result<Output> {
 
     let members = digest(&plan.sources, metadata.as_ref(), args.hidden, &to, &mut problems)?;
     let job = claim(&served.chain_id, members, plan.batch, &to, &mut problems)?;
-    let patience = Patience { no_wait: args.no_wait, deadline: Deadline::after(Duration::from_secs(args.timeout)) };
+    let patience = Patience { no_wait: args.no_wait, deadline: Deadline::after(args.timeout) };
     let settled = settle::settle(&nodes, &served, &job, None, patience).map_err(|failure| kept(failure, &job))?;
     Ok(report(&served.chain_id, &job, &settled, &problems, args.no_wait))
 }

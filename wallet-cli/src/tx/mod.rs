@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
+use pyralog_consensus::duration::parse_wait;
 use pyralog_consensus::ledger::LedgerParams;
 use pyralog_crypto::Address;
 use serde_json::{Value, json};
@@ -81,9 +82,9 @@ pub struct SendArgs {
     /// Return as soon as a node has taken the transaction
     #[arg(long)]
     pub no_wait: bool,
-    /// Seconds to wait for the block
-    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
-    pub timeout: u64,
+    /// How long to wait for the block: 3, 3s, 500ms, 2m
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_wait)]
+    pub timeout: Duration,
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
     #[command(flatten)]
@@ -218,7 +219,7 @@ fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> R
         document["status"] = "accepted".into();
         return Ok(Output::new(document, format!("{WARN}accepted{WARN:#} {} (fee {paid})", ready.hash)));
     }
-    let deadline = Deadline::after(Duration::from_secs(args.timeout));
+    let deadline = Deadline::after(args.timeout);
     match included(&nodes.starting_with(&node), ready, deadline)? {
         Some(height) => {
             document["status"] = "included".into();
@@ -227,7 +228,7 @@ fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> R
         }
         None => {
             document["status"] = "pending".into();
-            let failure = Failure::pending(format!("no block holds {} after {} s", ready.hash, args.timeout))
+            let failure = Failure::pending(format!("no block holds {} after {:?}", ready.hash, args.timeout))
                 .next(format!("see whether it arrives later: pyralog query tx {}", ready.hash));
             Ok(Output { document, text: format!("{WARN}pending{WARN:#} {}", ready.hash), failure: Some(failure) })
         }

@@ -2,7 +2,14 @@ use super::*;
 use crate::localnet::testkit::{layout, state};
 
 fn args(validators: Option<u16>) -> UpArgs {
-    UpArgs { validators, detach: true, json: false, block_interval_ms: None, default_ports: false, timeout: 1 }
+    UpArgs {
+        validators,
+        detach: true,
+        json: false,
+        block_interval_ms: None,
+        default_ports: false,
+        timeout: std::time::Duration::from_secs(1),
+    }
 }
 
 #[test]
