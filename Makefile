@@ -1,4 +1,5 @@
 # Pyralog. `make help` lists the targets.
+# Always the whole workspace: another selection of packages would build the dependencies again with other features.
 # One build directory outside the checkout keeps a second clone warm; override CARGO_TARGET_DIR to move it.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/pyralog/target
 CARGO   ?= cargo
@@ -34,8 +35,8 @@ endif
 verify: setup ## Formatting, lints, layering, licences; writes nothing
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) test --quiet -p pyralog-testnet --lib house::
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline --log-level error check bans licenses sources; \
+	$(CARGO) test --quiet --workspace --lib house::
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --log-level error check bans licenses sources; \
 	else echo "cargo-deny is not installed: bans, licences and sources were not checked (cargo install --locked cargo-deny)"; fi
 
 fix: ## Format and apply the lints' machine fixes
@@ -44,12 +45,12 @@ fix: ## Format and apply the lints' machine fixes
 
 SEED  ?=
 SEEDS ?= 2000
-sim: setup ## Seeded whole-network simulation: SEEDS=2000 many, or SEED=42 to replay one
-	@$(CARGO) run --quiet -p pyralog-testnet -- sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+sim: build ## Seeded whole-network simulation: SEEDS=2000 many, or SEED=42 to replay one
+	@bin/pyralog-testnet sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 bench: setup ## Benchmarks in the release profile, ratios in one run (co-located: all processes on this machine)
 	$(CARGO) build --workspace --bins --release
-	$(CARGO) run --release --quiet -p pyralog-testnet -- bench
+	$(CARGO_TARGET_DIR)/release/pyralog-testnet bench
 
 fuzz: ## Coverage-guided fuzzing of every decoder for TIME seconds each (needs cargo-fuzz)
 	@sh .config/fuzz.sh $(TIME)

@@ -79,6 +79,8 @@ fn sign(log: &NotaryLog) {
 /// A validator's rhythm: entries and marks, then the block, then the reset.
 fn write_chain(core: &Core) {
     let mut height = core.chain().latest_height().unwrap_or(0) + 1;
+    // A mark never goes back, also when a height is written again in the next life.
+    let mut mark = stored_mark(core);
     loop {
         for number in 0..5u64 {
             let (done, event) = completion();
@@ -86,9 +88,10 @@ fn write_chain(core: &Core) {
             wait(&event);
             say(&format!("wal {height} {number}"));
             let (done, event) = completion();
-            core.mark().put_then(Bytes::from((height * 10 + number).to_string()), done).unwrap();
+            mark += 1;
+            core.mark().put_then(Bytes::from(mark.to_string()), done).unwrap();
             wait(&event);
-            say(&format!("mark {} 0", height * 10 + number));
+            say(&format!("mark {mark} 0"));
         }
         let (done, event) = completion();
         let text = Bytes::from(height.to_string().repeat(500));
@@ -103,6 +106,10 @@ fn write_chain(core: &Core) {
         say(&format!("reset {height} 0"));
         height += 1;
     }
+}
+
+fn stored_mark(core: &Core) -> u64 {
+    core.mark().get().map_or(0, |mark| std::str::from_utf8(&mark).unwrap().parse().unwrap())
 }
 
 /// All that was acknowledged over all lives.
@@ -178,7 +185,7 @@ impl Acknowledged {
             let text = height.to_string().repeat(500);
             assert_eq!(core.chain().block(height).unwrap().unwrap(), text);
         }
-        let mark: u64 = core.mark().get().map_or(0, |mark| std::str::from_utf8(&mark).unwrap().parse().unwrap());
+        let mark = stored_mark(&core);
         assert!(mark >= self.mark, "mark {mark} after {}", self.mark);
         let wal = core.wal().take_recovery().unwrap();
         assert!(wal.height >= self.reset && wal.height <= height, "reset {} of {height}", wal.height);
