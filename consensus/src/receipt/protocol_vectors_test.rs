@@ -12,7 +12,8 @@ use crate::{
 };
 use pyralog_crypto::{
     Address, Blake3, Checkpoint, ConsistencyProof, Decode, DocumentDigest, Encode, Frontier, LogId, MemoryTree,
-    MerkleHash, Metadata, NotaryLeaf, Promise, Roots, Salt, Sha256, SignedCheckpoint, SignedPromise, Writer,
+    MerkleHash, Metadata, NotaryLeaf, Promise, RangePromise, Roots, Salt, Sha256, SignedCheckpoint, SignedPromise,
+    SignedRangePromise, Writer,
 };
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -88,6 +89,15 @@ fn signed(out: &mut Vectors) {
     let promise = Promise { log, index: 0, leaf: leaf.leaf_hashes(), anchor_by: 12 };
     put(out, "promise.sign_bytes", promise.sign_bytes(CHAIN));
     put(out, "promise", SignedPromise::sign(promise, CHAIN, &owner).unwrap().to_bytes());
+    let described = NotarySubject::new(&DocumentDigest::of(b"hello"))
+        .with_metadata(Metadata::new([("title", "Greeting"), ("author", "Ada")]).unwrap(), Salt([0x11; 32]))
+        .leaf();
+    let roots = RangePromise::roots_of(&[leaf.leaf_hashes(), described.leaf_hashes()]);
+    let range = RangePromise { log, first: 0, count: 2, roots, anchor_by: 12 };
+    put(out, "range_promise.sign_bytes", range.sign_bytes(CHAIN));
+    let range = SignedRangePromise::sign(range, CHAIN, &owner).unwrap();
+    range.verify(CHAIN, &owner.public_key()).unwrap();
+    put(out, "range_promise", range.to_bytes());
 
     let anchor = AnchorTx { checkpoint: signed }.to_bytes();
     put(out, "tx.anchor", &anchor);
