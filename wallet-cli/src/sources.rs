@@ -32,7 +32,7 @@ pub struct Plan {
     pub batch: bool,
     /// What could not be planned, by path: `(path, why)`.
     pub problems: Vec<(PathBuf, String)>,
-    /// What a directory held that is no document.
+    /// What is no document of its own: other things in a directory, and documents that were named before.
     pub skipped: Vec<(PathBuf, &'static str)>,
 }
 
@@ -113,9 +113,9 @@ impl Plan {
         }
     }
 
-    /// Two documents with one receipt, and receipts that exist, become problems.
+    /// Two documents with one receipt, and receipts that exist, become problems. One document that was named twice is done once.
     fn refuse_collisions(&mut self, to: &Destination) {
-        let mut first: BTreeMap<PathBuf, String> = BTreeMap::new();
+        let mut first: BTreeMap<PathBuf, Source> = BTreeMap::new();
         let mut kept = Vec::with_capacity(self.sources.len());
         for source in std::mem::take(&mut self.sources) {
             let Some(receipt) = source.receipt.clone() else {
@@ -123,12 +123,18 @@ impl Plan {
                 continue;
             };
             let path = source.path.clone().unwrap_or_else(|| "-".into());
-            if let Some(other) = first.get(&receipt) {
-                self.problems.push((path, format!("its receipt {} would be that of {other}", receipt.display())));
+            let place = plain(&receipt);
+            if let Some(other) = first.get(&place) {
+                if source.path.is_some() && source.path.as_deref().map(plain) == other.path.as_deref().map(plain) {
+                    self.skipped.push((path, "it is named twice"));
+                } else {
+                    let other = other.name();
+                    self.problems.push((path, format!("its receipt {} would be that of {other}", receipt.display())));
+                }
             } else if !to.force && receipt.symlink_metadata().is_ok() {
                 self.problems.push((path, exists(&receipt)));
             } else {
-                first.insert(receipt, source.name());
+                first.insert(place, source.clone());
                 kept.push(source);
             }
         }
@@ -167,6 +173,11 @@ pub fn exists(receipt: &Path) -> String {
         "{0} exists (complete it with `pyralog receipt fetch {0}` if it is pending, or replace it with --force)",
         receipt.display()
     )
+}
+
+/// The path from the root on and without `./`, so that two spellings of one place are equal.
+fn plain(path: &Path) -> PathBuf {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.components().collect())
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -61,6 +61,18 @@ fn two_documents_with_one_receipt_are_told_apart() {
 }
 
 #[test]
+fn a_document_that_is_named_twice_is_done_once() {
+    let dir = tree();
+    let (file, spelled) = (dir.path().join("b.txt"), dir.path().join("./b.txt"));
+    let plan = Plan::make(&[dir.path().into(), file.clone(), spelled], &Destination::default()).unwrap();
+    assert_eq!(names(&plan, dir.path()), ["a/.hidden", "a/ünï code.txt", "b.txt"]);
+    assert_eq!(plan.skipped.iter().filter(|(_, why)| *why == "it is named twice").count(), 2, "{:?}", plan.skipped);
+    assert!(plan.problems.is_empty(), "{:?}", plan.problems);
+    let relative = Plan::make(&["f".into(), "./f".into(), "g".into()], &Destination::default()).unwrap();
+    assert_eq!(relative.sources.len(), 2);
+}
+
+#[test]
 fn an_existing_receipt_is_a_problem_unless_forced() {
     let dir = tree();
     let file = dir.path().join("b.txt");

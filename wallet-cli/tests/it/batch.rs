@@ -82,3 +82,70 @@ fn an_unsubmitted_pending_receipt_is_submitted_by_fetch() {
     tool.run(&["receipt", "fetch", "a.receipt.json", "b.receipt.json", "--node", &node.url]).expect(0);
     tool.run(&["verify", "b", "b.receipt.json", "--genesis", "g.json"]).expect(0);
 }
+
+#[test]
+fn equal_documents_in_one_batch_each_get_a_receipt_of_their_own() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    node.write_genesis(&tool.file("g.json"));
+    for (name, text) in [("a", "same"), ("b", "same"), ("c", "other"), ("d", "same"), ("e", ""), ("f", "")] {
+        tool.write(&format!("docs/{name}"), text);
+    }
+    let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(0);
+    assert_eq!(run.json()["receipts"].as_array().unwrap().len(), 6);
+    assert_eq!(node.mood.submissions.load(Ordering::SeqCst), 1);
+    let mut places = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let (file, receipt) = (format!("docs/{name}"), format!("docs/{name}.receipt.json"));
+        tool.run(&["verify", &file, &receipt, "--genesis", "g.json"]).expect(0);
+        let text = std::fs::read_to_string(tool.file(&receipt)).unwrap();
+        let receipt: serde_json::Value = serde_json::from_str(&text).unwrap();
+        places.push(receipt["batch"]["index"].as_str().unwrap().parse::<u64>().unwrap());
+    }
+    assert_eq!(places, [0, 1, 2, 3, 4, 5], "every file has a leaf of its own");
+    // A receipt is of a content, not of a name.
+    tool.run(&["verify", "docs/d", "docs/a.receipt.json", "--genesis", "g.json"]).expect(0);
+    tool.run(&["verify", "docs/c", "docs/a.receipt.json", "--genesis", "g.json"]).expect(3);
+    // The place of another member does not fit, although that member is equal.
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(tool.file(&format!("docs/{name}.receipt.json"))).unwrap())
+            .unwrap()
+    };
+    let mut moved = read("a");
+    moved["batch"]["index"] = read("d")["batch"]["index"].clone();
+    tool.write("moved.json", moved.to_string());
+    tool.run(&["verify", "docs/a", "moved.json", "--genesis", "g.json"]).expect(3);
+}
+
+#[test]
+fn equal_hidden_documents_have_salts_of_their_own_and_are_fetched_together() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    node.write_genesis(&tool.file("g.json"));
+    tool.write("a", "same");
+    tool.write("b", "same");
+    let receipts = ["a.receipt.json", "b.receipt.json"];
+    for hidden in [&["--hidden"][..], &[]] {
+        let submit = ["notarize", "a", "b", "--no-wait", "--force", "--node", &node.url];
+        tool.run(&[&submit[..], hidden].concat()).expect(0);
+        let salt = |name: &str| {
+            let text = std::fs::read_to_string(tool.file(name)).unwrap();
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()["subject"]["hidden_salt"].clone()
+        };
+        assert_eq!(salt(receipts[0]) == salt(receipts[1]), hidden.is_empty());
+        tool.run(&[&["receipt", "fetch"][..], &receipts, &["--node", &node.url]].concat()).expect(0);
+        for name in ["a", "b"] {
+            tool.run(&["verify", name, &format!("{name}.receipt.json"), "--genesis", "g.json"]).expect(0);
+        }
+    }
+    assert_eq!(node.mood.submissions.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_file_that_is_named_twice_is_done_once() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    node.write_genesis(&tool.file("g.json"));
+    tool.write("a", "a");
+    let run = tool.run(&["notarize", "a", "./a", "a", "--json", "--node", &node.url]).expect(0).says("named twice");
+    assert_eq!(run.json()["receipts"].as_array().unwrap().len(), 1);
+    assert_eq!(run.json()["failed"].as_array().unwrap().len(), 0);
+    tool.run(&["verify", "a", "a.receipt.json", "--genesis", "g.json"]).expect(0);
+}

@@ -11,12 +11,14 @@ use base64::Engine;
 use pyralog_consensus::block::ConsensusParams;
 use pyralog_consensus::genesis::{Genesis, GenesisParts, GenesisValidator};
 use pyralog_consensus::ledger::LedgerParams;
-use pyralog_consensus::light::testkit::{TestVote, validator_key};
+use pyralog_consensus::light::testkit::validator_key;
 use pyralog_consensus::receipt::testkit::ReceiptMaker;
 use pyralog_consensus::receipt::{NotarySubject, ReceiptFormat};
 use pyralog_consensus::tx::tx_hash;
-use pyralog_crypto::{Address, Decode, DocumentDigest, Hash, NotaryLeaf, SigningKey};
+use pyralog_crypto::{Address, Decode, DocumentDigest, NotaryLeaf, SigningKey};
 use serde_json::{Value, json};
+
+use crate::fake_light::{self, Fork};
 
 /// Validators of the fake chain: number and power.
 const MEMBERS: [(u8, u64); 4] = [(1, 10), (2, 10), (3, 10), (4, 10)];
@@ -34,8 +36,10 @@ pub struct Mood {
     pub busy: AtomicUsize,
     /// Signs a promise for another leaf.
     pub lies: AtomicBool,
-    /// Shows another history to light clients.
-    pub forks: AtomicBool,
+    /// Shows another last block to light clients.
+    pub fork: Mutex<Option<Fork>>,
+    /// Serves light blocks as CometBFT's RPC only.
+    pub rpc_only: AtomicBool,
     /// Submissions taken so far.
     pub submissions: AtomicUsize,
 }
@@ -125,7 +129,15 @@ fn serve(mut stream: TcpStream, world: &Mutex<World>, mood: &Mood) {
         ("POST", ["v1", "notary", "leaves"]) => submit(world, mood, &body),
         ("GET", ["v1", "notary", "receipts", index]) => receipt(world, mood, index.parse().unwrap(), query),
         ("GET", ["v1", "notary", "refresh", _]) => (200, refresh(world)),
-        ("GET", ["v1", "light", height]) => light(world, mood, height),
+        ("GET", ["v1", "light", height]) if !mood.rpc_only.load(Ordering::SeqCst) => {
+            fake_light::native(&world.lock().unwrap().maker.chain, *mood.fork.lock().unwrap(), height)
+        }
+        ("GET", ["commit"]) => {
+            fake_light::commit(&world.lock().unwrap().maker.chain, *mood.fork.lock().unwrap(), query)
+        }
+        ("GET", ["validators"]) => {
+            fake_light::validator_page(&world.lock().unwrap().maker.chain, *mood.fork.lock().unwrap(), query)
+        }
         ("GET", ["v1", "accounts", address]) => {
             (200, json!({ "address": address, "balance": "5000000", "nonce": "3" }))
         }
@@ -216,23 +228,6 @@ fn refresh(world: &Mutex<World>) -> Value {
     let subject = NotarySubject::new(&DocumentDigest::of(b""));
     let receipt = world.maker.proof(5).attach(subject, None);
     serde_json::to_value(world.maker.refresh(&receipt).refresh.unwrap()).unwrap()
-}
-
-fn light(world: &Mutex<World>, mood: &Mood, height: &str) -> (u16, Value) {
-    let world = world.lock().unwrap();
-    let chain = &world.maker.chain;
-    let height = height.parse().unwrap_or(chain.height());
-    if height == 0 || height > chain.height() {
-        return (404, error("unknown_height", "no such block"));
-    }
-    let block = if mood.forks.load(Ordering::SeqCst) && height == chain.height() {
-        let mut fork = chain.fork(height, Hash([9; 32]));
-        fork.commit = chain.sign(&fork.header, &fork.validators, 0, |_| TestVote::Commit);
-        fork
-    } else {
-        chain.at(height).clone()
-    };
-    (200, serde_json::from_str(&block.light_block().to_json().unwrap()).unwrap())
 }
 
 fn send(world: &Mutex<World>, body: &Value) -> (u16, Value) {

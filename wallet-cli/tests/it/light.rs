@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use pyralog_consensus::light::Divergence;
+
+use crate::fake_light::Fork;
 use crate::fake_node::FakeNode;
 use crate::tool::Tool;
 
@@ -11,6 +14,28 @@ const PERIOD: [&str; 2] = ["--trusting-period", "36500d"];
 
 fn sync(tool: &Tool, node: &FakeNode, more: &[&str]) -> crate::tool::Run {
     tool.run(&[&["light", "sync", "--json", "--node", &node.url][..], &PERIOD, more].concat())
+}
+
+fn lie(node: &FakeNode, fork: Fork) {
+    *node.mood.fork.lock().unwrap() = Some(fork);
+}
+
+/// Nodes of one chain of eleven blocks, and a tool that holds its genesis file. All speak CometBFT's RPC alone if asked to.
+fn nodes<const N: usize>(rpc_only: bool) -> (Tool, [FakeNode; N]) {
+    let (tool, nodes) = (Tool::new(), std::array::from_fn(|_| FakeNode::start(CHAIN)));
+    for node in &nodes {
+        node.advance(10);
+        node.mood.rpc_only.store(rpc_only, Ordering::SeqCst);
+    }
+    nodes[0].write_genesis(&tool.file("g.json"));
+    (tool, nodes)
+}
+
+/// What is kept below the wallet's home for light clients.
+fn kept(tool: &Tool) -> Vec<String> {
+    let entries = std::fs::read_dir(tool.file("home/light")).map(|dir| dir.flatten().collect()).unwrap_or_default();
+    let entries: Vec<std::fs::DirEntry> = entries;
+    entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 #[test]
@@ -46,13 +71,13 @@ fn a_witness_confirms_and_a_fork_is_detected_with_evidence() {
     assert_eq!(confirmed["confirmed_by"][0], witness.url);
     node.advance(3);
     witness.advance(3);
-    witness.mood.forks.store(true, Ordering::SeqCst);
+    lie(&witness, Fork::Signed);
     sync(&tool, &node, &["--witness", &witness.url]).expect(3).says("two histories verify").says("evidence is in");
     let evidence: Vec<_> =
         std::fs::read_dir(tool.file("home/light")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(evidence.iter().any(|name| name.to_string_lossy().contains("divergence-14")), "{evidence:?}");
     // Nothing was accepted: without the witness's word the store still stands at the old height.
-    witness.mood.forks.store(false, Ordering::SeqCst);
+    *witness.mood.fork.lock().unwrap() = None;
     assert_eq!(sync(&tool, &node, &["--height", "11"]).expect(0).json()["height"], 11);
 }
 
@@ -79,4 +104,78 @@ fn an_expired_root_is_5_and_a_damaged_store_names_the_remedy() {
     std::fs::write(&store, bytes).unwrap();
     sync(&tool, &node, &[]).expect(1).says("--reset");
     sync(&tool, &node, &["--reset", "--genesis", "g.json"]).expect(0);
+}
+
+#[test]
+fn a_primary_whose_header_lacks_signatures_is_refused_by_name_over_both_apis() {
+    for rpc_only in [false, true] {
+        for fork in [Fork::TooFew, Fork::OtherSet, Fork::OtherKeys] {
+            let (tool, [primary, witness]) = nodes(rpc_only);
+            lie(&primary, fork);
+            for mode in [&[][..], &["--sequential"]] {
+                let args = [&["--genesis", "g.json", "--witness", &witness.url][..], mode].concat();
+                let run = sync(&tool, &primary, &args).expect(3).says(&primary.url).says("does not verify");
+                assert_eq!(run.json()["status"], "invalid", "{fork:?}");
+                assert!(!run.err.contains("two histories"), "{fork:?} is no evidence against anybody: {}", run.err);
+            }
+            assert!(kept(&tool).is_empty(), "{fork:?}: nothing was accepted and nobody is accused: {:?}", kept(&tool));
+        }
+    }
+}
+
+#[test]
+fn a_witness_whose_header_lacks_signatures_confirms_nothing_and_is_named() {
+    for rpc_only in [false, true] {
+        for fork in [Fork::TooFew, Fork::OtherSet, Fork::OtherKeys] {
+            let (tool, [primary, liar, honest]) = nodes(rpc_only);
+            lie(&liar, fork);
+            let alone = ["--genesis", "g.json", "--witness", &liar.url];
+            let run = sync(&tool, &primary, &alone).expect(5).says("no witness confirmed").says(&liar.url);
+            assert_eq!(run.json()["status"], "untrusted", "{fork:?}");
+            assert!(kept(&tool).is_empty(), "{fork:?}: {:?}", kept(&tool));
+            // One honest witness suffices, and the other is still named.
+            let both = [&alone[..], &["--witness", &honest.url]].concat();
+            let run = sync(&tool, &primary, &both).expect(0).says("was of no use").says(&liar.url);
+            let document = run.json();
+            assert_eq!(document["confirmed_by"], serde_json::json!([honest.url]));
+            assert_eq!(document["useless_witnesses"][0]["node"], liar.url);
+            assert_eq!(document["trusted_header"], primary.header(11));
+        }
+    }
+}
+
+#[test]
+fn two_headers_that_both_verify_are_an_attack_whoever_lies() {
+    for rpc_only in [false, true] {
+        for primary_lies in [true, false] {
+            let (tool, [primary, agreeing, witness]) = nodes(rpc_only);
+            let liars = if primary_lies { vec![&primary, &agreeing] } else { vec![&witness] };
+            liars.iter().for_each(|node| lie(node, Fork::Signed));
+            let args = ["--genesis", "g.json", "--witness", &agreeing.url, "--witness", &witness.url];
+            let run = sync(&tool, &primary, &args).expect(3);
+            let run = run.says("two histories verify").says(&primary.url).says(&witness.url).says("evidence is in");
+            assert_eq!(run.json()["error"]["exit_code"], 3);
+
+            // The file holds both light blocks, each sound by itself, and says who showed which.
+            assert_eq!(kept(&tool), [format!("{CHAIN}.divergence-11.json")], "nothing else was kept");
+            let file = tool.file(&format!("home/light/{CHAIN}.divergence-11.json"));
+            let evidence: Divergence = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+            assert_eq!((&evidence.primary, &evidence.witness), (&primary.url, &witness.url));
+            let hashes = [evidence.primary_block.check().unwrap(), evidence.witness_block.check().unwrap()];
+            let real = format!("11:{}", hashes[usize::from(primary_lies)]);
+            assert_eq!(real, primary.header(11), "the honest side shows the chain's header");
+            assert_ne!(hashes[0], hashes[1]);
+        }
+    }
+}
+
+#[test]
+fn a_second_primary_is_a_witness_and_a_dead_primary_is_1() {
+    let (tool, [primary, witness]) = nodes(true);
+    let both = format!("{},{}", primary.url, witness.url);
+    let args = ["light", "sync", "--json", "--genesis", "g.json", "--node", &both];
+    let done = tool.run(&[&args[..], &PERIOD].concat()).expect(0).json();
+    assert_eq!(done["confirmed_by"], serde_json::json!([witness.url]));
+    primary.mood.dead.store(true, Ordering::SeqCst);
+    sync(&tool, &primary, &["--witness", &witness.url, "--height", "11"]).expect(1).says(&primary.url);
 }

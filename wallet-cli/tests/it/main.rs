@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod batch;
+mod fake_light;
 mod fake_node;
 mod keys;
 mod light;
