@@ -10,7 +10,7 @@ use super::{
     ChainState, SignatureItem, SignatureVerifier, Step, Timestamp, ValidatorAddress, ValidatorSet, ValueId, nil_time,
 };
 use crate::application::Misbehavior;
-use crate::error::BlockError;
+use crate::error::{BlockError, EvidenceError};
 
 /// What the chain knows of past heights. Deterministic: every node that has the chain answers the same.
 pub trait EvidenceContext {
@@ -88,16 +88,16 @@ pub fn check_duplicate_vote(
 ) -> Result<Misbehavior, BlockError> {
     let height = evidence.vote_a.height.value();
     if height == 0 || height > chain.height {
-        return Err(BlockError::Evidence("it is about a height that is not committed yet"));
+        return Err(EvidenceError::NotCommitted.into());
     }
     if chain.punished.contains(&evidence.vote_a.validator_address.into()) {
-        return Err(BlockError::Evidence("this validator was punished before"));
+        return Err(EvidenceError::Punished.into());
     }
-    let time = context.block_time(height).ok_or(BlockError::Evidence("the header of its height is unknown"))?;
+    let time = context.block_time(height).ok_or(EvidenceError::UnknownHeader)?;
     if is_expired(chain, height, time) {
-        return Err(BlockError::Evidence("it is too old"));
+        return Err(EvidenceError::TooOld.into());
     }
-    let set = context.validators(height).ok_or(BlockError::Evidence("the validators of its height are unknown"))?;
+    let set = context.validators(height).ok_or(EvidenceError::UnknownValidators)?;
     verify_duplicate_vote(chain.chain_id.as_str(), evidence, &set, time, verifier)
 }
 
@@ -122,45 +122,45 @@ pub fn verify_duplicate_vote(
     block_time: Time,
     verifier: &mut dyn SignatureVerifier,
 ) -> Result<Misbehavior, BlockError> {
-    let refuse = |why| Err(BlockError::Evidence(why));
+    let refuse = |why: EvidenceError| Err(why.into());
     let (a, b) = (&evidence.vote_a, &evidence.vote_b);
     if (a.height, a.round, a.vote_type, a.validator_address) != (b.height, b.round, b.vote_type, b.validator_address) {
-        return refuse("the votes are not of one validator, height, round and type");
+        return refuse(EvidenceError::Unrelated);
     }
     if order_key(&a.block_id) >= order_key(&b.block_id) {
-        return refuse("the votes do not conflict, or are not in order");
+        return refuse(EvidenceError::NoConflict);
     }
     let address = ValidatorAddress::from(a.validator_address);
     let (Some(validator), Some(index)) = (set.get(&address), set.index_of(&address)) else {
-        return refuse("the signer was no validator at that height");
+        return refuse(EvidenceError::NoValidator);
     };
     for vote in [a, b] {
         if vote.validator_index.value() as usize != index
             || !vote.extension.is_empty()
             || vote.extension_signature.is_some()
         {
-            return refuse("a vote has a wrong index or an extension");
+            return refuse(EvidenceError::IndexOrExtension);
         }
     }
     if evidence.validator_power.value() != validator.power || evidence.total_voting_power.value() != set.total_power() {
-        return refuse("the powers are not those of that height");
+        return refuse(EvidenceError::Powers);
     }
     if evidence.timestamp != block_time {
-        return refuse("the time is not that of the header");
+        return refuse(EvidenceError::Time);
     }
     let step = if a.is_prevote() { Step::Prevote } else { Step::Precommit };
     let mut items = Vec::with_capacity(2);
     for vote in [a, b] {
         let signature = vote.signature.as_ref().and_then(|s| s.as_bytes().try_into().ok()).map(Signature);
         let (Some(signature), Some(time)) = (signature, vote.timestamp) else {
-            return refuse("a vote has no time or no signature");
+            return refuse(EvidenceError::Unsigned);
         };
         let (height, round) = (vote.height.value(), vote.round.value());
         let message = vote_sign_bytes_at(chain_id, step, height, round, vote.block_id.as_ref(), time);
         items.push(SignatureItem { key: validator.public_key, message, signature });
     }
     if verifier.verify(items).contains(&false) {
-        return refuse("a signature is wrong");
+        return refuse(EvidenceError::Signature);
     }
     Ok(Misbehavior {
         validator: address,

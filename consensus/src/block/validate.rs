@@ -9,7 +9,7 @@ use super::{
     verify_commit,
 };
 use crate::application::Misbehavior;
-use crate::error::BlockError;
+use crate::error::{BlockError, EvidenceError};
 
 /// Checks a block of `chain.height + 1` against the chain: every field of its header, the commit of the block before with every
 /// signature, strictly increasing time, its size and its evidence. Timeliness (a matter of when it arrives) and the transactions
@@ -56,15 +56,15 @@ fn validate_evidence(
     let (mut proven, mut offenders, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
     for evidence in block.evidence.iter() {
         let Evidence::DuplicateVote(duplicate) = evidence else {
-            return Err(BlockError::Evidence("its kind is unknown"));
+            return Err(EvidenceError::Kind.into());
         };
         bytes += encode_evidence(duplicate).len() as u64;
         if bytes > chain.params.evidence_max_bytes {
-            return Err(BlockError::Evidence("there is more of it than the parameters allow"));
+            return Err(EvidenceError::TooMuch.into());
         }
         let misbehavior = check_duplicate_vote(chain, context, duplicate, verifier)?;
         if !offenders.insert(misbehavior.validator) {
-            return Err(BlockError::Evidence("a validator is accused twice"));
+            return Err(EvidenceError::AccusedTwice.into());
         }
         proven.push(misbehavior);
     }

@@ -10,7 +10,7 @@ use super::wire::Body;
 use super::{Report, Verdict};
 use crate::application::{Application, Misbehavior};
 use crate::block::{EvidenceContext, check_duplicate_vote, duplicate_vote};
-use crate::error::BlockError;
+use crate::error::{BlockError, EvidenceError};
 
 impl<A: Application> Host<A> {
     /// Makes evidence of double votes whose height is committed by now (before, the header's time is not known).
@@ -36,11 +36,11 @@ impl<A: Application> Host<A> {
     fn keep_evidence(&mut self, evidence: &DuplicateVoteEvidence) -> Result<(), BlockError> {
         let validator = evidence.vote_a.validator_address.into();
         if self.evidence.contains(&validator) {
-            return Err(BlockError::Evidence("there is some against this validator already"));
+            return Err(EvidenceError::Known.into());
         }
         let misbehavior = self.check_evidence(evidence)?;
         if !self.evidence.add(evidence.clone()) {
-            return Err(BlockError::Evidence("there is no room for it"));
+            return Err(EvidenceError::NoRoom.into());
         }
         let (height, validator) = (misbehavior.height, misbehavior.validator);
         self.report(Report::Equivocation { validator, height });
@@ -68,12 +68,7 @@ impl<A: Application> Host<A> {
         match self.keep_evidence(evidence) {
             Ok(()) => Ok(Verdict::Accept),
             // Old evidence is no fault of whoever forwards it; a false accusation is.
-            Err(BlockError::Evidence(
-                "it is too old"
-                | "there is no room for it"
-                | "the header of its height is unknown"
-                | "the validators of its height are unknown",
-            )) => Ok(Verdict::Ignore),
+            Err(BlockError::Evidence(why)) if why.is_nobodys_fault() => Ok(Verdict::Ignore),
             Err(_) => Err("false evidence"),
         }
     }

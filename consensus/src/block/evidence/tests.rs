@@ -43,34 +43,37 @@ fn every_field_is_checked() {
     let (evidence, chain, blocks) = proof(3);
     let check =
         |evidence: &DuplicateVoteEvidence| check_duplicate_vote(&chain, &Past(&blocks), evidence, &mut PlainVerifier);
-    let mut cases: Vec<(&str, DuplicateVoteEvidence)> = Vec::new();
-    let mut add = |name, change: &dyn Fn(&mut DuplicateVoteEvidence)| {
+    let mut cases: Vec<(EvidenceError, DuplicateVoteEvidence)> = Vec::new();
+    let mut add = |why, change: &dyn Fn(&mut DuplicateVoteEvidence)| {
         let mut changed = evidence.clone();
         change(&mut changed);
-        cases.push((name, changed));
+        cases.push((why, changed));
     };
-    add("swapped", &|e| std::mem::swap(&mut e.vote_a, &mut e.vote_b));
-    add("the same vote twice", &|e| e.vote_b = e.vote_a.clone());
-    add("signature", &|e| e.vote_b.signature = tendermint::Signature::new(key(9).sign(b"").0).unwrap());
-    add("round", &|e| e.vote_b.round = 1u16.into());
-    add("type", &|e| e.vote_b.vote_type = vote::Type::Prevote);
-    add("both types", &|e| {
+    add(EvidenceError::NoConflict, &|e| std::mem::swap(&mut e.vote_a, &mut e.vote_b));
+    add(EvidenceError::NoConflict, &|e| e.vote_b = e.vote_a.clone());
+    add(EvidenceError::Signature, &|e| e.vote_b.signature = tendermint::Signature::new(key(9).sign(b"").0).unwrap());
+    add(EvidenceError::Unsigned, &|e| e.vote_a.signature = None);
+    add(EvidenceError::Unsigned, &|e| e.vote_b.timestamp = None);
+    add(EvidenceError::Unrelated, &|e| e.vote_b.round = 1u16.into());
+    add(EvidenceError::Unrelated, &|e| e.vote_b.vote_type = vote::Type::Prevote);
+    add(EvidenceError::Signature, &|e| {
         e.vote_a.vote_type = vote::Type::Prevote;
         e.vote_b.vote_type = vote::Type::Prevote;
     });
-    add("index", &|e| e.vote_a.validator_index = 0u32.try_into().unwrap());
-    add("extension", &|e| e.vote_a.extension = vec![1]);
-    add("validator power", &|e| e.validator_power = 11u32.into());
-    add("total power", &|e| e.total_voting_power = 41u32.into());
-    add("time", &|e| e.timestamp = value_id(1, 1, 123).time);
-    add("vote time", &|e| e.vote_b.timestamp = Some(value_id(1, 1, 123).time));
-    add("stranger", &|e| {
+    add(EvidenceError::IndexOrExtension, &|e| e.vote_a.validator_index = 0u32.try_into().unwrap());
+    add(EvidenceError::IndexOrExtension, &|e| e.vote_a.extension = vec![1]);
+    add(EvidenceError::Powers, &|e| e.validator_power = 11u32.into());
+    add(EvidenceError::Powers, &|e| e.total_voting_power = 41u32.into());
+    add(EvidenceError::Time, &|e| e.timestamp = value_id(1, 1, 123).time);
+    add(EvidenceError::Signature, &|e| e.vote_b.timestamp = Some(value_id(1, 1, 123).time));
+    add(EvidenceError::NoValidator, &|e| {
         e.vote_a.validator_address = tendermint::account::Id::new([3; 20]);
         e.vote_b.validator_address = tendermint::account::Id::new([3; 20]);
     });
     assert!(check(&evidence).is_ok());
-    for (name, changed) in cases {
-        assert!(check(&changed).is_err(), "{name}");
+    for (why, changed) in cases {
+        assert_eq!(check(&changed), Err(why.into()));
+        assert!(!why.is_nobodys_fault(), "{why}: whoever made it lies");
     }
     let verified =
         verify_duplicate_vote("other", &evidence, &genesis().validators, evidence.timestamp, &mut PlainVerifier);
@@ -88,10 +91,35 @@ fn old_future_and_repeated_evidence_is_refused() {
     chain.params.evidence_max_age_blocks = 1;
     assert!(check(&chain).is_ok(), "too old in blocks only");
     chain.params.evidence_max_age_ns = 1;
-    assert_eq!(check(&chain), Err(BlockError::Evidence("it is too old")));
+    assert_eq!(check(&chain), Err(BlockError::Evidence(EvidenceError::TooOld)));
     let (_, mut chain, _) = proof(1);
     chain.punished.insert(evidence.vote_a.validator_address.into());
-    assert_eq!(check(&chain), Err(BlockError::Evidence("this validator was punished before")));
-    let early = genesis();
-    assert!(check(&early).is_err(), "height 1 is not committed yet");
+    assert_eq!(check(&chain), Err(BlockError::Evidence(EvidenceError::Punished)));
+    assert_eq!(check(&genesis()), Err(EvidenceError::NotCommitted.into()), "height 1 is not committed yet");
+    let (_, chain, blocks) = proof(1);
+    let (late, _, _) = proof(2);
+    struct Forgetful<'a>(Past<'a>, bool);
+    impl EvidenceContext for Forgetful<'_> {
+        fn validators(&self, _: u64) -> Option<ValidatorSet> {
+            None
+        }
+        fn block_time(&self, height: u64) -> Option<Time> {
+            self.0.block_time(height).filter(|_| self.1)
+        }
+    }
+    for (header, why) in [(false, EvidenceError::UnknownHeader), (true, EvidenceError::UnknownValidators)] {
+        let context = Forgetful(Past(&blocks), header);
+        assert_eq!(check_duplicate_vote(&chain, &context, &late, &mut PlainVerifier), Err(why.into()));
+    }
+    for why in [
+        EvidenceError::NotCommitted,
+        EvidenceError::Punished,
+        EvidenceError::UnknownHeader,
+        EvidenceError::UnknownValidators,
+        EvidenceError::TooOld,
+        EvidenceError::Known,
+        EvidenceError::NoRoom,
+    ] {
+        assert!(why.is_nobodys_fault(), "{why}");
+    }
 }

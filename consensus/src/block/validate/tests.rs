@@ -100,7 +100,7 @@ fn evidence_is_proven_once_per_validator() {
     let found = check(&chain, &past_of, &block).unwrap();
     assert_eq!(found.iter().map(|m| m.height).collect::<Vec<_>>(), [2, 3]);
     let (chain, past_of, block) = with_evidence(vec![offence(&past, 0, 2), offence(&past, 0, 3)]);
-    assert_eq!(check(&chain, &past_of, &block), Err(BlockError::Evidence("a validator is accused twice")));
+    assert_eq!(check(&chain, &past_of, &block), Err(BlockError::Evidence(EvidenceError::AccusedTwice)));
 
     // Once it is in a block, the chain remembers.
     let (chain, _, block) = with_evidence(vec![offence(&past, 0, 2)]);

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use pyralog_crypto::{Decode, Encode};
 
-use super::net::Net;
-use crate::block::{Step, Timestamp, testing::value_id};
+use tendermint::evidence::DuplicateVoteEvidence;
+
+use super::net::{Net, genesis_of};
+use crate::block::testing::{key, public, value_id};
+use crate::block::{ConsensusParams, DuplicateVote, Step, Timestamp, ValueId, duplicate_vote};
 use crate::engine::wire::{Body, WireMessage};
 use crate::engine::{Effect, Input, MessageId, PeerNumber, Verdict};
 
@@ -241,6 +244,59 @@ fn a_block_with_a_failing_transaction_gets_no_votes() {
     net.run_to(net.height(0) + 6, 20_000);
     net.assert_no_fork();
     assert!(net.blocks(0).iter().all(|b| b.block.data.is_empty()));
+}
+
+/// A double precommit of node `who` at a committed height, as evidence.
+fn evidence(net: &Net, who: usize, height: u64) -> DuplicateVoteEvidence {
+    let block = &net.blocks(0)[height as usize - 1];
+    let vote = |value: Option<ValueId>| {
+        let wire = net.forge_vote(who, Step::Precommit, height, 0, value);
+        (value, WireMessage::from_bytes(&wire).unwrap().statements()[0].signature)
+    };
+    let votes = [vote(None), vote(Some(value_id(7, 7, 7)))];
+    let pair = DuplicateVote { address: net.address(who), step: Step::Precommit, height, round: 0, votes };
+    duplicate_vote(&pair, &block.validators, block.block.header.time).unwrap()
+}
+
+fn wire(evidence: DuplicateVoteEvidence) -> Bytes {
+    Body::Evidence(Box::new(evidence)).to_wire(0).into()
+}
+
+#[test]
+fn evidence_is_taken_once_and_a_false_accusation_is_held_against_its_sender() {
+    let mut net = running(61);
+    let height = net.height(0);
+    let good = evidence(&net, 3, height);
+    assert_eq!(verdict_of(&mut net, 0, wire(good.clone())).0, Verdict::Accept);
+    assert_eq!(verdict_of(&mut net, 0, wire(good)).0, Verdict::Ignore, "known");
+    let mut false_power = evidence(&net, 2, height);
+    false_power.validator_power = 9u32.into();
+    assert_eq!(verdict_of(&mut net, 0, wire(false_power)).0, Verdict::Reject);
+    let mut false_time = evidence(&net, 2, height);
+    false_time.timestamp = crate::block::testing::time(1);
+    assert_eq!(verdict_of(&mut net, 0, wire(false_time)).0, Verdict::Reject);
+    let mut forged = evidence(&net, 2, height);
+    forged.vote_a.signature = forged.vote_b.signature.clone();
+    assert_eq!(verdict_of(&mut net, 0, wire(forged)).0, Verdict::Reject);
+    let mut early = evidence(&net, 2, height);
+    early.vote_a.height = (height + 5).try_into().unwrap();
+    early.vote_b.height = early.vote_a.height;
+    assert_eq!(verdict_of(&mut net, 0, wire(early)).0, Verdict::Ignore, "nobody can judge it yet");
+    let own = evidence(&net, 0, height);
+    assert_eq!(verdict_of(&mut net, 0, wire(own)).0, Verdict::Ignore, "the signer looks for that itself");
+    assert_eq!(net.engine(0).host.evidence.iter().count(), 1);
+}
+
+#[test]
+fn evidence_that_is_too_old_is_nobodys_fault() {
+    let members: Vec<_> = (1..=4).map(|i| (public(i), 10)).collect();
+    let params = ConsensusParams { evidence_max_age_blocks: 1, evidence_max_age_ns: 1, ..ConsensusParams::DEFAULTS };
+    let mut net = Net::with(62, genesis_of(&members, params), (1..=4).map(key).collect(), 0);
+    net.start_all();
+    net.run_to(5, 10_000);
+    let old = evidence(&net, 3, 1);
+    assert_eq!(verdict_of(&mut net, 0, wire(old)).0, Verdict::Ignore);
+    assert_eq!(net.engine(0).host.evidence.iter().count(), 0);
 }
 
 proptest! {
