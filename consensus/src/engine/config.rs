@@ -75,7 +75,7 @@ pub struct Canary {
     pub quorum_off_by_one: bool,
     /// Signatures leave, and heights end, without waiting for any ticket; no mark is kept.
     pub wal_not_synced: bool,
-    /// At recovery only height, round and step of the last signature are kept: the lock is forgotten.
+    /// At recovery only height, round and step of the last signature are kept: the lock is forgotten. The node goes on signing above that.
     pub lock_forgotten: bool,
     /// This node counts another validator as the proposer.
     pub wrong_proposer: bool,

@@ -13,15 +13,17 @@ pub(super) struct SignGuard {
     address: ValidatorAddress,
     top: Option<SignMark>,
     abstain_through: u64,
+    /// The height at which the WAL's end was torn.
+    torn: Option<u64>,
     suspended: Option<SignMark>,
     pub(super) observing: bool,
 }
 
 impl SignGuard {
-    /// `top`: the highest signature in the WAL or under the mark.
-    pub(super) fn new(key: Option<PublicKey>, top: Option<SignMark>, abstain_through: u64) -> Self {
+    /// `top`: the highest signature in the WAL or under the mark. `torn`: the height whose entries lost their torn end.
+    pub(super) fn new(key: Option<PublicKey>, top: Option<SignMark>, abstain_through: u64, torn: Option<u64>) -> Self {
         let address = key.as_ref().map(ValidatorAddress::of).unwrap_or_default();
-        Self { key, address, top, abstain_through, suspended: None, observing: false }
+        Self { key, address, top, abstain_through, torn, suspended: None, observing: false }
     }
 
     /// Our address; zero without a key.
@@ -39,7 +41,21 @@ impl SignGuard {
     }
 
     pub(super) fn may_sign(&self, height: u64) -> bool {
-        self.key.is_some() && self.suspended.is_none() && !self.observing && height > self.abstain_through
+        self.key.is_some() && self.suspended.is_none() && !self.observing && !self.abstains(height)
+    }
+
+    fn abstains(&self, height: u64) -> bool {
+        height <= self.abstain_through || self.is_torn(height)
+    }
+
+    /// Whether the WAL lost its torn end at `height`, and the others have had no time yet to decide that height alone.
+    pub(super) fn is_torn(&self, height: u64) -> bool {
+        self.torn == Some(height)
+    }
+
+    /// The others do not decide the height alone: what is left of the WAL and the mark say what may be signed.
+    pub(super) fn end_torn(&mut self) {
+        self.torn = None;
     }
 
     /// Whether a signature at `mark` may be made; remembers that it is.
@@ -79,8 +95,8 @@ impl SignGuard {
         match (self.key, self.suspended) {
             (None, _) => SignerState::NoKey,
             (_, Some(seen)) => SignerState::Suspended { seen },
+            _ if self.abstains(height) => SignerState::Abstaining { through: self.abstain_through.max(height) },
             _ if self.observing => SignerState::Observing,
-            _ if height <= self.abstain_through => SignerState::Abstaining { through: self.abstain_through },
             _ => SignerState::Active,
         }
     }
@@ -98,7 +114,7 @@ mod tests {
 
     #[test]
     fn signatures_only_go_up() {
-        let mut guard = SignGuard::new(Some(public(1)), Some(mark(5, 1, Step::Prevote)), 0);
+        let mut guard = SignGuard::new(Some(public(1)), Some(mark(5, 1, Step::Prevote)), 0, None);
         assert!(!guard.permit(mark(5, 0, Step::Precommit)), "below");
         assert!(!guard.permit(mark(5, 1, Step::Prevote)), "again");
         assert!(guard.permit(mark(5, 1, Step::Precommit)));
@@ -109,10 +125,10 @@ mod tests {
 
     #[test]
     fn nothing_is_signed_without_a_key_while_observing_or_abstaining() {
-        let mut none = SignGuard::new(None, None, 0);
+        let mut none = SignGuard::new(None, None, 0, None);
         assert!(!none.permit(mark(1, 0, Step::Prevote)));
         assert_eq!(none.state(1), SignerState::NoKey);
-        let mut guard = SignGuard::new(Some(public(1)), None, 7);
+        let mut guard = SignGuard::new(Some(public(1)), None, 7, None);
         assert!(!guard.permit(mark(7, 9, Step::Prevote)));
         assert_eq!(guard.state(7), SignerState::Abstaining { through: 7 });
         guard.observing = true;
@@ -124,8 +140,24 @@ mod tests {
     }
 
     #[test]
+    fn a_torn_height_is_left_to_the_others_until_they_had_their_time() {
+        let top = Some(mark(7, 1, Step::Prevote));
+        let mut guard = SignGuard::new(Some(public(1)), top, 0, Some(7));
+        assert_eq!(guard.state(7), SignerState::Abstaining { through: 7 });
+        assert!(!guard.permit(mark(7, 2, Step::Prevote)));
+        assert!(guard.is_torn(7) && !guard.is_torn(8) && guard.may_sign(8), "that height only");
+        guard.end_torn();
+        assert_eq!(guard.state(7), SignerState::Active);
+        assert!(!guard.permit(mark(7, 1, Step::Prevote)), "never what may have been signed");
+        assert!(guard.permit(mark(7, 1, Step::Precommit)));
+        let mut lost = SignGuard::new(Some(public(1)), top, 7, Some(7));
+        lost.end_torn();
+        assert_eq!(lost.state(7), SignerState::Abstaining { through: 7 }, "what left and is lost stays lost");
+    }
+
+    #[test]
     fn a_foreign_signature_suspends_until_the_operator_resumes() {
-        let mut guard = SignGuard::new(Some(public(1)), Some(mark(5, 0, Step::Prevote)), 0);
+        let mut guard = SignGuard::new(Some(public(1)), Some(mark(5, 0, Step::Prevote)), 0, None);
         let released = Some(mark(5, 0, Step::Prevote));
         assert!(!guard.saw_own(mark(5, 0, Step::Prevote), released), "that is ours");
         assert!(guard.saw_own(mark(9, 2, Step::Prevote), released));

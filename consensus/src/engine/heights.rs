@@ -17,6 +17,8 @@ use crate::error::EngineError;
 
 /// How often the observation at start is prolonged for blocks that somebody claims to have and nobody gives.
 const MAX_PROLONGED: u32 = 20;
+/// Where the WAL's end was torn, the others get so many observations' time (or block intervals', if longer) to decide the height alone.
+const TORN_LOOKS: u32 = 10;
 
 impl<A: Application> Engine<A> {
     /// The driver says start.
@@ -47,7 +49,9 @@ impl<A: Application> Engine<A> {
     }
 
     /// The observation ends, unless blocks are missing: signatures of ours may be in them. As long as old blocks keep coming in it goes on; a
-    /// mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only.
+    /// mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only. After a torn WAL it goes on until the others
+    /// have decided the height under way, and not longer than [`TORN_LOOKS`]: where more than a third waits so, nobody else decides it, and
+    /// what is not lost (see `recover`) may be signed on.
     pub(super) fn observed(&mut self) {
         let host = &mut self.host;
         let advanced = host.chain.height > host.observed_height;
@@ -59,8 +63,14 @@ impl<A: Application> Engine<A> {
             host.prolonged = if advanced && stale { 0 } else { host.prolonged + 1 };
             return host.schedule(Timer::Observe, host.config.observe_ns);
         }
-        self.host.guard.observing = false;
-        self.host.report_signer();
+        if host.guard.is_torn(host.height()) && host.torn_looks < TORN_LOOKS {
+            host.torn_looks += 1;
+            let look = host.config.observe_ns.max(host.config.block_interval_ns);
+            return host.schedule(Timer::Observe, look);
+        }
+        host.guard.end_torn();
+        host.guard.observing = false;
+        host.report_signer();
         if matches!(self.host.phase, Phase::Waiting) {
             self.begin_height();
         }

@@ -116,6 +116,8 @@ pub(super) struct Host<A> {
     pub(super) observed_height: u64,
     /// How often it was prolonged in a row without old blocks coming in.
     pub(super) prolonged: u32,
+    /// How often it was prolonged after a torn WAL.
+    pub(super) torn_looks: u32,
 }
 
 impl<A: Application> Host<A> {

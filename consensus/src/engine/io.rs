@@ -286,7 +286,8 @@ pub enum SignerState {
     Observing,
     /// Signs when it is in the validator set.
     Active,
-    /// The WAL was cut, or ends below the mark: does not sign up to and including this height.
+    /// The WAL's end was torn, or is below the mark: does not sign up to and including this height. If only torn, it signs on where the others do
+    /// not decide the height in time; see `docs/node.md`, Signer.
     Abstaining {
         /// The last height without signatures.
         through: u64,

@@ -65,8 +65,9 @@ impl<A: Application> Engine<A> {
         let entries = decode_entries(&wal)?;
         let own = key.as_ref().map(ValidatorAddress::of);
         let logged_top = entries.iter().filter_map(|entry| own_mark(entry, own)).max();
-        let abstain = abstain_through(&chain, &entries, wal.truncated, logged_top, mark);
-        let guard = SignGuard::new(key, logged_top.max(mark), abstain);
+        let lost_through = lost_through(&chain, &entries, logged_top, mark);
+        let torn = wal.truncated.then_some(chain.height + 1);
+        let guard = SignGuard::new(key, logged_top.max(mark), lost_through, torn);
         let last_commit = last_commit(&chain, history.as_ref())?;
 
         let ctx = Ctx {
@@ -126,6 +127,7 @@ impl<A: Application> Engine<A> {
             sync_queue: BTreeMap::new(),
             observed_height: 0,
             prolonged: 0,
+            torn_looks: 0,
         };
         host.load(entries);
         host.search_recent_commits(mark);
@@ -197,27 +199,21 @@ impl<A: Application> Host<A> {
     }
 }
 
-/// The last height that this node must not sign: where the WAL was cut, or ends below the mark, signatures may be lost together with the lock
-/// that they stand for.
-fn abstain_through(
-    chain: &ChainState,
-    entries: &[WalEntry],
-    truncated: bool,
-    logged: Option<SignMark>,
-    mark: Option<SignMark>,
-) -> u64 {
+/// The last height that this node must not sign, because signatures that left it are lost together with the lock that they stand for; 0 for none.
+///
+/// A signature leaves only when its WAL entry, all entries before it, and then a mark at or above it are durable (`outbox`), and a WAL loses
+/// nothing but its end. So where the mark is not above the last signature in the WAL, all that left this node stands in what remains, with
+/// everything that led to it. A lock is no exception: it is taken together with the precommit for its value (Buchman, Kwon, Milosevic, "The latest
+/// gossip on BFT consensus", arXiv:1807.04938, algorithm 1, lines 36 to 40), and a precommit that is gone without a mark never left. Such a node is one
+/// that crashed a moment earlier, and may sign above what it has, with its lock, as after any crash. Where the mark is above, the lock is lost
+/// too; a prevote for a value would need proof that two thirds prevoted it at or after the marked round (line 28), and as long as more than
+/// a third waits for such proof there is none. So nothing is signed at that height.
+fn lost_through(chain: &ChainState, entries: &[WalEntry], logged: Option<SignMark>, mark: Option<SignMark>) -> u64 {
     let next = chain.height + 1;
-    let mut through = 0;
-    if truncated {
-        through = next.max(mark.map_or(0, |mark| mark.height));
-    }
-    if let Some(mark) = mark.filter(|mark| mark.height >= next && Some(*mark) > logged) {
-        through = through.max(mark.height);
-    }
+    let lost = mark.filter(|mark| mark.height > next || mark.height == next && Some(*mark) > logged);
     // A WAL ahead of the chain: the chain was restored from an older copy.
     let ahead = entries.iter().map(|entry| entry.height).filter(|height| *height > next).max();
-    let lost = mark.map(|mark| mark.height).filter(|height| *height > next);
-    through.max(ahead.unwrap_or(0)).max(lost.unwrap_or(0))
+    lost.map_or(0, |mark| mark.height).max(ahead.unwrap_or(0))
 }
 
 fn decode_entries(wal: &WalRecovery) -> Result<Vec<WalEntry>, EngineError> {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::net::{GENESIS, MS, Net};
 use crate::block::Timestamp;
-use crate::engine::Canary;
+use crate::engine::{Canary, Report, SignerState};
 
 fn with(seed: u64, nodes: &[usize], canary: Canary) -> Net {
     let mut net = Net::new(seed, 4, 0);
@@ -51,12 +51,20 @@ fn without_the_time_rule_blocks_come_from_the_future() {
 }
 
 #[test]
-fn a_forgotten_lock_means_no_replay() {
+fn a_forgotten_lock_means_no_replay_and_signing_on_above_the_last_signature() {
     let mut net = with(94, &[1], Canary { lock_forgotten: true, ..Canary::NONE });
     net.filter = Box::new(|ms, _, _, _| ms < 1_500);
     net.run_ms(3_000);
+    let last = net.nodes[1].disk.lock().unwrap().mark.unwrap();
+    assert_eq!(last.height, net.height(1) + 1);
     net.crash(1);
     net.start(1);
     net.run_ms(300);
-    assert_eq!(super::net::count_reports(&net.nodes[1], |r| matches!(r, crate::engine::Report::Replayed { .. })), 0);
+    let replayed = |net: &Net| super::net::count_reports(&net.nodes[1], |r| matches!(r, Report::Replayed { .. }));
+    assert_eq!(replayed(&net), 0);
+    assert_eq!(net.engine(1).signer_state(), SignerState::Active);
+    // The others come back; it goes through later rounds with them instead of giving up the height. Nothing is signed twice.
+    net.filter = Box::new(|_, _, _, _| true);
+    net.run_to(last.height + 2, 30_000);
+    assert_eq!(replayed(&net), 0);
 }

@@ -5,6 +5,7 @@ use pyralog_crypto::{Decode, Encode};
 
 use super::net::{MS, Net, count_reports};
 use crate::block::Step;
+use crate::engine::wal::Record;
 use crate::engine::wire::{Body, WireMessage};
 use crate::engine::{EngineConfig, Input, Report, SignMark, SignerState, WalEntry};
 
@@ -121,12 +122,146 @@ fn a_truncated_wal_makes_the_validator_abstain_through_that_height() {
     let through = net.height(1) + 1;
     net.nodes[1].truncated = true;
     net.start(1);
-    assert_eq!(net.engine(1).signer_state(), SignerState::Observing);
+    assert_eq!(net.engine(1).signer_state(), SignerState::Abstaining { through });
     net.run_to(through + 4, 20_000);
     let signed = own(&net, 1);
     assert!(signed.iter().all(|(mark, _)| mark.height > through), "{through}: {signed:?}");
     assert!(!signed.is_empty(), "then it signs again");
     net.assert_no_fork();
+}
+
+#[test]
+fn torn_wals_of_all_validators_do_not_stop_the_chain() {
+    let mut net = Net::new(39, 4, 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    net.run_ms(230); // Into the next height.
+    for i in 0..4 {
+        net.crash(i);
+        net.nodes[i].truncated = true;
+    }
+    let highest = (0..4).map(|i| net.height(i)).max().unwrap();
+    for i in 0..4 {
+        net.start(i);
+        let through = net.height(i) + 1;
+        assert_eq!(net.engine(i).signer_state(), SignerState::Abstaining { through });
+    }
+    net.run_ms(800);
+    assert!((0..4).all(|i| own(&net, i).is_empty()), "at first they leave the height to the others");
+    // Nobody else decides it; no restart is needed.
+    net.run_to(highest + 4, 30_000);
+    net.assert_no_fork();
+    assert!((0..4).all(|i| net.engine(i).signer_state() == SignerState::Active));
+}
+
+#[test]
+fn a_single_validator_with_a_torn_wal_goes_on() {
+    let mut net = Net::new(40, 1, 0);
+    net.start_all();
+    net.run_to(2, 6_000);
+    net.crash(0);
+    net.nodes[0].truncated = true;
+    net.start(0);
+    net.run_to(6, 30_000);
+    net.assert_no_fork();
+}
+
+/// Our own signatures among WAL entries.
+fn own_entries(net: &Net, i: usize) -> Vec<(usize, SignMark)> {
+    let (address, disk) = (net.address(i), net.nodes[i].disk.lock().unwrap());
+    let own = |bytes: &Bytes| {
+        let entry = WalEntry::from_bytes(bytes).unwrap();
+        let (who, round, step) = match entry.record {
+            Record::Vote(v) => (v.message.address, v.message.round, super::super::context::step_of(v.message.step)),
+            Record::Proposal(p) => (p.message.address, p.message.round, Step::Propose),
+            _ => return None,
+        };
+        (who == address).then(|| SignMark { height: entry.height, round: round.as_u32().unwrap(), step })
+    };
+    disk.wal.iter().enumerate().filter_map(|(at, bytes)| Some((at, own(bytes)?))).collect()
+}
+
+/// What a node signed last at the height before.
+fn last_precommit(net: &Net, i: usize) -> Option<SignMark> {
+    let commit = net.blocks(i).last()?.commit.clone();
+    Some(SignMark { height: commit.height.value(), round: commit.round.value(), step: Step::Precommit })
+}
+
+/// A crash may come between a timeout's entry and the vote that it led to. The vote is made again while the WAL is replayed, leaves, and must then
+/// stand in the WAL: else the next start finds a mark above the WAL, and abstains although nothing is lost.
+#[test]
+fn a_signature_made_again_at_replay_is_logged_again() {
+    let mut net = Net::new(30, 4, 0);
+    net.filter = Box::new(|ms, _, _, _| ms < 1_500);
+    net.start_all();
+    net.run_ms(3_000);
+    let height = net.height(0) + 1;
+    let (at, last) = own_entries(&net, 0).into_iter().rfind(|(_, mark)| mark.height == height).unwrap();
+    net.crash(0);
+    {
+        let mut disk = net.nodes[0].disk.lock().unwrap();
+        disk.wal.truncate(at);
+        assert_eq!(
+            WalEntry::from_bytes(disk.wal.last().unwrap()).unwrap().height,
+            height,
+            "there is something to replay"
+        );
+    }
+    let before = own_entries(&net, 0).into_iter().map(|(_, mark)| mark).max().max(last_precommit(&net, 0));
+    net.nodes[0].disk.lock().unwrap().mark = before;
+    net.start(0);
+    net.run_ms(150);
+    assert!(own(&net, 0).iter().any(|(mark, _)| *mark == last), "{last} is made again and leaves");
+    assert!(own_entries(&net, 0).iter().any(|(_, mark)| *mark == last), "and stands in the WAL");
+    net.crash(0);
+    net.start(0);
+    net.run_ms(150);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Active, "so that nothing is missing at the next start");
+}
+
+/// What a node signs after its WAL lost everything from some entry on, for every entry: with an honest disk the mark is no higher than what is
+/// left, and whatever is signed again has the same bytes; where the mark is higher, nothing is signed at that height.
+#[test]
+fn whatever_the_wal_lost_nothing_is_signed_twice() {
+    let mut net = Net::new(41, 4, 0);
+    net.filter = Box::new(|ms, _, _, _| ms < 1_500);
+    net.start_all();
+    net.run_ms(6_000);
+    let (height, all) = (net.height(0) + 1, own_entries(&net, 0));
+    let (wal, mark) = {
+        let disk = net.nodes[0].disk.lock().unwrap();
+        (disk.wal.clone(), disk.mark.unwrap())
+    };
+    let before = last_precommit(&net, 0);
+    assert!(mark.height == height && all.last().map(|(_, mark)| *mark) >= Some(mark));
+    let (mut again, mut silent) = (0, 0);
+    for cut in 0..=wal.len() {
+        let logged = all.iter().rfind(|(at, _)| *at < cut).map(|(_, mark)| *mark);
+        for honest in [true, false] {
+            net.crash(0);
+            {
+                let mut disk = net.nodes[0].disk.lock().unwrap();
+                disk.wal = wal[..cut].to_vec();
+                disk.mark = if honest { logged.max(before) } else { Some(mark) };
+            }
+            let kept = net.nodes[0].disk.lock().unwrap().mark;
+            // Above the mark nothing ever left.
+            net.nodes[0].signed.retain(|mark, _| Some(*mark) <= kept);
+            net.nodes[0].truncated = true;
+            net.start(0);
+            // Past the time that is left to the others.
+            net.run_ms(2_500);
+            // Net::gossip compares every signature that leaves with all before it.
+            let signed = own(&net, 0).into_iter().filter(|(mark, _)| mark.height == height).count();
+            if honest || logged >= Some(mark) {
+                again += usize::from(signed > 0);
+            } else {
+                assert_eq!(signed, 0, "cut at {cut} below the mark {mark}");
+                silent += 1;
+            }
+        }
+    }
+    assert!(again > wal.len() / 2 && silent > 1, "{again} and {silent} of {}", wal.len());
 }
 
 #[test]
