@@ -97,3 +97,40 @@ fn powers_count_not_heads() {
     let heavy = assemble_commit(3, 0, &value, &set, &[vote(1)].into());
     assert!(check(&set, &value, &heavy).is_ok());
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
+
+    /// Whoever votes how, with whatever powers: a commit counts if and only if more than two thirds of the power signed the block.
+    #[test]
+    fn more_than_two_thirds_of_the_power_and_nothing_else_decides(
+        members in proptest::collection::vec((1u64..1_000, 0u8..3), 1..8),
+    ) {
+        let keys = Keys::new(1..=8);
+        let powers: Vec<_> = members.iter().zip(1..).map(|((power, _), seed)| (public(seed), *power)).collect();
+        let (set, value) = (ValidatorSet::new(&powers).unwrap(), value_id(1, 1, 1));
+        let (mut votes, mut signed) = (CommitVotes::new(), 0);
+        for ((power, how), seed) in members.iter().zip(1..) {
+            let address = ValidatorAddress::of(&public(seed));
+            match how {
+                0 => {
+                    signed += power;
+                    votes.insert(address, (true, keys.sign_precommit(&address, 3, 0, Some(&value))));
+                }
+                1 => {
+                    votes.insert(address, (false, keys.sign_precommit(&address, 3, 0, None)));
+                }
+                _ => {}
+            }
+        }
+        let commit = assemble_commit(3, 0, &value, &set, &votes);
+        let total: u64 = members.iter().map(|(power, _)| power).sum();
+        let checked = check(&set, &value, &commit);
+        proptest::prop_assert_eq!(checked.is_ok(), signed * 3 > total * 2, "{} of {}", signed, total);
+        if let Ok(found) = checked {
+            proptest::prop_assert_eq!(found, votes);
+        }
+        let decoded = crate::block::decode_commit(&crate::block::encode_commit(&commit)).unwrap();
+        proptest::prop_assert_eq!(decoded, commit);
+    }
+}

@@ -193,4 +193,70 @@ proptest! {
         let min = set.validators().iter().map(|v| v.priority).min().unwrap();
         prop_assert!(max - min <= 2 * set.total_power() as i64 + max);
     }
+
+    /// Against a model that is a map from key to power: members and total are right, the order is CometBFT's, priorities sum to about zero and
+    /// stay in a window of twice the total, and a refused update changes nothing.
+    #[test]
+    fn random_updates_keep_every_invariant(
+        first in proptest::collection::btree_map(1u8..9, 1u64..1_000_000, 1..5),
+        steps in proptest::collection::vec((proptest::collection::btree_map(1u8..9, 0u64..2_000_000, 0..4), 0u32..9), 1..20),
+    ) {
+        let members: Vec<_> = first.iter().map(|(seed, power)| (public(*seed), *power)).collect();
+        let (mut set, mut model) = (ValidatorSet::new(&members).unwrap(), first);
+        for (changes, increments) in steps {
+            let list: Vec<_> = changes.iter().map(|(seed, power)| (public(*seed), *power)).collect();
+            let mut wanted = model.clone();
+            let stranger = changes.iter().any(|(seed, power)| *power == 0 && wanted.remove(seed).is_none());
+            wanted.extend(changes.iter().filter(|(_, power)| **power > 0));
+            let (before, mut reversed) = (set.clone(), set.clone());
+            let result = set.update(&list);
+            if stranger || wanted.is_empty() {
+                prop_assert!(result.is_err());
+                prop_assert_eq!(&set, &before);
+                continue;
+            }
+            prop_assert!(result.is_ok(), "{:?}", result);
+            model = wanted;
+            reversed.update(&list.into_iter().rev().collect::<Vec<_>>()).unwrap();
+            prop_assert_eq!(&reversed, &set, "the order of changes does not count");
+
+            let total: u64 = model.values().sum();
+            prop_assert_eq!((set.len(), set.total_power()), (model.len(), total));
+            for (seed, power) in &model {
+                prop_assert_eq!(set.get(&ValidatorAddress::of(&public(*seed))).map(|v| v.power), Some(*power));
+            }
+            let ordered = |pair: &[Validator]| (pair[1].power, pair[0].address) < (pair[0].power, pair[1].address);
+            prop_assert!(set.validators().windows(2).all(ordered), "by power, then by address");
+            if !changes.is_empty() {
+                let priorities: Vec<_> = set.validators().iter().map(|v| i128::from(v.priority)).collect();
+                let sum: i128 = priorities.iter().sum();
+                prop_assert!(sum.unsigned_abs() < set.len() as u128, "centred: {priorities:?}");
+                let window = priorities.iter().max().unwrap() - priorities.iter().min().unwrap();
+                prop_assert!(window <= 2 * i128::from(total) + 1, "{window} of {total}");
+            }
+            set.increment(increments);
+            prop_assert!(set.get(&set.proposer().address).is_some(), "the proposer is a member");
+            prop_assert_eq!(&ValidatorSet::from_bytes(&set.to_bytes()).unwrap(), &set);
+        }
+    }
+
+    /// Over a long time nobody gets more or fewer turns than its share, whatever came before.
+    #[test]
+    fn turns_follow_power(powers in proptest::collection::vec(1u64..20, 1..7), joins in 1u64..20, warm in 0u32..50) {
+        let members: Vec<_> = powers.iter().zip(1..).map(|(p, seed)| (public(seed), *p)).collect();
+        let mut set = ValidatorSet::new(&members).unwrap();
+        set.increment(warm);
+        set.update(&[(public(200), joins)]).unwrap();
+        set.increment(1_000);
+        let total = set.total_power();
+        let mut turns = std::collections::BTreeMap::new();
+        for _ in 0..10 * total {
+            *turns.entry(set.proposer().address).or_insert(0u64) += 1;
+            set.increment(1);
+        }
+        for validator in set.validators() {
+            let got = turns.get(&validator.address).copied().unwrap_or(0);
+            prop_assert!(got.abs_diff(10 * validator.power) <= 2, "{got} turns for {} of {total}", validator.power);
+        }
+    }
 }

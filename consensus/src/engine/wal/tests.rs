@@ -54,6 +54,26 @@ fn an_entry_of_another_height_than_its_message_is_damaged() {
     assert!(WalEntry::from_bytes(&[]).is_err());
 }
 
+/// A WAL that was cut inside an entry never gives another entry.
+#[test]
+fn an_entry_cut_at_any_byte_is_refused() {
+    let evidence = Record::Evidence(Box::new(wire::tests::evidence()));
+    for entry in samples().into_iter().chain([WalEntry { height: 7, record: evidence }]) {
+        let bytes = entry.to_bytes();
+        assert_eq!(WalEntry::from_bytes(&bytes).unwrap(), entry);
+        for cut in 0..bytes.len() {
+            assert!(WalEntry::from_bytes(&bytes[..cut]).is_err(), "{cut} of {} bytes", bytes.len());
+        }
+        assert!(WalEntry::from_bytes(&[bytes, vec![0]].concat()).is_err(), "and nothing stands behind it");
+    }
+}
+
+#[test]
+fn evidence_is_the_hosts_own_and_never_fed_to_the_core() {
+    let record = Record::Evidence(Box::new(wire::tests::evidence()));
+    assert!(record.to_input().is_none());
+}
+
 #[test]
 fn what_the_core_never_logs_is_no_entry() {
     let start = CoreInput::Propose(malachitebft_core_consensus::LocallyProposedValue::new(

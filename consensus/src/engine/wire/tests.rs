@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used)]
 use super::super::context::{Height, Proposal, Vote};
 use super::*;
-use crate::block::testing::{chain_of, value_id};
-use crate::block::{PartSet, ValidatorAddress};
+use crate::block::testing::{Keys, chain_of, genesis, time, value_id};
+use crate::block::{DuplicateVote, PartSet, Step, ValidatorAddress, duplicate_vote};
 use malachitebft_core_types::{
     NilOrVal, PolkaSignature, Round, RoundCertificateType, RoundSignature, SignedMessage, VoteType,
 };
@@ -51,7 +51,41 @@ pub(in super::super) fn samples() -> Vec<Body> {
         Body::Part(Box::new((proposal(built.value, Round::Nil), part))),
         Body::WantParts { height: 7, value: value_id(1, 2, 3), missing: vec![0] },
         Body::WantParts { height: 7, value: value_id(1, 2, 3), missing: vec![] },
+        Body::Evidence(Box::new(evidence())),
     ]
+}
+
+pub(in super::super) fn evidence() -> DuplicateVoteEvidence {
+    let (keys, set) = (Keys::new(1..=4), genesis().validators);
+    let address = set.validators()[2].address;
+    let votes = [Some(value_id(1, 2, 3)), None].map(|v| (v, keys.sign_precommit(&address, 7, 0, v.as_ref())));
+    let pair = DuplicateVote { address, step: Step::Precommit, height: 7, round: 0, votes };
+    duplicate_vote(&pair, &set, time(7)).unwrap()
+}
+
+#[test]
+fn a_message_cut_anywhere_is_refused() {
+    for body in samples() {
+        let bytes = body.to_wire(1);
+        // A cut inside a long part proves no more than one at its start.
+        for cut in (0..bytes.len()).filter(|cut| *cut < 400 || bytes.len() - cut < 100) {
+            assert!(WireMessage::from_bytes(&bytes[..cut]).is_err(), "{} of {} bytes of {body:?}", cut, bytes.len());
+        }
+    }
+}
+
+#[test]
+fn one_kind_never_reads_as_another_version_or_an_unknown_kind() {
+    for body in samples() {
+        let bytes = body.to_wire(1);
+        let changed = |at: usize, to: u8| {
+            let mut bytes = bytes.clone();
+            bytes[at] = to;
+            WireMessage::from_bytes(&bytes)
+        };
+        assert!([0, 2, 255].into_iter().all(|version| changed(0, version).is_err()));
+        assert!([0, 8, 255].into_iter().all(|kind| changed(1, kind).is_err()));
+    }
 }
 
 #[test]
@@ -129,7 +163,7 @@ fn the_largest_messages_fit() {
 
 proptest! {
     #[test]
-    fn decoding_is_canonical(random in proptest::collection::vec(any::<u8>(), 0..300), which in 0usize..9, at in any::<u16>(), flip in 1u8..=255) {
+    fn decoding_is_canonical(random in proptest::collection::vec(any::<u8>(), 0..300), which in 0usize..10, at in any::<u16>(), flip in 1u8..=255) {
         let mut mutated = samples().remove(which).to_wire(1);
         let at = at as usize % mutated.len();
         mutated[at] ^= flip;
