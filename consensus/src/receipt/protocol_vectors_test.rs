@@ -3,7 +3,10 @@
 
 use super::{NotarySubject, ReceiptFormat, Trust, VerifyOptions, testkit::ReceiptMaker};
 use crate::{
-    block::{ConsensusParams, Step, ValueId, proposal_sign_bytes, vote_sign_bytes},
+    block::{
+        ConsensusParams, DuplicateVote, PartSet, Step, ValidatorSet, ValueId, duplicate_vote, encode_commit,
+        encode_evidence, proposal_sign_bytes, vote_sign_bytes,
+    },
     engine::WireMessage,
     genesis::{Genesis, GenesisLog, GenesisParts, GenesisValidator},
     ledger::{LedgerParams, state_key},
@@ -225,11 +228,82 @@ fn gossip(out: &mut Vectors) {
     want.u8(1).u8(6).u32(7).u64(1);
     put_value(&mut want);
     want.u32(1).u32(0);
-    for (name, bytes) in [("vote", vote), ("proposal", proposal), ("want_parts", want)] {
+    let members = [1, 2, 3, 4].map(|n| (validator_key(n).public_key(), 10));
+    let set = ValidatorSet::new(&members).unwrap();
+    let signers =
+        [1, 2, 3].map(|n| (crate::block::ValidatorAddress::of(&validator_key(n).public_key()), validator_key(n)));
+    let mut polka = Writer::new();
+    polka.u8(1).u8(3).u32(0).u64(1).u32(0);
+    put_value(&mut polka);
+    polka.u32(3);
+    for (address, key) in &signers {
+        let signature = key.sign(&vote_sign_bytes(CHAIN, Step::Prevote, 1, 0, Some(&value)));
+        polka.raw(&address.0).put(&signature);
+    }
+    let mut round = Writer::new();
+    round.u8(1).u8(4).u32(0).u64(1).u32(0).u8(2).u32(3);
+    for (place, (address, key)) in signers.iter().enumerate() {
+        let target = (place == 0).then_some(&value);
+        round.u8(3);
+        match target {
+            Some(_) => put_value(round.u8(1)),
+            None => {
+                round.u8(0);
+            }
+        }
+        round.raw(&address.0).put(&key.sign(&vote_sign_bytes(CHAIN, Step::Precommit, 1, 0, target)));
+    }
+    // A block of five bytes is none, but splits and is proposed like one.
+    let parts = PartSet::split(&b"block".as_slice().into());
+    let proposed = tendermint::block::Id { hash: value.block_id.hash, part_set_header: *parts.header() };
+    let proposed = ValueId::new(proposed, value.time).unwrap();
+    let mut part = Writer::new();
+    part.u8(1).u8(5).u32(0).u64(1).u32(0).u8(0).put(&id.hash).u32(1).raw(parts.header().hash.as_bytes());
+    part.u64(u64::try_from(value.time.unix_timestamp_nanos()).unwrap());
+    part.raw(&address.0).put(&key.sign(&proposal_sign_bytes(CHAIN, 1, 0, None, &proposed)));
+    part.u32(0).bytes(b"block").u32(0);
+    let votes = [Some(value), None].map(|v| (v, key.sign(&vote_sign_bytes(CHAIN, Step::Precommit, 1, 0, v.as_ref()))));
+    let pair = DuplicateVote { address, step: Step::Precommit, height: 1, round: 0, votes };
+    let protobuf = encode_evidence(&duplicate_vote(&pair, &set, value.time).unwrap());
+    let mut evidence = Writer::new();
+    evidence.u8(1).u8(7).u32(0).bytes(&protobuf);
+    for (name, bytes) in [
+        ("vote", vote),
+        ("proposal", proposal),
+        ("want_parts", want),
+        ("polka", polka),
+        ("round_certificate", round),
+        ("part", part),
+        ("evidence", evidence),
+    ] {
         let bytes = bytes.into_bytes();
         assert_eq!(WireMessage::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}");
         put(out, &format!("gossip.{name}"), bytes);
     }
+    put(out, "commit.protobuf", encode_commit(&block.commit));
+}
+
+/// The messages of section 14 whose decoder is the node's: a test there takes the printed ones.
+fn requests(out: &mut Vectors) {
+    let of = |out: &Vectors, name: &str| hex::decode(&out[name]).unwrap();
+    let bundles = [vec![of(out, "tx.transfer")], vec![of(out, "tx.anchor"), of(out, "tx.companion")]];
+    let mut txs = Writer::new();
+    txs.u8(1).list(&bundles, |w, bundle| {
+        w.list(bundle, |w, tx| {
+            w.bytes(tx);
+        });
+    });
+    put(out, "gossip.txs", txs.into_bytes());
+    put(out, "sync.request.status", [1u8, 0]);
+    let mut blocks = Writer::new();
+    blocks.u8(1).u8(1).u64(258).u32(16);
+    put(out, "sync.request.blocks", blocks.into_bytes());
+    let mut status = Writer::new();
+    status.u8(1).u64(9).u32(0);
+    put(out, "sync.answer.status", status.into_bytes());
+    let mut answer = Writer::new();
+    answer.u8(1).u64(9).u32(1).bytes(b"block").bytes(b"commit");
+    put(out, "sync.answer.blocks", answer.into_bytes());
 }
 
 /// Lines `name = value` in blocks fenced as `vectors`, and whole blocks fenced as `json NAME`.
@@ -265,6 +339,7 @@ fn the_document_prints_what_the_code_makes() {
     signed(&mut vectors);
     receipts(&mut vectors, &mut json);
     gossip(&mut vectors);
+    requests(&mut vectors);
     let made_genesis = genesis(&mut vectors);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol.md");
     let (in_document, mut json_in_document) = printed(&fs::read_to_string(path).unwrap());

@@ -22,6 +22,24 @@ fn vectors() {
 }
 
 #[test]
+fn the_document_prints_what_this_encoding_makes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let printed = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+        hex::decode(line.unwrap_or_else(|| panic!("no vector {name}"))).unwrap()
+    };
+    let txs = TxGossip::from_bytes(&printed("gossip.txs")).unwrap();
+    let tx = |name| Bytes::from(printed(name));
+    assert_eq!(txs.bundles, [vec![tx("tx.transfer")], vec![tx("tx.anchor"), tx("tx.companion")]]);
+    assert_eq!(txs.to_bytes(), printed("gossip.txs"));
+    assert_eq!(SyncRequest::Status.to_bytes(), printed("sync.request.status"));
+    assert_eq!(SyncRequest::Blocks { from: 258, max: 16 }.to_bytes(), printed("sync.request.blocks"));
+    assert_eq!(SyncResponse { height: 9, blocks: vec![] }.to_bytes(), printed("sync.answer.status"));
+    assert_eq!(response().to_bytes(), printed("sync.answer.blocks"));
+}
+
+#[test]
 fn bounds_hold_before_anything_is_allocated() {
     let mut many = Writer::new();
     many.u8(1).u32(u32::MAX);
