@@ -1,10 +1,11 @@
 //! What `up` prints: endpoints, accounts, and the next lines to type.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 
+use super::create::DEFAULT_PORTS;
 use super::layout::Layout;
 use super::manifest::Manifest;
 
@@ -25,7 +26,7 @@ pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     let _ = writeln!(
         out,
         "\n{HEAD}prefunded accounts{HEAD:#} {DIM}keys and password files in {}{DIM:#}",
-        layout.accounts().display()
+        from_here(&layout.accounts()).display()
     );
     for account in &manifest.accounts {
         let _ = writeln!(out, "{:<9} {} {:>9} pyra", account.name, account.address, account.balance / 1_000_000);
@@ -38,16 +39,18 @@ pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
 fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     let wallet = beside("pyralog");
     let launcher = beside("pyralog-testnet");
-    let dir = quoted(layout.root());
+    let dir = quoted(&from_here(layout.root()));
     let api = manifest.nodes.first().map(|node| node.api.as_str()).unwrap_or_default();
-    let genesis = quoted(&manifest.genesis);
-    let keys = quoted(&layout.accounts());
+    let genesis = quoted(&from_here(&manifest.genesis));
+    let keys = quoted(&from_here(&layout.accounts()));
     let to = manifest.accounts.get(1).map(|account| account.address.as_str()).unwrap_or_default();
     let mut out = format!("{HEAD}type next{HEAD:#}\n");
     let mut line = |command: String, what: &str| {
         let _ = writeln!(out, "  {DIM}# {what}{DIM:#}\n  {command}");
     };
-    line(format!("export PYRALOG_NODE={api}"), "the node that the commands below talk to");
+    if api != format!("http://127.0.0.1:{}", DEFAULT_PORTS.api) {
+        line(format!("export PYRALOG_NODE={api}"), "the node that the commands below talk to");
+    }
     line(
         format!("echo hello > hello.txt && {wallet} notarize hello.txt --out hello.receipt.json"),
         "notarize a document",
@@ -75,14 +78,22 @@ fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     out
 }
 
+/// A path as it is shortest to type: relative where it is below the current directory.
+fn from_here(path: &Path) -> PathBuf {
+    let inside = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).map(Path::to_path_buf).ok());
+    inside.filter(|inside| !inside.as_os_str().is_empty()).unwrap_or_else(|| path.to_path_buf())
+}
+
 /// How the user can call a program that stands beside this one: `bin/NAME` where `make` has linked it into the current
 /// directory, the bare name where it is found in `PATH`, else the full path.
 fn beside(name: &str) -> String {
+    let own = std::env::current_exe().ok().map(|exe| exe.with_file_name(name));
     let linked = Path::new("bin").join(name);
-    if linked.exists() {
+    // What another build has linked there is not the program that this network runs with.
+    let linked_to = linked.canonicalize().ok();
+    if linked_to.is_some() && own.as_ref().and_then(|path| path.canonicalize().ok()) == linked_to {
         return linked.to_string_lossy().into_owned();
     }
-    let own = std::env::current_exe().ok().map(|exe| exe.with_file_name(name));
     let in_path =
         std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
     match own {
@@ -147,6 +158,28 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn on_the_default_port_nothing_is_to_be_exported() {
+        let layout = Layout::new(Path::new("/n")).unwrap();
+        let mut manifest = manifest();
+        manifest.nodes[0].api = "http://127.0.0.1:8080".to_owned();
+        assert!(!text(&layout, &manifest, false).contains("PYRALOG_NODE"));
+    }
+
+    #[test]
+    fn below_the_current_directory_paths_are_relative() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(from_here(&here.join(".localnet/genesis.json")), Path::new(".localnet/genesis.json"));
+        assert_eq!(from_here(&here), here);
+        assert_eq!(from_here(Path::new("/elsewhere/genesis.json")), Path::new("/elsewhere/genesis.json"));
+    }
+
+    #[test]
+    fn a_program_that_is_not_linked_here_is_called_by_its_path() {
+        let own = std::env::current_exe().unwrap();
+        assert_eq!(beside("no-such-program"), quoted(&own.with_file_name("no-such-program")));
     }
 
     #[test]

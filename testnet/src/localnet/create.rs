@@ -25,7 +25,7 @@ const STAKE: u64 = 100_000_000;
 /// The notary log that every cluster has from genesis on.
 const LOG_NAME: &str = "notary";
 /// What `pyralog`, CometBFT clients, Prometheus and peers try when they are told nothing.
-const DEFAULT_PORTS: Ports = Ports { rpc: 26657, api: 8080, metrics: 26660, p2p: 26656 };
+pub const DEFAULT_PORTS: Ports = Ports { rpc: 26657, api: 8080, metrics: 26660, p2p: 26656 };
 /// Random bytes in a generated password.
 const PASSWORD_BYTES: usize = 16;
 
@@ -40,7 +40,7 @@ struct NewNode {
 /// Makes the network in `layout`. The directory must be empty of a network; whatever an interrupted creation left is
 /// removed first.
 ///
-/// With `default_ports`, node0 gets the ports that every program defaults to, where they are free.
+/// With `default_ports`, node0 gets the ports that every program defaults to, each where it is free.
 pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, default_ports: bool) -> Result<State> {
     files::make_dir(layout.root())?;
     // While this file stands, what is beside it may be incomplete.
@@ -55,15 +55,7 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, defaul
     let genesis = genesis(&chain_id, &nodes, &accounts)?.to_json();
     files::write(&layout.genesis(), genesis.as_bytes(), files::PUBLIC)?;
 
-    let seed = u64::from_be_bytes(random()?);
-    let free = ports::pick(validators * 4, &BTreeSet::new(), seed)?;
-    let mut ports: Vec<Ports> =
-        free.chunks_exact(4).map(|p| Ports { rpc: p[0], api: p[1], metrics: p[2], p2p: p[3] }).collect();
-    if let Some(first) =
-        ports.first_mut().filter(|_| default_ports && DEFAULT_PORTS.all().into_iter().all(ports::is_free))
-    {
-        *first = DEFAULT_PORTS;
-    }
+    let ports = pick_ports(validators, default_ports)?;
     let mut state = State::new(chain_id, block_interval_ms, Vec::new(), Vec::new());
     for (node, ports) in nodes.iter().zip(ports) {
         write_home(layout, node, genesis.as_bytes())?;
@@ -77,6 +69,24 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, defaul
     state.save(layout)?;
     files::remove(&layout.unfinished())?;
     Ok(state)
+}
+
+/// Four ports for each node. The default ports go to node0 or to nobody: another node must not be taken for it.
+fn pick_ports(validators: usize, default_ports: bool) -> Result<Vec<Ports>> {
+    let defaults = BTreeSet::from(DEFAULT_PORTS.all());
+    let free = ports::pick(validators * 4, &defaults, u64::from_be_bytes(random()?))?;
+    let mut ports: Vec<Ports> =
+        free.chunks_exact(4).map(|p| Ports { rpc: p[0], api: p[1], metrics: p[2], p2p: p[3] }).collect();
+    if let Some(first) = ports.first_mut().filter(|_| default_ports) {
+        let choose = |default: u16, other: u16| if ports::is_free(default) { default } else { other };
+        *first = Ports {
+            rpc: choose(DEFAULT_PORTS.rpc, first.rpc),
+            api: choose(DEFAULT_PORTS.api, first.api),
+            metrics: choose(DEFAULT_PORTS.metrics, first.metrics),
+            p2p: choose(DEFAULT_PORTS.p2p, first.p2p),
+        };
+    }
+    Ok(ports)
 }
 
 fn genesis(chain_id: &str, nodes: &[NewNode], accounts: &[SigningKey]) -> Result<Genesis> {

@@ -7,4 +7,5 @@ mod documents;
 mod faults;
 mod launcher;
 mod net;
+mod readme;
 mod tendermint;

@@ -15,6 +15,7 @@ pub const LAUNCHER: &str = env!("CARGO_BIN_EXE_pyralog-testnet");
 /// A network of real processes. One at a time on this machine: four validators are enough for two cores.
 pub struct Net {
     dir: tempfile::TempDir,
+    name: &'static str,
     _turn: File,
 }
 
@@ -37,13 +38,18 @@ impl Net {
 
     /// The same below another directory.
     pub fn empty_in(base: &Path) -> Self {
+        Self::called("net", base)
+    }
+
+    /// The same where the network's own directory has another name.
+    pub fn called(name: &'static str, base: &Path) -> Self {
         for name in ["pyralogd", "pyralog"] {
             let path = beside(name);
             assert!(path.is_file(), "{} is missing: cargo build --workspace --bins", path.display());
         }
         let turn = File::options().create(true).truncate(false).write(true).open(beside("pyralog-e2e.lock")).unwrap();
         flock(&turn, FlockOperation::LockExclusive).unwrap();
-        Self { dir: tempfile::tempdir_in(base).unwrap(), _turn: turn }
+        Self { dir: tempfile::tempdir_in(base).unwrap(), name, _turn: turn }
     }
 
     /// A running network of `validators`, detached.
@@ -55,7 +61,7 @@ impl Net {
 
     /// The network's directory.
     pub fn root(&self) -> PathBuf {
-        self.dir.path().join("net")
+        self.dir.path().join(self.name)
     }
 
     /// A file beside the network.
