@@ -35,13 +35,16 @@ pub struct MempoolLimits {
     pub max_count: usize,
     /// Bundles of one signer.
     pub max_per_signer: usize,
+    /// Work of one proposal: a signed transaction counts once for each signer or each 256 bytes begun, whatever is more. Others
+    /// execute what we propose before they can vote for it, on machines slower than ours.
+    pub max_proposed: usize,
     /// Transactions whose fate is remembered.
     pub max_recent: usize,
 }
 
 impl Default for MempoolLimits {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_count: 50_000, max_per_signer: 4_096, max_recent: 1 << 16 }
+        Self { max_bytes: 64 << 20, max_count: 50_000, max_per_signer: 4_096, max_proposed: 2_000, max_recent: 1 << 16 }
     }
 }
 
@@ -94,6 +97,11 @@ impl Bundle {
 
     fn anchor(&self) -> Option<(LogId, u64)> {
         self.checked.iter().find_map(|c| c.anchor)
+    }
+
+    /// See [`MempoolLimits::max_proposed`].
+    fn work(&self) -> usize {
+        self.signers().count().max(self.size.div_ceil(256))
     }
 
     fn fee(&self) -> u128 {

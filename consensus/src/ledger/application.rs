@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     application::{AppError, Application, BlockContext, CheckedTx, Finalized, Misbehavior},
-    tx::{Envelope, TxError, tx_hash},
+    tx::{Envelope, TxError},
 };
 
 /// Most executed proposals of one height that are remembered; a height rarely has more than two.
@@ -106,24 +106,24 @@ impl Ledger {
                 let formed = check_form(tx, &self.meta.chain_id)?;
                 let next_nonces = run.check_signed(&first, tx, &formed).map_err(Failure::into_tx_error)?;
                 let (signers, fee, expiry_height) = (formed.signers, formed.fee, formed.expiry_height);
-                Ok(vec![CheckedTx { signers, next_nonces, fee, expiry_height, ..unsigned(first.bytes) }])
+                Ok(vec![CheckedTx { signers, next_nonces, fee, expiry_height, ..unsigned(&first) }])
             }
             (Envelope::Anchor(anchor), second) => {
                 let companion = companion_of(anchor, second.as_ref().map(|d| &d.envelope))?;
                 run.check_anchor(&first, anchor, companion).map_err(Failure::into_tx_error)?;
                 let checkpoint = &anchor.checkpoint.checkpoint;
-                let anchor = CheckedTx { anchor: Some((checkpoint.log, checkpoint.size)), ..unsigned(first.bytes) };
-                Ok(std::iter::once(anchor).chain(second.map(|d| unsigned(d.bytes))).collect())
+                let anchor = CheckedTx { anchor: Some((checkpoint.log, checkpoint.size)), ..unsigned(&first) };
+                Ok(std::iter::once(anchor).chain(second.map(|d| unsigned(&d))).collect())
             }
             (Envelope::Companion(companion), _) => Err(TxError::CompanionOutOfPlace { log: companion.log }),
         }
     }
 }
 
-fn unsigned(bytes: &[u8]) -> CheckedTx {
+fn unsigned(tx: &Decoded<'_>) -> CheckedTx {
     CheckedTx {
-        hash: tx_hash(bytes),
-        size: bytes.len(),
+        hash: tx.hash,
+        size: tx.bytes.len(),
         fee: 0,
         signers: Vec::new(),
         next_nonces: Vec::new(),

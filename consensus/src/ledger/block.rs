@@ -1,7 +1,7 @@
 //! Executing a whole block, and choosing the transactions of one.
 
 use bytes::Bytes;
-use pyralog_crypto::PublicKey;
+use pyralog_crypto::{Hash, PublicKey};
 
 use super::{
     Ledger, LogRecord, NewNodes,
@@ -37,7 +37,7 @@ impl Ledger {
             params: self.params,
             chain_id: &self.meta.chain_id,
             height,
-            signatures: &self.signatures,
+            signatures: &self.signatures.0,
         })
     }
 
@@ -77,7 +77,7 @@ impl Ledger {
             .enumerate()
             .map(|(index, tx)| Decoded::new(tx).map_err(|e| refuse(index, e)))
             .collect::<Result<Vec<_>, _>>()?;
-        self.verify_signatures(&decoded)?;
+        self.verify_signatures(decoded.iter())?;
         let mut results = Vec::with_capacity(txs.len());
         while let Some(item) = decoded.get(results.len()) {
             let index = results.len();
@@ -97,31 +97,64 @@ impl Ledger {
     }
 
     /// One batch over everything that is not known to be good. Failures show when the transaction is executed.
-    fn verify_signatures(&self, txs: &[Decoded<'_>]) -> Result<(), AppError> {
+    fn verify_signatures<'t>(&self, txs: impl Iterator<Item = &'t Decoded<'t>>) -> Result<(), AppError> {
+        let verified = &self.signatures.0;
         let mut pending = Vec::new();
         for tx in txs {
             match &tx.envelope {
                 Envelope::Signed(signed) if check_form(signed, &self.meta.chain_id).is_ok() => {
-                    let hash = tx_hash(tx.bytes);
-                    if !self.signatures.is_verified(&VerifiedId::signed(hash)) {
-                        pending.push(Pending::signed(hash, signed, tx.sign_bytes.clone()));
+                    if !verified.is_verified(&VerifiedId::signed(tx.hash)) {
+                        pending.push(Pending::signed(tx.hash, signed, tx.sign_bytes.clone()));
                     }
                 }
                 Envelope::Anchor(anchor) => {
                     // Under the owner of the last block; where it rotates in this block the anchor is verified on its own.
                     let name = state_key::log(&anchor.checkpoint.checkpoint.log);
                     if let Some(log) = read::<LogRecord>(self.store.as_ref(), &name)? {
-                        let hash = tx_hash(tx.bytes);
-                        if !self.signatures.is_verified(&VerifiedId::anchor(hash, &log.owner)) {
-                            pending.push(Pending::anchor(hash, anchor, &self.meta.chain_id, &log.owner));
+                        if !verified.is_verified(&VerifiedId::anchor(tx.hash, &log.owner)) {
+                            pending.push(Pending::anchor(tx.hash, anchor, &self.meta.chain_id, &log.owner));
                         }
                     }
                 }
                 _ => {}
             }
         }
-        self.signatures.verify_all(&pending);
+        verified.verify_all(&pending);
         Ok(())
+    }
+
+    /// Verifies the signatures of single signed transactions in one batch, beside the engine and ahead of its check: a ledger
+    /// that shares its memory of signatures then finds them verified. Answers what is certain whatever the state: the error
+    /// of a transaction that nobody will ever accept. What the state refuses, and what is no signed transaction, is left to
+    /// `check_bundle`, unverified; so is everything if the state cannot be read.
+    pub fn verify_ahead(&self, txs: &[&[u8]]) -> Vec<Result<(), TxError>> {
+        let run = next_height(self.meta.version).and_then(|height| self.run(height));
+        let Ok(mut run) = run else { return vec![Ok(()); txs.len()] };
+        let mut pending = Vec::with_capacity(txs.len());
+        let mut places = Vec::with_capacity(txs.len());
+        let mut answers: Vec<Result<(), TxError>> = Vec::with_capacity(txs.len());
+        for (index, tx) in txs.iter().enumerate() {
+            let worth = Decoded::new(tx).and_then(|item| {
+                let Envelope::Signed(signed) = &item.envelope else { return Ok(None) };
+                let formed = check_form(signed, &self.meta.chain_id)?;
+                let passes = run.before_signatures(&item, &formed).is_ok();
+                let known = self.signatures.0.is_verified(&VerifiedId::signed(item.hash));
+                let wanted = passes && !known;
+                Ok(wanted.then(|| Pending::signed(item.hash, signed, item.sign_bytes.clone())))
+            });
+            answers.push(worth.map(|worth| {
+                if let Some(worth) = worth {
+                    pending.push(worth);
+                    places.push(index);
+                }
+            }));
+        }
+        self.signatures.0.verify_all(&pending);
+        for (pending, index) in pending.into_iter().zip(places) {
+            // Those that failed in the batch: the error names the signer.
+            answers[index] = self.signatures.0.verify(pending);
+        }
+        answers
     }
 
     /// Keeps what executes on the state of H-1, in order, as far as it fits.
@@ -130,7 +163,7 @@ impl Ledger {
         let mut room = max_bytes;
         let mut chosen = Vec::with_capacity(candidates.len());
         let decoded: Vec<_> = candidates.iter().map(|tx| Decoded::new(tx).ok()).collect();
-        self.verify_signatures(&decoded.iter().flatten().cloned().collect::<Vec<_>>())?;
+        self.verify_signatures(decoded.iter().flatten())?;
         let mut index = 0;
         while index < candidates.len() {
             let Some(item) = &decoded[index] else {
@@ -166,15 +199,14 @@ impl Run<'_> {
             Envelope::Signed(tx) => {
                 let formed = check_form(tx, self.chain_id)?;
                 self.admit(&formed, item.bytes.len())?;
-                let id = VerifiedId::signed(tx_hash(item.bytes));
-                if !self.signatures.is_verified(&id) {
-                    self.signatures.verify(Pending::signed(tx_hash(item.bytes), tx, item.sign_bytes.clone()))?;
+                if !self.signatures.is_verified(&VerifiedId::signed(item.hash)) {
+                    self.signatures.verify(Pending::signed(item.hash, tx, item.sign_bytes.clone()))?;
                 }
                 self.signed(&formed)
             }
             Envelope::Anchor(anchor) => {
                 let companion = companion_of(anchor, next)?;
-                self.anchor(item.bytes, anchor, companion)
+                self.anchor(&item.hash, anchor, companion)
             }
             Envelope::Companion(tx) => Err(TxError::CompanionOutOfPlace { log: tx.log }.into()),
         }
@@ -191,9 +223,9 @@ pub(super) fn companion_of<'t>(anchor: &AnchorTx, next: Option<&'t Envelope>) ->
 }
 
 /// A transaction with the bytes that it came from.
-#[derive(Clone)]
 pub(super) struct Decoded<'a> {
     pub bytes: &'a [u8],
+    pub hash: Hash,
     pub envelope: Envelope,
     /// Empty unless signed.
     pub sign_bytes: Vec<u8>,
@@ -202,7 +234,7 @@ pub(super) struct Decoded<'a> {
 impl<'a> Decoded<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Self, TxError> {
         let (envelope, sign_bytes) = Envelope::decode_with_sign_bytes(bytes)?;
-        Ok(Self { bytes, envelope, sign_bytes })
+        Ok(Self { bytes, hash: tx_hash(bytes), envelope, sign_bytes })
     }
 }
 
@@ -223,20 +255,26 @@ impl Run<'_> {
         tx: &SignedTx,
         formed: &Formed<'_>,
     ) -> Result<Vec<u64>, Failure> {
+        let next = self.before_signatures(item, formed)?;
+        if !self.signatures.is_verified(&VerifiedId::signed(item.hash)) {
+            self.signatures.verify(Pending::signed(item.hash, tx, item.sign_bytes.clone()))?;
+        }
+        if formed.signers.iter().zip(&next).all(|((_, got), expected)| got == expected) {
+            self.signed(formed)?;
+        }
+        Ok(next)
+    }
+
+    /// What costs little and is looked at before the signatures. Gives the next nonce of each signer.
+    fn before_signatures(&mut self, item: &Decoded<'_>, formed: &Formed<'_>) -> Result<Vec<u64>, Failure> {
         self.admit(formed, item.bytes.len())?;
         let next = self.next_nonces(formed)?;
-        let mut waits = false;
         for ((signer, got), expected) in formed.signers.iter().zip(&next) {
-            waits |= got != expected;
             if got - expected > super::MAX_NONCE_AHEAD {
                 return Err(TxError::NonceGap { signer: *signer, expected: *expected, got: *got }.into());
             }
         }
         self.funds(formed)?;
-        self.signatures.verify(Pending::signed(tx_hash(item.bytes), tx, item.sign_bytes.clone()))?;
-        if !waits {
-            self.signed(formed)?;
-        }
         Ok(next)
     }
 
@@ -248,11 +286,10 @@ impl Run<'_> {
         companion: &CompanionTx,
     ) -> Result<(), Failure> {
         let log = self.anchorable(anchor)?;
-        let hash = tx_hash(item.bytes);
         self.signatures
-            .verify(Pending::anchor(hash, anchor, self.chain_id, &log.owner))
+            .verify(Pending::anchor(item.hash, anchor, self.chain_id, &log.owner))
             .map_err(|_| TxError::NotLogKey { log: anchor.checkpoint.checkpoint.log })?;
-        self.anchor(item.bytes, anchor, companion)?;
+        self.anchor(&item.hash, anchor, companion)?;
         Ok(())
     }
 }

@@ -41,6 +41,7 @@ pub use params::{LedgerParams, POWER_UNIT, trusting_period_ns};
 pub use query::QueryError;
 pub use records::{Account, LogRecord, Totals};
 pub use run::MAX_NONCE_AHEAD;
+pub use signatures::VerifiedSignatures;
 pub use stake_records::{ActiveSet, MAX_UNBONDINGS, Unbonding, ValidatorRecord};
 pub use state_proof::{MAX_STATE_VALUE, StateProof, StateProofError};
 pub use state_tree::{JellyfishTree, StateTree, TreeUpdate, ValueChange};
@@ -49,7 +50,6 @@ pub use versions::Writes;
 pub(crate) use versions::{NewNodes, genesis_writes};
 
 use block::Executed;
-use signatures::Signatures;
 use versions::Meta;
 
 /// The ledger over a store that holds its committed state.
@@ -59,7 +59,7 @@ pub struct Ledger {
     options: LedgerOptions,
     meta: Meta,
     params: LedgerParams,
-    signatures: Signatures,
+    signatures: VerifiedSignatures,
     /// Blocks of the next height that executed, by block hash.
     executed: BTreeMap<Hash, Executed>,
     /// What `finalize_block` answered for the next height, until `commit`.
@@ -102,10 +102,17 @@ impl Ledger {
             options,
             meta,
             params,
-            signatures: Signatures::default(),
+            signatures: VerifiedSignatures::default(),
             executed: BTreeMap::new(),
             finalized: None,
         })
+    }
+
+    /// The same ledger with a memory of verified signatures that it shares with others.
+    #[must_use]
+    pub fn sharing(mut self, signatures: &VerifiedSignatures) -> Self {
+        self.signatures = signatures.clone();
+        self
     }
 
     /// The last committed height; 0 after genesis.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use pyralog_crypto::{Address, PublicKey};
+use pyralog_crypto::{Address, Hash, PublicKey};
 
 use super::{
     LedgerParams, LogRecord,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     application::{AppError, TxEvent, TxResult},
-    tx::{AnchorTx, CompanionTx, Message, TxError, tx_hash},
+    tx::{AnchorTx, CompanionTx, Message, TxError},
 };
 
 /// How far ahead of the committed nonce a transaction may be to wait in a mempool.
@@ -144,10 +144,10 @@ impl Run<'_> {
     }
 
     /// Executes an anchor with its companion. `verified` says under which key the checkpoint was verified in a batch.
-    pub fn anchor(&mut self, bytes: &[u8], anchor: &AnchorTx, companion: &CompanionTx) -> Result<TxResult, Failure> {
+    pub fn anchor(&mut self, hash: &Hash, anchor: &AnchorTx, companion: &CompanionTx) -> Result<TxResult, Failure> {
         let checkpoint = &anchor.checkpoint.checkpoint;
         let mut log = self.anchorable(anchor)?;
-        if !self.signatures.is_verified(&VerifiedId::anchor(tx_hash(bytes), &log.owner)) {
+        if !self.signatures.is_verified(&VerifiedId::anchor(*hash, &log.owner)) {
             anchor
                 .checkpoint
                 .verify(self.chain_id, &log.owner)

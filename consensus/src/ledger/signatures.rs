@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use pyralog_crypto::{Hash, PublicKey, Signature, verify_batch};
@@ -53,6 +53,11 @@ impl Pending {
         }
     }
 }
+
+/// The memory of verified signatures that several ledgers over one state share: the engine's, and others that verify ahead of it.
+/// Only a verification that succeeded gets into it, so that nobody can tell the engine that a signature is good.
+#[derive(Clone, Debug, Default)]
+pub struct VerifiedSignatures(pub(super) Arc<Signatures>);
 
 /// Remembers which transactions were verified, so that `process_proposal` does not repeat the work of `check_tx`.
 /// What it remembers is a pure function of the bytes: it changes speed, never an answer.

@@ -242,6 +242,11 @@ impl TestChain {
     /// The refusal by `check_bundle`, which must also be the one by `process_proposal`, wherever the block puts it.
     pub fn refusal(&mut self, bundle: &[Bytes]) -> TxError {
         let checked = self.ledger.check_bundle(bundle).expect_err("check_bundle must refuse");
+        if let [single] = bundle
+            && let Err(ahead) = &self.ledger.verify_ahead(&[single.as_ref()])[0]
+        {
+            assert_eq!(*ahead, checked, "the answer ahead of the check differs");
+        }
         let at_process = self.block_refusal(bundle);
         assert_eq!(checked, at_process, "check and process differ");
         let mut behind = vec![self.transfer(9, 8, 1)];

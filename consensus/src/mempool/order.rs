@@ -15,9 +15,10 @@ type Next = BTreeMap<Address, u64>;
 
 impl Mempool {
     /// Anchors by arrival in at most half of the room, then signed transactions: always the one that pays most per byte
-    /// among those whose signers have nothing before it.
+    /// among those whose signers have nothing before it, until either the room or the work of a proposal is used up.
     pub(super) fn choose(&self, max_bytes: u64) -> Vec<Bytes> {
         let mut room = max_bytes;
+        let mut work = self.limits.max_proposed;
         let mut chosen = Vec::new();
         self.choose_anchors(&mut room, &mut chosen);
         let mut next: Next = self.by_signer.iter().map(|(signer, queue)| (*signer, queue.next)).collect();
@@ -27,14 +28,17 @@ impl Mempool {
                 self.offer(*id, &next, &mut ready);
             }
         }
-        while let Some((_, id)) = ready.pop_first() {
+        while work > 0
+            && let Some((_, id)) = ready.pop_first()
+        {
             let Some(bundle) = self.bundles.get(&id) else { continue };
             // What does not fit stays, and so does what waits behind it.
             let size = bundle.size as u64;
-            if size > room {
+            if size > room || bundle.work() > work {
                 continue;
             }
             room -= size;
+            work -= bundle.work();
             chosen.extend(bundle.txs.iter().cloned());
             for (signer, nonce) in bundle.signers() {
                 next.insert(signer, nonce.saturating_add(1));

@@ -244,6 +244,30 @@ fn bytes_are_bounded_too() {
 }
 
 #[test]
+fn a_proposal_has_bounded_work_and_the_rest_waits_for_the_next() {
+    let mut rig = Rig::new(MempoolLimits { max_proposed: 5, ..MempoolLimits::default() });
+    let mut log = TestLog::new(200);
+    log.grow(3);
+    rig.submit(log.bundle(0, 3)).unwrap();
+    for ahead in 0..8 {
+        let tx = rig.transfer(0, ahead, 0);
+        rig.submit(vec![tx]).unwrap();
+    }
+    // Two signers are two verifications.
+    let messages = vec![Message::Transfer { signer: 1, to: address(50), amount: 1 }];
+    let mut pair = rig.chain.draft(&[1, 2], messages);
+    pair.fee = Some(1_000_000);
+    let pair = pair.bytes();
+    assert!(pair.len() > 256 && pair.len() <= 512);
+    rig.submit(vec![pair.clone()]).unwrap();
+    let first = rig.block();
+    assert_eq!(first[2], pair, "anchors, then whoever pays most");
+    assert_eq!(first.len(), 2 + 1 + 3, "an anchor and its companion are no work");
+    assert_eq!(rig.block().len(), 5);
+    assert!(rig.block().is_empty() && rig.pool.is_empty());
+}
+
+#[test]
 fn signers_have_a_bounded_number_of_places() {
     let mut rig = Rig::new(MempoolLimits { max_per_signer: 3, ..MempoolLimits::default() });
     for ahead in 0..3 {
