@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 
 use crate::backend::{Backend, Identity, Live, Peer, Pending, StateAnswer};
 use crate::chain::{BlockRecord, ChainReader, ReadError, TxPosition};
-use crate::driver::{EngineLoop, Now, Ports, TxAnswer, lock};
+use crate::driver::{EngineLoop, Given, Now, Ports, TxAnswer, lock};
 use crate::error::Result;
 
 /// Virtual time of the genesis.
@@ -105,6 +105,9 @@ pub struct MemoryPorts {
     pub trace: Vec<String>,
     /// Answers of the mempool.
     pub answers: BTreeMap<u64, TxAnswer>,
+    /// Bundles that were taken in and not answered.
+    waiting: BTreeMap<u64, Given>,
+    taken_in: u64,
 }
 
 impl Ports for MemoryPorts {
@@ -157,8 +160,19 @@ impl Ports for MemoryPorts {
         contents.blocks.insert(height, (Arc::new(BlockRecord::of(&block)), Arc::clone(&block.chain)));
     }
 
+    fn take_in(&mut self, given: Given) -> Input {
+        self.taken_in += 1;
+        let bundle = given.txs.clone();
+        self.waiting.insert(self.taken_in, given);
+        Input::Tx { reply: self.taken_in, bundle }
+    }
+
     fn tx_answer(&mut self, reply: u64, result: TxAnswer) {
-        self.answers.insert(reply, result);
+        self.trace.push("answer".into());
+        match self.waiting.remove(&reply) {
+            Some(given) => given.responder.answer(result),
+            None => drop(self.answers.insert(reply, result)),
+        }
     }
 
     fn report(&mut self, report: Report) {
@@ -238,6 +252,8 @@ impl Solo {
             durable: VecDeque::new(),
             trace: Vec::new(),
             answers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            taken_in: 1 << 32,
         };
         Self { engine: EngineLoop::new(engine, ports), memory, genesis, now_ns: 1_000_000_000, replies: 0 }
     }
@@ -248,7 +264,8 @@ impl Solo {
         self
     }
 
-    fn now(&self) -> Now {
+    /// Where its virtual clock stands.
+    pub fn now(&self) -> Now {
         Now { wall: Timestamp(GENESIS_NS + self.now_ns), steady_ns: self.now_ns }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
 
 use bytes::Bytes;
 use pyralog_consensus::application::CheckedTx;
@@ -10,20 +9,21 @@ use pyralog_consensus::engine::Input;
 use pyralog_consensus::tx::TxError;
 use tokio::sync::oneshot;
 
+use super::engine_queue::{EngineInbox, EngineQueue, Given, Room, UncheckedInbox};
 use crate::error::Error;
 
-/// Bundles that may wait for the engine at once, from callers and from gossip alike.
-const MAX_WAITING: usize = 16_384;
+/// Bundles of callers that may wait for the engine at once; as many of gossip, so that neither takes the other's room.
+const MAX_WAITING: usize = 8_192;
+/// Their bytes.
+const MAX_WAITING_BYTES: usize = 32 << 20;
 
 /// What the mempool said to a bundle.
 pub type TxAnswer = Result<Vec<CheckedTx>, TxError>;
 
-/// Something for the engine's thread.
+/// Something for the engine's thread that goes before all transactions.
 pub enum LoopEvent {
     /// An input of the engine.
     Input(Input),
-    /// A bundle for the mempool.
-    Submit(Vec<Bytes>, Responder),
     /// The storage failed, or the network did: stop.
     Failed(Error),
     /// Stop in good order.
@@ -36,6 +36,17 @@ pub enum Responder {
     Local(oneshot::Sender<TxAnswer>),
     /// A gossip message, judged when all its bundles are.
     Gossip(Arc<GossipGroup>),
+}
+
+impl Responder {
+    /// Tells the answer.
+    pub fn answer(self, answer: TxAnswer) {
+        match self {
+            // An error says that the caller went away.
+            Self::Local(sender) => drop(sender.send(answer)),
+            Self::Gossip(group) => group.answer(answer.is_ok()),
+        }
+    }
 }
 
 /// The bundles of one gossip message.
@@ -65,25 +76,33 @@ impl GossipGroup {
 /// A cheap handle of the engine's thread.
 #[derive(Clone)]
 pub struct EngineHandle {
-    events: mpsc::Sender<LoopEvent>,
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<EngineQueue>,
+    local: Arc<Room>,
+    gossip: Arc<Room>,
 }
 
 impl EngineHandle {
-    /// A handle and the receiver for the thread.
-    pub fn channel() -> (Self, mpsc::Receiver<LoopEvent>) {
-        let (events, receiver) = mpsc::channel();
-        (Self { events, waiting: Arc::default() }, receiver)
+    /// A handle, the end for the engine's thread, and the one for whoever checks signatures ahead of it.
+    pub fn channel() -> (Self, EngineInbox, UncheckedInbox) {
+        let queue: Arc<EngineQueue> = Arc::default();
+        let room = || Room::new(MAX_WAITING, MAX_WAITING_BYTES);
+        let handle = Self { queue: Arc::clone(&queue), local: room(), gossip: room() };
+        (handle, EngineInbox(Arc::clone(&queue)), UncheckedInbox(queue))
     }
 
     /// Sends an event; a thread that has ended hears nothing.
     pub fn send(&self, event: LoopEvent) {
-        let _ = self.events.send(event);
+        self.queue.push(event);
     }
 
-    /// Sends an input.
+    /// Sends an input that must arrive: what became durable, what the operator wants.
     pub fn input(&self, input: Input) {
         self.send(LoopEvent::Input(input));
+    }
+
+    /// Offers an input that a peer caused; `false` where too many wait.
+    pub fn offer(&self, input: Input) -> bool {
+        self.queue.offer(LoopEvent::Input(input))
     }
 
     /// Gives a bundle to the mempool and waits for its answer.
@@ -91,25 +110,40 @@ impl EngineHandle {
     /// # Errors
     /// Why it was not taken.
     pub async fn submit(&self, bundle: Vec<Bytes>) -> TxAnswer {
+        let Some(place) = self.local.take(&bundle) else {
+            let waiting = self.local.waiting();
+            return Err(TxError::Unavailable { detail: format!("{waiting} submissions wait for the mempool already") });
+        };
         let (sender, receiver) = oneshot::channel();
-        if !self.give(bundle, Responder::Local(sender)) {
-            return Err(TxError::MempoolFull);
-        }
-        receiver.await.unwrap_or_else(|_| Err(TxError::Unavailable { detail: "the node is stopping".into() }))
+        self.queue.push_unchecked([Given { txs: bundle, responder: Responder::Local(sender), place: Some(place) }]);
+        hear(receiver).await
     }
 
-    /// Gives a bundle to the mempool; `false` where too many wait already.
-    pub fn give(&self, bundle: Vec<Bytes>, responder: Responder) -> bool {
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
-            self.answered();
-            return false;
-        }
-        self.send(LoopEvent::Submit(bundle, responder));
-        true
+    /// The same for a bundle of the node itself, which waits behind no other: there is one at a time.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn submit_own(&self, bundle: Vec<Bytes>) -> TxAnswer {
+        let (sender, receiver) = oneshot::channel();
+        self.queue.push_own(Given { txs: bundle, responder: Responder::Local(sender), place: None });
+        hear(receiver).await
     }
 
-    /// A bundle got its answer.
-    pub fn answered(&self) {
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    /// Gives the bundles of a gossip message to the mempool. Those for which there is no room count as not taken.
+    pub fn gossip(&self, bundles: Vec<Vec<Bytes>>, group: &Arc<GossipGroup>) {
+        let mut given = Vec::with_capacity(bundles.len());
+        for txs in bundles {
+            match self.gossip.take(&txs) {
+                Some(place) => {
+                    given.push(Given { txs, responder: Responder::Gossip(Arc::clone(group)), place: Some(place) });
+                }
+                None => group.answer(false),
+            }
+        }
+        self.queue.push_unchecked(given);
     }
+}
+
+async fn hear(receiver: oneshot::Receiver<TxAnswer>) -> TxAnswer {
+    receiver.await.unwrap_or_else(|_| Err(TxError::Unavailable { detail: "the node is stopping".into() }))
 }

@@ -1,6 +1,5 @@
 //! The thread that owns the engine.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,13 +9,14 @@ use pyralog_consensus::engine::{Engine, Input};
 use tokio::sync::oneshot;
 
 use super::engine_handle::LoopEvent;
-use super::{EngineLoop, NodePorts, Now};
+use super::engine_queue::{EngineInbox, Turn};
+use super::{EngineLoop, NodePorts, Now, Ports};
 use crate::error::{Error, Result};
 
-/// Events that are handled before timers are looked at again.
-const BATCH: usize = 64;
 /// The longest sleep: without a timer nothing is waited for but events.
 const IDLE: Duration = Duration::from_secs(60);
+/// A turn that takes longer is logged: votes waited so long.
+const SLOW: Duration = Duration::from_millis(300);
 
 /// Starts the thread. The receiver hears how it ended: `Ok` after [`LoopEvent::Stop`].
 ///
@@ -25,13 +25,16 @@ const IDLE: Duration = Duration::from_secs(60);
 pub fn spawn<A: Application + Send + 'static>(
     engine: Engine<A>,
     ports: NodePorts,
-    events: Receiver<LoopEvent>,
+    inbox: EngineInbox,
 ) -> Result<(JoinHandle<()>, oneshot::Receiver<Result<()>>)> {
     let (ended, end) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("consensus".into())
         .spawn(move || {
-            let _ = ended.send(run(EngineLoop::new(engine, ports), &events, &Clock::start()));
+            let result = run(EngineLoop::new(engine, ports), &inbox, &Clock::start());
+            // Before the end is told: nobody is to wait for an engine that is gone.
+            drop(inbox);
+            let _ = ended.send(result);
         })
         .map_err(|e| Error::Usage(format!("the system gives no thread for consensus: {e}")))?;
     Ok((thread, end))
@@ -55,43 +58,40 @@ impl Clock {
     }
 }
 
-fn run<A: Application>(
-    mut engine: EngineLoop<A, NodePorts>,
-    events: &Receiver<LoopEvent>,
-    clock: &Clock,
-) -> Result<()> {
+fn run<A: Application>(mut engine: EngineLoop<A, NodePorts>, inbox: &EngineInbox, clock: &Clock) -> Result<()> {
     engine.feed(clock.now(), Input::Start)?;
     loop {
         let now = clock.now();
         let wait = engine.deadline().map_or(IDLE, |at| Duration::from_nanos(at.saturating_sub(now.steady_ns)));
-        match events.recv_timeout(wait) {
-            Ok(event) => {
-                if handle(&mut engine, clock, event)? {
-                    return Ok(());
-                }
-                for event in events.try_iter().take(BATCH) {
-                    if handle(&mut engine, clock, event)? {
-                        return Ok(());
-                    }
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        let turn = inbox.take_turn(wait.min(IDLE));
+        let begun = Instant::now();
+        if handle(&mut engine, || clock.now(), turn)? {
+            return Ok(());
         }
-        engine.fire(clock.now())?;
+        let took = begun.elapsed();
+        if took > SLOW {
+            tracing::info!(ms = took.as_millis(), "consensus was busy for long; votes waited meanwhile");
+        }
     }
 }
 
-/// Answers whether to stop.
-fn handle<A: Application>(engine: &mut EngineLoop<A, NodePorts>, clock: &Clock, event: LoopEvent) -> Result<bool> {
-    match event {
-        LoopEvent::Input(input) => engine.feed(clock.now(), input)?,
-        LoopEvent::Submit(bundle, responder) => {
-            let input = engine.ports().take_in(bundle, responder);
-            engine.feed(clock.now(), input)?;
+/// Does one turn: what the engine waits for, then its timers, then a few bundles. Answers whether to stop.
+fn handle<A: Application, P: Ports>(engine: &mut EngineLoop<A, P>, now: impl Fn() -> Now, turn: Turn) -> Result<bool> {
+    for event in turn.events {
+        match event {
+            LoopEvent::Input(input) => engine.feed(now(), input)?,
+            LoopEvent::Failed(error) => return Err(error),
+            LoopEvent::Stop => return Ok(true),
         }
-        LoopEvent::Failed(error) => return Err(error),
-        LoopEvent::Stop => return Ok(true),
+    }
+    engine.fire(now())?;
+    for given in turn.bundles {
+        let input = engine.ports().take_in(given);
+        engine.feed(now(), input)?;
     }
     Ok(false)
 }
+
+#[cfg(test)]
+#[path = "engine_thread_test.rs"]
+mod tests;

@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::engine_handle::{EngineHandle, GossipGroup, Responder};
+use super::engine_handle::{EngineHandle, GossipGroup};
+use super::engine_queue::Place;
 use super::shared::{Shared, lock};
 use super::sync::Sync;
 use super::wire::{
@@ -35,8 +36,8 @@ const TX_BATCH_BYTES: usize = 256 << 10;
 pub enum NetCommand {
     /// Publish a consensus message.
     Consensus(Bytes),
-    /// Send a bundle on to the mempools of others.
-    Txs(Vec<Bytes>),
+    /// Send a bundle on to the mempools of others; its place is free again when it is in a message.
+    Txs(Vec<Bytes>, Option<Place>),
     /// The engine judged a message.
     Verdict(MessageId, Verdict),
     /// The mempool judged a message.
@@ -165,7 +166,10 @@ impl Network {
         let (id, peer) = (MessageId(book.next_message), book.number(source));
         book.judging.insert(id.0, message);
         drop(book);
-        self.engine.input(Input::Gossip { id, peer, bytes });
+        if !self.engine.offer(Input::Gossip { id, peer, bytes }) {
+            lock(&self.book).judging.remove(&id.0);
+            self.shared.metrics.gossip_dropped.inc();
+        }
     }
 
     fn transactions(&self, message: MessageRef, data: &[u8]) {
@@ -183,11 +187,7 @@ impl Network {
                 let _ = commands.send(NetCommand::TxVerdict(message, true));
             }
         });
-        for bundle in gossip.bundles {
-            if !self.engine.give(bundle, Responder::Gossip(Arc::clone(&group))) {
-                group.answer(false);
-            }
-        }
+        self.engine.gossip(gossip.bundles, &group);
     }
 
     async fn send(self, mut commands: mpsc::UnboundedReceiver<NetCommand>) {
@@ -207,7 +207,7 @@ impl Network {
             };
             match command {
                 NetCommand::Consensus(message) => self.publish(CONSENSUS_TOPIC, message).await,
-                NetCommand::Txs(bundle) => {
+                NetCommand::Txs(bundle, _place) => {
                     if batch.bundles.is_empty() {
                         flush_at = Instant::now() + TX_FLUSH;
                     }

@@ -14,6 +14,7 @@ use pyralog_crypto::codec::Encode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine_handle::{EngineHandle, LoopEvent, Responder, TxAnswer};
+use super::engine_queue::Given;
 use super::shared::Shared;
 use super::{NetCommand, Ports};
 use crate::chain::BlockRecord;
@@ -32,7 +33,7 @@ pub struct NodePorts {
     /// Decided blocks until their height is announced.
     decided: BTreeMap<u64, (Arc<BlockRecord>, Arc<ChainState>)>,
     /// Who waits for which answer of the mempool.
-    waiting: HashMap<u64, (Vec<Bytes>, Responder)>,
+    waiting: HashMap<u64, Given>,
     replies: u64,
 }
 
@@ -57,13 +58,6 @@ impl NodePorts {
             waiting: HashMap::new(),
             replies: 0,
         }
-    }
-
-    /// Takes a bundle in, gives the input for the engine.
-    pub fn take_in(&mut self, bundle: Vec<Bytes>, responder: Responder) -> Input {
-        self.replies += 1;
-        self.waiting.insert(self.replies, (bundle.clone(), responder));
-        Input::Tx { reply: self.replies, bundle }
     }
 
     fn durable(&self, ticket: Ticket) -> Completion {
@@ -145,21 +139,22 @@ impl Ports for NodePorts {
         let _ = self.shared.blocks.send(record);
     }
 
+    fn take_in(&mut self, given: Given) -> Input {
+        self.replies += 1;
+        let bundle = given.txs.clone();
+        self.waiting.insert(self.replies, given);
+        Input::Tx { reply: self.replies, bundle }
+    }
+
     fn tx_answer(&mut self, reply: u64, result: TxAnswer) {
-        self.engine.answered();
-        let Some((bundle, responder)) = self.waiting.remove(&reply) else { return };
+        let Some(Given { txs, responder, place }) = self.waiting.remove(&reply) else { return };
         if result.is_err() {
             self.shared.metrics.mempool_refused.inc();
+        } else if matches!(responder, Responder::Local(_)) {
+            // With its place: what the network does not send on yet holds back what comes after it.
+            let _ = self.network.send(NetCommand::Txs(txs, place));
         }
-        match responder {
-            Responder::Local(sender) => {
-                if result.is_ok() {
-                    let _ = self.network.send(NetCommand::Txs(bundle));
-                }
-                let _ = sender.send(result);
-            }
-            Responder::Gossip(group) => group.answer(result.is_ok()),
-        }
+        responder.answer(result);
     }
 
     fn report(&mut self, report: Report) {

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use pyralog_consensus::application::CheckedTx;
-use pyralog_consensus::engine::{CommittedBlock, MessageId, PeerNumber, Report, SignMark, Ticket, Verdict};
+use pyralog_consensus::engine::{CommittedBlock, Input, MessageId, PeerNumber, Report, SignMark, Ticket, Verdict};
 use pyralog_consensus::tx::TxError;
 
+use super::engine_queue::Given;
 use crate::error::Result;
 
 /// Carries out effects in their order. Whatever must become durable reports its ticket by
@@ -40,7 +41,9 @@ pub trait Ports {
     fn penalise(&mut self, peer: PeerNumber, reason: &'static str);
     /// A height is committed and executed.
     fn new_height(&mut self, height: u64);
-    /// The answer to a submitted bundle, whose bytes come back.
+    /// Keeps a bundle until [`Ports::tx_answer`], gives the input for the engine.
+    fn take_in(&mut self, given: Given) -> Input;
+    /// The answer to a bundle that was taken in.
     fn tx_answer(&mut self, reply: u64, result: std::result::Result<Vec<CheckedTx>, TxError>);
     /// For logs and metrics.
     fn report(&mut self, report: Report);

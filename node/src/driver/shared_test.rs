@@ -3,11 +3,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus_client::registry::Registry;
 use pyralog_consensus::mempool::MempoolLimits;
-use pyralog_consensus::tx::TxError;
 use pyralog_p2p::PeerId;
 
 use super::*;
-use crate::driver::{EngineHandle, GossipGroup, LoopEvent, Responder};
+use crate::driver::GossipGroup;
 
 fn shared(height: u64) -> Arc<Shared> {
     Shared::new(height, MempoolLimits::default(), 4, Metrics::register(&mut Registry::default()))
@@ -48,24 +47,4 @@ fn a_gossip_message_is_judged_once_when_all_its_bundles_are() {
         }
         assert_eq!(heard.load(Ordering::SeqCst), expected);
     }
-}
-
-#[tokio::test]
-async fn a_full_queue_refuses_and_an_ended_engine_answers() {
-    let (handle, events) = EngineHandle::channel();
-    let mut refused = 0;
-    for _ in 0..20_000 {
-        if !handle.give(Vec::new(), Responder::Gossip(GossipGroup::new(1, |_| ()))) {
-            refused += 1;
-        }
-    }
-    assert_eq!(refused, 20_000 - 16_384);
-    assert!(matches!(handle.submit(Vec::new()).await, Err(TxError::MempoolFull)));
-    for event in events.try_iter() {
-        if let LoopEvent::Submit(..) = event {
-            handle.answered();
-        }
-    }
-    drop(events);
-    assert!(matches!(handle.submit(Vec::new()).await, Err(TxError::Unavailable { .. })));
 }

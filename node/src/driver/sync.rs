@@ -131,7 +131,7 @@ impl Sync {
             return;
         }
         self.shared.claim(peer, Some(answer.height));
-        self.engine.input(Input::PeerHeight { peer: (self.number)(peer), height: answer.height });
+        self.engine.offer(Input::PeerHeight { peer: (self.number)(peer), height: answer.height });
     }
 
     /// Fetches one range at a time. The engine repeats its need, so giving up here only means to try again.
@@ -173,7 +173,9 @@ impl Sync {
         }
         let number = (self.number)(peer);
         for (block, commit) in blocks {
-            self.engine.input(Input::SyncBlock { peer: number, block, commit });
+            if !self.engine.offer(Input::SyncBlock { peer: number, block, commit }) {
+                break;
+            }
         }
         let mut height = self.shared.height.subscribe();
         let arrived = height.wait_for(|height| *height >= next + count - 1);

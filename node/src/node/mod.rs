@@ -49,7 +49,8 @@ pub struct Node {
     backend: Arc<dyn Backend>,
     metrics: Arc<MetricsService>,
     engine: EngineHandle,
-    thread: Option<std::thread::JoinHandle<()>>,
+    /// The engine's, and what checks signatures for it and ends with it.
+    threads: Vec<std::thread::JoinHandle<()>>,
     ended: oneshot::Receiver<Result<()>>,
     anchors: JoinHandle<Result<()>>,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
@@ -107,10 +108,11 @@ impl Node {
         tracing::info!("stopping");
         self.stopping.send_replace(true);
         self.engine.send(LoopEvent::Stop);
-        if let Some(thread) = self.thread.take() {
+        for thread in std::mem::take(&mut self.threads) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!("the consensus thread ended by a panic");
+                tracing::error!(name, "a thread ended by a panic");
             }
         }
         self.anchors.abort();

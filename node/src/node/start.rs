@@ -21,7 +21,7 @@ use crate::api::{ApiService, ApiState};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
 use crate::config::{Config, ConsensusConfig};
-use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine};
+use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
 use crate::keys::{NodeKeys, random};
@@ -54,7 +54,7 @@ impl Node {
         let lock = HomeLock::take(home)?;
         home.create()?;
         let keys = NodeKeys::load(home, passphrase)?;
-        let (engine, events) = EngineHandle::channel();
+        let (engine, inbox, unchecked) = EngineHandle::channel();
         let opened = open(home, config, &keys.log.public_key(), &engine)?;
         // Before anything runs: a taken port must not leave half a node behind.
         let (rpc_listener, rpc) = serve::bind(config.rpc.listen, config.rpc.max_connections, "rpc-listen").await?;
@@ -93,8 +93,11 @@ impl Node {
         };
         let (commands, command_queue) = mpsc::unbounded_channel();
         let ports = NodePorts::new(&core, chain.clone(), engine.clone(), commands.clone(), Arc::clone(&shared));
+        let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
+        let ledger = ledger.sharing(view.signatures());
         let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator))?;
-        let (thread, ended) = spawn_engine(recovered, ports, events)?;
+        let (thread, ended) = spawn_engine(recovered, ports, inbox)?;
+        let checker = spawn_tx_checker(unchecked, view.clone(), Arc::clone(&shared))?;
         let bridge = Network::start(
             network.clone(),
             network_events,
@@ -104,7 +107,6 @@ impl Node {
             Arc::clone(&shared),
         );
 
-        let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
         let log_signer: Arc<dyn Signer> = Arc::new(keys.log);
         let interval = Duration::from_millis(config.consensus.block_interval_ms);
         let driver = AnchorDriver::new(
@@ -192,7 +194,7 @@ impl Node {
             backend,
             metrics: metrics_service,
             engine,
-            thread: Some(thread),
+            threads: vec![thread, checker],
             ended,
             anchors,
             servers,

@@ -128,7 +128,7 @@ impl AnchorDriver {
             return Ok(());
         }
         let bundle = self.bundle(record.size, checkpoint)?;
-        match self.engine.submit(bundle).await {
+        match self.engine.submit_own(bundle).await {
             Ok(_) => {
                 self.shared.metrics.anchors.inc();
                 tracing::debug!(size = checkpoint.size, "anchor submitted");

@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::envelope::{Call, RpcError, answer};
@@ -118,10 +119,9 @@ async fn post(service: &RpcService, request: Request) -> Response {
             failure(StatusCode::OK, &Value::Null, RpcError::Invalid("the batch is empty".into()))
         }
         Value::Array(calls) => {
-            let mut answers = Vec::with_capacity(calls.len());
-            for value in calls {
-                answers.extend(service.answer_call(value).await);
-            }
+            // Each begins in its turn and none waits for another's answer: transactions of one batch are checked together.
+            let answers = join_all(calls.into_iter().map(|value| service.answer_call(value))).await;
+            let answers: Vec<Value> = answers.into_iter().flatten().collect();
             if answers.is_empty() { StatusCode::OK.into_response() } else { respond(StatusCode::OK, &answers.into()) }
         }
         single => match service.answer_call(single).await {

@@ -2,7 +2,7 @@
 
 use pyralog_consensus::application::Application;
 use pyralog_consensus::application::CheckedTx;
-use pyralog_consensus::ledger::{Ledger, LedgerOptions};
+use pyralog_consensus::ledger::{Ledger, LedgerOptions, VerifiedSignatures};
 use pyralog_consensus::tx::TxError;
 
 use super::CoreChain;
@@ -15,12 +15,18 @@ pub struct LedgerView {
     chain: CoreChain,
     chain_id: String,
     options: LedgerOptions,
+    signatures: VerifiedSignatures,
 }
 
 impl LedgerView {
     /// A view over a chain's state.
     pub fn new(chain: CoreChain, chain_id: &str, options: LedgerOptions) -> Self {
-        Self { chain, chain_id: chain_id.into(), options }
+        Self { chain, chain_id: chain_id.into(), options, signatures: VerifiedSignatures::default() }
+    }
+
+    /// What the ledgers of this view have verified, to be shared with others.
+    pub fn signatures(&self) -> &VerifiedSignatures {
+        &self.signatures
     }
 
     /// The ledger at the last durable block. A block that is committed meanwhile can show in later reads of it.
@@ -28,7 +34,9 @@ impl LedgerView {
     /// # Errors
     /// The store failed.
     pub fn open(&self) -> Result<Ledger, ReadError> {
-        Ledger::open(Box::new(self.chain.clone()), &self.chain_id, self.options).map_err(|e| ReadError(e.to_string()))
+        Ledger::open(Box::new(self.chain.clone()), &self.chain_id, self.options)
+            .map(|ledger| ledger.sharing(&self.signatures))
+            .map_err(|e| ReadError(e.to_string()))
     }
 
     /// Asks until no block was committed during the question: reads of one answer then belong to one height.

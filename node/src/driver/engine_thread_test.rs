@@ -1,0 +1,72 @@
+use std::cell::Cell;
+
+use bytes::Bytes;
+use pyralog_consensus::engine::{MessageId, PeerNumber};
+
+use super::*;
+use crate::driver::{EngineHandle, GossipGroup};
+use crate::testkit::{Solo, transfer};
+
+fn flood(count: u64) -> (EngineHandle, EngineInbox) {
+    let (handle, inbox, unchecked) = EngineHandle::channel();
+    drop(unchecked);
+    let bundles = (0..count).map(|nonce| vec![Bytes::from(transfer(nonce, 1))]).collect();
+    handle.gossip(bundles, &GossipGroup::new(count as usize, |_| ()));
+    (handle, inbox)
+}
+
+#[test]
+fn a_vote_is_judged_before_the_bundles_that_came_first() {
+    let mut solo = Solo::new().start();
+    solo.reach(1);
+    let (handle, inbox) = flood(100);
+    assert!(handle.offer(Input::Gossip { id: MessageId(5), peer: PeerNumber(1), bytes: vec![0xff].into() }));
+    solo.engine.ports().trace.clear();
+    let now = solo.now();
+    assert!(!handle_turn(&mut solo, || now, &inbox));
+    let trace = &solo.engine.ports().trace;
+    let first = |what: &str| trace.iter().position(|entry| entry.starts_with(what)).unwrap();
+    assert!(first("verdict 5") < first("answer"), "{trace:?}");
+    assert_eq!(trace.iter().filter(|entry| *entry == "answer").count(), 8, "{trace:?}");
+}
+
+#[test]
+fn a_timer_is_late_by_one_turn_of_bundles_at_most() {
+    let mut solo = Solo::new().start();
+    solo.reach(1);
+    let (_handle, inbox) = flood(200);
+    solo.engine.ports().trace.clear();
+    let due = solo.engine.deadline().unwrap();
+    // Each bundle takes a twentieth of what is left until the timer: it is due when 20 are handled.
+    let step = (due - solo.now().steady_ns) / 20 + 1;
+    let passed = Cell::new(0);
+    let start = solo.now();
+    let clock = || {
+        let ns = passed.replace(passed.get() + step);
+        Now { wall: Timestamp(start.wall.0 + ns), steady_ns: start.steady_ns + ns }
+    };
+    for _ in 0..25 {
+        assert!(!handle_turn(&mut solo, clock, &inbox));
+    }
+    let trace = &solo.engine.ports().trace;
+    let before = trace.iter().take_while(|entry| *entry == "answer").count();
+    assert!((10..=28).contains(&before), "{before} bundles before the timer: {trace:?}");
+    assert_eq!(trace.iter().filter(|entry| *entry == "answer").count(), 200, "all are answered");
+}
+
+#[test]
+fn a_failure_and_a_stop_end_the_turn() {
+    let mut solo = Solo::new().start();
+    let (sender, inbox) = flood(3);
+    sender.send(LoopEvent::Stop);
+    let now = solo.now();
+    assert!(handle_turn(&mut solo, || now, &inbox));
+    assert!(!solo.engine.ports().trace.iter().any(|entry| entry == "answer"), "nothing is taken in after a stop");
+    sender.send(LoopEvent::Failed(Error::Storage("full".into())));
+    let failed = handle(&mut solo.engine, || now, inbox.take_turn(Duration::ZERO));
+    assert!(matches!(failed, Err(Error::Storage(why)) if why == "full"));
+}
+
+fn handle_turn(solo: &mut Solo, now: impl Fn() -> Now, inbox: &EngineInbox) -> bool {
+    handle(&mut solo.engine, now, inbox.take_turn(Duration::ZERO)).unwrap()
+}
