@@ -1,35 +1,151 @@
 //! The body of a submission.
 
-use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
 use super::Problem;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body<'a> {
-    #[serde(borrow)]
-    leaves: Vec<Cow<'a, str>>,
-}
 
 /// Reads `{"leaves": ["hex", …]}`. Hex digits are lower-case, and none is missing.
 ///
 /// # Errors
 /// The problem to answer with.
 pub fn parse_leaves(body: &[u8], max: usize) -> Result<Vec<Vec<u8>>, Problem> {
-    let parsed: Body<'_> = serde_json::from_slice(body).map_err(|e| {
-        Problem::bad(format!("the body is not understood: {e}")).remedy("send {\"leaves\": [\"hex\", …]}")
-    })?;
-    if parsed.leaves.len() > max {
-        return Err(Problem::bad(format!("{} leaves in one submission, at most {max} are taken", parsed.leaves.len()))
+    let mut reading = Reading { max, leaves: Vec::new(), count: 0, problem: None };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let read = json.deserialize_map(Body(&mut reading)).and_then(|()| json.end());
+    if let Err(error) = read {
+        return Err(
+            Problem::bad(format!("the body is not understood: {error}")).remedy("send {\"leaves\": [\"hex\", …]}")
+        );
+    }
+    if reading.count > max {
+        return Err(Problem::bad(format!("{} leaves in one submission, at most {max} are taken", reading.count))
             .remedy("split them, or send them as one sub-tree batch"));
     }
-    let decode = |(n, text): (usize, &Cow<'_, str>)| {
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(Problem::bad(format!("leaf {n} has upper-case digits")).remedy("write hex in lower case"));
+    match reading.problem {
+        Some(problem) => Err(problem),
+        None => Ok(reading.leaves),
+    }
+}
+
+/// What was read so far: each leaf is decoded where it stands in the body, into its own bytes and nothing else.
+struct Reading {
+    max: usize,
+    leaves: Vec<Vec<u8>>,
+    count: usize,
+    /// The first leaf that is wrong; the rest of the body is still read, since it may not even be JSON.
+    problem: Option<Problem>,
+}
+
+impl Reading {
+    fn add(&mut self, text: &str) {
+        let n = self.count;
+        self.count += 1;
+        if self.problem.is_some() || n >= self.max {
+            return;
         }
-        hex::decode(text.as_bytes()).map_err(|e| Problem::bad(format!("leaf {n} is not hex: {e}")))
-    };
-    parsed.leaves.iter().enumerate().map(decode).collect()
+        // Without an early exit, so that many bytes are looked at at once.
+        if text.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase()) {
+            let problem = Problem::bad(format!("leaf {n} has upper-case digits"));
+            self.problem = Some(problem.remedy("write hex in lower case"));
+            return;
+        }
+        let mut leaf = vec![0; text.len() / 2];
+        match hex::decode_to_slice(text, &mut leaf) {
+            Ok(()) => self.leaves.push(leaf),
+            Err(error) => self.problem = Some(Problem::bad(format!("leaf {n} is not hex: {error}"))),
+        }
+    }
+}
+
+struct Body<'r>(&'r mut Reading);
+
+impl<'de> Visitor<'de> for Body<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with the member \"leaves\"")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while map.next_key_seed(Name)?.is_some() {
+            if std::mem::replace(&mut found, true) {
+                return Err(A::Error::duplicate_field("leaves"));
+            }
+            map.next_value_seed(Leaves(self.0))?;
+        }
+        if found { Ok(()) } else { Err(A::Error::missing_field("leaves")) }
+    }
+}
+
+/// The only name of a member.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"leaves\"")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
+        if name == "leaves" { Ok(()) } else { Err(E::unknown_field(name, &["leaves"])) }
+    }
+}
+
+struct Leaves<'r>(&'r mut Reading);
+
+impl<'de> DeserializeSeed<'de> for Leaves<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Leaves<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of leaves")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Leaf(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+struct Leaf<'r>(&'r mut Reading);
+
+impl<'de> DeserializeSeed<'de> for Leaf<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Leaf<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a leaf in hex")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.0.add(text);
+        Ok(())
+    }
 }

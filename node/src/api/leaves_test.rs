@@ -13,12 +13,24 @@ fn leaves_are_strict_hex() {
         (br#"{"leaves":["00"],"more":1}"#, "not understood"),
         (br#"{"leaves":"00"}"#, "not understood"),
         (br#"["00"]"#, "not understood"),
+        (br#"{"leaves":[0]}"#, "not understood"),
+        (br#"{"leaves":["00"],"leaves":["01"]}"#, "duplicate field"),
+        (br#"{}"#, "missing field"),
+        (br#"{"leaves":["00"]} more"#, "not understood"),
+        (br#"{"leaves":["0A","01","02"]}"#, "3 leaves in one submission"),
+        (br#"{"leaves":["0A","01"}"#, "not understood"),
         (b"", "not understood"),
     ] {
         let problem = parse_leaves(body, 2).unwrap_err();
         assert_eq!(problem.status, 400);
         assert!(problem.message.contains(part), "{}", problem.message);
     }
+}
+
+#[test]
+fn escapes_are_text_like_any_other() {
+    assert_eq!(parse_leaves(br#" {"leaves":["\u0030\u0066", ""]} "#, 2).unwrap(), vec![vec![15], vec![]]);
+    assert!(parse_leaves(br#"{"leaves":["\u0041a"]}"#, 2).unwrap_err().message.contains("leaf 0 has upper-case"));
 }
 
 proptest! {

@@ -108,3 +108,30 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_room_here_is_503_with_a_time_and_what_is_wrong_is_not() {
+        let busy = TxError::Unavailable { detail: "8192 submissions wait for the mempool already".into() };
+        for error in [busy, TxError::MempoolFull] {
+            let response = Problem::from(error).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+        for (error, status) in [(TxError::Duplicate, 409), (TxError::BadSignature { index: 0 }, 400)] {
+            let response = Problem::from(error).into_response();
+            assert_eq!(response.status().as_u16(), status);
+            assert!(!response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn the_remedy_is_the_half_of_the_sentence_behind_the_semicolon() {
+        let problem = Problem::from(TxError::MempoolFull);
+        assert_eq!((problem.code.as_str(), problem.message.contains(';')), ("mempool_full", false));
+        assert!(problem.remedy.is_some_and(|remedy| remedy.starts_with("send it again later")));
+    }
+}
