@@ -47,6 +47,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_levels_keep_gossip_quiet_and_a_filter_of_ones_own_does_not() {
+        for level in ["trace", "debug", "info", "warn"] {
+            let filter = parse_filter(level).unwrap().to_string();
+            assert!(filter.contains("libp2p_gossipsub=error"), "{filter}");
+        }
+        let own = parse_filter("info,libp2p_gossipsub=debug").unwrap().to_string();
+        assert!(own.contains("libp2p_gossipsub=debug") && !own.contains("libp2p_gossipsub=error"), "{own}");
+    }
+
+    #[test]
     fn a_level_and_a_filter_are_taken_and_nonsense_is_not() {
         assert!(parse_filter("info").unwrap().to_string().contains("pyralog_node=info"));
         assert!(parse_filter("warn,pyralog_node=trace").is_ok());

@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use pyralog_consensus::engine::SignerState;
 use serde_json::json;
 
 use crate::backend::Backend;
@@ -31,6 +32,17 @@ impl Health {
         }
         if height == 0 {
             reasons.push("no block is committed yet".into());
+        }
+        if let SignerState::Suspended { .. } = live.signer
+            && backend
+                .chain()
+                .state()
+                .validators
+                .validators()
+                .iter()
+                .any(|v| v.public_key == backend.identity().validator)
+        {
+            reasons.push(format!("the signer of this validator does not sign: {}", live.signer));
         }
         let quiet = now.duration_since(live.last_commit.unwrap_or(started)).unwrap_or_default();
         if quiet > stall_after {

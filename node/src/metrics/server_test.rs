@@ -1,5 +1,7 @@
 use std::time::{Duration, SystemTime};
 
+use pyralog_consensus::engine::SignMark;
+
 use super::*;
 use crate::testkit::{Solo, StillBackend};
 
@@ -23,6 +25,46 @@ fn a_stall_and_a_sync_are_said_with_numbers() {
     assert!(stalled.len() == 1 && stalled[0].contains("stalled: no new block for 31 s"), "{stalled:?}");
     let behind = judged(|backend| (backend.live.catching_up, backend.live.target) = (true, 12), 1);
     assert_eq!(behind, ["syncing: 10 blocks behind the network"]);
+}
+
+#[test]
+fn a_validator_whose_signer_is_suspended_is_not_ready_and_says_what_to_do() {
+    let seen = SignMark { height: 7, round: 0, step: pyralog_consensus::block::Step::Prevote };
+    let suspended = judged(|backend| backend.live.signer = SignerState::Suspended { seen }, 1);
+    assert!(suspended.len() == 1 && suspended[0].contains("signer resume"), "{suspended:?}");
+    let other = judged(
+        |backend| {
+            backend.live.signer = SignerState::Suspended { seen };
+            backend.identity.validator = pyralog_crypto::PublicKey([7; 32]);
+        },
+        1,
+    );
+    assert!(other.is_empty(), "a node outside of the validator set has nothing to sign: {other:?}");
+    for signer in [SignerState::Active, SignerState::Observing, SignerState::Abstaining { through: 9 }] {
+        assert!(judged(|backend| backend.live.signer = signer, 1).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn readyz_answers_503_with_the_reasons() {
+    let mut solo = Solo::new().start();
+    solo.reach(2);
+    let ask = async |signer: SignerState| {
+        let mut backend = StillBackend::over(&solo);
+        (backend.live.signer, backend.live.last_commit) = (signer, Some(SystemTime::now()));
+        let service = MetricsService::new(Arc::new(backend), Registry::default(), Duration::from_secs(30), || ());
+        let request = Request::builder().uri("/readyz").header("host", "127.0.0.1").body(axum::body::Body::empty());
+        let response = handle(State(service), request.unwrap()).await;
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let (status, body) = ask(SignerState::Active).await;
+    assert_eq!((status, &body["ready"]), (StatusCode::OK, &json!(true)));
+    let seen = SignMark { height: 7, round: 0, step: pyralog_consensus::block::Step::Prevote };
+    let (status, body) = ask(SignerState::Suspended { seen }).await;
+    assert_eq!((status, &body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    assert!(body["reasons"][0].as_str().unwrap().contains("suspended"), "{body}");
 }
 
 #[test]
