@@ -40,7 +40,11 @@ pub struct Running {
 }
 
 pub fn homes(count: usize) -> Homes {
-    let dir = tempfile::tempdir().unwrap();
+    homes_in(tempfile::tempdir().unwrap(), count)
+}
+
+/// The same below a directory of the caller's choice.
+pub fn homes_in(dir: TempDir, count: usize) -> Homes {
     let rich = SigningKey::from_seed([42; 32]);
     let keys: Vec<NodeKeys> = (0..count).map(|_| NodeKeys::generate().unwrap()).collect();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
@@ -127,6 +131,12 @@ impl Running {
     pub async fn stop(self) {
         drop(self.stop);
         self.task.await.unwrap().unwrap();
+    }
+
+    /// Waits until it ends by itself, and gives the reason.
+    pub async fn ended(self) -> String {
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.task).await;
+        ended.expect("it does not end").unwrap().expect_err("it ended without a reason").to_string()
     }
 
     pub fn height(&self) -> u64 {
