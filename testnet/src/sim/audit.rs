@@ -249,3 +249,6 @@ impl EvidenceContext for Heights {
         self.at(height).map(|height| height.time)
     }
 }
+
+#[cfg(test)]
+mod tests;

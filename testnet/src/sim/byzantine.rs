@@ -237,3 +237,6 @@ impl Byzantine {
 fn to_all(peers: &[usize], bytes: &Bytes) -> Vec<Sent> {
     peers.iter().map(|peer| (*peer, bytes.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use pyralog_consensus::engine::{Canary, EngineConfig};
 
 use super::plan::Plan;
+use super::rig_test::crashing;
 use super::run::run;
 use super::{Outcome, Rule};
 
 /// Seeds until a canary must be caught.
 const SEEDS: u64 = 60;
 
-/// Runs seeds with a fault planted in the engines of `who` until all of `rules` caught it. Gives how often each rule did.
-fn catch(canary: Canary, who: fn(usize) -> bool, rules: &[Rule]) -> BTreeMap<Rule, u64> {
+fn catch(canary: Canary, who: fn(usize) -> bool, rules: &[Rule]) {
+    catch_in(Plan::of, canary, who, rules);
+}
+
+/// Runs seeds with a fault planted in the engines of `who` until each of `rules` caught it.
+fn catch_in(plan: fn(u64) -> Plan, canary: Canary, who: fn(usize) -> bool, rules: &[Rule]) {
     let mut caught = BTreeMap::new();
     for seed in 1..=SEEDS {
-        let plan = Plan::of(seed);
+        let plan = plan(seed);
         let base = plan.engine.clone();
         let config =
             |node: usize| EngineConfig { canary: if who(node) { canary } else { Canary::NONE }, ..base.clone() };
@@ -24,7 +29,7 @@ fn catch(canary: Canary, who: fn(usize) -> bool, rules: &[Rule]) -> BTreeMap<Rul
             *caught.entry(violation.rule).or_insert(0) += 1;
         }
         if rules.iter().all(|rule| caught.contains_key(rule)) {
-            return caught;
+            return;
         }
     }
     panic!("{canary:?} was caught by {caught:?} only, not by all of {rules:?}, in {SEEDS} seeds");
@@ -40,11 +45,22 @@ fn wal_not_synced() {
     catch(Canary { wal_not_synced: true, ..Canary::NONE }, |_| true, &[Rule::Durability]);
 }
 
-/// A node that forgot its lock is refused its next signature by the guard and then signs nothing more at that height. So after a power cut
-/// everywhere the height is never decided: that is what shows, not a vote against the lock.
+/// A node that forgot its lock signs on above its last signature, and sooner or later against the lock.
 #[test]
 fn lock_forgotten_at_replay() {
-    catch(Canary { lock_forgotten: true, ..Canary::NONE }, |_| true, &[Rule::Liveness]);
+    catch_in(crashing, Canary { lock_forgotten: true, ..Canary::NONE }, |_| true, &[Rule::Lock]);
+    catch_in(crashing, Canary { lock_forgotten: true, ..Canary::NONE }, |node| node == 1, &[Rule::Lock]);
+}
+
+/// The same plans without a fault: it is the fault that is caught, not the plan.
+#[test]
+fn nothing_is_caught_without_a_fault() {
+    for seed in 1..=10 {
+        let (plan, base) = (crashing(seed), crashing(seed).engine);
+        let outcome = run(plan, |_| base.clone()).unwrap();
+        assert_eq!(outcome.violation, None, "{outcome}");
+        assert!(outcome.counts.replays > 0 && outcome.counts.late_rounds > 0, "{outcome}");
+    }
 }
 
 #[test]

@@ -113,9 +113,9 @@ impl Disk {
         self.torn
     }
 
-    /// What a start finds. A torn entry is cut off, and reported once.
-    pub(super) fn recover_wal(&mut self) -> WalRecovery {
-        WalRecovery { entries: self.wal.clone(), truncated: std::mem::take(&mut self.torn) }
+    /// What a start finds. A torn entry is cut off, and reported at each start until the next reset.
+    pub(super) fn recover_wal(&self) -> WalRecovery {
+        WalRecovery { entries: self.wal.clone(), truncated: self.torn }
     }
 
     pub(super) fn mark(&self) -> Option<SignMark> {
@@ -142,7 +142,10 @@ impl Disk {
     fn keep(&mut self, written: Written) {
         match written {
             Written::Entry(_, bytes) => self.wal.push(bytes),
-            Written::Reset => self.wal.clear(),
+            Written::Reset => {
+                self.wal.clear();
+                self.torn = false;
+            }
         }
     }
 
@@ -208,7 +211,7 @@ mod tests {
     use super::*;
     use pyralog_consensus::block::Step;
 
-    fn entries(disk: &mut Disk) -> Vec<Bytes> {
+    fn entries(disk: &Disk) -> Vec<Bytes> {
         disk.recover_wal().entries
     }
 
@@ -224,8 +227,8 @@ mod tests {
 
     #[test]
     fn a_ticket_covers_what_was_written_before_it() {
-        let mut disk = filled();
-        assert_eq!(entries(&mut disk), ["a", "b"]);
+        let disk = filled();
+        assert_eq!(entries(&disk), ["a", "b"]);
         assert!(disk.wal_holds(b"b") && !disk.wal_holds(b"c"));
     }
 
@@ -234,19 +237,23 @@ mod tests {
         let mut random = Random::new(1, Stream::Disk);
         let mut lost = filled();
         assert!(!lost.crash(Crash::Lose, &mut random));
-        assert_eq!((entries(&mut lost).len(), lost.mark()), (2, None));
+        assert_eq!((entries(&lost).len(), lost.mark()), (2, None));
         let mut kept = filled();
         assert!(!kept.crash(Crash::Keep, &mut random));
-        assert_eq!((entries(&mut kept).len(), kept.mark().is_some()), (3, true));
+        assert_eq!((entries(&kept).len(), kept.mark().is_some()), (3, true));
     }
 
     #[test]
-    fn a_torn_entry_is_reported_once() {
+    fn a_torn_entry_is_reported_until_the_reset() {
         for seed in 0..20 {
             let mut disk = filled();
             if disk.crash(Crash::Torn, &mut Random::new(seed, Stream::Disk)) {
                 let first = disk.recover_wal();
                 assert!(first.truncated && first.entries.len() == 2);
+                assert!(disk.recover_wal().truncated, "as the node's own WAL does");
+                disk.reset();
+                disk.append(Ticket(9), Bytes::from_static(b"next"));
+                disk.synced(Ticket(9));
                 assert!(!disk.recover_wal().truncated);
                 return;
             }
@@ -259,8 +266,8 @@ mod tests {
         let mut disk = filled();
         disk.reset();
         disk.append(Ticket(5), Bytes::from_static(b"d"));
-        assert_eq!(entries(&mut disk).len(), 2, "not durable yet");
+        assert_eq!(entries(&disk).len(), 2, "not durable yet");
         disk.synced(Ticket(5));
-        assert_eq!(entries(&mut disk), ["d"]);
+        assert_eq!(entries(&disk), ["d"]);
     }
 }

@@ -242,3 +242,6 @@ fn sign(body: TxBody, keys: &[&SigningKey]) -> Bytes {
 fn signed(audit: &Audit, keys: &[&SigningKey], messages: Vec<Message>) -> Bytes {
     sign(draft(audit, keys, messages), keys)
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,4 +36,6 @@ pub fn simulate(seed: u64) -> Result<Outcome> {
 #[cfg(test)]
 mod canary_test;
 #[cfg(test)]
+mod rig_test;
+#[cfg(test)]
 mod tests;

@@ -62,7 +62,7 @@ impl Node {
         };
         let app = Ledger::open(Box::new(self.disk.clone()), CHAIN, LedgerOptions::default())?;
         let (wal, mark) = {
-            let mut disk = self.disk.lock();
+            let disk = self.disk.lock();
             (disk.recover_wal(), disk.mark())
         };
         let recovery = Recovery {
@@ -128,5 +128,42 @@ impl Node {
     /// Whether it abstains at the height under way.
     pub(super) fn abstains(&self) -> bool {
         self.engine.as_ref().is_some_and(|engine| matches!(engine.signer_state(), SignerState::Abstaining { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::{MS, Plan};
+    use super::super::setting::genesis;
+    use super::*;
+
+    fn node() -> (Node, Genesis) {
+        let plan = Plan::of(1);
+        let genesis = genesis(&plan).unwrap();
+        (Node::new(0, &genesis, plan.engine, 5), genesis)
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_judged_by_what_it_showed_for_a_while() {
+        let (mut node, _) = node();
+        assert_eq!((node.clock_at(7), node.latest_clock(7)), (GENESIS + 12, GENESIS + 12));
+        node.set_clock(7, -3);
+        assert_eq!((node.clock_at(7), node.latest_clock(7)), (GENESIS + 4, GENESIS + 12));
+        assert_eq!(node.latest_clock(30 * SECOND), GENESIS + 30 * SECOND - 3);
+    }
+
+    #[test]
+    fn a_crash_ends_a_life_and_a_start_recovers_what_the_disk_kept() {
+        let (mut node, genesis) = node();
+        assert!(!node.is_up() && node.step(0, Input::Start).is_empty(), "nothing runs before the start");
+        node.start(&genesis).unwrap();
+        assert!(node.is_up() && !node.abstains() && !node.step(MS, Input::Start).is_empty());
+        assert!(node.is_new(&Bytes::from_static(b"x")) && !node.is_new(&Bytes::from_static(b"x")));
+        let life = node.life;
+        node.crash(Crash::Lose, &mut Random::new(1, super::super::random::Stream::Disk));
+        assert!(!node.is_up() && node.life > life && node.timers.is_empty());
+        node.start(&genesis).unwrap();
+        assert!(node.is_new(&Bytes::from_static(b"x")), "and knows nothing of before");
+        assert_eq!(node.height(), 0);
     }
 }

@@ -209,3 +209,6 @@ fn check_time(statement: &Statement, clock: u64, proven: bool) -> Result<(), Bro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

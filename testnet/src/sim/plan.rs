@@ -154,11 +154,7 @@ impl Fault {
         let down = r.between(10 * MS, 1_500 * MS);
         match r.below(10) {
             0..=4 => Self::Crash { node: r.below(nodes), effects: r.between(1, 60), crash, down },
-            5 | 6 => {
-                // All torn at once would make all abstain at one height, which then nobody decides until they restart.
-                let crash = if crash == Crash::Torn { Crash::Some } else { crash };
-                Self::Blackout { crash, down: down.min(500 * MS) }
-            }
+            5 | 6 => Self::Blackout { crash, down: down.min(500 * MS) },
             7 | 8 => {
                 let side = (0..nodes).map(|_| r.chance(500)).collect();
                 Self::Partition { side, lasts: r.between(100 * MS, 3 * SECOND) }
@@ -214,7 +210,10 @@ mod tests {
         assert!(mischief(|m| m.flood) && mischief(|m| m.withhold) && mischief(|m| m.silence) && mischief(|m| m.lie));
         let fault = |which: fn(&Fault) -> bool| plans.iter().flat_map(|p| &p.faults).any(|(_, f)| which(f));
         assert!(fault(|f| matches!(f, Fault::Crash { crash: Crash::Torn, .. })));
-        assert!(fault(|f| matches!(f, Fault::Blackout { .. })) && fault(|f| matches!(f, Fault::Partition { .. })));
+        assert!(
+            fault(|f| matches!(f, Fault::Blackout { crash: Crash::Torn, .. }))
+                && fault(|f| matches!(f, Fault::Partition { .. }))
+        );
         assert!(fault(|f| matches!(f, Fault::ClockJump { .. })));
         let bad = |plan: &Plan| plan.clocks.iter().any(|clock| clock.unsigned_abs() > GOOD_CLOCK);
         assert!(plans.iter().any(bad));

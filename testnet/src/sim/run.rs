@@ -42,22 +42,26 @@ pub(super) fn run(plan: Plan, config: impl Fn(usize) -> EngineConfig) -> Result<
 impl World {
     fn live(&mut self) -> Result<(), Broken> {
         while let Some(happening) = self.next() {
-            match happening {
-                Happening::Node { node, life, event } => self.at_node(node, life, event)?,
-                Happening::Fault(fault) => self.fault(fault),
-                Happening::PartitionEnds(number) => {
-                    self.partitions.remove(&number);
-                }
-                Happening::Heal => self.heal(),
-                Happening::Load => self.load(),
-                Happening::Tick => {
-                    if self.tick()? {
-                        return Ok(());
-                    }
-                }
+            if self.happen(happening)? {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Lets one thing happen. `true` if the run is over.
+    pub(super) fn happen(&mut self, happening: Happening) -> Result<bool, Broken> {
+        match happening {
+            Happening::Node { node, life, event } => self.at_node(node, life, event)?,
+            Happening::Fault(fault) => self.fault(fault),
+            Happening::PartitionEnds(number) => {
+                self.partitions.remove(&number);
+            }
+            Happening::Heal => self.heal(),
+            Happening::Load => self.load(),
+            Happening::Tick => return self.tick(),
+        }
+        Ok(false)
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -128,12 +132,6 @@ impl World {
             }
             for peer in peers {
                 self.transmit(node, peer, || Event::Claim { from: node, height });
-            }
-            // Where more than a third abstains at one height, nobody decides it: operators restart their nodes, which found all that there
-            // is to find in the torn WAL.
-            if self.target.is_some() && self.is_honest(node) && self.nodes[node].abstains() {
-                self.nodes[node].crash(Crash::Keep, &mut self.disk_luck);
-                self.post(node, 50 * MS, Event::Start);
             }
         }
         Ok(false)

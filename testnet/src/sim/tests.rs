@@ -51,3 +51,19 @@ fn a_failure_says_how_to_replay_it() {
     assert!(text.contains("VIOLATION of Agreement after 5 ms: two blocks"), "{text}");
     assert!(text.contains("make sim SEED=3"), "{text}");
 }
+
+/// A power cut that tears the WALs of more than a third at once: nobody decides the height without them, and no operator comes.
+#[test]
+fn torn_wals_of_more_than_a_third_at_once_do_not_stop_the_chain() {
+    let mut many = 0;
+    for seed in 1..=20 {
+        let plan = rig_test::torn(seed);
+        let config = plan.engine.clone();
+        let outcome = run::run(plan, |_| config.clone()).unwrap();
+        assert_eq!(outcome.violation, None, "{outcome}");
+        let Counts { abstentions, crashes, .. } = outcome.counts;
+        // All nodes crash at once each time: if more than a third of all starts had to abstain, then more than a third after some one crash.
+        many += u32::from(abstentions * 3 > crashes);
+    }
+    assert!(many >= 5, "{many} of 20 seeds");
+}
