@@ -84,8 +84,14 @@ if [ -n "$light" ]; then
         fi
         sleep 2
     done
-    if follow "$(printf '0%.0s' $(seq 64))" >/dev/null; then
+    if said=$(follow "$(printf '0%.0s' $(seq 64))"); then
         echo "interop/$light: a wrong trusted hash was accepted" >&2
+        exit 1
+    fi
+    # For the hash, and not for something else that failed.
+    if ! echo "$said" | grep -q 'hash mismatch: given'; then
+        echo "$said" >&2
+        echo "interop/$light: a wrong trusted hash should have been refused as such" >&2
         exit 1
     fi
     echo "passed: interop/$light"

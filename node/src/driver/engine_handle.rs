@@ -1,7 +1,6 @@
 //! How everything else talks to the engine's thread.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use pyralog_consensus::application::CheckedTx;
@@ -9,10 +8,11 @@ use pyralog_consensus::engine::Input;
 use pyralog_consensus::tx::TxError;
 use tokio::sync::oneshot;
 
-use super::engine_queue::{EngineInbox, EngineQueue, Given, Room, UncheckedInbox};
+use super::engine_queue::{EngineInbox, EngineQueue, Given, Quota, UncheckedInbox};
+use super::shared::lock;
 use crate::error::Error;
 
-/// Bundles of callers that may wait for the engine at once; as many of gossip, so that neither takes the other's room.
+/// Bundles of callers that may wait for the engine at once; as many of gossip, so that neither takes the other's quota.
 const MAX_WAITING: usize = 8_192;
 /// Their bytes.
 const MAX_WAITING_BYTES: usize = 32 << 20;
@@ -44,31 +44,53 @@ impl Responder {
         match self {
             // An error says that the caller went away.
             Self::Local(sender) => drop(sender.send(answer)),
-            Self::Gossip(group) => group.answer(answer.is_ok()),
+            Self::Gossip(group) => group.answer(if answer.is_ok() { Judged::Taken } else { Judged::NotTaken }),
         }
     }
+
+    /// Tells that nobody will ever take the bundle, whatever the state.
+    pub fn refuse(self, error: TxError) {
+        match self {
+            Self::Local(_) => self.answer(Err(error)),
+            Self::Gossip(group) => group.answer(Judged::Never),
+        }
+    }
+}
+
+/// What a bundle of a gossip message turned out to be. The whole message is what its best bundle is: who sends it on has taken one of
+/// them, and may not have been able to tell about the others what we can tell. So only a message that is [`Judged::Never`] as a whole, which
+/// no honest peer sends, is to be held against its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Judged {
+    /// Nobody will ever take it, whatever the state: its form or a signature is wrong.
+    Never,
+    /// Not taken here; it may still be good elsewhere.
+    NotTaken,
+    /// In the mempool.
+    Taken,
 }
 
 /// The bundles of one gossip message.
 pub struct GossipGroup {
-    left: AtomicUsize,
-    accepted: AtomicBool,
-    done: Box<dyn Fn(bool) + Send + Sync>,
+    /// Bundles without an answer, and the best of the answers.
+    state: Mutex<(usize, Judged)>,
+    done: Box<dyn Fn(Judged) + Send + Sync>,
 }
 
 impl GossipGroup {
-    /// A group of `count` bundles; `done` hears once whether any of them was taken.
-    pub fn new(count: usize, done: impl Fn(bool) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(count), accepted: AtomicBool::new(false), done: Box::new(done) })
+    /// A group of `count` bundles; `done` hears once what the best of them was.
+    pub fn new(count: usize, done: impl Fn(Judged) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new((count, Judged::Never)), done: Box::new(done) })
     }
 
     /// One bundle is judged.
-    pub fn answer(&self, accepted: bool) {
-        if accepted {
-            self.accepted.store(true, Ordering::Release);
-        }
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (self.done)(self.accepted.load(Ordering::Acquire));
+    pub fn answer(&self, judged: Judged) {
+        let mut state = lock(&self.state);
+        *state = (state.0.saturating_sub(1), state.1.max(judged));
+        let (left, best) = *state;
+        drop(state);
+        if left == 0 {
+            (self.done)(best);
         }
     }
 }
@@ -77,16 +99,16 @@ impl GossipGroup {
 #[derive(Clone)]
 pub struct EngineHandle {
     queue: Arc<EngineQueue>,
-    local: Arc<Room>,
-    gossip: Arc<Room>,
+    local: Arc<Quota>,
+    gossip: Arc<Quota>,
 }
 
 impl EngineHandle {
     /// A handle, the end for the engine's thread, and the one for whoever checks signatures ahead of it.
     pub fn channel() -> (Self, EngineInbox, UncheckedInbox) {
         let queue: Arc<EngineQueue> = Arc::default();
-        let room = || Room::new(MAX_WAITING, MAX_WAITING_BYTES);
-        let handle = Self { queue: Arc::clone(&queue), local: room(), gossip: room() };
+        let quota = || Quota::new(MAX_WAITING, MAX_WAITING_BYTES);
+        let handle = Self { queue: Arc::clone(&queue), local: quota(), gossip: quota() };
         (handle, EngineInbox(Arc::clone(&queue)), UncheckedInbox(queue))
     }
 
@@ -110,12 +132,12 @@ impl EngineHandle {
     /// # Errors
     /// Why it was not taken.
     pub async fn submit(&self, bundle: Vec<Bytes>) -> TxAnswer {
-        let Some(place) = self.local.take(&bundle) else {
+        let Some(permit) = self.local.take(&bundle) else {
             let waiting = self.local.waiting();
             return Err(TxError::Unavailable { detail: format!("{waiting} submissions wait for the mempool already") });
         };
         let (sender, receiver) = oneshot::channel();
-        self.queue.push_unchecked([Given { txs: bundle, responder: Responder::Local(sender), place: Some(place) }]);
+        self.queue.push_unchecked([Given { txs: bundle, responder: Responder::Local(sender), permit: Some(permit) }]);
         hear(receiver).await
     }
 
@@ -125,19 +147,19 @@ impl EngineHandle {
     /// Why it was not taken.
     pub async fn submit_own(&self, bundle: Vec<Bytes>) -> TxAnswer {
         let (sender, receiver) = oneshot::channel();
-        self.queue.push_own(Given { txs: bundle, responder: Responder::Local(sender), place: None });
+        self.queue.push_own(Given { txs: bundle, responder: Responder::Local(sender), permit: None });
         hear(receiver).await
     }
 
-    /// Gives the bundles of a gossip message to the mempool. Those for which there is no room count as not taken.
+    /// Gives the bundles of a gossip message to the mempool. Those over the quota count as not taken.
     pub fn gossip(&self, bundles: Vec<Vec<Bytes>>, group: &Arc<GossipGroup>) {
         let mut given = Vec::with_capacity(bundles.len());
         for txs in bundles {
             match self.gossip.take(&txs) {
-                Some(place) => {
-                    given.push(Given { txs, responder: Responder::Gossip(Arc::clone(group)), place: Some(place) });
+                Some(permit) => {
+                    given.push(Given { txs, responder: Responder::Gossip(Arc::clone(group)), permit: Some(permit) });
                 }
-                None => group.answer(false),
+                None => group.answer(Judged::NotTaken),
             }
         }
         self.queue.push_unchecked(given);

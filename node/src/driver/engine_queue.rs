@@ -1,5 +1,5 @@
 //! What waits for the engine's thread, in two classes: inputs of the engine, and bundles for its mempool. Inputs go first, always;
-//! bundles wait in bounded room, first for the check of their signatures and then for the engine.
+//! bundles wait within quotas, first for the check of their signatures and then for the engine.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,12 +7,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use pyralog_consensus::engine::Input;
 
 use super::engine_handle::{LoopEvent, Responder};
 use super::shared::lock;
 
-/// Inputs from the network that may wait; more are dropped. Peers repeat what matters.
+/// Inputs that may wait before those of peers are dropped. Peers repeat what matters.
 const MAX_INPUTS: usize = 16_384;
+/// Bytes of peers in them, likewise; the largest block with its commit takes about a quarter.
+const MAX_INPUT_BYTES: usize = 64 << 20;
 /// Inputs of one turn.
 const INPUTS_OF_TURN: usize = 64;
 /// Bundles of one turn: a vote must not wait behind more.
@@ -24,39 +27,39 @@ pub struct Given {
     pub txs: Vec<Bytes>,
     /// Who waits for the answer.
     pub responder: Responder,
-    /// Its place among those that wait, until it is dropped; our own anchors need none.
-    pub place: Option<Place>,
+    /// Its permit to wait, until it is dropped; our own anchors need none.
+    pub permit: Option<Permit>,
 }
 
-/// Room for bundles of one origin.
+/// How many bundles of one origin may wait.
 #[derive(Debug)]
-pub struct Room {
+pub struct Quota {
     bundles: AtomicUsize,
     bytes: AtomicUsize,
     max_bundles: usize,
     max_bytes: usize,
 }
 
-/// A place in a [`Room`]; dropping it gives it back.
+/// What a waiting bundle takes of its [`Quota`]; dropping it gives it back.
 #[derive(Debug)]
-pub struct Place {
-    room: Arc<Room>,
+pub struct Permit {
+    quota: Arc<Quota>,
     bytes: usize,
 }
 
-impl Room {
-    /// Room for so many bundles with so many bytes in total.
+impl Quota {
+    /// A quota of so many bundles with so many bytes in total.
     pub fn new(max_bundles: usize, max_bytes: usize) -> Arc<Self> {
         Arc::new(Self { bundles: AtomicUsize::new(0), bytes: AtomicUsize::new(0), max_bundles, max_bytes })
     }
 
-    /// A place for a bundle, if there is one.
-    pub fn take(self: &Arc<Self>, txs: &[Bytes]) -> Option<Place> {
-        let place = Place { room: Arc::clone(self), bytes: txs.iter().map(Bytes::len).sum() };
+    /// A permit for a bundle, if the quota has one left.
+    pub fn take(self: &Arc<Self>, txs: &[Bytes]) -> Option<Permit> {
+        let permit = Permit { quota: Arc::clone(self), bytes: txs.iter().map(Bytes::len).sum() };
         let bundles = self.bundles.fetch_add(1, Ordering::AcqRel);
-        let bytes = self.bytes.fetch_add(place.bytes, Ordering::AcqRel);
-        // A place that is refused is given back by its drop.
-        (bundles < self.max_bundles && bytes.saturating_add(place.bytes) <= self.max_bytes).then_some(place)
+        let bytes = self.bytes.fetch_add(permit.bytes, Ordering::AcqRel);
+        // A permit that is refused is given back by its drop.
+        (bundles < self.max_bundles && bytes.saturating_add(permit.bytes) <= self.max_bytes).then_some(permit)
     }
 
     /// Bundles that wait.
@@ -65,10 +68,10 @@ impl Room {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.room.bundles.fetch_sub(1, Ordering::AcqRel);
-        self.room.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.quota.bundles.fetch_sub(1, Ordering::AcqRel);
+        self.quota.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
@@ -84,17 +87,19 @@ pub struct Turn {
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<LoopEvent>,
+    /// What peers sent in `events`.
+    event_bytes: usize,
     /// Of our own drivers: few, and each of a block interval.
     own: VecDeque<Given>,
     unchecked: VecDeque<Given>,
     checked: VecDeque<Given>,
     /// Nobody checks signatures ahead: bundles go to the engine as they are, which verifies what is not verified.
-    unchecking: bool,
+    checker_gone: bool,
     closed: bool,
 }
 
-/// The queues. Their memory is bounded by the rooms of the bundles and by [`MAX_INPUTS`]; what the node tells itself (durable
-/// writes, failures) is always taken, and is bounded by what the engine does.
+/// The queues. Their memory is bounded by the quotas of the bundles, by [`MAX_INPUTS`] and by [`MAX_INPUT_BYTES`]; what the
+/// node tells itself (durable writes, failures) is always taken, and is bounded by what the engine does.
 #[derive(Default)]
 pub struct EngineQueue {
     waiting: Mutex<Waiting>,
@@ -107,6 +112,7 @@ impl EngineQueue {
     pub fn push(&self, event: LoopEvent) {
         let mut waiting = lock(&self.waiting);
         if !waiting.closed {
+            waiting.event_bytes = waiting.event_bytes.saturating_add(peer_bytes(&event));
             waiting.events.push_back(event);
             self.for_engine.notify_one();
         }
@@ -115,9 +121,11 @@ impl EngineQueue {
     /// Something of a peer; `false` where too much waits.
     pub fn offer(&self, event: LoopEvent) -> bool {
         let mut waiting = lock(&self.waiting);
-        if waiting.closed || waiting.events.len() >= MAX_INPUTS {
+        let bytes = waiting.event_bytes.saturating_add(peer_bytes(&event));
+        if waiting.closed || waiting.events.len() >= MAX_INPUTS || bytes > MAX_INPUT_BYTES {
             return false;
         }
+        waiting.event_bytes = bytes;
         waiting.events.push_back(event);
         self.for_engine.notify_one();
         true
@@ -138,7 +146,7 @@ impl EngineQueue {
         if waiting.closed {
             return;
         }
-        if waiting.unchecking {
+        if waiting.checker_gone {
             waiting.checked.extend(given);
             self.for_engine.notify_one();
         } else {
@@ -169,6 +177,7 @@ impl EngineQueue {
         }
         let inputs = waiting.events.len().min(INPUTS_OF_TURN);
         let events: Vec<_> = waiting.events.drain(..inputs).collect();
+        waiting.event_bytes = waiting.event_bytes.saturating_sub(events.iter().map(peer_bytes).sum());
         // While inputs are behind, bundles only do not stand still.
         let most = if waiting.events.is_empty() { BUNDLES_OF_TURN } else { 1 };
         let mut bundles = Vec::with_capacity(most);
@@ -200,10 +209,24 @@ impl EngineQueue {
 
     fn stop_checking(&self) {
         let mut waiting: MutexGuard<'_, Waiting> = lock(&self.waiting);
-        waiting.unchecking = true;
+        waiting.checker_gone = true;
+        if std::thread::panicking() {
+            tracing::error!(
+                "the thread that checks signatures ahead panicked; from now on the consensus thread does its work"
+            );
+        }
         let left = std::mem::take(&mut waiting.unchecked);
         waiting.checked.extend(left);
         self.for_engine.notify_one();
+    }
+}
+
+/// What a peer sent with an event; what the node tells itself counts nothing.
+fn peer_bytes(event: &LoopEvent) -> usize {
+    match event {
+        LoopEvent::Input(Input::Gossip { bytes, .. }) => bytes.len(),
+        LoopEvent::Input(Input::SyncBlock { block, commit, .. }) => block.len().saturating_add(commit.len()),
+        _ => 0,
     }
 }
 

@@ -1,17 +1,18 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
-use pyralog_consensus::engine::Input;
+use pyralog_consensus::engine::{Input, MessageId, PeerNumber};
 use pyralog_consensus::tx::TxError;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::driver::{EngineHandle, GossipGroup};
+use crate::driver::{EngineHandle, GossipGroup, Judged};
 
 const NOW: Duration = Duration::ZERO;
 
 fn height(height: u64) -> Input {
-    Input::PeerHeight { peer: pyralog_consensus::engine::PeerNumber(1), height }
+    Input::PeerHeight { peer: PeerNumber(1), height }
 }
 
 fn silent(count: usize) -> Arc<GossipGroup> {
@@ -53,8 +54,8 @@ async fn each_origin_has_its_own_bounded_room() {
     let (handle, inbox, unchecked) = EngineHandle::channel();
     let judged = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&judged);
-    let group = GossipGroup::new(9_000, move |accepted| {
-        assert!(!accepted);
+    let group = GossipGroup::new(9_000, move |judged| {
+        assert_eq!(judged, Judged::NotTaken);
         told.fetch_add(1, Ordering::SeqCst);
     });
     handle.gossip(bundles(9_000), &group);
@@ -122,6 +123,25 @@ fn what_peers_send_is_bounded_and_what_we_tell_ourselves_always_arrives() {
 }
 
 #[test]
+fn what_peers_send_is_bounded_in_bytes() {
+    let (handle, inbox, _unchecked) = EngineHandle::channel();
+    let large = Bytes::from(vec![0; 16 << 20]);
+    let block = || Input::SyncBlock { peer: PeerNumber(1), block: large.clone(), commit: Bytes::new() };
+    let gossip = |bytes: &Bytes| Input::Gossip { id: MessageId(1), peer: PeerNumber(1), bytes: bytes.clone() };
+    assert_eq!((0..6).filter(|_| handle.offer(block())).count(), 4);
+    assert!(!handle.offer(gossip(&large.slice(..1))), "one budget for all inputs of peers");
+    assert!(handle.offer(height(1)), "what has no bytes needs none of it");
+    handle.input(height(2));
+    assert_eq!(inbox.take_turn(NOW).events.len(), 6);
+    // What was taken makes room, neither more nor less.
+    assert_eq!((0..6).filter(|_| handle.offer(gossip(&large))).count(), 4);
+    assert_eq!(inbox.take_turn(NOW).events.len(), 4);
+    let commit =
+        Input::SyncBlock { peer: PeerNumber(1), block: Bytes::new(), commit: vec![0; MAX_INPUT_BYTES + 1].into() };
+    assert!(!handle.offer(commit), "commits count too");
+}
+
+#[test]
 fn without_a_checker_bundles_go_straight_to_the_engine() {
     let (handle, inbox, unchecked) = EngineHandle::channel();
     handle.gossip(bundles(2), &silent(2));
@@ -135,7 +155,7 @@ fn without_a_checker_bundles_go_straight_to_the_engine() {
 async fn when_the_engine_ends_everybody_hears_of_it() {
     let (handle, inbox, unchecked) = EngineHandle::channel();
     let (sender, receiver) = oneshot::channel();
-    let given = Given { txs: Vec::new(), responder: Responder::Local(sender), place: None };
+    let given = Given { txs: Vec::new(), responder: Responder::Local(sender), permit: None };
     handle.gossip(bundles(1), &silent(1));
     unchecked.pass(vec![given]);
     let checker = thread::spawn(move || {
@@ -159,17 +179,41 @@ fn handle_is_idle(inbox: &EngineInbox) -> bool {
 #[test]
 fn a_waiting_engine_is_woken_by_each_class() {
     let (handle, inbox, unchecked) = EngineHandle::channel();
+    let (goes, gone) = mpsc::channel();
+    let (woken, wakes) = mpsc::channel();
     let engine = thread::spawn(move || {
-        let mut seen = (0, 0);
-        while seen != (1, 2) {
+        for _ in 0..6 {
+            goes.send(()).unwrap();
             let turn = inbox.take_turn(Duration::from_secs(60));
-            seen = (seen.0 + turn.events.len(), seen.1 + turn.bundles.len());
+            woken.send((turn.events.len(), turn.bundles.len())).unwrap();
         }
     });
+    // It has nothing to do and time to fall asleep.
+    let asleep = || {
+        gone.recv_timeout(Duration::from_secs(20)).unwrap();
+        thread::sleep(Duration::from_millis(50));
+    };
+    // Long before it would wake by itself.
+    let woken = || wakes.recv_timeout(Duration::from_secs(20)).expect("nothing woke it");
+    let given = || Given { txs: Vec::new(), responder: Responder::Gossip(silent(1)), permit: None };
+    asleep();
     handle.input(height(1));
+    assert_eq!(woken(), (1, 0), "of our own");
+    asleep();
+    assert!(handle.offer(height(1)));
+    assert_eq!(woken(), (1, 0), "of a peer");
+    asleep();
+    unchecked.pass(vec![given()]);
+    assert_eq!(woken(), (0, 1), "a checked bundle");
+    asleep();
+    unchecked.0.push_own(given());
+    assert_eq!(woken(), (0, 1), "a bundle of our own");
+    asleep();
     handle.gossip(bundles(1), &silent(1));
-    unchecked.pass(unchecked.take(1).unwrap());
-    let own = Given { txs: Vec::new(), responder: Responder::Gossip(silent(1)), place: None };
-    unchecked.0.push_own(own);
+    drop(unchecked);
+    assert_eq!(woken(), (0, 1), "what the checker leaves behind");
+    asleep();
+    handle.gossip(bundles(1), &silent(1));
+    assert_eq!(woken(), (0, 1), "a bundle that nobody checks");
     engine.join().unwrap();
 }

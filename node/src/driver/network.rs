@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::engine_handle::{EngineHandle, GossipGroup};
-use super::engine_queue::Place;
+use super::engine_handle::{EngineHandle, GossipGroup, Judged};
+use super::engine_queue::Permit;
 use super::shared::{Shared, lock};
 use super::sync::Sync;
 use super::wire::{
@@ -36,8 +36,8 @@ const TX_BATCH_BYTES: usize = 256 << 10;
 pub enum NetCommand {
     /// Publish a consensus message.
     Consensus(Bytes),
-    /// Send a bundle on to the mempools of others; its place is free again when it is in a message.
-    Txs(Vec<Bytes>, Option<Place>),
+    /// Send a bundle on to the mempools of others; its permit is given back when it is in a message.
+    Txs(Vec<Bytes>, Option<Permit>),
     /// The engine judged a message.
     Verdict(MessageId, Verdict),
     /// The mempool judged a message.
@@ -179,12 +179,13 @@ impl Network {
         };
         let commands = self.commands.clone();
         let message = Mutex::new(Some(message));
-        let group = GossipGroup::new(gossip.bundles.len(), move |accepted| {
-            // A bundle that we do not take may still be good elsewhere, so nobody is blamed: not forwarding is enough.
-            if let Some(message) = lock(&message).take()
-                && accepted
-            {
-                let _ = commands.send(NetCommand::TxVerdict(message, true));
+        let group = GossipGroup::new(gossip.bundles.len(), move |judged| {
+            let Some(message) = lock(&message).take() else { return };
+            match judged {
+                Judged::Taken => drop(commands.send(NetCommand::TxVerdict(message, true))),
+                // What we do not take may still be good elsewhere, so nobody is blamed: not forwarding is enough.
+                Judged::NotTaken => {}
+                Judged::Never => drop(commands.send(NetCommand::TxVerdict(message, false))),
             }
         });
         self.engine.gossip(gossip.bundles, &group);
@@ -207,7 +208,7 @@ impl Network {
             };
             match command {
                 NetCommand::Consensus(message) => self.publish(CONSENSUS_TOPIC, message).await,
-                NetCommand::Txs(bundle, _place) => {
+                NetCommand::Txs(bundle, _permit) => {
                     if batch.bundles.is_empty() {
                         flush_at = Instant::now() + TX_FLUSH;
                     }

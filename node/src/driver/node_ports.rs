@@ -147,12 +147,12 @@ impl Ports for NodePorts {
     }
 
     fn tx_answer(&mut self, reply: u64, result: TxAnswer) {
-        let Some(Given { txs, responder, place }) = self.waiting.remove(&reply) else { return };
+        let Some(Given { txs, responder, permit }) = self.waiting.remove(&reply) else { return };
         if result.is_err() {
             self.shared.metrics.mempool_refused.inc();
         } else if matches!(responder, Responder::Local(_)) {
-            // With its place: what the network does not send on yet holds back what comes after it.
-            let _ = self.network.send(NetCommand::Txs(txs, place));
+            // With its permit: what the network does not send on yet holds back what comes after it.
+            let _ = self.network.send(NetCommand::Txs(txs, permit));
         }
         responder.answer(result);
     }

@@ -1,12 +1,11 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::registry::Registry;
 use pyralog_consensus::mempool::MempoolLimits;
 use pyralog_p2p::PeerId;
 
 use super::*;
-use crate::driver::GossipGroup;
+use crate::driver::{GossipGroup, Judged};
 
 fn shared(height: u64) -> Arc<Shared> {
     Shared::new(height, MempoolLimits::default(), 4, Metrics::register(&mut Registry::default()))
@@ -35,16 +34,20 @@ fn a_node_catches_up_while_peers_claim_more_than_the_block_under_way() {
 
 #[test]
 fn a_gossip_message_is_judged_once_when_all_its_bundles_are() {
-    for (answers, expected) in [([false, false, false], 1), ([false, true, false], 1001)] {
-        let heard = Arc::new(AtomicUsize::new(0));
+    use Judged::{Never, NotTaken, Taken};
+    for (answers, expected) in [
+        ([Never, Never, Never], Never),
+        ([Never, NotTaken, Never], NotTaken),
+        ([NotTaken, Taken, Never], Taken),
+        ([Taken, Taken, Taken], Taken),
+    ] {
+        let heard: Arc<Mutex<Vec<Judged>>> = Arc::default();
         let told = Arc::clone(&heard);
-        let group = GossipGroup::new(3, move |accepted| {
-            told.fetch_add(if accepted { 1001 } else { 1 }, Ordering::SeqCst);
-        });
+        let group = GossipGroup::new(3, move |judged| told.lock().unwrap().push(judged));
         for (n, answer) in answers.into_iter().enumerate() {
-            assert_eq!(heard.load(Ordering::SeqCst), 0, "nothing is said after {n} of 3");
+            assert!(heard.lock().unwrap().is_empty(), "nothing is said after {n} of 3");
             group.answer(answer);
         }
-        assert_eq!(heard.load(Ordering::SeqCst), expected);
+        assert_eq!(*heard.lock().unwrap(), [expected]);
     }
 }

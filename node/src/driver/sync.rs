@@ -165,20 +165,24 @@ impl Sync {
                 Vec::new()
             }
         };
-        let count = blocks.len() as u64;
-        if count == 0 {
+        if blocks.is_empty() {
             // It claims what it does not give: until it says so again, it is not asked.
             self.distrust(peer);
             return false;
         }
         let number = (self.number)(peer);
+        let mut queued = 0;
         for (block, commit) in blocks {
             if !self.engine.offer(Input::SyncBlock { peer: number, block, commit }) {
                 break;
             }
+            queued += 1;
+        }
+        if queued == 0 {
+            return false;
         }
         let mut height = self.shared.height.subscribe();
-        let arrived = height.wait_for(|height| *height >= next + count - 1);
+        let arrived = height.wait_for(|height| *height >= next + queued - 1);
         matches!(timeout(PATIENCE, arrived).await, Ok(Ok(_)))
     }
 }

@@ -1,12 +1,15 @@
 //! Verifies the signatures of transactions before the engine's thread sees them: in batches, which take half the time, and beside the
 //! engine, whose votes then wait for none of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use pyralog_consensus::block::tx_hash;
 use pyralog_consensus::ledger::Ledger;
 use pyralog_consensus::mempool::TxStatus;
+use pyralog_consensus::tx::TxError;
+use pyralog_crypto::Hash;
 
 use super::engine_queue::{Given, UncheckedInbox};
 use super::shared::{Shared, SharedPool};
@@ -36,16 +39,20 @@ pub fn spawn(inbox: UncheckedInbox, ledger: LedgerView, shared: Arc<Shared>) -> 
 /// Answers what nobody will ever accept, and gives the others in their order.
 fn check(batch: Vec<Given>, ledger: Option<&Ledger>, shared: &Shared) -> Vec<Given> {
     let worth = worth_verifying(&batch, &shared.pool);
-    let txs: Vec<&[u8]> = worth.iter().map(|index| batch[*index].txs[0].as_ref()).collect();
+    let txs: Vec<&[u8]> = worth.values().map(|copies| batch[copies[0]].txs[0].as_ref()).collect();
     let answers = ledger.map(|ledger| ledger.verify_ahead(&txs)).unwrap_or_default();
-    let mut refused =
-        worth.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?))).peekable();
+    let mut refused: BTreeMap<usize, TxError> = BTreeMap::new();
+    for (copies, answer) in worth.into_values().zip(answers) {
+        if let Err(error) = answer {
+            refused.extend(copies.into_iter().map(|index| (index, error.clone())));
+        }
+    }
     let mut passed = Vec::with_capacity(batch.len());
     for (index, given) in batch.into_iter().enumerate() {
-        match refused.next_if(|(at, _)| *at == index) {
-            Some((_, error)) => {
+        match refused.remove(&index) {
+            Some(error) => {
                 shared.metrics.mempool_refused.inc();
-                given.responder.answer(Err(error));
+                given.responder.refuse(error);
             }
             None => passed.push(given),
         }
@@ -53,14 +60,17 @@ fn check(batch: Vec<Given>, ledger: Option<&Ledger>, shared: &Shared) -> Vec<Giv
     passed
 }
 
-/// Single transactions that are new here: most copies of a transaction arrive by gossip, and the mempool refuses them by their hash.
-fn worth_verifying(batch: &[Given], pool: &SharedPool) -> Vec<usize> {
-    let single = batch.iter().enumerate().filter(|(_, given)| given.txs.len() == 1);
-    let hashed: Vec<_> = single.map(|(index, given)| (index, tx_hash(&given.txs[0]))).collect();
+/// Single transactions that are new here: most copies of a transaction arrive by gossip, and the mempool refuses them by their hash. Each
+/// with the indices of its copies in the batch, one at least: all of them get the answer of one.
+fn worth_verifying(batch: &[Given], pool: &SharedPool) -> BTreeMap<Hash, Vec<usize>> {
+    let mut copies: BTreeMap<Hash, Vec<usize>> = BTreeMap::new();
+    for (index, given) in batch.iter().enumerate().filter(|(_, given)| given.txs.len() == 1) {
+        copies.entry(tx_hash(&given.txs[0])).or_default().push(index);
+    }
     pool.read(|pool| {
-        let known = |hash| matches!(pool.status(hash), TxStatus::Pending | TxStatus::Committed { .. });
-        hashed.iter().filter(|(_, hash)| !known(hash)).map(|(index, _)| *index).collect()
-    })
+        copies.retain(|hash, _| !matches!(pool.status(hash), TxStatus::Pending | TxStatus::Committed { .. }));
+    });
+    copies
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use pyralog_consensus::application::Application;
@@ -7,7 +9,7 @@ use pyralog_consensus::tx::TxError;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::driver::{Responder, TxAnswer};
+use crate::driver::{GossipGroup, Judged, Responder, TxAnswer};
 use crate::metrics::Metrics;
 use crate::testkit::{Solo, transfer};
 
@@ -23,7 +25,7 @@ fn ledger() -> Ledger {
 fn given(txs: &[Vec<u8>]) -> (Given, oneshot::Receiver<TxAnswer>) {
     let (sender, receiver) = oneshot::channel();
     let txs = txs.iter().cloned().map(Bytes::from).collect();
-    (Given { txs, responder: Responder::Local(sender), place: None }, receiver)
+    (Given { txs, responder: Responder::Local(sender), permit: None }, receiver)
 }
 
 /// With another signature; nothing else of it changes.
@@ -82,5 +84,48 @@ fn what_waits_in_the_mempool_is_not_verified_again() {
     pyralog_consensus::application::TxSource::submit(&mut pool, 0, bundle, &|txs| ledger.check_bundle(txs)).unwrap();
     let known = given(&[tx]).0;
     let new = given(&[transfer(1, 1)]).0;
-    assert_eq!(worth_verifying(&[known, new], &shared.pool), [1]);
+    assert_eq!(worth_verifying(&[known, new], &shared.pool).into_values().collect::<Vec<_>>(), [[1]]);
+}
+
+#[test]
+fn copies_in_one_batch_are_verified_once_and_answered_alike() {
+    let (shared, ledger) = (shared(), ledger());
+    let (good, bad) = (transfer(0, 1), forged(1));
+    let txs = [&bad, &good, &bad, &good, &bad];
+    let (batch, mut answers): (Vec<_>, Vec<_>) = txs.iter().map(|tx| given(&[tx.to_vec()])).unzip();
+    let mut copies: Vec<_> = worth_verifying(&batch, &shared.pool).into_values().collect();
+    copies.sort();
+    assert_eq!(copies, [vec![0, 2, 4], vec![1, 3]]);
+    let passed = check(batch, Some(&ledger), &shared);
+    assert!(passed.iter().all(|given| given.txs[0] == good));
+    assert_eq!(passed.len(), 2, "the mempool answers copies of what is good");
+    for n in [0, 2, 4] {
+        assert_eq!(answers[n].try_recv().map(Result::unwrap_err), Ok(TxError::BadSignature { index: 0 }));
+    }
+}
+
+#[test]
+fn a_gossip_message_is_blamed_only_when_nothing_in_it_can_ever_be_taken() {
+    let (shared, ledger) = (shared(), ledger());
+    // A nonce of the past or the future is a matter of the state; a signature is not.
+    for (txs, expected) in [
+        (vec![forged(0), vec![9; 40], forged(1)], Some(Judged::Never)),
+        (vec![forged(0), transfer(2_000, 1)], Some(Judged::NotTaken)),
+        (vec![transfer(2_000, 1)], Some(Judged::NotTaken)),
+    ] {
+        let heard: Arc<Mutex<Option<Judged>>> = Arc::default();
+        let told = Arc::clone(&heard);
+        let group = GossipGroup::new(txs.len(), move |judged| *told.lock().unwrap() = Some(judged));
+        let batch = txs.into_iter().map(|tx| Given {
+            txs: vec![Bytes::from(tx)],
+            responder: Responder::Gossip(Arc::clone(&group)),
+            permit: None,
+        });
+        for given in check(batch.collect(), Some(&ledger), &shared) {
+            let answer = ledger.check_bundle(&given.txs).map(|_| Vec::new());
+            assert!(answer.is_err(), "the state refuses what is left");
+            given.responder.answer(answer);
+        }
+        assert_eq!(*heard.lock().unwrap(), expected);
+    }
 }

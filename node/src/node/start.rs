@@ -96,8 +96,9 @@ impl Node {
         let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
         let ledger = ledger.sharing(view.signatures());
         let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator))?;
-        let (thread, ended) = spawn_engine(recovered, ports, inbox)?;
+        // Before the engine: it ends when the engine's end of the queue is dropped, also where the engine does not start.
         let checker = spawn_tx_checker(unchecked, view.clone(), Arc::clone(&shared))?;
+        let (thread, ended) = spawn_engine(recovered, ports, inbox)?;
         let bridge = Network::start(
             network.clone(),
             network_events,

@@ -55,7 +55,7 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, defaul
     let genesis = genesis(&chain_id, &nodes, &accounts)?.to_json();
     files::write(&layout.genesis(), genesis.as_bytes(), files::PUBLIC)?;
 
-    let ports = pick_ports(validators, default_ports)?;
+    let ports = pick_ports(validators, &DEFAULT_PORTS, default_ports, ports::is_free)?;
     let mut state = State::new(chain_id, block_interval_ms, Vec::new(), Vec::new());
     for (node, ports) in nodes.iter().zip(ports) {
         write_home(layout, node, genesis.as_bytes())?;
@@ -71,19 +71,24 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, defaul
     Ok(state)
 }
 
-/// Four ports for each node. The default ports go to node0 or to nobody: another node must not be taken for it.
-fn pick_ports(validators: usize, default_ports: bool) -> Result<Vec<Ports>> {
-    let defaults = BTreeSet::from(DEFAULT_PORTS.all());
-    let free = ports::pick(validators * 4, &defaults, u64::from_be_bytes(random()?))?;
+/// Four ports for each node. The default ports go to node0, those that `is_free` says are free, or to nobody: another node must not be
+/// taken for it.
+fn pick_ports(
+    validators: usize,
+    defaults: &Ports,
+    for_node0: bool,
+    is_free: impl Fn(u16) -> bool,
+) -> Result<Vec<Ports>> {
+    let free = ports::pick(validators * 4, &BTreeSet::from(defaults.all()), u64::from_be_bytes(random()?))?;
     let mut ports: Vec<Ports> =
         free.chunks_exact(4).map(|p| Ports { rpc: p[0], api: p[1], metrics: p[2], p2p: p[3] }).collect();
-    if let Some(first) = ports.first_mut().filter(|_| default_ports) {
-        let choose = |default: u16, other: u16| if ports::is_free(default) { default } else { other };
+    if let Some(first) = ports.first_mut().filter(|_| for_node0) {
+        let choose = |default: u16, other: u16| if is_free(default) { default } else { other };
         *first = Ports {
-            rpc: choose(DEFAULT_PORTS.rpc, first.rpc),
-            api: choose(DEFAULT_PORTS.api, first.api),
-            metrics: choose(DEFAULT_PORTS.metrics, first.metrics),
-            p2p: choose(DEFAULT_PORTS.p2p, first.p2p),
+            rpc: choose(defaults.rpc, first.rpc),
+            api: choose(defaults.api, first.api),
+            metrics: choose(defaults.metrics, first.metrics),
+            p2p: choose(defaults.p2p, first.p2p),
         };
     }
     Ok(ports)
