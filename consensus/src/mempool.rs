@@ -35,16 +35,22 @@ pub struct MempoolLimits {
     pub max_count: usize,
     /// Bundles of one signer.
     pub max_per_signer: usize,
-    /// Work of one proposal: a signed transaction counts once for each signer or each 256 bytes begun, whatever is more. Others
-    /// execute what we propose before they can vote for it, on machines slower than ours.
-    pub max_proposed: usize,
+    /// Work of one proposal: a bundle counts once for each signer or each 256 bytes begun, whichever is more; anchors get half of
+    /// it at most. Others execute what we propose before they can vote for it, on machines slower than ours.
+    pub max_proposal_work: usize,
     /// Transactions whose fate is remembered.
     pub max_recent: usize,
 }
 
 impl Default for MempoolLimits {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_count: 50_000, max_per_signer: 4_096, max_proposed: 2_000, max_recent: 1 << 16 }
+        Self {
+            max_bytes: 64 << 20,
+            max_count: 50_000,
+            max_per_signer: 4_096,
+            max_proposal_work: 2_000,
+            max_recent: 1 << 16,
+        }
     }
 }
 
@@ -99,7 +105,7 @@ impl Bundle {
         self.checked.iter().find_map(|c| c.anchor)
     }
 
-    /// See [`MempoolLimits::max_proposed`].
+    /// See [`MempoolLimits::max_proposal_work`].
     fn work(&self) -> usize {
         self.signers().count().max(self.size.div_ceil(256))
     }

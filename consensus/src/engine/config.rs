@@ -27,7 +27,7 @@ pub struct EngineConfig {
     /// How often missing parts are asked for, and missing blocks.
     pub retry_ns: u64,
     /// Planted faults for the simulator.
-    #[cfg(any(test, feature = "testkit"))]
+    #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
     pub canary: Canary,
 }
 
@@ -43,7 +43,7 @@ impl EngineConfig {
         max_step_ns: 60_000_000_000,
         rebroadcast_ns: 1_000_000_000,
         retry_ns: 250_000_000,
-        #[cfg(any(test, feature = "testkit"))]
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
         canary: Canary::NONE,
     };
 
@@ -68,7 +68,7 @@ impl Default for EngineConfig {
 }
 
 /// Faults that the simulator must notice. Each switches off one thing that safety rests on.
-#[cfg(any(test, feature = "testkit"))]
+#[cfg(any(test, all(feature = "testkit", debug_assertions)))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Canary {
     /// One third of the power decides instead of two.
@@ -83,7 +83,7 @@ pub struct Canary {
     pub time_rule_off: bool,
 }
 
-#[cfg(any(test, feature = "testkit"))]
+#[cfg(any(test, all(feature = "testkit", debug_assertions)))]
 impl Canary {
     /// No fault.
     pub const NONE: Self = Self {

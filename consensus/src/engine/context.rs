@@ -20,7 +20,7 @@ pub(super) type CoreInput = malachitebft_core_consensus::Input<Ctx>;
 pub(super) struct Ctx {
     pub(super) chain_id: Arc<str>,
     /// Planted fault: count the member after the proposer as the proposer.
-    #[cfg(any(test, feature = "testkit"))]
+    #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
     pub(super) wrong_proposer: bool,
 }
 
@@ -311,7 +311,7 @@ impl Ctx {
     /// Whose turn `round` is.
     pub(super) fn proposer(&self, set: &SharedSet, round: u32) -> ValidatorAddress {
         let address = set.proposer_at(round);
-        #[cfg(any(test, feature = "testkit"))]
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
         if self.wrong_proposer {
             let next = set.set.index_of(&address).map_or(0, |i| (i + 1) % set.set.len());
             return set.set.validators()[next].address;

@@ -38,22 +38,18 @@ impl<A: Application> Engine<A> {
     fn on_core_error(&mut self, error: CoreError<Ctx>) {
         match error {
             // A signature that we refused; the core gave up that input, and is told not to ask again.
-            CoreError::UnexpectedResume(..) if self.host.refused => self.core.params.enabled = self.signs_on(),
+            CoreError::UnexpectedResume(..) if self.host.refused => {
+                self.core.params.enabled = false;
+                #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
+                if self.host.config.canary.lock_forgotten {
+                    self.core.params.enabled = self.host.guard.may_sign(self.host.height());
+                }
+            }
             CoreError::ReplayDivergence(..) | CoreError::WalCorrupted(..) | CoreError::UnexpectedResume(..) => {
                 self.host.fail(EngineError::Core(error.to_string()));
             }
             other => self.host.report(Report::CoreError(other.to_string())),
         }
-    }
-
-    /// Whether the core is asked again after a refused signature. It asks only for what it signed before a crash and does not know of, so that
-    /// it may not know its lock either.
-    fn signs_on(&self) -> bool {
-        #[cfg(any(test, feature = "testkit"))]
-        if self.host.config.canary.lock_forgotten {
-            return self.host.guard.may_sign(self.host.height());
-        }
-        false
     }
 
     /// The votes of a decided round, late and nil ones included: what the core has besides the certificate.

@@ -60,9 +60,8 @@ impl<A: Application> Host<A> {
     /// Evidence from another node.
     pub(super) fn on_evidence(&mut self, evidence: &DuplicateVoteEvidence) -> Result<Verdict, &'static str> {
         let validator = evidence.vote_a.validator_address.into();
-        let height = evidence.vote_a.height.value();
-        let unjudgeable = height == 0 || height > self.chain.height || self.chain.punished.contains(&validator);
-        if unjudgeable || self.evidence.contains(&validator) || self.own_key(&validator).is_some() {
+        // Others accuse us; whether rightly or not, we do not help.
+        if self.own_key(&validator).is_some() {
             return Ok(Verdict::Ignore);
         }
         match self.keep_evidence(evidence) {

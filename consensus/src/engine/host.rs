@@ -135,7 +135,7 @@ impl<A: Application> Host<A> {
     }
 
     pub(super) fn quorum(&self) -> Quorum {
-        #[cfg(any(test, feature = "testkit"))]
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
         if self.config.canary.quorum_off_by_one {
             return Quorum::OffByOne;
         }
@@ -199,7 +199,7 @@ impl<A: Application> Host<A> {
 
     /// A valid signature with our key was seen. Above what has left this node it means that somebody else signs with it.
     pub(super) fn saw_own(&mut self, mark: SignMark) {
-        #[cfg(any(test, feature = "testkit"))]
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
         if self.config.canary.wal_not_synced {
             return; // It keeps no mark to compare with.
         }

@@ -37,7 +37,7 @@ mod wal;
 mod wire;
 
 pub use committed::CommittedBlock;
-#[cfg(any(test, feature = "testkit"))]
+#[cfg(any(test, all(feature = "testkit", debug_assertions)))]
 pub use config::Canary;
 pub use config::EngineConfig;
 pub use history::{History, NoHistory};

@@ -72,7 +72,7 @@ impl<A: Application> Engine<A> {
 
         let ctx = Ctx {
             chain_id: chain.chain_id.as_str().into(),
-            #[cfg(any(test, feature = "testkit"))]
+            #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
             wrong_proposer: config.canary.wrong_proposer,
         };
         let (set, next_set) = (SharedSet::new(chain.validators.clone()), SharedSet::new(chain.next_validators.clone()));
@@ -83,9 +83,9 @@ impl<A: Application> Engine<A> {
             enabled: false,
         };
         let core = State::new(ctx.clone(), Height(chain.height + 1), set.clone(), params, 1, 1);
-        #[cfg(any(test, feature = "testkit"))]
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
         let unsafe_release = config.canary.wal_not_synced;
-        #[cfg(not(any(test, feature = "testkit")))]
+        #[cfg(not(any(test, all(feature = "testkit", debug_assertions))))]
         let unsafe_release = false;
         let mut host = Host {
             config,
@@ -174,7 +174,7 @@ impl<A: Application> Host<A> {
                 candidate.fed = true;
             }
         }
-        #[cfg(any(test, feature = "testkit"))]
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
         if self.config.canary.lock_forgotten {
             self.wal.clear();
             self.candidates = Candidates::default();
@@ -247,7 +247,7 @@ fn last_commit(chain: &ChainState, history: &dyn History) -> Result<Option<Commi
 }
 
 fn thresholds(config: &EngineConfig) -> ThresholdParams {
-    #[cfg(any(test, feature = "testkit"))]
+    #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
     if config.canary.quorum_off_by_one {
         return ThresholdParams { quorum: ThresholdParam::F_PLUS_ONE, honest: ThresholdParam::F_PLUS_ONE };
     }

@@ -143,7 +143,7 @@ impl Run<'_> {
         Ok(result)
     }
 
-    /// Executes an anchor with its companion. `verified` says under which key the checkpoint was verified in a batch.
+    /// Executes an anchor with its companion. `hash` is that of the anchor's transaction.
     pub fn anchor(&mut self, hash: &Hash, anchor: &AnchorTx, companion: &CompanionTx) -> Result<TxResult, Failure> {
         let checkpoint = &anchor.checkpoint.checkpoint;
         let mut log = self.anchorable(anchor)?;

@@ -17,9 +17,12 @@ pub(crate) struct Pending {
     id: VerifiedId,
     sign_bytes: Vec<u8>,
     items: Vec<(PublicKey, Signature)>,
+    /// So many there must be, each a key with its signature.
+    signers: usize,
 }
 
 /// What was verified: for a signed transaction its hash, for an anchor also the key under which it was verified.
+/// Both are bound to one chain: a signed transaction names it, and the id of an anchor's log is derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VerifiedId(Hash, [u8; 32]);
 
@@ -42,7 +45,7 @@ impl Pending {
                 _ => None,
             }
         });
-        Self { id: VerifiedId::signed(hash), sign_bytes, items: items.collect() }
+        Self { id: VerifiedId::signed(hash), sign_bytes, items: items.collect(), signers: tx.body.signers.len() }
     }
 
     pub fn anchor(hash: Hash, tx: &AnchorTx, chain_id: &str, owner: &PublicKey) -> Self {
@@ -50,7 +53,13 @@ impl Pending {
             id: VerifiedId::anchor(hash, owner),
             sign_bytes: tx.checkpoint.checkpoint.sign_bytes(chain_id),
             items: vec![(*owner, tx.checkpoint.signature)],
+            signers: 1,
         }
+    }
+
+    /// Whether every signer has a signature to be verified. What has not is never remembered as verified.
+    fn is_whole(&self) -> bool {
+        self.signers > 0 && self.items.len() == self.signers
     }
 }
 
@@ -85,6 +94,9 @@ impl Signatures {
         if self.is_verified(&pending.id) {
             return Ok(());
         }
+        if !pending.is_whole() {
+            return Err(TxError::BadSignature { index: pending.items.len() });
+        }
         for (index, (key, signature)) in pending.items.iter().enumerate() {
             key.verify(&pending.sign_bytes, signature).map_err(|_| TxError::BadSignature { index })?;
         }
@@ -103,7 +115,7 @@ impl Signatures {
         let mut verified = self.lock();
         for p in pending {
             let good = valid.by_ref().take(p.items.len()).filter(|ok| *ok).count();
-            if good == p.items.len() {
+            if p.is_whole() && good == p.items.len() {
                 verified.insert(p.id);
             }
         }
@@ -131,7 +143,31 @@ impl Verified {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use pyralog_crypto::{Signer, SigningKey};
+
     use super::*;
+
+    #[test]
+    fn who_lacks_a_signature_is_never_remembered_as_verified() {
+        let key = SigningKey::from_seed([7; 32]);
+        let item = (key.public_key(), Signer::sign(&key, b"bytes").unwrap());
+        let pending = |n: u8, items: &[_], signers| Pending {
+            id: VerifiedId::signed(Hash([n; 32])),
+            sign_bytes: b"bytes".to_vec(),
+            items: items.to_vec(),
+            signers,
+        };
+        let signatures = Signatures::default();
+        let all = || [pending(1, &[], 0), pending(2, &[item], 2), pending(3, &[item], 1)];
+        signatures.verify_all(&all());
+        let known = |n| signatures.is_verified(&VerifiedId::signed(Hash([n; 32])));
+        assert_eq!([known(1), known(2), known(3)], [false, false, true]);
+        let answers = all().map(|pending| signatures.verify(pending).is_ok());
+        assert_eq!(answers, [false, false, true]);
+        assert!(!known(1) && !known(2));
+    }
 
     #[test]
     fn the_memory_of_verified_transactions_is_bounded_and_forgets_the_oldest() {

@@ -14,13 +14,13 @@ use super::{Bundle, Mempool};
 type Next = BTreeMap<Address, u64>;
 
 impl Mempool {
-    /// Anchors by arrival in at most half of the room, then signed transactions: always the one that pays most per byte
+    /// Anchors by arrival in at most half of the room and half of the work, then signed transactions: always the one that pays most per byte
     /// among those whose signers have nothing before it, until either the room or the work of a proposal is used up.
     pub(super) fn choose(&self, max_bytes: u64) -> Vec<Bytes> {
         let mut room = max_bytes;
-        let mut work = self.limits.max_proposed;
+        let mut work = self.limits.max_proposal_work;
         let mut chosen = Vec::new();
-        self.choose_anchors(&mut room, &mut chosen);
+        self.choose_anchors(&mut room, &mut work, &mut chosen);
         let mut next: Next = self.by_signer.iter().map(|(signer, queue)| (*signer, queue.next)).collect();
         let mut ready: BTreeSet<(Reverse<u64>, u64)> = BTreeSet::new();
         for queue in self.by_signer.values() {
@@ -53,13 +53,15 @@ impl Mempool {
         chosen
     }
 
-    fn choose_anchors(&self, room: &mut u64, chosen: &mut Vec<Bytes>) {
+    fn choose_anchors(&self, room: &mut u64, work: &mut usize, chosen: &mut Vec<Bytes>) {
         let floor = *room - *room / 2;
+        let least_work = *work - *work / 2;
         let ids: BTreeSet<u64> = self.by_log.values().copied().collect();
         for bundle in ids.iter().filter_map(|id| self.bundles.get(id)) {
-            let left = room.saturating_sub(bundle.size as u64);
-            if left >= floor && *room >= bundle.size as u64 {
-                *room = left;
+            let left = room.checked_sub(bundle.size as u64).filter(|left| *left >= floor);
+            let left_work = work.checked_sub(bundle.work()).filter(|left| *left >= least_work);
+            if let (Some(left), Some(left_work)) = (left, left_work) {
+                (*room, *work) = (left, left_work);
                 chosen.extend(bundle.txs.iter().cloned());
             }
         }

@@ -245,11 +245,14 @@ fn bytes_are_bounded_too() {
 
 #[test]
 fn a_proposal_has_bounded_work_and_the_rest_waits_for_the_next() {
-    let mut rig = Rig::new(MempoolLimits { max_proposed: 5, ..MempoolLimits::default() });
+    let mut rig = Rig::new(MempoolLimits { max_proposal_work: 10, ..MempoolLimits::default() });
     let mut log = TestLog::new(200);
     log.grow(3);
-    rig.submit(log.bundle(0, 3)).unwrap();
-    for ahead in 0..8 {
+    let anchor = log.bundle(0, 3);
+    let anchor_work = anchor.iter().map(Bytes::len).sum::<usize>().div_ceil(256);
+    assert!((1..=5).contains(&anchor_work), "half of the work is for anchors");
+    rig.submit(anchor).unwrap();
+    for ahead in 0..16 {
         let tx = rig.transfer(0, ahead, 0);
         rig.submit(vec![tx]).unwrap();
     }
@@ -262,8 +265,9 @@ fn a_proposal_has_bounded_work_and_the_rest_waits_for_the_next() {
     rig.submit(vec![pair.clone()]).unwrap();
     let first = rig.block();
     assert_eq!(first[2], pair, "anchors, then whoever pays most");
-    assert_eq!(first.len(), 2 + 1 + 3, "an anchor and its companion are no work");
-    assert_eq!(rig.block().len(), 5);
+    assert_eq!(first.len(), 2 + 1 + (10 - 2 - anchor_work), "an anchor and its companion are work too");
+    assert_eq!(rig.block().len(), 10);
+    assert_eq!(rig.block().len(), 16 - 10 - (8 - anchor_work));
     assert!(rig.block().is_empty() && rig.pool.is_empty());
 }
 

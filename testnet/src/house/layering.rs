@@ -83,7 +83,21 @@ fn forbidden_arrows(room: &Room, manifest: &toml::Table) -> Vec<String> {
             .filter(|n| room.never.contains(&n.as_str()))
             .map(|n| format!("{}/ must never touch {n}", room.folder)),
     );
+    if room.folder != "testnet" {
+        let kits = test_kits(manifest);
+        found.extend(kits.into_iter().map(|n| format!("{}/ ships with the test kit of {n}", room.folder)));
+    }
     found
+}
+
+/// Dependencies that switch on a test kit, with its planted faults, in what is shipped.
+fn test_kits(manifest: &toml::Table) -> Vec<&String> {
+    let tables = ["dependencies", "build-dependencies"].into_iter().filter_map(|table| manifest.get(table)?.as_table());
+    let switched_on = |entry: &toml::Value| {
+        let features = entry.get("features").and_then(toml::Value::as_array);
+        features.is_some_and(|features| features.iter().any(|feature| feature.as_str() == Some("testkit")))
+    };
+    tables.flatten().filter(|(_, entry)| switched_on(entry)).map(|(name, _)| name).collect()
 }
 
 fn manifest_of(folder: &str) -> toml::Table {
@@ -124,6 +138,7 @@ fn a_forbidden_arrow_is_seen() {
         ("cluster-core", "[target.'cfg(unix)'.dependencies]\npyralog-p2p.workspace = true"),
         ("wallet-cli", "[dependencies]\nrocksdb.workspace = true"),
         ("node", "[build-dependencies]\npyralog-testnet.workspace = true"),
+        ("zk", "[dependencies]\npyralog-crypto = { workspace = true, features = [\"testkit\"] }"),
     ]);
     for (folder, text) in planted {
         let room = ROOMS.iter().find(|room| room.folder == folder).expect("a known room");

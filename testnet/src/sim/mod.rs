@@ -33,7 +33,7 @@ pub fn simulate(seed: u64) -> Result<Outcome> {
     run::run(plan, |_| config.clone())
 }
 
-#[cfg(test)]
+#[cfg(all(test, debug_assertions))]
 mod canary_test;
 #[cfg(test)]
 mod rig_test;
