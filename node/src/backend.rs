@@ -56,6 +56,20 @@ pub struct Live {
     pub signer: SignerState,
     /// When the last block was committed here.
     pub last_commit: Option<SystemTime>,
+    /// How our notary log compares with what the chain witnessed of it.
+    pub log: LogState,
+}
+
+/// Whether promises may be made for the notary log. A home that was restored from an older copy holds a shorter log; a promise for its next
+/// place would contradict the leaf that the network has witnessed there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogState {
+    /// Not compared since the start: the newest blocks are not here yet.
+    Unchecked,
+    /// It holds all that is anchored.
+    Sound,
+    /// It does not; says what is wrong and what to do.
+    Conflict(String),
 }
 
 /// A connected peer.

@@ -348,6 +348,7 @@ impl StillBackend {
             target: 0,
             signer: SignerState::Active,
             last_commit: Some(SystemTime::UNIX_EPOCH),
+            log: crate::backend::LogState::Sound,
         };
         Self { memory: solo.memory.clone(), identity, live, blocks: broadcast::Sender::new(8) }
     }

@@ -12,7 +12,7 @@ use pyralog_consensus::tx::TxError;
 use pyralog_p2p::PeerId;
 use tokio::sync::{broadcast, watch};
 
-use crate::backend::Live;
+use crate::backend::{Live, LogState};
 use crate::chain::BlockRecord;
 use crate::metrics::Metrics;
 
@@ -44,6 +44,7 @@ impl Shared {
             target: 0,
             signer: SignerState::Observing,
             last_commit: None,
+            log: LogState::Unchecked,
         };
         Arc::new(Self {
             blocks: broadcast::Sender::new(events),

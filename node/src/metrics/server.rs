@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 use pyralog_consensus::engine::SignerState;
 use serde_json::json;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, LogState};
 use crate::http::AccessRules;
 
 /// Whether the node does its work, and if not, why.
@@ -43,6 +43,9 @@ impl Health {
                 .any(|v| v.public_key == backend.identity().validator)
         {
             reasons.push(format!("the signer of this validator does not sign: {}", live.signer));
+        }
+        if let LogState::Conflict(why) = live.log {
+            reasons.push(why);
         }
         let quiet = now.duration_since(live.last_commit.unwrap_or(started)).unwrap_or_default();
         if quiet > stall_after {

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyralog_cluster_core::NotaryLog;
+use pyralog_consensus::engine::SignerState;
 use pyralog_consensus::ledger::LogRecord;
 use pyralog_consensus::tx::{AnchorTx, CompanionTx, TxError};
 use pyralog_crypto::{Checkpoint, SignedCheckpoint, Signer};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::backend::LogState;
 use crate::driver::{EngineHandle, Shared};
 use crate::error::{Error, Result};
 use crate::store::LedgerView;
+
+/// How often a log is compared that is not known to be sound.
+const UNCHECKED_PAUSE: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub struct AnchorDriver {
@@ -61,20 +66,30 @@ impl AnchorDriver {
             match self.registered()? {
                 Registered::Yes(record) => {
                     warned = false;
+                    self.compare(&record)?;
                     self.shared.metrics.anchored_size.set(record.size as i64);
-                    if self.log.size() > record.size && *height.borrow_and_update() > 0 {
+                    if self.is_sound() && self.log.size() > record.size && *height.borrow_and_update() > 0 {
                         self.anchor(&record).await?;
                         next = Instant::now() + self.pause;
                     }
                 }
-                Registered::No(why) if self.log.size() > 0 && !warned => {
-                    warned = true;
-                    tracing::error!("leaves cannot be anchored: {why}");
+                Registered::No(why) => {
+                    self.all_is_known();
+                    if self.log.size() > 0 && !warned {
+                        warned = true;
+                        tracing::error!("leaves cannot be anchored: {why}");
+                    }
                 }
-                Registered::No(_) => {}
             }
+            let look_again = async {
+                match self.is_sound() {
+                    true => std::future::pending().await,
+                    false => sleep(UNCHECKED_PAUSE).await,
+                }
+            };
             // After a block the anchor that waits is stale; after growth a larger one replaces it, but not at once.
             tokio::select! {
+                () = look_again => {}
                 changed = height.changed() => if changed.is_err() { return Ok(()) },
                 changed = grown.changed() => {
                     if changed.is_err() {
@@ -87,6 +102,49 @@ impl AnchorDriver {
                 }
             }
         }
+    }
+
+    fn is_sound(&self) -> bool {
+        self.shared.live().log == LogState::Sound
+    }
+
+    /// Once the newest blocks are here, a log that holds all that they anchor is sound. A conflict shows earlier. A validator's engine watches for
+    /// them at start and is not kept by mere claims of a height; without a validator's key peers' claims are all there is.
+    fn all_is_known(&self) {
+        let live = self.shared.live();
+        let watching = match live.signer {
+            SignerState::Observing => true,
+            SignerState::NoKey => live.catching_up,
+            _ => false,
+        };
+        if live.log == LogState::Unchecked && !watching {
+            self.shared.update(|live| live.log = LogState::Sound);
+        }
+    }
+
+    /// Compares the log with its last anchor. While the process runs a log can only grow, so a sound one stays so, unless somebody else
+    /// anchors with its key.
+    fn compare(&self, record: &LogRecord) -> Result<()> {
+        let size = self.log.size();
+        let why = if size < record.size {
+            format!("the notary log has {size} leaves, and the chain has witnessed {}", record.size)
+        } else if record.size > 0
+            && self.log.roots(record.size).map_err(|e| Error::Storage(e.to_string()))? != record.roots
+        {
+            format!("the notary log holds other leaves than the {} that the chain has witnessed", record.size)
+        } else {
+            self.all_is_known();
+            return Ok(());
+        };
+        let why = format!(
+            "{why}: this home was restored from an older copy, or its log key is used elsewhere; it takes no leaves. Put back the \
+             newest copy of the home, or submit to another node"
+        );
+        if self.shared.live().log != LogState::Conflict(why.clone()) {
+            tracing::error!("{why}");
+            self.shared.update(|live| live.log = LogState::Conflict(why));
+        }
+        Ok(())
     }
 
     fn registered(&self) -> Result<Registered> {

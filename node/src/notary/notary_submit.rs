@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use pyralog_cluster_core as core;
 use pyralog_cluster_core::NotaryLog;
+use pyralog_consensus::engine::SignerState;
 use pyralog_crypto::{
     MAX_LEAF_BYTES, Promise, RangePromise, Roots, SignedPromise, SignedRangePromise, Signer, SignerError, leaf_hashes,
 };
 use tokio::sync::oneshot;
 
+use crate::backend::LogState;
 use crate::config::NotaryConfig;
 use crate::driver::Shared;
 
@@ -80,6 +82,7 @@ impl Admission {
     /// Why they were not taken. After [`Refused::Unavailable`] they may or may not be in the log.
     pub async fn submit(&self, leaves: Vec<Vec<u8>>) -> Result<Submission, Refused> {
         self.check(&leaves)?;
+        self.may_promise()?;
         let _places = self.reserve(leaves.len())?;
         let hashes: Vec<Roots> = leaves.iter().map(|leaf| leaf_hashes(leaf)).collect();
         let started = Instant::now();
@@ -98,6 +101,22 @@ impl Admission {
         self.shared.metrics.submissions.inc();
         let anchor_by = *self.shared.height.borrow() + self.config.anchor_within_blocks;
         Ok(Submission { first, hashes, anchor_by })
+    }
+
+    /// Nothing is appended that might contradict what was promised before.
+    fn may_promise(&self) -> Result<(), Refused> {
+        let live = self.shared.live();
+        let why = match (live.log, live.signer) {
+            (LogState::Conflict(why), _) => why,
+            (LogState::Unchecked, _) => {
+                "the node has just started and compares its log with the chain: try again in a second".into()
+            }
+            (LogState::Sound, signer @ SignerState::Suspended { .. }) => {
+                format!("this validator promises nothing while its signer does not sign: {signer}")
+            }
+            (LogState::Sound, _) => return Ok(()),
+        };
+        Err(Refused::Unavailable(why))
     }
 
     fn check(&self, leaves: &[Vec<u8>]) -> Result<(), Refused> {

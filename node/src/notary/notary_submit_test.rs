@@ -1,5 +1,7 @@
 use prometheus_client::registry::Registry;
 use pyralog_cluster_core::{Core, Options};
+use pyralog_consensus::block::Step;
+use pyralog_consensus::engine::SignMark;
 use pyralog_consensus::mempool::MempoolLimits;
 use pyralog_crypto::{LogId, SigningKey};
 
@@ -14,6 +16,7 @@ fn admission(dir: &std::path::Path, config: NotaryConfig) -> (Core, Admission) {
     let (core, _) = Core::open(dir, Options::default()).unwrap();
     let log = core.notary_log(LogId([1; 32])).unwrap();
     let shared = Shared::new(7, MempoolLimits::default(), 4, Metrics::register(&mut Registry::default()));
+    shared.update(|live| live.log = LogState::Sound);
     let admission = Admission::new(log, Arc::new(key()), "pyralog-dev-1", &config, shared);
     (core, admission)
 }
@@ -86,4 +89,23 @@ async fn many_callers_at_once_get_every_index_once() {
         futures::future::join_all(callers).await.into_iter().map(|index| index.unwrap()).collect();
     indexes.sort_unstable();
     assert_eq!(indexes, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn nothing_is_promised_by_a_log_that_may_be_older_than_the_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_core, admission) = admission(dir.path(), NotaryConfig::default());
+    let refused = |state: LogState| {
+        admission.shared.update(|live| live.log = state);
+        admission.submit(vec![vec![1]])
+    };
+    let Err(Refused::Unavailable(why)) = refused(LogState::Unchecked).await else { panic!("taken before the check") };
+    assert!(why.contains("try again"), "{why}");
+    let conflict = LogState::Conflict("it is shorter".into());
+    assert_eq!(refused(conflict).await, Err(Refused::Unavailable("it is shorter".into())));
+    let seen = SignMark { height: 9, round: 0, step: Step::Prevote };
+    admission.shared.update(|live| live.signer = SignerState::Suspended { seen });
+    assert!(matches!(refused(LogState::Sound).await, Err(Refused::Unavailable(_))), "promised while suspended");
+    admission.shared.update(|live| live.signer = SignerState::Active);
+    assert_eq!(refused(LogState::Sound).await.unwrap().first, 0, "nothing of the refused is in the log");
 }

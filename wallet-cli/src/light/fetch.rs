@@ -14,6 +14,10 @@ use crate::output::safe;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How far behind the newest block of another node a node may be that is waited for, how often it is asked again, and after what time.
+const MAX_LAG: u64 = 3;
+const MAX_LOOKS: u32 = 10;
+const LAG_PAUSE: Duration = Duration::from_millis(400);
 /// Validators asked for at a time; CometBFT serves no more on one page.
 const PAGE: usize = 100;
 /// Most pages of one set.
@@ -29,7 +33,27 @@ enum Api {
 /// A provider of light blocks behind `url`. Which API it serves is found out by the first question.
 pub fn provider<'a>(nodes: &'a Nodes, url: &'a str) -> Provider<'a> {
     let mut api = None;
-    Provider::new(url, move |height| fetch(nodes, url, height, &mut api))
+    Provider::new(url, move |height| patient(nodes, url, height, &mut api))
+}
+
+/// Waits for a node that is just behind.
+fn patient(nodes: &Nodes, url: &str, height: Option<u64>, api: &mut Option<Api>) -> Result<LightBlock, String> {
+    let mut looks = 0;
+    loop {
+        let answer = fetch(nodes, url, height, api);
+        if answer.is_ok() || looks == MAX_LOOKS || !is_just_behind(nodes, url, height, api) {
+            return answer;
+        }
+        looks += 1;
+        std::thread::sleep(LAG_PAUSE);
+    }
+}
+
+/// Whether the node will have the block in a moment: nodes do not commit it at one instant, and the newest block of one is asked of others.
+fn is_just_behind(nodes: &Nodes, url: &str, height: Option<u64>, api: &mut Option<Api>) -> bool {
+    let Some(height) = height else { return false };
+    let latest = fetch(nodes, url, None, api).map(|block| block.header.height);
+    latest.is_ok_and(|latest| latest < height && height - latest <= MAX_LAG)
 }
 
 /// One light block, outside any client.

@@ -175,7 +175,7 @@ fn described(chain_id: &str, path: &Path, report: &SyncReport) -> Output {
         "fetched": report.fetched,
         "confirmed_by": report.confirmed_by,
         "useless_witnesses": report.useless.iter().map(|(name, why)| json!({ "node": name, "why": why })).collect::<Vec<_>>(),
-        "store": path,
+        "store": path_json(path),
     });
     let witnesses = match report.confirmed_by.len() {
         0 => "no witness".to_owned(),

@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 
 use pyralog_consensus::light::testkit::{TestBlock, TestChain};
 use serde_json::json;
@@ -10,6 +11,10 @@ use crate::node::NodeArgs;
 
 /// A CometBFT RPC over a chain in memory: `/commit` and `/validators`, one validator per page.
 fn rpc_server(chain: TestChain) -> String {
+    growing_server(Arc::new(Mutex::new(chain)))
+}
+
+fn growing_server(chain: Arc<Mutex<TestChain>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -18,7 +23,7 @@ fn rpc_server(chain: TestChain) -> String {
             let count = stream.read(&mut request).unwrap_or(0);
             let text = String::from_utf8_lossy(&request[..count]).into_owned();
             let target = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
-            let (status, body) = answer(&chain, &target);
+            let (status, body) = answer(&chain.lock().unwrap(), &target);
             let body = body.to_string();
             let _ = write!(
                 stream,
@@ -88,6 +93,20 @@ fn an_error_of_the_rpc_is_passed_on() {
     let url = rpc_server(chain());
     let nodes = NodeArgs { node: vec![url.clone()] }.connect().unwrap();
     assert!(once(&nodes, &url, Some(99)).unwrap_err().contains("current blockchain height"));
+}
+
+#[test]
+fn a_node_that_is_just_behind_is_waited_for() {
+    let grows = Arc::new(Mutex::new(chain()));
+    let url = growing_server(Arc::clone(&grows));
+    let nodes = NodeArgs { node: vec![url.clone()] }.connect().unwrap();
+    let block = std::thread::spawn(move || patient(&nodes, &url, Some(6), &mut None));
+    std::thread::sleep(Duration::from_millis(100));
+    grows.lock().unwrap().push_empty(1);
+    assert_eq!(block.join().unwrap().unwrap().header.height, 6);
+    let url = rpc_server(chain());
+    let nodes = NodeArgs { node: vec![url.clone()] }.connect().unwrap();
+    assert!(patient(&nodes, &url, Some(99), &mut None).is_err(), "far ahead: nobody waits");
 }
 
 #[test]
