@@ -1,4 +1,13 @@
-use super::kit::{get_json, homes, start};
+use std::time::Duration;
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use pyralog_crypto::codec::Encode;
+use tokio::time::{sleep, timeout};
+
+use super::kit::{config, get, get_json, homes, start};
+use crate::driver::p2p_config;
+use crate::driver::wire::{TX_TOPIC, TxGossip};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_nodes_agree_and_one_that_was_away_catches_up() {
@@ -33,4 +42,49 @@ async fn four_nodes_agree_and_one_that_was_away_catches_up() {
     for node in [first, second, third, late] {
         node.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_forged_transaction_is_held_against_its_sender_and_an_early_one_is_not() {
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[]).await;
+    let peer = config(&[("p2p.bootstrap", node.endpoints.p2p.as_str())]).p2p;
+    let peer = p2p_config([7; 32], homes.genesis.chain_id(), &peer, None);
+    let (peer, mut events) = pyralog_p2p::start(peer, &mut Registry::default()).await.unwrap();
+    let hears = tokio::spawn(async move { while events.recv().await.is_some() {} });
+    let publish = |tx: Vec<u8>| {
+        let peer = peer.clone();
+        async move {
+            let message = Bytes::from(TxGossip { bundles: vec![vec![tx.into()]] }.to_bytes());
+            while let Err(pyralog_p2p::Error::NoPeers(_)) = peer.publish(TX_TOPIC, message.clone()).await {
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    let judged = |result: &'static str| {
+        let url = format!("{}/metrics", node.endpoints.metrics);
+        async move {
+            let (name, result) = (format!("name=\"{TX_TOPIC}\""), format!("result=\"{result}\""));
+            let (_, text) = get(&url).await;
+            let line = text.lines().find(|line| {
+                line.starts_with("pyralog_p2p_gossip_messages_total{") && line.contains(&name) && line.contains(&result)
+            });
+            line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+        }
+    };
+    let mut forged = homes.transfer(0, 5, |_| ());
+    *forged.last_mut().unwrap() ^= 1;
+    let told = async {
+        publish(homes.transfer(2_000, 5, |_| ())).await;
+        publish(forged).await;
+        publish(homes.transfer(0, 5, |_| ())).await;
+        while (judged("accepted").await, judged("rejected").await) != (1, 1) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), told).await.expect("one is forwarded and one is blamed");
+    assert_eq!(judged("received").await, 3);
+    peer.shutdown().await;
+    hears.abort();
+    node.stop().await;
 }
