@@ -95,6 +95,12 @@ pub static KEYS: &[Key] = &[
     key!("rpc.listen", rpc.listen, ANY, "CometBFT-compatible RPC, loopback only; port 0 takes a free port"),
     key!("rpc.max_body_bytes", rpc.max_body_bytes, 1_024..=64 << 20, "Largest RPC request body"),
     key!("rpc.max_connections", rpc.max_connections, 1..=65_536, "RPC connections served at once"),
+    key!(
+        "rpc.max_websockets",
+        rpc.max_websockets,
+        1..=65_536,
+        "WebSockets served at once, at most half of the connections"
+    ),
     key!("rpc.max_batch", rpc.max_batch, 1..=10_000, "Calls in one JSON-RPC batch"),
     key!("rpc.max_subscriptions", rpc.max_subscriptions, 1..=1_000, "Subscriptions of one WebSocket connection"),
     key!("rpc.max_queued_events", rpc.max_queued_events, 1..=100_000, "Events held for a slow WebSocket connection"),

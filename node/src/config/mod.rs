@@ -67,6 +67,8 @@ pub struct RpcConfig {
     pub max_body_bytes: usize,
     /// Connections served at once; further ones wait.
     pub max_connections: usize,
+    /// WebSocket connections served at once, never more than half of `max_connections`; further ones are refused.
+    pub max_websockets: usize,
     /// Calls in one JSON-RPC batch.
     pub max_batch: usize,
     /// Subscriptions of one WebSocket connection.
@@ -190,6 +192,7 @@ impl Default for RpcConfig {
             listen: Loopback::port(26657),
             max_body_bytes: 1 << 20,
             max_connections: 512,
+            max_websockets: 128,
             max_batch: 100,
             max_subscriptions: 5,
             max_queued_events: 200,

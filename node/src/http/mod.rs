@@ -1,10 +1,12 @@
-//! What all HTTP listeners share: bounded connections, Host and Origin checks, a rate limit per client.
+//! What all HTTP listeners share: bounded connections that must send their requests in time, Host and Origin checks, a rate limit per client.
 
+mod connections;
 mod guard;
 mod listener;
 mod quoting;
 mod rate;
 
+pub use connections::{HEADER_PATIENCE, serve_connections};
 pub use guard::{AccessRules, Refusal};
 pub use listener::{BoundedListener, ClientAddr};
 pub use quoting::QuotingListener;

@@ -7,11 +7,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{BoundedListener, ClientAddr};
+use super::BoundedListener;
 
 /// Bytes that are read at a time while request lines are looked at.
 const CHUNK: usize = 2048;
@@ -42,12 +41,6 @@ impl Listener for QuotingListener {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, QuotingListener>> for ClientAddr {
-    fn connect_info(stream: IncomingStream<'_, QuotingListener>) -> Self {
-        Self(*stream.remote_addr())
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Node {
     threads: Vec<std::thread::JoinHandle<()>>,
     ended: oneshot::Receiver<Result<()>>,
     anchors: JoinHandle<Result<()>>,
-    servers: Vec<JoinHandle<std::io::Result<()>>>,
+    servers: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
     network: pyralog_p2p::Handle,
     bridge: Vec<AbortHandle>,

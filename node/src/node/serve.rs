@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Loopback;
 use crate::error::{Error, Result};
-use crate::http::{BoundedListener, ClientAddr, QuotingListener};
+use crate::http::{BoundedListener, HEADER_PATIENCE, QuotingListener, serve_connections};
 
 /// A connection on which nothing happens for so long is closed. Long polls answer before.
 const IDLE: Duration = Duration::from_secs(120);
@@ -24,16 +24,6 @@ pub async fn bind(address: Loopback, connections: usize, flag: &'static str) -> 
 }
 
 /// Serves until `stopping` turns true, then lets open requests end.
-pub fn serve(
-    listener: BoundedListener,
-    routes: Router,
-    mut stopping: watch::Receiver<bool>,
-) -> JoinHandle<std::io::Result<()>> {
-    let service = routes.into_make_service_with_connect_info::<ClientAddr>();
-    tokio::spawn(async move {
-        let stop = async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        axum::serve(QuotingListener(listener), service).with_graceful_shutdown(stop).await
-    })
+pub fn serve(listener: BoundedListener, routes: Router, stopping: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(serve_connections(QuotingListener(listener), routes, stopping, HEADER_PATIENCE))
 }

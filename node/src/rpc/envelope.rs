@@ -26,6 +26,8 @@ pub enum RpcError {
     Params(String),
     /// -32603: everything that the method itself refuses.
     Internal(String),
+    /// -32603 too: the node has no room for the call now.
+    Busy,
 }
 
 impl RpcError {
@@ -36,7 +38,7 @@ impl RpcError {
             Self::Invalid(_) => (-32600, "Invalid Request"),
             Self::NotFound => (-32601, "Method not found"),
             Self::Params(_) => (-32602, "Invalid params"),
-            Self::Internal(_) => (-32603, "Internal error"),
+            Self::Internal(_) | Self::Busy => (-32603, "Internal error"),
         }
     }
 
@@ -45,6 +47,7 @@ impl RpcError {
         match self {
             Self::Parse(text) | Self::Invalid(text) | Self::Params(text) | Self::Internal(text) => text,
             Self::NotFound => "",
+            Self::Busy => "busy: too many heavy calls run already; send again after a second, or to another node",
         }
     }
 }

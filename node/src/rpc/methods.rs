@@ -86,22 +86,32 @@ pub async fn call(cx: &Context, method: &str, params: &Params) -> Answer {
         "consensus_state" | "dump_consensus_state" => Ok(info::consensus_state(cx)),
         "block" => blocks::block(cx, params),
         "block_by_hash" => blocks::block_by_hash(cx, params),
-        "block_results" => blocks::block_results(cx, params),
-        "blockchain" => blocks::blockchain(cx, params),
         "commit" => blocks::commit(cx, params),
         "header" => blocks::header(cx, params),
         "header_by_hash" => blocks::header_by_hash(cx, params),
         "validators" => blocks::validators(cx, params),
         "tx" => txs::tx(cx, params),
-        "tx_search" => search::tx_search(cx, params),
-        "block_search" => search::block_search(cx, params),
         "unconfirmed_txs" => txs::unconfirmed(cx, params),
         "num_unconfirmed_txs" => Ok(txs::num_unconfirmed(cx)),
         "check_tx" => txs::check(cx, params).await,
         "broadcast_tx_async" => txs::broadcast_async(cx, params),
         "broadcast_tx_sync" => txs::broadcast_sync(cx, params).await,
         "broadcast_tx_commit" => txs::broadcast_commit(cx, params).await,
-        _ => Err(RpcError::NotFound),
+        _ => heavy(method).map_or(Err(RpcError::NotFound), |work| work(cx, params)),
+    }
+}
+
+/// A method that reads many blocks or much of one: few run at once, and beside the threads that answer the others.
+pub type Heavy = fn(&Context, &Params) -> Answer;
+
+/// The heavy method of this name.
+pub fn heavy(method: &str) -> Option<Heavy> {
+    match method {
+        "block_results" => Some(blocks::block_results),
+        "block_search" => Some(search::block_search),
+        "blockchain" => Some(blocks::blockchain),
+        "tx_search" => Some(search::tx_search),
+        _ => None,
     }
 }
 

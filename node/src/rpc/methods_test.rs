@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chain::ChainReader;
+use crate::rpc::json;
 use crate::testkit::{Solo, StillBackend, transfer};
 
 fn chain(blocks: u64) -> (Context, Solo) {
@@ -119,6 +120,22 @@ async fn searches_find_by_hash_height_and_event_in_either_order() {
     assert_eq!(blocks["total_count"], "3");
     let tags = tags(&solo.memory.block(2).unwrap().unwrap(), 0);
     assert_eq!(tags["tm.event"], ["Tx"]);
+}
+
+#[tokio::test]
+async fn proofs_of_a_page_are_those_of_single_transactions_in_either_order() {
+    let (cx, _) = chain(4);
+    for order in ["asc", "desc"] {
+        let params = json!({"query": "tx.height>0", "prove": true, "order_by": order});
+        let found = ask(&cx, "tx_search", params).await.unwrap();
+        let txs = found["txs"].as_array().unwrap();
+        assert_eq!(txs.len(), 3);
+        for entry in txs {
+            let hash = json::base64(hex::decode(entry["hash"].as_str().unwrap()).unwrap());
+            assert!(entry["proof"]["proof"]["aunts"].is_array(), "{entry}");
+            assert_eq!(*entry, ask(&cx, "tx", json!({"hash": hash, "prove": true})).await.unwrap());
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The CometBFT-compatible RPC.
 
+mod budget;
 pub mod envelope;
 pub mod json;
 pub mod methods;

@@ -7,13 +7,15 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
+use super::budget::Budget;
 use super::envelope::{Call, RpcError, answer};
-use super::methods::{Context, METHODS, call, parameters};
+use super::methods::{Answer, Context, Heavy, METHODS, call, heavy, parameters};
 use super::params::Params;
 use super::socket;
 use crate::config::RpcConfig;
@@ -21,19 +23,36 @@ use crate::http::AccessRules;
 
 /// How long one request may take, without the wait of `broadcast_tx_commit`.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Heavy calls of all clients that run at once.
+const HEAVY_AT_ONCE: usize = 2;
+/// How long a heavy call waits for its place.
+const BUSY_AFTER: Duration = Duration::from_secs(5);
 
 /// Everything that the RPC's handlers share.
 pub struct RpcService {
     pub(super) context: Context,
     pub(super) config: RpcConfig,
     rules: AccessRules,
+    /// Places of heavy calls.
+    heavy: Arc<Semaphore>,
+    busy_after: Duration,
+    /// Places of WebSocket connections, fewer than connections: they are held for long, and others must get through.
+    sockets: Arc<Semaphore>,
 }
 
 impl RpcService {
     /// A service over a node.
     pub fn new(context: Context, config: &RpcConfig) -> Arc<Self> {
         let rules = AccessRules::new(&config.allowed_hosts, &config.allowed_origins);
-        Arc::new(Self { context, config: config.clone(), rules })
+        let sockets = config.max_websockets.min(config.max_connections / 2).max(1);
+        Arc::new(Self {
+            context,
+            config: config.clone(),
+            rules,
+            heavy: Arc::new(Semaphore::new(HEAVY_AT_ONCE)),
+            busy_after: BUSY_AFTER,
+            sockets: Arc::new(Semaphore::new(sockets)),
+        })
     }
 
     /// The routes, to be served on a listener.
@@ -41,28 +60,52 @@ impl RpcService {
         Router::new().fallback(handle).with_state(Arc::clone(self))
     }
 
-    /// Answers one call; `None` for a notification.
-    pub(super) async fn answer_call(&self, value: Value) -> Option<Value> {
+    /// Answers one call, within what its request has left; `None` for a notification.
+    pub(super) async fn answer_call(&self, value: Value, budget: &Budget) -> Option<Value> {
         let call = match Call::parse(value) {
             Ok(call) => call,
             Err((id, error)) => return Some(answer(&id, Err(error))),
         };
         let id = call.id.clone()?;
-        Some(answer(&id, self.run(&call.method, call.params).await))
+        Some(answer(&id, self.run(&call.method, call.params, budget).await))
     }
 
-    async fn run(&self, method: &str, params: Value) -> Result<Value, RpcError> {
+    async fn run(&self, method: &str, params: Value, budget: &Budget) -> Result<Value, RpcError> {
         let names = parameters(method).ok_or(RpcError::NotFound)?;
         let params = Params::from_json(params, names)?;
-        self.timed(method, &params).await
+        self.timed(method, params, budget).await
     }
 
-    async fn timed(&self, method: &str, params: &Params) -> Result<Value, RpcError> {
+    async fn timed(&self, method: &str, params: Params, budget: &Budget) -> Answer {
         let limit = PATIENCE + self.context.commit_timeout;
-        match tokio::time::timeout(limit, call(&self.context, method, params)).await {
+        let work = async {
+            match heavy(method) {
+                Some(work) => self.heavy(work, params, budget).await,
+                None => {
+                    budget.check()?;
+                    call(&self.context, method, &params).await
+                }
+            }
+        };
+        match tokio::time::timeout(limit, work).await {
             Ok(result) => result,
             Err(_) => Err(RpcError::Internal("the node did not answer in time".into())),
         }
+    }
+
+    async fn heavy(&self, work: Heavy, params: Params, budget: &Budget) -> Answer {
+        // Heavy calls of one request run one after another, so that it takes one of the node's places.
+        let _turn = budget.turn().await;
+        budget.check()?;
+        let place = tokio::time::timeout(self.busy_after, Arc::clone(&self.heavy).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(RpcError::Busy) };
+        let context = self.context.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            // Held by the work and not by who waits for it: a client that goes away does not make room early.
+            let _place = place;
+            work(&context, &params)
+        });
+        done.await.unwrap_or_else(|_| Err(RpcError::Internal("the call ended by a panic; see the node's log".into())))
     }
 }
 
@@ -120,11 +163,20 @@ async fn post(service: &RpcService, request: Request) -> Response {
         }
         Value::Array(calls) => {
             // Each begins in its turn and none waits for another's answer: transactions of one batch are checked together.
-            let answers = join_all(calls.into_iter().map(|value| service.answer_call(value))).await;
-            let answers: Vec<Value> = answers.into_iter().flatten().collect();
-            if answers.is_empty() { StatusCode::OK.into_response() } else { respond(StatusCode::OK, &answers.into()) }
+            let budget = Budget::default();
+            let answers = calls.into_iter().map(|value| async {
+                let text = service.answer_call(value, &budget).await?.to_string();
+                budget.spend(text.len());
+                Some(text)
+            });
+            let answers: Vec<String> = join_all(answers).await.into_iter().flatten().collect();
+            if answers.is_empty() {
+                StatusCode::OK.into_response()
+            } else {
+                respond_text(StatusCode::OK, format!("[{}]", answers.join(",")))
+            }
         }
-        single => match service.answer_call(single).await {
+        single => match service.answer_call(single, &Budget::default()).await {
             None => StatusCode::OK.into_response(),
             Some(value) => respond(StatusCode::OK, &value),
         },
@@ -142,19 +194,28 @@ async fn get(service: &RpcService, request: Request) -> Response {
         Ok(params) => params,
         Err(error) => return failure(StatusCode::INTERNAL_SERVER_ERROR, &id, error),
     };
-    match service.timed(method, &params).await {
+    match service.timed(method, params, &Budget::default()).await {
         Ok(result) => respond(StatusCode::OK, &answer(&id, Ok(result))),
+        Err(RpcError::Busy) => busy(failure(StatusCode::SERVICE_UNAVAILABLE, &id, RpcError::Busy)),
         Err(error) => failure(StatusCode::INTERNAL_SERVER_ERROR, &id, error),
     }
 }
 
 async fn upgrade(service: Arc<RpcService>, request: Request) -> Response {
+    let Ok(place) = Arc::clone(&service.sockets).try_acquire_owned() else {
+        let message = "the node serves as many WebSockets as it may (rpc.max_websockets, at most half of \
+                       rpc.max_connections); try again later, or another node";
+        return busy((StatusCode::SERVICE_UNAVAILABLE, message).into_response());
+    };
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade
             .max_message_size(service.config.max_body_bytes)
             .max_frame_size(service.config.max_body_bytes)
-            .on_upgrade(move |stream| socket::serve(service, stream)),
+            .on_upgrade(async move |stream| {
+                let _place = place;
+                socket::serve(service, stream).await;
+            }),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -164,8 +225,18 @@ fn failure(status: StatusCode, id: &Value, error: RpcError) -> Response {
 }
 
 fn respond(status: StatusCode, value: &Value) -> Response {
-    let body = Body::from(value.to_string());
-    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+    respond_text(status, value.to_string())
+}
+
+fn respond_text(status: StatusCode, json: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, Body::from(json)).into_response()
+}
+
+/// The same with when to try again.
+fn busy(mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
+    response
 }
 
 fn listing(address: &str) -> String {
@@ -177,3 +248,7 @@ fn listing(address: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "server_test.rs"]
+mod tests;

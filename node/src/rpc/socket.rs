@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{interval, timeout};
 
+use super::budget::Budget;
 use super::envelope::{Call, RpcError, answer};
 use super::json;
 use super::methods::{tags, tx_event};
@@ -72,7 +73,7 @@ pub(super) async fn serve(service: Arc<RpcService>, mut stream: WebSocket) {
                         Handled::Now(value) => value.iter().map(text).collect(),
                         Handled::Later(value) => {
                             let service = Arc::clone(&service);
-                            running.push(async move { service.answer_call(value).await });
+                            running.push(async move { service.answer_call(value, &Budget::default()).await });
                             Vec::new()
                         }
                     }

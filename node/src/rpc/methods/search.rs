@@ -34,11 +34,16 @@ pub(super) fn tx_search(cx: &Context, params: &Params) -> Answer {
     }
     let total = found.len();
     let range = page::range(params, total)?;
-    let entries: Result<Vec<Value>, RpcError> = found[range]
-        .iter()
-        .map(|position| txs::found(&*blocks::record(cx, position.height)?, *position, prove))
-        .collect();
-    Ok(json!({"txs": entries?, "total_count": total.to_string()}))
+    let mut entries = Vec::with_capacity(range.len());
+    // The entries of one block stand together: it is read once for all of them, and its tree is built once.
+    for same in found[range].chunk_by(|a, b| a.height == b.height) {
+        let record = blocks::record(cx, same[0].height)?;
+        let tree = prove.then(|| txs::tree(&record));
+        for position in same {
+            entries.push(txs::found(&record, *position, tree.as_ref())?);
+        }
+    }
+    Ok(json!({"txs": entries, "total_count": total.to_string()}))
 }
 
 pub(super) fn block_search(cx: &Context, params: &Params) -> Answer {

@@ -26,11 +26,12 @@ pub(super) fn tx(cx: &Context, params: &Params) -> Answer {
     let prove = params.flag("prove")?.unwrap_or(false);
     let position = cx.backend.chain().tx(&hash).map_err(internal)?;
     let position = position.ok_or_else(|| RpcError::Internal(format!("tx ({}) not found", json::hash(&hash))))?;
-    found(&*blocks::record(cx, position.height)?, position, prove)
+    let record = blocks::record(cx, position.height)?;
+    found(&record, position, prove.then(|| tree(&record)).as_ref())
 }
 
-/// `tx` and `tx_search` entries.
-pub(super) fn found(record: &BlockRecord, position: TxPosition, prove: bool) -> Answer {
+/// `tx` and `tx_search` entries; with a proof where the tree of the block is given.
+pub(super) fn found(record: &BlockRecord, position: TxPosition, tree: Option<&MemoryTree<Sha256>>) -> Answer {
     let index = position.index as usize;
     let (Some(tx), Some(result)) = (record.txs().get(index), record.meta.tx_results.get(index)) else {
         return Err(internal("the transaction index points outside its block; the storage is damaged"));
@@ -42,18 +43,19 @@ pub(super) fn found(record: &BlockRecord, position: TxPosition, prove: bool) -> 
         "tx_result": json::tx_result(result),
         "tx": json::base64(tx),
     });
-    if prove {
-        entry["proof"] = proof(record, index)?;
+    if let Some(tree) = tree {
+        entry["proof"] = proof(record, tree, index)?;
     }
     Ok(entry)
 }
 
-/// The path from a transaction to `data_hash`: RFC 6962 over the transactions' hashes, as CometBFT's `TxProof`.
-fn proof(record: &BlockRecord, index: usize) -> Answer {
-    let mut tree = MemoryTree::<Sha256>::new();
-    for tx in record.txs() {
-        tree.push(&tx_hash(tx).0);
-    }
+/// The tree below a block's `data_hash`: RFC 6962 over the transactions' hashes.
+pub(super) fn tree(record: &BlockRecord) -> MemoryTree<Sha256> {
+    MemoryTree::from_leaves(record.txs().iter().map(|tx| tx_hash(tx).0))
+}
+
+/// The path from a transaction to `data_hash`, as CometBFT's `TxProof`.
+fn proof(record: &BlockRecord, tree: &MemoryTree<Sha256>, index: usize) -> Answer {
     let path = tree.inclusion(index as u64).map_err(internal)?;
     let leaf = <Sha256 as pyralog_crypto::MerkleHash>::leaf(&tx_hash(&record.txs()[index]).0);
     Ok(json!({

@@ -1,0 +1,75 @@
+//! Serving connections: each has a limited time to send the header of its next request.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{ClientAddr, QuotingListener};
+
+/// A connection that has not sent a whole header so long after it was opened, or after the last answer, is closed.
+pub const HEADER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves until `stopping` turns true, then lets open requests end. `header_patience` is [`HEADER_PATIENCE`] but in tests.
+pub async fn serve_connections(
+    mut listener: QuotingListener,
+    routes: Router,
+    mut stopping: watch::Receiver<bool>,
+    header_patience: Duration,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(header_patience);
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            (stream, address) = listener.accept() => {
+                let client = ConnectInfo(ClientAddr(address));
+                open.spawn(serve_one(http.clone(), stream, routes.clone(), client, stopping.clone()));
+            }
+            Some(_) = open.join_next() => {}
+            () = stopped(&mut stopping) => break,
+        }
+    }
+    // Nothing more is accepted while the last requests end.
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+async fn serve_one(
+    http: http1::Builder,
+    stream: <QuotingListener as Listener>::Io,
+    routes: Router,
+    client: ConnectInfo<ClientAddr>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(client);
+        routes.call(request)
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    // An error is the client's: it went away, was too slow, or does not speak HTTP.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error says that the node is gone already.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+#[cfg(test)]
+#[path = "connections_test.rs"]
+mod tests;
