@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -50,6 +50,9 @@ pub struct ApiService {
     rules: AccessRules,
     limiter: Option<RateLimiter>,
 }
+
+/// Longest sentence of axum that is passed on.
+const MAX_REFUSAL_BYTES: usize = 16 << 10;
 
 type Api = State<Arc<ApiState>>;
 
@@ -128,6 +131,7 @@ async fn admit(
                 .remedy("split it; the operator's key is api.max_body_bytes")
                 .into_response();
     }
+    response = explained(response).await;
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -135,6 +139,17 @@ async fn admit(
         headers.insert(header::VARY, header::HeaderValue::from_static("origin"));
     }
     response
+}
+
+/// What axum itself refuses (a query, a path or a body that it cannot read) it says in plain text: the same as a problem.
+async fn explained(response: Response) -> Response {
+    let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
+    if !response.status().is_client_error() || !response.headers().get(header::CONTENT_TYPE).is_some_and(plain) {
+        return response;
+    }
+    let status = response.status();
+    let text = to_bytes(response.into_body(), MAX_REFUSAL_BYTES).await.unwrap_or_default();
+    Problem::new(status, "bad_request", String::from_utf8_lossy(&text)).into_response()
 }
 
 /// `?promise=each|range`

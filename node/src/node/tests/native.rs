@@ -133,3 +133,28 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     assert!(limited > 0);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_answered_as_every_other_error() {
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[]).await;
+    node.reach(1).await;
+    let api = &node.endpoints.api;
+    let (_, logs) = get_json(&format!("{api}/v1/logs")).await;
+    let id = logs["logs"][0]["log"].as_str().unwrap();
+    for path in [
+        "/v1/logs?from=-1".into(),
+        "/v1/logs?form=1".into(),
+        format!("/v1/anchors/{id}?limit=x"),
+        "/v1/notary/receipts/0?wait_ms=x".into(),
+        "/v1/notary/refresh/x".into(),
+        "/v1/blocks/%FF".into(),
+    ] {
+        let (status, answer) = get_json(&format!("{api}{path}")).await;
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{path}: {answer}");
+        assert!(!answer["error"]["message"].as_str().unwrap().is_empty(), "{path}");
+    }
+    let (status, answer) = post(&format!("{api}/v1/notary/leaves?promise=each&x=1"), &json!({"leaves": []})).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{answer}");
+    node.stop().await;
+}
