@@ -88,11 +88,29 @@ pub fn main() -> ExitCode {
     failure.into()
 }
 
-/// Help and version go to stdout with 0, everything else to stderr with 2.
+/// Help and version go to stdout with 0, everything else to stderr with 2, and with `--json` as a document to stdout.
 fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing is parsed, so the words themselves say whether a document is wanted.
+    let mut words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    if error.exit_code() != 0
+        && words.any(|word| word == "--json")
+        && let Err(unprintable) = output::print_document(&usage_failure(error).document())
+    {
+        output::print_failure(&unprintable);
+    }
     // A closed stream leaves nothing to report to.
     let _ = error.print();
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Clap's error as a failure: its sentence on one line, without the usage that follows it.
+fn usage_failure(error: &clap::Error) -> Failure {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Failure::usage("a command is needed").next("pyralog --help");
+    }
+    let text = error.render().to_string();
+    let sentence = text.split("\n\nUsage:").next().unwrap_or_default().trim_start_matches("error: ");
+    Failure::usage(sentence.split_whitespace().collect::<Vec<_>>().join(" ")).next("pyralog --help")
 }
 
 fn run(cli: Cli) -> Result<Output, Failure> {

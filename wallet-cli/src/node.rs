@@ -1,5 +1,6 @@
 //! Talking to nodes over the native API: several URLs tried in turn, every answer bounded.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Failure, Result};
+use crate::receipt_file::quoted;
 
 /// Asked when neither `--node` nor `PYRALOG_NODE` names one.
 pub const DEFAULT_NODE: &str = "http://127.0.0.1:8080";
@@ -71,6 +73,11 @@ pub enum NodeFault {
 }
 
 impl NodeArgs {
+    /// ` --node URL …` for a command to type, empty where no node was named.
+    pub fn flag(&self) -> String {
+        self.node.iter().map(|url| format!(" --node {}", quoted(Path::new(url)))).collect()
+    }
+
     /// Checks the URLs and makes the client.
     pub fn connect(&self) -> Result<Nodes> {
         let urls: Vec<String> = match self.node.as_slice() {

@@ -1,6 +1,7 @@
 //! What is printed where: the result on stdout, everything else on stderr.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -82,6 +83,11 @@ fn closed_is_fine(result: io::Result<()>) -> Result<()> {
     }
 }
 
+/// A path in a JSON document. Names that are not UTF-8 get replacement characters: JSON has no other way to hold them.
+pub fn path_json(path: &Path) -> Value {
+    path.to_string_lossy().into()
+}
+
 /// `text` with control characters made visible: file names and metadata come from others and may hold terminal escapes.
 pub fn safe(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
@@ -95,6 +101,13 @@ mod tests {
     fn terminal_escapes_are_made_visible_and_letters_kept() {
         assert_eq!(safe("naïve 文書.pdf"), "naïve 文書.pdf");
         assert_eq!(safe("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf8_has_a_json_form() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"d/f\xfe"));
+        assert_eq!(path_json(path), "d/f\u{fffd}");
     }
 
     #[test]

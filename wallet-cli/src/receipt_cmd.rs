@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use pyralog_consensus::duration::parse_wait;
 use pyralog_consensus::receipt::{NotaryReceipt, PendingReceipt, ReceiptFile, Refresh, Trust, VerifyOptions};
-use pyralog_crypto::Encode;
+use pyralog_crypto::{Encode, LogId};
 use serde_json::{Value, json};
 
 use crate::error::{Context, Failure, Result};
@@ -16,7 +16,7 @@ use crate::node::{Deadline, NodeArgs, Nodes};
 use crate::notarize::prepare::{Job, Member};
 use crate::notarize::settle::{self, Patience, Settled};
 use crate::notarize::submit::{self, Served, Submitted};
-use crate::output::{GOOD, Output, WARN, note, safe};
+use crate::output::{GOOD, Output, WARN, note, path_json, safe};
 use crate::receipt_file;
 
 /// The subcommands.
@@ -85,7 +85,7 @@ fn fetch(args: &FetchArgs) -> Result<Output> {
             }
             Ok(ReceiptFile::Complete(_)) => {
                 note(&format!("{} is complete already", safe(&path.to_string_lossy())));
-                results.push(json!({ "receipt": path, "status": "complete" }));
+                results.push(json!({ "receipt": path_json(path), "status": "complete" }));
             }
             Err(failure) => fail(&mut worst, &mut results, path, failure),
         }
@@ -158,20 +158,32 @@ fn settle_group(
                     member.name, verified.height
                 ));
                 results.push(json!({
-                    "receipt": member.receipt, "status": "complete", "height": verified.height, "existed_no_later_than": time,
+                    "receipt": path_json(&member.receipt), "status": "complete",
+                    "height": verified.height, "existed_no_later_than": time,
                 }));
             }
         }
-        Ok(Settled::Pending { reason, .. }) => {
+        Ok(Settled::Pending { promise, reason }) => {
             for member in &group.job.members {
                 lines.push(format!("{WARN}pending{WARN:#} {}", member.name));
-                results.push(json!({ "receipt": member.receipt, "status": "pending", "reason": reason }));
+                results.push(json!({ "receipt": path_json(&member.receipt), "status": "pending", "reason": reason }));
             }
-            let failure = Failure::pending(format!("still pending: {reason}"))
-                .next("try again later; with --resubmit the leaf is submitted to another log");
-            raise(worst, failure);
+            let log = promise.map(|promise| promise.log).filter(|log| hold_other_logs(nodes, log));
+            let next = match log {
+                Some(log) => format!(
+                    "name the node that promised, which holds the log {log}, with --node URL; \
+                     or submit the leaf to the log of this node with --resubmit"
+                ),
+                None => "try again later; with --resubmit the leaf is submitted to another log".to_owned(),
+            };
+            raise(worst, Failure::pending(format!("still pending: {reason}")).next(next));
         }
     }
+}
+
+/// Whether every node that was asked holds another log than `log`: waiting longer at these is in vain.
+fn hold_other_logs(nodes: &Nodes, log: &LogId) -> bool {
+    nodes.urls().iter().all(|url| submit::log_of(nodes, url).is_some_and(|held| held != *log))
 }
 
 fn other_chain(served: &Served, ours: &str) -> Failure {
@@ -181,7 +193,7 @@ fn other_chain(served: &Served, ours: &str) -> Failure {
 }
 
 fn fail(worst: &mut Option<Failure>, results: &mut Vec<Value>, path: &Path, failure: Failure) {
-    results.push(json!({ "receipt": path, "status": failure.class(), "error": failure.to_string() }));
+    results.push(json!({ "receipt": path_json(path), "status": failure.class(), "error": failure.to_string() }));
     if let Some(earlier) = worst.as_ref() {
         note(&format!("{earlier}"));
     }
@@ -206,7 +218,7 @@ fn refresh(args: &RefreshArgs) -> Result<Output> {
         ReceiptFile::Complete(receipt) => *receipt,
         ReceiptFile::Pending(_) => {
             return Err(Failure::pending(format!("{} is pending and has nothing to refresh", path.display()))
-                .next(format!("pyralog receipt fetch {}", receipt_file::quoted(path))));
+                .next(format!("pyralog receipt fetch {}{}", receipt_file::quoted(path), args.node.flag())));
         }
     };
     let nodes = args.node.connect()?;
@@ -233,7 +245,7 @@ fn refresh(args: &RefreshArgs) -> Result<Output> {
         .context(|| format!("cannot write the receipt {}", out.display()))?;
     let header = format!("{later_height}:{hash}");
     let document = json!({
-        "status": "refreshed", "receipt": out, "chain_id": receipt.chain_id, "height": height,
+        "status": "refreshed", "receipt": path_json(out), "chain_id": receipt.chain_id, "height": height,
         "refreshed_under": { "height": later_height, "hash": hash.to_string(), "time": later_time },
     });
     let text = format!(

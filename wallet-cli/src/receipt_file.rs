@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pyralog_consensus::receipt::{MAX_JSON_BYTES, ReceiptError, ReceiptFile, ReceiptFormat};
+use pyralog_consensus::receipt::{MAX_CBOR_BYTES, MAX_JSON_BYTES, ReceiptError, ReceiptFile, ReceiptFormat};
 
 use crate::error::{Context, Failure, Result};
 use crate::files;
@@ -13,7 +13,26 @@ pub const MODE: u32 = files::SECRET;
 
 /// Reads a receipt of any kind. Whatever is no receipt is an invalid proof (exit 3), an unreadable file an error (1).
 pub fn read(path: &Path) -> Result<ReceiptFile> {
-    ReceiptFile::parse(&read_bytes(path)?).map_err(|error| failure(path, &error))
+    let bytes = read_bytes(path)?;
+    ReceiptFile::parse(&bytes).map_err(|error| match no_receipt(&bytes) {
+        Some(why) => Failure::invalid(format!("{} is not a receipt: {why}", path.display())),
+        None => failure(path, &error),
+    })
+}
+
+/// What bytes that do not parse are instead of a receipt, where the parser's own words would not help: it takes everything
+/// that is no JSON object for CBOR, whose decoder speaks of its own types.
+fn no_receipt(bytes: &[u8]) -> Option<&'static str> {
+    const NO_OBJECT: &str = "a receipt in JSON is an object and begins with {";
+    let text = bytes.trim_ascii_start();
+    match text.first() {
+        None => Some("it is empty"),
+        Some(b'{') => None,
+        _ if bytes.len() > MAX_CBOR_BYTES => None,
+        Some(b'[') => Some(NO_OBJECT),
+        _ if serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() => Some(NO_OBJECT),
+        _ => Some("neither JSON nor the deterministic CBOR of one"),
+    }
 }
 
 /// The bytes of a receipt file, bounded.
@@ -72,6 +91,27 @@ mod tests {
         for nonsense in [&b""[..], b"{}", b"{\"type\":\"x\"}", b"\xff\xff", b"[1,2"] {
             std::fs::write(&path, nonsense).unwrap();
             assert_eq!(read(&path).unwrap_err().code(), 3, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_receipt_is_said_in_plain_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("contract.txt");
+        for (bytes, why) in [
+            (&b""[..], "is not a receipt: it is empty"),
+            (b" \n", "is not a receipt: it is empty"),
+            (b"the contract", "is not a receipt: neither JSON nor the deterministic CBOR of one"),
+            (b"\xa1\x61a\x01", "is not a receipt: neither JSON nor the deterministic CBOR of one"),
+            (b"[1,2]", "is not a receipt: a receipt in JSON is an object"),
+            (b"[1,", "is not a receipt: a receipt in JSON is an object"),
+            (b" \"x\"", "is not a receipt: a receipt in JSON is an object"),
+            (b"{\"a\":", "is not a receipt in JSON"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let message = read(&path).unwrap_err().to_string();
+            assert!(message.contains(why), "{bytes:?}: {message}");
+            assert!(!message.contains("Semantic") && !message.contains("Io("), "{message}");
         }
     }
 

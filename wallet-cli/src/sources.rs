@@ -1,16 +1,19 @@
 //! What `notarize` was asked to notarize: files, directories, standard input; and where each receipt goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Failure, Result};
+use crate::receipt_file::{self, quoted};
 
 /// What our receipts' names end in.
 pub const SUFFIX_JSON: &str = ".receipt.json";
 /// The same for CBOR.
 pub const SUFFIX_CBOR: &str = ".receipt.cbor";
+/// Why a receipt in a directory is skipped.
+pub const RECEIPT: &str = "a receipt";
 /// How the temporary files of this program begin.
 const TEMPORARY_PREFIX: &str = ".pyralog-";
 
@@ -47,6 +50,8 @@ pub struct Destination {
     pub cbor: bool,
     /// Existing receipts may be replaced.
     pub force: bool,
+    /// ` --node URL` of this command, for the commands that are proposed.
+    pub node_flag: String,
 }
 
 impl Source {
@@ -103,7 +108,8 @@ impl Plan {
                 Ok(meta) if meta.is_dir() && link => self.skipped.push((path, "a link to a directory")),
                 Ok(meta) if meta.is_dir() => self.walk(root, &path, to),
                 Ok(meta) if !meta.is_file() => self.skipped.push((path, "neither a file nor a directory")),
-                Ok(_) if is_ours(&path) => self.skipped.push((path, "a receipt")),
+                Ok(_) if is_temporary(&path) => self.skipped.push((path, "a file this program was writing")),
+                Ok(_) if is_receipt(&path) => self.skipped.push((path, RECEIPT)),
                 Ok(_) => {
                     let inside = path.strip_prefix(root).unwrap_or(&path);
                     let receipt = to.place(&path, inside);
@@ -113,10 +119,13 @@ impl Plan {
         }
     }
 
-    /// Two documents with one receipt, and receipts that exist, become problems. One document that was named twice is done once.
+    /// Two documents with one receipt, a receipt in the place of a document, and receipts that exist, become problems.
+    /// One document that was named twice is done once.
     fn refuse_collisions(&mut self, to: &Destination) {
         let mut first: BTreeMap<PathBuf, Source> = BTreeMap::new();
         let mut kept = Vec::with_capacity(self.sources.len());
+        let documents: BTreeSet<PathBuf> =
+            self.sources.iter().filter_map(|source| source.path.as_deref().map(plain)).collect();
         for source in std::mem::take(&mut self.sources) {
             let Some(receipt) = source.receipt.clone() else {
                 kept.push(source);
@@ -131,8 +140,14 @@ impl Plan {
                     let other = other.name();
                     self.problems.push((path, format!("its receipt {} would be that of {other}", receipt.display())));
                 }
+            } else if documents.contains(&place) {
+                // Also with --force: a document is never replaced by a receipt.
+                let document = receipt.display();
+                let why =
+                    format!("its receipt would replace the document {document}; name another place with --out-dir");
+                self.problems.push((path, why));
             } else if !to.force && receipt.symlink_metadata().is_ok() {
-                self.problems.push((path, exists(&receipt)));
+                self.problems.push((path, exists(&receipt, &to.node_flag)));
             } else {
                 first.insert(place, source.clone());
                 kept.push(source);
@@ -168,10 +183,11 @@ impl Destination {
 }
 
 /// The sentence for a receipt that is in the way.
-pub fn exists(receipt: &Path) -> String {
+pub fn exists(receipt: &Path, node_flag: &str) -> String {
     format!(
-        "{0} exists (complete it with `pyralog receipt fetch {0}` if it is pending, or replace it with --force)",
-        receipt.display()
+        "{} exists (complete it with `pyralog receipt fetch {}{node_flag}` if it is pending, or replace it with --force)",
+        receipt.display(),
+        quoted(receipt)
     )
 }
 
@@ -184,11 +200,15 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    name.ends_with(SUFFIX_JSON)
-        || name.ends_with(SUFFIX_CBOR)
-        || (name.starts_with(TEMPORARY_PREFIX) && name.ends_with(".tmp"))
+/// Whether a file is a receipt, complete or pending: by its name and by what it holds, since others may use the name too.
+fn is_receipt(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    (name.ends_with(SUFFIX_JSON) || name.ends_with(SUFFIX_CBOR)) && receipt_file::read(path).is_ok()
+}
+
+fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(TEMPORARY_PREFIX) && name.ends_with(".tmp")
 }
 
 #[cfg(test)]

@@ -24,6 +24,17 @@ fn json_and_home_are_accepted_after_the_subcommand() {
 }
 
 #[test]
+fn a_usage_error_is_one_line_in_json() {
+    let report = |line: &str| usage_failure(&parse(line).unwrap_err()).document()["error"].clone();
+    let error = report("verify --json");
+    assert_eq!(error["exit_code"], 2);
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("required arguments") && message.contains("<RECEIPT>"), "{message}");
+    assert!(!message.contains('\n') && !message.contains("Usage") && !message.starts_with("error"), "{message}");
+    assert_eq!(report("--json keys")["message"], "a command is needed");
+}
+
+#[test]
 fn completions_are_made_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let Command::Completions { shell } = parse(&format!("completions {shell}")).unwrap().command else {

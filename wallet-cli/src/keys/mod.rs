@@ -16,7 +16,7 @@ pub use store::{KeyStore, random};
 
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
-use crate::output::{Output, note};
+use crate::output::{Output, note, path_json};
 use crate::passphrase::{NewPassphraseArgs, PassphraseArgs};
 
 /// Largest seed file read: 64 hexadecimal digits and white space.
@@ -114,10 +114,10 @@ fn list(store: &KeyStore) -> Result<Output> {
         }
     }
     if keys.is_empty() {
-        note(&format!("no keys in {}; make one with `pyralog keys new`", store.dir().display()));
-        return Ok(Output::new(json!({ "keystore": store.dir(), "keys": keys }), ""));
+        note(&format!("no keys in {}; make one with `pyralog keys new NAME{}`", store.dir().display(), store.flag()));
+        return Ok(Output::new(json!({ "keystore": path_json(store.dir()), "keys": keys }), ""));
     }
-    Ok(Output::new(json!({ "keystore": store.dir(), "keys": keys }), table.trim_fmt()))
+    Ok(Output::new(json!({ "keystore": path_json(store.dir()), "keys": keys }), table.trim_fmt()))
 }
 
 fn export(args: &ExportArgs, store: &KeyStore) -> Result<Output> {
@@ -136,7 +136,7 @@ fn export(args: &ExportArgs, store: &KeyStore) -> Result<Output> {
             files::write(out, content.as_bytes(), files::SECRET, Existing::Keep)
                 .context(|| format!("cannot write {}", out.display()))?;
             Ok(Output::new(
-                json!({ "name": args.name, "kind": kind, "file": out }),
+                json!({ "name": args.name, "kind": kind, "file": path_json(out) }),
                 format!("{kind} of {} written to {}", args.name, out.display()),
             ))
         }
@@ -220,7 +220,7 @@ fn described(name: &str, path: &Path, info: &KeystoreInfo) -> Output {
 
 fn document(name: &str, path: &Path, info: &KeystoreInfo) -> Value {
     let key: PublicKey = info.public_key;
-    json!({ "name": name, "address": info.address.to_string(), "public_key": key.to_string(), "file": path })
+    json!({ "name": name, "address": info.address.to_string(), "public_key": key.to_string(), "file": path_json(path) })
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
+use crate::home::HomeArgs;
+use crate::receipt_file::quoted;
 
 const EXTENSION: &str = "json";
 
@@ -38,6 +40,14 @@ impl KeyStore {
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// ` --keystore DIR` for a command to type, empty where this is the default keystore.
+    pub fn flag(&self) -> String {
+        if HomeArgs::default().keystore().is_ok_and(|default| default == self.dir) {
+            return String::new();
+        }
+        format!(" --keystore {}", quoted(&self.dir))
     }
 
     /// All keys in the order of their names. Files that are no keystores are listed with their error.
@@ -74,7 +84,7 @@ impl KeyStore {
         let path = self.path(name)?;
         if !path.is_file() {
             return Err(Failure::error(format!("there is no key {name} in {}", self.dir.display()))
-                .next(format!("see `pyralog keys list`, or make it: pyralog keys new {name}")));
+                .next(format!("see `pyralog keys list{0}`, or make it: pyralog keys new {name}{0}", self.flag())));
         }
         let bytes = read(&path)?;
         Ok((path, bytes))
@@ -235,7 +245,11 @@ mod tests {
     fn a_missing_key_names_the_command_that_makes_it() {
         let (_dir, store) = store();
         let failure = store.open("bob", "x").unwrap_err();
-        assert!(failure.report().next.as_ref().unwrap().contains("pyralog keys new bob"));
+        let next = failure.report().next.clone().unwrap();
+        let flag = format!("--keystore {}", quoted(store.dir()));
+        assert!(next.contains(&format!("pyralog keys new bob {flag}")), "{next}");
+        assert!(next.contains(&format!("`pyralog keys list {flag}`")), "{next}");
+        assert_eq!(KeyStore::new(HomeArgs::default().keystore().unwrap()).flag(), "");
     }
 
     #[test]

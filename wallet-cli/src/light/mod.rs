@@ -16,7 +16,7 @@ use crate::files::{self, Existing};
 use crate::genesis;
 use crate::home::HomeArgs;
 use crate::node::{NodeArgs, Nodes};
-use crate::output::{GOOD, Output, note};
+use crate::output::{GOOD, Output, note, path_json};
 use crate::receipt_file::quoted;
 use crate::verify::{now, parse_header};
 

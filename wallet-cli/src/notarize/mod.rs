@@ -16,9 +16,9 @@ use crate::document::Digester;
 use crate::error::{Context, Failure, Result};
 use crate::files::Existing;
 use crate::node::{Deadline, NodeArgs};
-use crate::output::{GOOD, Output, WARN, note, safe};
+use crate::output::{GOOD, Output, WARN, note, path_json, safe};
 use crate::receipt_file::{is_cbor, quoted};
-use crate::sources::{Destination, Plan, Source, exists};
+use crate::sources::{Destination, Plan, RECEIPT, Source, exists};
 use prepare::{Job, Member};
 use settle::{Patience, Settled};
 
@@ -70,10 +70,11 @@ pub fn run(args: &NotarizeArgs) -> Result<Output> {
         out_dir: args.out_dir.clone(),
         cbor: args.cbor || args.out.as_deref().is_some_and(is_cbor),
         force: args.force,
+        node_flag: args.node.flag(),
     };
     let plan = Plan::make(&args.inputs, &to)?;
-    for (path, why) in &plan.skipped {
-        note(&format!("skipped {}: {why}", safe(&path.to_string_lossy())));
+    for line in skipped_lines(&plan.skipped) {
+        note(&line);
     }
     let mut problems = plan.problems;
     if plan.sources.is_empty() {
@@ -87,8 +88,25 @@ pub fn run(args: &NotarizeArgs) -> Result<Output> {
     let members = digest(&plan.sources, metadata.as_ref(), args.hidden, &to, &mut problems)?;
     let job = claim(&served.chain_id, members, plan.batch, &to, &mut problems)?;
     let patience = Patience { no_wait: args.no_wait, deadline: Deadline::after(args.timeout) };
-    let settled = settle::settle(&nodes, &served, &job, None, patience).map_err(|failure| kept(failure, &job))?;
-    Ok(report(&served.chain_id, &job, &settled, &problems, args.no_wait))
+    let settled =
+        settle::settle(&nodes, &served, &job, None, patience).map_err(|failure| kept(failure, &job, &to.node_flag))?;
+    let mut output = report(&served.chain_id, &job, &settled, &problems, args.no_wait, &to.node_flag);
+    output.document["skipped"] =
+        plan.skipped.iter().map(|(path, why)| json!({ "file": path_json(path), "reason": why })).collect();
+    Ok(output)
+}
+
+/// What to say of what was skipped. Receipts are counted: a directory that was notarized before holds one for each file.
+fn skipped_lines(skipped: &[(PathBuf, &'static str)]) -> Vec<String> {
+    let (receipts, others): (Vec<_>, Vec<_>) = skipped.iter().partition(|(_, why)| *why == RECEIPT);
+    let mut lines: Vec<String> =
+        others.iter().map(|(path, why)| format!("skipped {}: {why}", safe(&path.to_string_lossy()))).collect();
+    match receipts.len() {
+        0 => {}
+        1 => lines.push("skipped 1 receipt".to_owned()),
+        many => lines.push(format!("skipped {many} receipts")),
+    }
+    lines
 }
 
 /// Digests every document; what cannot be read becomes a problem.
@@ -154,7 +172,7 @@ fn claim(
             Ok(()) => kept.push(Member { batch: None, ..member }),
             Err(error) => {
                 let why = match error.kind() {
-                    std::io::ErrorKind::AlreadyExists => exists(&member.receipt),
+                    std::io::ErrorKind::AlreadyExists => exists(&member.receipt, &to.node_flag),
                     _ => format!("cannot write its receipt {}: {error}", member.receipt.display()),
                 };
                 problems.push((member.name.into(), why));
@@ -174,12 +192,12 @@ fn claim(
 }
 
 /// Says that the pending receipts stay when the submission failed for good.
-fn kept(failure: Failure, job: &Job) -> Failure {
+fn kept(failure: Failure, job: &Job, node_flag: &str) -> Failure {
     if failure.report().next.is_some() {
         return failure;
     }
     let Some(first) = job.members.first() else { return failure };
-    let fetch = format!("pyralog receipt fetch {}", quoted(&first.receipt));
+    let fetch = format!("pyralog receipt fetch {}{node_flag}", quoted(&first.receipt));
     failure.next(format!("the pending receipt is kept; submit it again with `{fetch}`"))
 }
 
@@ -202,9 +220,19 @@ fn list(problems: &[Problem]) {
     }
 }
 
-fn report(chain_id: &str, job: &Job, settled: &Settled, problems: &[Problem], no_wait: bool) -> Output {
-    let receipts: Vec<Value> =
-        job.members.iter().map(|member| json!({ "file": member.name, "receipt": member.receipt })).collect();
+fn report(
+    chain_id: &str,
+    job: &Job,
+    settled: &Settled,
+    problems: &[Problem],
+    no_wait: bool,
+    node_flag: &str,
+) -> Output {
+    let receipts: Vec<Value> = job
+        .members
+        .iter()
+        .map(|member| json!({ "file": member.name, "receipt": path_json(&member.receipt) }))
+        .collect();
     let failed: Vec<Value> =
         problems.iter().map(|(path, why)| json!({ "file": path.to_string_lossy(), "error": why })).collect();
     let mut document = json!({ "chain_id": chain_id, "receipts": receipts, "failed": failed });
@@ -229,7 +257,7 @@ fn report(chain_id: &str, job: &Job, settled: &Settled, problems: &[Problem], no
             let text = pending_text(job);
             // Whoever asked not to wait got what was asked for: the promise.
             let done = no_wait && promise.is_some();
-            (text, (!done).then(|| pending_failure(job, promise.is_some(), reason)))
+            (text, (!done).then(|| pending_failure(job, promise.is_some(), reason, node_flag)))
         }
     };
     if !problems.is_empty() {
@@ -265,12 +293,15 @@ fn places(job: &Job) -> String {
     format!("{} … {}", text(job.members.first()), text(job.members.last()))
 }
 
-fn pending_failure(job: &Job, promised: bool, reason: &str) -> Failure {
+fn pending_failure(job: &Job, promised: bool, reason: &str, node_flag: &str) -> Failure {
     let what = if promised { "promised, not anchored yet" } else { "not submitted yet" };
     let first = job.members.first().map(|member| quoted(&member.receipt)).unwrap_or_default();
-    let more = if job.members.len() > 1 { " and the others" } else { "" };
-    Failure::pending(format!("{what}: {reason}; the pending receipt is kept"))
-        .next(format!("pyralog receipt fetch {first}{more}"))
+    let fetch = format!("pyralog receipt fetch {first}{node_flag}");
+    let next = match job.members.len() {
+        1 => fetch,
+        many => format!("`{fetch}`, which takes all {many} receipts at once too"),
+    };
+    Failure::pending(format!("{what}: {reason}; the pending receipt is kept")).next(next)
 }
 
 #[cfg(test)]

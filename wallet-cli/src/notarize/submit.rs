@@ -20,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a submission may take: the node makes the leaf durable before it answers.
 const SUBMIT: Duration = Duration::from_secs(15);
 
+/// How long a node may take to name its log.
+const ASK: Duration = Duration::from_secs(5);
+
 /// A leaf that a log has promised to anchor.
 #[derive(Debug, Clone)]
 pub struct Submitted {
@@ -69,6 +72,12 @@ pub fn served(nodes: &Nodes) -> Result<Served> {
     let id = serde_json::from_value(body["log"]["id"].clone()).ok();
     let owner = serde_json::from_value(body["log"]["owner"].clone()).ok();
     Ok(Served { chain_id, node, log: id.zip(owner) })
+}
+
+/// The notary log that a node holds; `None` where it does not say.
+pub fn log_of(nodes: &Nodes, url: &str) -> Option<LogId> {
+    let answer = nodes.get_from(url, "/v1/status", ASK).ok()?;
+    serde_json::from_value(answer.body["log"]["id"].clone()).ok()
 }
 
 /// Submits `leaf` to the first node that takes it. Submitting one twice is harmless: it then stands twice in a log.

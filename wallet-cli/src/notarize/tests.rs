@@ -5,6 +5,7 @@ use pyralog_crypto::{DocumentDigest, LogId, PublicKey, Signature};
 use super::*;
 
 const CHAIN: &str = "pyralog-dev-report";
+const NODE: &str = " --node http://h:1";
 
 fn member(dir: &std::path::Path, name: &str) -> Member {
     let subject = prepare::subject(&DocumentDigest::of(name.as_bytes()), None, false).unwrap();
@@ -35,7 +36,7 @@ fn job(names: &[&str]) -> Job {
 
 #[test]
 fn a_complete_job_is_0_with_height_time_and_receipts() {
-    let output = report(CHAIN, &job(&["a"]), &Settled::Complete(verified()), &[], false);
+    let output = report(CHAIN, &job(&["a"]), &Settled::Complete(verified()), &[], false, NODE);
     assert_eq!(output.failure, None);
     assert_eq!(output.document["status"], "complete");
     assert_eq!(output.document["height"], 1);
@@ -47,11 +48,14 @@ fn a_complete_job_is_0_with_height_time_and_receipts() {
 #[test]
 fn a_job_that_ran_out_of_time_is_4_and_names_the_next_command() {
     let settled = Settled::Pending { promise: Some(promise()), reason: "no block yet".to_owned() };
-    let output = report(CHAIN, &job(&["a", "b"]), &settled, &[], false);
+    let output = report(CHAIN, &job(&["a", "b"]), &settled, &[], false, NODE);
     let failure = output.failure.unwrap();
     assert_eq!(failure.code(), 4);
     assert!(failure.to_string().contains("promised, not anchored yet: no block yet"));
-    assert_eq!(failure.report().next.as_deref(), Some("pyralog receipt fetch r/a.receipt.json and the others"));
+    assert_eq!(
+        failure.report().next.as_deref(),
+        Some("`pyralog receipt fetch r/a.receipt.json --node http://h:1`, which takes all 2 receipts at once too")
+    );
     assert_eq!(output.document["anchor_by"], 99);
     assert_eq!(output.document["index"], 7);
 }
@@ -59,16 +63,16 @@ fn a_job_that_ran_out_of_time_is_4_and_names_the_next_command() {
 #[test]
 fn not_waiting_is_0_only_with_a_promise() {
     let promised = Settled::Pending { promise: Some(promise()), reason: "not waited for".to_owned() };
-    assert_eq!(report(CHAIN, &job(&["a"]), &promised, &[], true).failure, None);
+    assert_eq!(report(CHAIN, &job(&["a"]), &promised, &[], true, NODE).failure, None);
     let unsubmitted = Settled::Pending { promise: None, reason: "no node".to_owned() };
-    assert_eq!(report(CHAIN, &job(&["a"]), &unsubmitted, &[], true).failure.unwrap().code(), 4);
+    assert_eq!(report(CHAIN, &job(&["a"]), &unsubmitted, &[], true, NODE).failure.unwrap().code(), 4);
 }
 
 #[test]
 fn documents_that_were_not_done_make_it_1_whatever_became_of_the_others() {
     let problems = [("x".into(), "permission denied".to_owned())];
     for settled in [Settled::Complete(verified()), Settled::Pending { promise: None, reason: "r".to_owned() }] {
-        let output = report(CHAIN, &job(&["a"]), &settled, &problems, false);
+        let output = report(CHAIN, &job(&["a"]), &settled, &problems, false, NODE);
         let failure = output.failure.unwrap();
         assert_eq!(failure.code(), 1);
         assert!(failure.to_string().contains("1 of 2 documents"), "{failure}");
@@ -126,9 +130,11 @@ fn when_nothing_can_be_claimed_the_reason_is_the_failure() {
 #[test]
 fn a_submission_that_was_refused_for_good_keeps_the_pending_receipt_and_says_so() {
     let job = job(&["a"]);
-    let failure = kept(Failure::error("refused"), &job);
-    assert!(failure.report().next.as_ref().unwrap().contains("pyralog receipt fetch r/a.receipt.json"));
-    let advised = kept(Failure::error("refused").next("use another node"), &job);
+    let failure = kept(Failure::error("refused"), &job, NODE);
+    assert!(
+        failure.report().next.as_ref().unwrap().contains("pyralog receipt fetch r/a.receipt.json --node http://h:1")
+    );
+    let advised = kept(Failure::error("refused").next("use another node"), &job, NODE);
     assert_eq!(advised.report().next.as_deref(), Some("use another node"));
 }
 
@@ -142,4 +148,13 @@ fn unreadable_documents_are_collected_while_the_others_are_digested() {
     let members = digest(&sources, None, false, &Destination::default(), &mut problems).unwrap();
     assert_eq!(members[0].subject.digest(), DocumentDigest::of(b"good"));
     assert!(problems[0].0.ends_with("gone"), "{problems:?}");
+}
+
+#[test]
+fn skipped_receipts_are_one_line_with_their_count() {
+    let mut skipped: Vec<(PathBuf, &'static str)> = (0..2_000).map(|i| (format!("{i}").into(), RECEIPT)).collect();
+    skipped.push(("loop".into(), "a link to a directory"));
+    assert_eq!(skipped_lines(&skipped), ["skipped loop: a link to a directory", "skipped 2000 receipts"]);
+    assert_eq!(skipped_lines(&skipped[..1]), ["skipped 1 receipt"]);
+    assert!(skipped_lines(&[]).is_empty());
 }

@@ -1,15 +1,25 @@
 use std::os::unix::fs::symlink;
 
+use pyralog_consensus::receipt::testkit::ReceiptMaker;
+use pyralog_consensus::receipt::{NotaryReceipt, NotarySubject, ReceiptFormat, pending};
+use pyralog_crypto::DocumentDigest;
+
 use super::*;
 
 fn tree() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for (name, text) in [("b.txt", "b"), ("a/ünï code.txt", "a"), ("a/.hidden", "h"), ("old.receipt.json", "{}")] {
+    for (name, text) in [("b.txt", "b"), ("a/ünï code.txt", "a"), ("a/.hidden", "h")] {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    fs::write(dir.path().join("old.receipt.json"), receipt().to_json().unwrap()).unwrap();
     dir
+}
+
+fn receipt() -> NotaryReceipt {
+    let mut maker = ReceiptMaker::new("pyralog-dev-sources", &[(1, 10)]);
+    maker.notarize(NotarySubject::new(&DocumentDigest::of(b"old")))
 }
 
 fn names(plan: &Plan, root: &Path) -> Vec<String> {
@@ -108,4 +118,35 @@ fn standard_input_is_named_after_its_digest() {
     );
     let out = Destination { out: Some("o.json".into()), ..Destination::default() };
     assert_eq!(out.place_stdin("0123456789abcdef"), Path::new("o.json"));
+}
+
+#[test]
+fn what_only_has_the_name_of_a_receipt_is_a_document() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = NotarySubject::new(&DocumentDigest::of(b"p"));
+    let promised = pending("pyralog-dev-sources", subject, None, None).to_json().unwrap();
+    for (name, bytes) in [
+        ("c.receipt.json", receipt().to_json().unwrap().into_bytes()),
+        ("c.receipt.cbor", receipt().to_cbor().unwrap()),
+        ("p.receipt.json", promised.into_bytes()),
+        ("one.receipt.json", b"1".to_vec()),
+        ("empty.receipt.cbor", Vec::new()),
+    ] {
+        fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    let plan = Plan::make(&[dir.path().into()], &Destination::default()).unwrap();
+    assert_eq!(names(&plan, dir.path()), ["empty.receipt.cbor", "one.receipt.json"]);
+    assert_eq!(plan.skipped.len(), 3);
+    assert!(plan.skipped.iter().all(|(_, why)| *why == RECEIPT), "{:?}", plan.skipped);
+}
+
+#[test]
+fn a_receipt_never_replaces_a_document_also_by_force() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("one"), "1").unwrap();
+    fs::write(dir.path().join("one.receipt.json"), "1").unwrap();
+    let force = Destination { force: true, ..Destination::default() };
+    let plan = Plan::make(&[dir.path().into()], &force).unwrap();
+    assert_eq!(names(&plan, dir.path()), ["one.receipt.json"]);
+    assert!(plan.problems[0].1.contains("would replace the document"), "{:?}", plan.problems);
 }

@@ -229,7 +229,7 @@ fn broadcast(nodes: &Nodes, ready: &Ready, chain_id: &str, args: &SendArgs) -> R
         None => {
             document["status"] = "pending".into();
             let failure = Failure::pending(format!("no block holds {} after {:?}", ready.hash, args.timeout))
-                .next(format!("see whether it arrives later: pyralog query tx {}", ready.hash));
+                .next(format!("see whether it arrives later: pyralog query tx {}{}", ready.hash, args.node.flag()));
             Ok(Output { document, text: format!("{WARN}pending{WARN:#} {}", ready.hash), failure: Some(failure) })
         }
     }

@@ -1,5 +1,7 @@
 //! Many documents: one submission, one receipt each.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::Ordering;
 
@@ -137,6 +139,40 @@ fn equal_hidden_documents_have_salts_of_their_own_and_are_fetched_together() {
         }
     }
     assert_eq!(node.mood.submissions.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn names_that_are_not_utf8_are_notarized_fetched_and_shown() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    std::fs::create_dir(tool.file("docs")).unwrap();
+    std::fs::write(tool.file("docs").join(OsStr::from_bytes(b"f\xfe")), "f").unwrap();
+    let run = tool.run(&["notarize", "docs", "--no-wait", "--json", "--node", &node.url]).expect(0);
+    assert_eq!(run.json()["receipts"][0]["receipt"], "docs/f\u{fffd}.receipt.json");
+    let fetch = || {
+        let mut command = tool.command(&["receipt", "fetch", "--json", "--node", &node.url]);
+        let output = command.arg(OsStr::from_bytes(b"docs/f\xfe.receipt.json")).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    for _ in ["pending", "complete already"] {
+        let document = fetch();
+        assert_eq!(document["receipts"][0]["receipt"], "docs/f\u{fffd}.receipt.json");
+        assert_eq!(document["receipts"][0]["status"], "complete");
+    }
+}
+
+#[test]
+fn a_second_run_counts_the_receipts_and_names_them_in_json() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    for name in ["a", "b", "c"] {
+        tool.write(&format!("docs/{name}"), name);
+    }
+    tool.run(&["notarize", "docs", "--node", &node.url]).expect(0);
+    tool.write("docs/d", "d");
+    let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(1).says("skipped 3 receipts\n");
+    assert!(!run.err.contains("skipped docs"), "{}", run.err);
+    assert_eq!(run.json()["skipped"].as_array().unwrap().len(), 3);
+    assert_eq!(run.json()["skipped"][0]["file"], "docs/a.receipt.json");
 }
 
 #[test]

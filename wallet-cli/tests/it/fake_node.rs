@@ -15,7 +15,7 @@ use pyralog_consensus::light::testkit::validator_key;
 use pyralog_consensus::receipt::testkit::ReceiptMaker;
 use pyralog_consensus::receipt::{NotarySubject, ReceiptFormat};
 use pyralog_consensus::tx::tx_hash;
-use pyralog_crypto::{Address, Decode, DocumentDigest, NotaryLeaf, SigningKey};
+use pyralog_crypto::{Address, Decode, DocumentDigest, LogId, NotaryLeaf, SigningKey};
 use serde_json::{Value, json};
 
 use crate::fake_light::{self, Fork};
@@ -36,6 +36,8 @@ pub struct Mood {
     pub busy: AtomicUsize,
     /// Signs a promise for another leaf.
     pub lies: AtomicBool,
+    /// Holds another log than the one that promised.
+    pub other_log: AtomicBool,
     /// Shows another last block to light clients.
     pub fork: Mutex<Option<Fork>>,
     /// Serves light blocks as CometBFT's RPC only.
@@ -124,7 +126,7 @@ fn serve(mut stream: TcpStream, world: &Mutex<World>, mood: &Mood) {
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let (status, answer) = match (method.as_str(), parts.as_slice()) {
-        ("GET", ["v1", "status"]) => (200, status(world)),
+        ("GET", ["v1", "status"]) => (200, status(world, mood)),
         ("GET", ["v1", "logs", _]) => (200, json!({ "owner": log_owner().public_key() })),
         ("POST", ["v1", "notary", "leaves"]) => submit(world, mood, &body),
         ("GET", ["v1", "notary", "receipts", index]) => receipt(world, mood, index.parse().unwrap(), query),
@@ -175,9 +177,10 @@ fn read_request(stream: &TcpStream) -> Option<(String, String, Value)> {
     Some((method, target, serde_json::from_slice(&body).unwrap_or(Value::Null)))
 }
 
-fn status(world: &Mutex<World>) -> Value {
+fn status(world: &Mutex<World>, mood: &Mood) -> Value {
     let world = world.lock().unwrap();
-    json!({ "log": { "id": world.maker.log, "owner": log_owner().public_key() }, "chain_id": world.maker.chain.chain_id, "height": world.maker.chain.height().to_string() })
+    let log = if mood.other_log.load(Ordering::SeqCst) { LogId([9; 32]) } else { world.maker.log };
+    json!({ "log": { "id": log, "owner": log_owner().public_key() }, "chain_id": world.maker.chain.chain_id, "height": world.maker.chain.height().to_string() })
 }
 
 fn submit(world: &Mutex<World>, mood: &Mood, body: &Value) -> (u16, Value) {
@@ -212,7 +215,10 @@ fn receipt(world: &Mutex<World>, mood: &Mood, index: u64, query: &str) -> (u16, 
         return (202, json!({ "status": "pending", "reason": "the anchor is not in a block yet" }));
     }
     let mut world = world.lock().unwrap();
-    if index >= world.maker.size() || !query.contains(&world.maker.log.to_string()) {
+    if mood.other_log.load(Ordering::SeqCst)
+        || index >= world.maker.size()
+        || !query.contains(&world.maker.log.to_string())
+    {
         return (404, error("unknown_leaf", "this log holds no such leaf"));
     }
     world.maker.anchor(2, 1);

@@ -72,7 +72,7 @@ fn when_time_runs_out_a_pending_receipt_is_left_and_can_be_completed() {
     let run = tool.run(&["notarize", "a", "--timeout", "1", "--json", "--node", &node.url]).expect(4);
     assert!(began.elapsed() < Duration::from_secs(8));
     assert_eq!(run.json()["status"], "pending");
-    run.says("pyralog receipt fetch a.receipt.json");
+    run.says(&format!("pyralog receipt fetch a.receipt.json --node {}\n", node.url));
     tool.run(&["verify", "a", "a.receipt.json", "--genesis", "g.json"]).expect(4);
     assert_eq!(tool.run(&["inspect", "a.receipt.json", "--json"]).expect(0).json()["status"], "pending");
     tool.run(&["receipt", "fetch", "a.receipt.json", "--timeout", "0", "--node", &node.url]).expect(4);
@@ -105,6 +105,20 @@ fn a_node_that_dies_leaves_a_pending_receipt_that_another_node_completes() {
     tool.run(&["receipt", "fetch", "a.receipt.json", "--node", &node.url]).expect(4).says("still pending");
     tool.run(&["receipt", "fetch", "a.receipt.json", "--resubmit", "--node", &other.url]).expect(0);
     tool.run(&["verify", "a", "a.receipt.json", "--genesis", "g.json"]).expect(0);
+}
+
+#[test]
+fn a_node_that_holds_another_log_is_not_to_be_asked_again() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    tool.write("a", "a");
+    tool.run(&["notarize", "a", "--no-wait", "--node", &node.url]).expect(0);
+    node.mood.other_log.store(true, Ordering::SeqCst);
+    let fetch = ["receipt", "fetch", "a.receipt.json", "--timeout", "0", "--node", &node.url];
+    let run = tool.run(&fetch).expect(4).says("the node that promised").says("--resubmit");
+    assert!(!run.err.contains("try again later"), "{}", run.err);
+    node.mood.other_log.store(false, Ordering::SeqCst);
+    node.mood.hold.store(true, Ordering::SeqCst);
+    tool.run(&fetch).expect(4).says("try again later");
 }
 
 #[test]

@@ -47,6 +47,21 @@ fn json_failures_are_one_document_with_the_exit_code() {
 }
 
 #[test]
+fn a_command_line_that_does_not_parse_is_one_document_too() {
+    let tool = Tool::new();
+    for args in
+        [&["verify", "--json"][..], &["--json", "sideways"], &["keys", "--json"], &["--json", "keys"], &["--json"]]
+    {
+        let run = tool.run(args).expect(2);
+        let document = run.json();
+        assert_eq!((&document["status"], &document["error"]["exit_code"]), (&"usage".into(), &2.into()), "{args:?}");
+        assert!(!run.err.is_empty(), "{args:?}");
+    }
+    // What stands after -- is a name, no flag.
+    assert_eq!(tool.run(&["verify", "--", "--json"]).expect(2).out, "");
+}
+
+#[test]
 fn a_pipe_gets_no_colour() {
     let tool = Tool::new();
     let run = tool.run(&["keys", "show", "nobody"]).expect(1);
