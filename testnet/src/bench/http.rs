@@ -2,13 +2,15 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A connection that was not used for so long is not used again: a node closes it after 10 s.
+const KEPT: Duration = Duration::from_secs(5);
 /// Largest head of an answer.
 const MAX_HEAD: usize = 16 * 1024;
 /// Largest body of an answer.
@@ -18,6 +20,9 @@ const MAX_BODY: usize = 32 << 20;
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    port: u16,
+    /// When the last answer was there.
+    used: Instant,
     host: String,
     out: Vec<u8>,
     read: Vec<u8>,
@@ -40,7 +45,14 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, host: format!("127.0.0.1:{port}"), out: Vec::new(), read: Vec::new() })
+        Ok(Self {
+            stream,
+            port,
+            used: Instant::now(),
+            host: format!("127.0.0.1:{port}"),
+            out: Vec::new(),
+            read: Vec::new(),
+        })
     }
 
     /// Sends a request without waiting for its answer; without a body it is a GET, else a POST of JSON.
@@ -75,11 +87,15 @@ impl Connection {
         let rest = self.read.split_off(end + length);
         let body = self.read.split_off(end);
         self.read = rest;
+        self.used = Instant::now();
         Ok(Answer { status, body })
     }
 
-    /// One request and its answer.
+    /// One request and its answer, on a new connection where the node may have closed this one.
     pub fn ask(&mut self, path: &str, body: Option<&[u8]>) -> Result<Answer> {
+        if self.used.elapsed() > KEPT {
+            *self = Self::open(self.port)?;
+        }
         self.send(path, body)?;
         self.receive()
     }
