@@ -102,18 +102,19 @@ impl Ledger {
         let mut pending = Vec::new();
         for tx in txs {
             match &tx.envelope {
-                Envelope::Signed(signed) if check_form(signed, &self.meta.chain_id).is_ok() => {
-                    if !verified.is_verified(&VerifiedId::signed(tx.hash)) {
-                        pending.push(Pending::signed(tx.hash, signed, tx.sign_bytes.clone()));
-                    }
+                Envelope::Signed(signed)
+                    if check_form(signed, &self.meta.chain_id).is_ok()
+                        && !verified.is_verified(&VerifiedId::signed(tx.hash)) =>
+                {
+                    pending.push(Pending::signed(tx.hash, signed, tx.sign_bytes.clone()));
                 }
                 Envelope::Anchor(anchor) => {
                     // Under the owner of the last block; where it rotates in this block the anchor is verified on its own.
                     let name = state_key::log(&anchor.checkpoint.checkpoint.log);
-                    if let Some(log) = read::<LogRecord>(self.store.as_ref(), &name)? {
-                        if !verified.is_verified(&VerifiedId::anchor(tx.hash, &log.owner)) {
-                            pending.push(Pending::anchor(tx.hash, anchor, &self.meta.chain_id, &log.owner));
-                        }
+                    if let Some(log) = read::<LogRecord>(self.store.as_ref(), &name)?
+                        && !verified.is_verified(&VerifiedId::anchor(tx.hash, &log.owner))
+                    {
+                        pending.push(Pending::anchor(tx.hash, anchor, &self.meta.chain_id, &log.owner));
                     }
                 }
                 _ => {}

@@ -83,7 +83,7 @@ fn one(cx: &Context<'_>, group: &mut Group, way: &Way) -> Result<()> {
     let started = Instant::now();
     let make = |node: usize, connection: usize, round: u64| {
         // Every leaf is another one: node, connection and request are in its digest.
-        let first = (((node as u64) << 8 | connection as u64) << 40) | round * way.leaves.max(way.documents);
+        let first = ((((node as u64) << 8) | connection as u64) << 40) | (round * way.leaves.max(way.documents));
         Some(Request { path: way.path, body: body(way, first), records: way.leaves })
     };
     let done = drive(cx, (way.connections, |node| node.api), time, make, |_, leaves| Ok(leaves))?;

@@ -129,6 +129,9 @@ pub(super) fn genesis() -> Genesis {
     .expect("a sound genesis")
 }
 
+/// Messages by the height their sender was at.
+type Seen = Vec<(u64, Bytes)>;
+
 struct Net {
     genesis: Genesis,
     nodes: Vec<Node>,
@@ -138,7 +141,8 @@ struct Net {
     now: u64,
     messages: u64,
     loss: ChaCha8Rng,
-    seen: (Vec<(u64, Bytes)>, Vec<(u64, Bytes)>),
+    /// Gossip and WAL entries.
+    seen: (Seen, Seen),
     base: Option<Stored>,
 }
 

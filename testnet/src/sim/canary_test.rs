@@ -1,5 +1,7 @@
 //! Planted faults: the simulator must catch each within few seeds, by the rule that it breaks.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 
 use pyralog_consensus::engine::{Canary, EngineConfig};

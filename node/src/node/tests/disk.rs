@@ -43,7 +43,9 @@ impl Drop for SmallDisk {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_stops_the_node_which_goes_on_when_there_is_space() {
     let Some(disk) = SmallDisk::mount(96) else {
-        println!("skipped: this user may not mount a small file system");
+        eprintln!(
+            "skipped: a_full_disk_stops_the_node_which_goes_on_when_there_is_space (this user may not mount a small file system)"
+        );
         return;
     };
     let homes = homes_in(tempfile::tempdir_in(disk.0.path()).unwrap(), 1);
