@@ -252,7 +252,7 @@ fn a_proposal_has_bounded_work_and_the_rest_waits_for_the_next() {
     let anchor_work = anchor.iter().map(Bytes::len).sum::<usize>().div_ceil(256);
     assert!((1..=5).contains(&anchor_work), "half of the work is for anchors");
     rig.submit(anchor).unwrap();
-    for ahead in 0..16 {
+    for ahead in 0..20 {
         let tx = rig.transfer(0, ahead, 0);
         rig.submit(vec![tx]).unwrap();
     }
@@ -267,7 +267,7 @@ fn a_proposal_has_bounded_work_and_the_rest_waits_for_the_next() {
     assert_eq!(first[2], pair, "anchors, then whoever pays most");
     assert_eq!(first.len(), 2 + 1 + (10 - 2 - anchor_work), "an anchor and its companion are work too");
     assert_eq!(rig.block().len(), 10);
-    assert_eq!(rig.block().len(), 16 - 10 - (8 - anchor_work));
+    assert_eq!(rig.block().len(), 20 - 10 - (8 - anchor_work));
     assert!(rig.block().is_empty() && rig.pool.is_empty());
 }
 

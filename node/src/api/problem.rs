@@ -71,6 +71,12 @@ impl From<Refused> for Problem {
             Refused::Disabled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "notary_disabled", message)
                 .remedy("use another node")
                 .retry_after(3600),
+            Refused::NotYet => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                .remedy("send again after the given time, or to another node; nothing was taken")
+                .retry_after(1),
+            Refused::Closed(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                .remedy("use another node; nothing was taken")
+                .retry_after(30),
             Refused::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
                 .remedy("use another node; it is unknown whether the leaves are in the log")
                 .retry_after(5),

@@ -40,6 +40,12 @@ pub enum Refused {
     /// Too much waits already.
     #[error("{0} leaves wait for the disk already")]
     Busy(usize),
+    /// The node has just started; nothing was taken.
+    #[error("the node has just started and compares its log with the chain")]
+    NotYet,
+    /// This log may not grow before somebody has seen to it; nothing was taken.
+    #[error("{0}")]
+    Closed(String),
     /// The log cannot grow now.
     #[error("{0}")]
     Unavailable(String),
@@ -106,17 +112,14 @@ impl Admission {
     /// Nothing is appended that might contradict what was promised before.
     fn may_promise(&self) -> Result<(), Refused> {
         let live = self.shared.live();
-        let why = match (live.log, live.signer) {
-            (LogState::Conflict(why), _) => why,
-            (LogState::Unchecked, _) => {
-                "the node has just started and compares its log with the chain: try again in a second".into()
-            }
-            (LogState::Sound, signer @ SignerState::Suspended { .. }) => {
-                format!("this validator promises nothing while its signer does not sign: {signer}")
-            }
-            (LogState::Sound, _) => return Ok(()),
-        };
-        Err(Refused::Unavailable(why))
+        match (live.log, live.signer) {
+            (LogState::Conflict(why), _) => Err(Refused::Closed(why)),
+            (LogState::Unchecked, _) => Err(Refused::NotYet),
+            (LogState::Sound, signer @ SignerState::Suspended { .. }) => Err(Refused::Closed(format!(
+                "this validator promises nothing while its signer does not sign: {signer}"
+            ))),
+            (LogState::Sound, _) => Ok(()),
+        }
     }
 
     fn check(&self, leaves: &[Vec<u8>]) -> Result<(), Refused> {

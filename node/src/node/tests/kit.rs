@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::backend::LogState;
 use crate::config::{Config, Resolved, Sources};
 use crate::error::Result;
 use crate::home::{Home, PUBLIC, write_atomic};
@@ -117,6 +118,7 @@ pub fn config(settings: &[(&'static str, &str)]) -> Config {
     Resolved::load(&Sources { file: None::<(PathBuf, String)>, env: &|_| None, flags }).unwrap().config
 }
 
+/// Starts a node, and waits until it has compared its log with the chain.
 pub async fn start(home: &Home, settings: &[(&'static str, &str)]) -> Running {
     let node = Node::start(home, &config(settings), PASSPHRASE).await.unwrap();
     let (endpoints, backend) = (node.endpoints().clone(), node.backend().clone());
@@ -124,6 +126,10 @@ pub async fn start(home: &Home, settings: &[(&'static str, &str)]) -> Running {
     let task = tokio::spawn(node.run(async {
         let _ = stopped.await;
     }));
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while backend.live().log == LogState::Unchecked && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     Running { endpoints, backend, stop, task }
 }
 
