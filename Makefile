@@ -8,13 +8,18 @@ BINS    := pyralogd pyralog pyralog-testnet
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
+# Cargo asks modification times whether a crate is fresh, which a second checkout in the same build directory defeats.
+CHECKOUT := $(CARGO_TARGET_DIR)/checkout
+
 .PHONY: help setup build testnet test unit verify fix bench sim fuzz interop audit
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  \033[1m%-9s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install the system packages that the RocksDB build needs (apt), or print the line to type
+setup: ## Install what the RocksDB build needs (apt) or print the line to type; drop what another checkout built
 	@sh .config/setup.sh
+	@[ "$$(cat "$(CHECKOUT)" 2>/dev/null)" = "$(CURDIR)" ] || { mkdir -p "$(CARGO_TARGET_DIR)" && \
+	$(CARGO) clean --workspace --quiet && echo "$(CURDIR)" > "$(CHECKOUT)"; }
 
 build: setup ## Build the three programs and link them into ./bin
 	@$(CARGO) build --workspace --bins
