@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 
 use super::Problem;
 
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Body<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut found = false;
-        while map.next_key_seed(Name)?.is_some() {
+        while let Some(Name::Leaves) = map.next_key()? {
             if std::mem::replace(&mut found, true) {
                 return Err(A::Error::duplicate_field("leaves"));
             }
@@ -82,26 +82,10 @@ impl<'de> Visitor<'de> for Body<'_> {
 }
 
 /// The only name of a member.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"leaves\"")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
-        if name == "leaves" { Ok(()) } else { Err(E::unknown_field(name, &["leaves"])) }
-    }
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Name {
+    Leaves,
 }
 
 struct Leaves<'r>(&'r mut Reading);

@@ -138,7 +138,7 @@ impl EngineHandle {
         };
         let (sender, receiver) = oneshot::channel();
         self.queue.push_unchecked([Given { txs: bundle, responder: Responder::Local(sender), permit: Some(permit) }]);
-        hear(receiver).await
+        await_answer(receiver).await
     }
 
     /// The same for a bundle of the node itself, which waits behind no other: there is one at a time.
@@ -148,7 +148,7 @@ impl EngineHandle {
     pub async fn submit_own(&self, bundle: Vec<Bytes>) -> TxAnswer {
         let (sender, receiver) = oneshot::channel();
         self.queue.push_own(Given { txs: bundle, responder: Responder::Local(sender), permit: None });
-        hear(receiver).await
+        await_answer(receiver).await
     }
 
     /// Gives the bundles of a gossip message to the mempool. Those over the quota count as not taken.
@@ -166,6 +166,6 @@ impl EngineHandle {
     }
 }
 
-async fn hear(receiver: oneshot::Receiver<TxAnswer>) -> TxAnswer {
+async fn await_answer(receiver: oneshot::Receiver<TxAnswer>) -> TxAnswer {
     receiver.await.unwrap_or_else(|_| Err(TxError::Unavailable { detail: "the node is stopping".into() }))
 }
