@@ -155,7 +155,9 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// The table store (RocksDB) refused.
-    #[error("the table store under {} failed: {message}", dir.display())]
+    #[error(
+        "the table store under {} failed: {message}; where files in it are missing or damaged, restore the home from a copy", dir.display()
+    )]
     Tables {
         /// Its directory.
         dir: PathBuf,

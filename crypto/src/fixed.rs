@@ -129,10 +129,10 @@ macro_rules! fixed_hex {
     ($name:ident, $len:expr, $what:expr) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                for byte in self.0 {
-                    write!(f, "{byte:02x}")?;
-                }
-                Ok(())
+                // Into a buffer first: answers are full of these, and a formatter's call for each byte costs.
+                let mut digits = [0u8; 2 * $len];
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| std::fmt::Error)?;
+                f.write_str(std::str::from_utf8(&digits).map_err(|_| std::fmt::Error)?)
             }
         }
 

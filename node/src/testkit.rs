@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 
 use crate::backend::{Backend, Identity, Live, Peer, Pending, StateAnswer};
 use crate::chain::{BlockRecord, ChainReader, ReadError, TxPosition};
-use crate::driver::{EngineLoop, Given, Now, Ports, TxAnswer, lock};
+use crate::driver::{EngineLoop, Now, Ports, QueuedBundle, TxAnswer, lock};
 use crate::error::Result;
 
 /// Virtual time of the genesis.
@@ -106,7 +106,7 @@ pub struct MemoryPorts {
     /// Answers of the mempool.
     pub answers: BTreeMap<u64, TxAnswer>,
     /// Bundles that were taken in and not answered.
-    waiting: BTreeMap<u64, Given>,
+    waiting: BTreeMap<u64, QueuedBundle>,
     taken_in: u64,
 }
 
@@ -160,7 +160,7 @@ impl Ports for MemoryPorts {
         contents.blocks.insert(height, (Arc::new(BlockRecord::of(&block)), Arc::clone(&block.chain)));
     }
 
-    fn take_in(&mut self, given: Given) -> Input {
+    fn take_in(&mut self, given: QueuedBundle) -> Input {
         self.taken_in += 1;
         let bundle = given.txs.clone();
         self.waiting.insert(self.taken_in, given);

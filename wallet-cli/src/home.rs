@@ -9,8 +9,8 @@ use crate::error::{Failure, Result};
 /// Options that say where the wallet's files are.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HomeArgs {
-    /// Directory of the wallet's files (default ~/.pyralog)
-    #[arg(long, global = true, value_name = "DIR", env = "PYRALOG_HOME")]
+    /// Directory of the wallet's files (default ~/.pyralog/wallet)
+    #[arg(long, global = true, value_name = "DIR", env = "PYRALOG_WALLET")]
     pub home: Option<PathBuf>,
     /// Directory of the sealed keys (default HOME/keys)
     #[arg(long, global = true, value_name = "DIR", env = "PYRALOG_KEYSTORE")]
@@ -18,7 +18,7 @@ pub struct HomeArgs {
 }
 
 impl HomeArgs {
-    /// The wallet home: `--home`, `PYRALOG_HOME`, else `~/.pyralog`.
+    /// The wallet home: `--home`, `PYRALOG_WALLET`, else `~/.pyralog/wallet`: apart from the keys of a node.
     pub fn home(&self) -> Result<PathBuf> {
         self.resolve(std::env::home_dir())
     }
@@ -42,7 +42,7 @@ impl HomeArgs {
         }
         user_home
             .filter(|home| home != Path::new(""))
-            .map(|home| home.join(".pyralog"))
+            .map(|home| home.join(".pyralog").join("wallet"))
             .ok_or_else(|| Failure::usage("HOME is not set").next("name the wallet directory with --home DIR"))
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn without_any_home_the_flag_is_named() {
         let args = HomeArgs::default();
-        assert_eq!(args.resolve(Some("/u".into())).unwrap(), Path::new("/u/.pyralog"));
+        assert_eq!(args.resolve(Some("/u".into())).unwrap(), Path::new("/u/.pyralog/wallet"));
         let failure = args.resolve(None).unwrap_err();
         assert_eq!(failure.code(), 2);
         assert!(failure.report().next.as_ref().unwrap().contains("--home"));

@@ -23,7 +23,7 @@ pub enum QueryCommand {
     /// A block
     Block {
         /// Height, or latest
-        #[arg(default_value = "latest")]
+        #[arg(default_value = "latest", allow_negative_numbers = true)]
         height: String,
         #[command(flatten)]
         node: NodeArgs,

@@ -116,6 +116,20 @@ fn a_height_already_trusted_must_be_shown_again_as_it_was() {
 }
 
 #[test]
+fn a_height_already_trusted_is_still_put_to_the_witnesses() {
+    let chain = constant(10);
+    let mut client = client(&chain);
+    let again = |client: &mut LightClient, witness: Provider<'_>| {
+        client.sync(Some(10), Mode::Skipping, &options(), chain.now(), &mut node("a", &chain), &mut [witness])
+    };
+    client.sync(Some(10), Mode::Skipping, &options(), chain.now(), &mut node("a", &chain), &mut []).unwrap();
+    assert_eq!(again(&mut client, node("w", &chain)).unwrap().confirmed_by, ["w"]);
+    let fork = chain.fork(10, Hash([7; 32]));
+    let result = again(&mut client, forked("liar", &chain, &fork));
+    assert!(matches!(result, Err(LightError::Divergence(_))), "{result:?}");
+}
+
+#[test]
 fn witnesses_confirm() {
     let chain = rotating(40);
     let mut client = client(&chain);

@@ -41,7 +41,7 @@ pub enum Command {
 /// Where the node lives.
 #[derive(Debug, Args)]
 pub struct HomeArgs {
-    /// The node's home directory (default ~/.pyralog)
+    /// The node's home directory (default ~/.pyralog/node)
     #[arg(long, value_name = "DIR", env = "PYRALOG_HOME")]
     pub home: Option<PathBuf>,
 }

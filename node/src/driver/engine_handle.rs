@@ -8,7 +8,7 @@ use pyralog_consensus::engine::Input;
 use pyralog_consensus::tx::TxError;
 use tokio::sync::oneshot;
 
-use super::engine_queue::{EngineInbox, EngineQueue, Given, Quota, UncheckedInbox};
+use super::engine_queue::{EngineInbox, EngineQueue, QueuedBundle, Quota, UncheckedInbox};
 use super::shared::lock;
 use crate::error::Error;
 
@@ -137,7 +137,11 @@ impl EngineHandle {
             return Err(TxError::Unavailable { detail: format!("{waiting} submissions wait for the mempool already") });
         };
         let (sender, receiver) = oneshot::channel();
-        self.queue.push_unchecked([Given { txs: bundle, responder: Responder::Local(sender), permit: Some(permit) }]);
+        self.queue.push_unchecked([QueuedBundle {
+            txs: bundle,
+            responder: Responder::Local(sender),
+            permit: Some(permit),
+        }]);
         await_answer(receiver).await
     }
 
@@ -147,7 +151,7 @@ impl EngineHandle {
     /// Why it was not taken.
     pub async fn submit_own(&self, bundle: Vec<Bytes>) -> TxAnswer {
         let (sender, receiver) = oneshot::channel();
-        self.queue.push_own(Given { txs: bundle, responder: Responder::Local(sender), permit: None });
+        self.queue.push_own(QueuedBundle { txs: bundle, responder: Responder::Local(sender), permit: None });
         await_answer(receiver).await
     }
 
@@ -157,7 +161,11 @@ impl EngineHandle {
         for txs in bundles {
             match self.gossip.take(&txs) {
                 Some(permit) => {
-                    given.push(Given { txs, responder: Responder::Gossip(Arc::clone(group)), permit: Some(permit) });
+                    given.push(QueuedBundle {
+                        txs,
+                        responder: Responder::Gossip(Arc::clone(group)),
+                        permit: Some(permit),
+                    });
                 }
                 None => group.answer(Judged::NotTaken),
             }

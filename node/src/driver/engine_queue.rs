@@ -22,7 +22,7 @@ const INPUTS_OF_TURN: usize = 64;
 const BUNDLES_OF_TURN: usize = 8;
 
 /// A bundle on its way to the mempool.
-pub struct Given {
+pub struct QueuedBundle {
     /// Its transactions.
     pub txs: Vec<Bytes>,
     /// Who waits for the answer.
@@ -81,7 +81,7 @@ pub struct Turn {
     /// First these, and the timers.
     pub events: Vec<LoopEvent>,
     /// Then these.
-    pub bundles: Vec<Given>,
+    pub bundles: Vec<QueuedBundle>,
 }
 
 #[derive(Default)]
@@ -90,9 +90,9 @@ struct Waiting {
     /// What peers sent in `events`.
     event_bytes: usize,
     /// Of our own drivers: few, and each of a block interval.
-    own: VecDeque<Given>,
-    unchecked: VecDeque<Given>,
-    checked: VecDeque<Given>,
+    own: VecDeque<QueuedBundle>,
+    unchecked: VecDeque<QueuedBundle>,
+    checked: VecDeque<QueuedBundle>,
     /// Nobody checks signatures ahead: bundles go to the engine as they are, which verifies what is not verified.
     checker_gone: bool,
     closed: bool,
@@ -132,7 +132,7 @@ impl EngineQueue {
     }
 
     /// A bundle of our own: before all others, and without a check ahead.
-    pub fn push_own(&self, given: Given) {
+    pub fn push_own(&self, given: QueuedBundle) {
         let mut waiting = lock(&self.waiting);
         if !waiting.closed {
             waiting.own.push_back(given);
@@ -141,7 +141,7 @@ impl EngineQueue {
     }
 
     /// Bundles whose signatures are to be checked.
-    pub fn push_unchecked(&self, given: impl IntoIterator<Item = Given>) {
+    pub fn push_unchecked(&self, given: impl IntoIterator<Item = QueuedBundle>) {
         let mut waiting = lock(&self.waiting);
         if waiting.closed {
             return;
@@ -156,7 +156,7 @@ impl EngineQueue {
     }
 
     /// Bundles that the engine may see.
-    pub fn push_checked(&self, given: impl IntoIterator<Item = Given>) {
+    pub fn push_checked(&self, given: impl IntoIterator<Item = QueuedBundle>) {
         let mut waiting = lock(&self.waiting);
         if !waiting.closed {
             waiting.checked.extend(given);
@@ -189,7 +189,7 @@ impl EngineQueue {
         Turn { events, bundles }
     }
 
-    fn take_unchecked(&self, most: usize) -> Option<Vec<Given>> {
+    fn take_unchecked(&self, most: usize) -> Option<Vec<QueuedBundle>> {
         let mut waiting = lock(&self.waiting);
         while waiting.unchecked.is_empty() && !waiting.closed {
             waiting = self.for_checker.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -251,12 +251,12 @@ pub struct UncheckedInbox(pub(super) Arc<EngineQueue>);
 
 impl UncheckedInbox {
     /// Waits for bundles and gives at most `most`; `None` when the engine has ended.
-    pub fn take(&self, most: usize) -> Option<Vec<Given>> {
+    pub fn take(&self, most: usize) -> Option<Vec<QueuedBundle>> {
         self.0.take_unchecked(most)
     }
 
     /// Hands bundles on to the engine.
-    pub fn pass(&self, given: Vec<Given>) {
+    pub fn pass(&self, given: Vec<QueuedBundle>) {
         self.0.push_checked(given);
     }
 }

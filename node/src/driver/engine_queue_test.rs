@@ -155,7 +155,7 @@ fn without_a_checker_bundles_go_straight_to_the_engine() {
 async fn when_the_engine_ends_everybody_hears_of_it() {
     let (handle, inbox, unchecked) = EngineHandle::channel();
     let (sender, receiver) = oneshot::channel();
-    let given = Given { txs: Vec::new(), responder: Responder::Local(sender), permit: None };
+    let given = QueuedBundle { txs: Vec::new(), responder: Responder::Local(sender), permit: None };
     handle.gossip(bundles(1), &silent(1));
     unchecked.pass(vec![given]);
     let checker = thread::spawn(move || {
@@ -195,7 +195,7 @@ fn a_waiting_engine_is_woken_by_each_class() {
     };
     // Long before it would wake by itself.
     let woken = || wakes.recv_timeout(Duration::from_secs(20)).expect("nothing woke it");
-    let given = || Given { txs: Vec::new(), responder: Responder::Gossip(silent(1)), permit: None };
+    let given = || QueuedBundle { txs: Vec::new(), responder: Responder::Gossip(silent(1)), permit: None };
     asleep();
     handle.input(height(1));
     assert_eq!(woken(), (1, 0), "of our own");

@@ -14,7 +14,7 @@ pub mod wire;
 
 pub use engine_handle::{EngineHandle, GossipGroup, Judged, LoopEvent, Responder, TxAnswer};
 pub use engine_loop::{EngineLoop, Now};
-pub use engine_queue::{EngineInbox, Given, Permit, Turn, UncheckedInbox};
+pub use engine_queue::{EngineInbox, Permit, QueuedBundle, Turn, UncheckedInbox};
 pub use engine_thread::spawn as spawn_engine;
 pub use network::{NetCommand, Network, p2p_config};
 pub use node_ports::NodePorts;

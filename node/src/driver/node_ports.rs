@@ -14,7 +14,7 @@ use pyralog_crypto::codec::Encode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine_handle::{EngineHandle, LoopEvent, Responder, TxAnswer};
-use super::engine_queue::Given;
+use super::engine_queue::QueuedBundle;
 use super::shared::Shared;
 use super::{NetCommand, Ports};
 use crate::chain::BlockRecord;
@@ -33,7 +33,7 @@ pub struct NodePorts {
     /// Decided blocks until their height is announced.
     decided: BTreeMap<u64, (Arc<BlockRecord>, Arc<ChainState>)>,
     /// Who waits for which answer of the mempool.
-    waiting: HashMap<u64, Given>,
+    waiting: HashMap<u64, QueuedBundle>,
     replies: u64,
 }
 
@@ -139,7 +139,7 @@ impl Ports for NodePorts {
         let _ = self.shared.blocks.send(record);
     }
 
-    fn take_in(&mut self, given: Given) -> Input {
+    fn take_in(&mut self, given: QueuedBundle) -> Input {
         self.replies += 1;
         let bundle = given.txs.clone();
         self.waiting.insert(self.replies, given);
@@ -147,7 +147,7 @@ impl Ports for NodePorts {
     }
 
     fn tx_answer(&mut self, reply: u64, result: TxAnswer) {
-        let Some(Given { txs, responder, permit }) = self.waiting.remove(&reply) else { return };
+        let Some(QueuedBundle { txs, responder, permit }) = self.waiting.remove(&reply) else { return };
         if result.is_err() {
             self.shared.metrics.mempool_refused.inc();
         } else if matches!(responder, Responder::Local(_)) {

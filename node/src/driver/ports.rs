@@ -5,7 +5,7 @@ use pyralog_consensus::application::CheckedTx;
 use pyralog_consensus::engine::{CommittedBlock, Input, MessageId, PeerNumber, Report, SignMark, Ticket, Verdict};
 use pyralog_consensus::tx::TxError;
 
-use super::engine_queue::Given;
+use super::engine_queue::QueuedBundle;
 use crate::error::Result;
 
 /// Carries out effects in their order. Whatever must become durable reports its ticket by
@@ -42,7 +42,7 @@ pub trait Ports {
     /// A height is committed and executed.
     fn new_height(&mut self, height: u64);
     /// Keeps a bundle until [`Ports::tx_answer`], gives the input for the engine.
-    fn take_in(&mut self, given: Given) -> Input;
+    fn take_in(&mut self, given: QueuedBundle) -> Input;
     /// The answer to a bundle that was taken in.
     fn tx_answer(&mut self, reply: u64, result: std::result::Result<Vec<CheckedTx>, TxError>);
     /// For logs and metrics.

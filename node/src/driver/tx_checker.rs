@@ -11,7 +11,7 @@ use pyralog_consensus::mempool::TxStatus;
 use pyralog_consensus::tx::TxError;
 use pyralog_crypto::Hash;
 
-use super::engine_queue::{Given, UncheckedInbox};
+use super::engine_queue::{QueuedBundle, UncheckedInbox};
 use super::shared::{Shared, SharedPool};
 use crate::error::{Error, Result};
 use crate::store::LedgerView;
@@ -37,7 +37,7 @@ pub fn spawn(inbox: UncheckedInbox, ledger: LedgerView, shared: Arc<Shared>) -> 
 }
 
 /// Answers what nobody will ever accept, and gives the others in their order.
-fn check(batch: Vec<Given>, ledger: Option<&Ledger>, shared: &Shared) -> Vec<Given> {
+fn check(batch: Vec<QueuedBundle>, ledger: Option<&Ledger>, shared: &Shared) -> Vec<QueuedBundle> {
     let worth = worth_verifying(&batch, &shared.pool);
     let txs: Vec<&[u8]> = worth.values().map(|copies| batch[copies[0]].txs[0].as_ref()).collect();
     let answers = ledger.map(|ledger| ledger.verify_ahead(&txs)).unwrap_or_default();
@@ -62,7 +62,7 @@ fn check(batch: Vec<Given>, ledger: Option<&Ledger>, shared: &Shared) -> Vec<Giv
 
 /// Single transactions that are new here: most copies of a transaction arrive by gossip, and the mempool refuses them by their hash. Each
 /// with the indices of its copies in the batch, one at least: all of them get the answer of one.
-fn worth_verifying(batch: &[Given], pool: &SharedPool) -> BTreeMap<Hash, Vec<usize>> {
+fn worth_verifying(batch: &[QueuedBundle], pool: &SharedPool) -> BTreeMap<Hash, Vec<usize>> {
     let mut copies: BTreeMap<Hash, Vec<usize>> = BTreeMap::new();
     for (index, given) in batch.iter().enumerate().filter(|(_, given)| given.txs.len() == 1) {
         copies.entry(tx_hash(&given.txs[0])).or_default().push(index);

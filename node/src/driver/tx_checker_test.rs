@@ -22,10 +22,10 @@ fn ledger() -> Ledger {
     Ledger::open(Box::new(solo.memory.clone()), solo.genesis.chain_id(), LedgerOptions::default()).unwrap()
 }
 
-fn given(txs: &[Vec<u8>]) -> (Given, oneshot::Receiver<TxAnswer>) {
+fn given(txs: &[Vec<u8>]) -> (QueuedBundle, oneshot::Receiver<TxAnswer>) {
     let (sender, receiver) = oneshot::channel();
     let txs = txs.iter().cloned().map(Bytes::from).collect();
-    (Given { txs, responder: Responder::Local(sender), permit: None }, receiver)
+    (QueuedBundle { txs, responder: Responder::Local(sender), permit: None }, receiver)
 }
 
 /// With another signature; nothing else of it changes.
@@ -116,7 +116,7 @@ fn a_gossip_message_is_blamed_only_when_nothing_in_it_can_ever_be_taken() {
         let heard: Arc<Mutex<Option<Judged>>> = Arc::default();
         let told = Arc::clone(&heard);
         let group = GossipGroup::new(txs.len(), move |judged| *told.lock().unwrap() = Some(judged));
-        let batch = txs.into_iter().map(|tx| Given {
+        let batch = txs.into_iter().map(|tx| QueuedBundle {
             txs: vec![Bytes::from(tx)],
             responder: Responder::Gossip(Arc::clone(&group)),
             permit: None,

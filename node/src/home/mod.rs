@@ -25,9 +25,9 @@ impl Home {
         Self { root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()) }
     }
 
-    /// Where a node lives that was not told otherwise: `~/.pyralog`.
+    /// Where a node lives that was not told otherwise: `~/.pyralog/node`.
     pub fn default_root(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-        env("HOME").map_or_else(|| PathBuf::from(".pyralog"), |home| Path::new(&home).join(".pyralog"))
+        Path::new(&env("HOME").unwrap_or_default()).join(".pyralog").join("node")
     }
 
     /// The directory itself.

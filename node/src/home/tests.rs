@@ -45,5 +45,5 @@ fn replacing_leaves_nothing_beside_and_reading_is_bounded() {
 
 #[test]
 fn the_default_home_is_the_users() {
-    assert_eq!(Home::default_root(&|_| Some("/h/x".to_owned())), Path::new("/h/x/.pyralog"));
+    assert_eq!(Home::default_root(&|_| Some("/h/x".to_owned())), Path::new("/h/x/.pyralog/node"));
 }

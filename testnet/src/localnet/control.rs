@@ -91,7 +91,11 @@ fn signal(layout: &Layout, state: &State, name: &str, signal: Signal, done: &str
     let index = state.find(name)?;
     let Some(node) = state.nodes.get(index) else { bail!("there is no node {name}") };
     let Some(process) = node.live(layout) else {
-        bail!("{0} does not run; start it with `pyralog-testnet fault restart {0}`", node.name);
+        bail!(
+            "{0} does not run; start it with `pyralog-testnet fault restart {0} --dir {1}`",
+            node.name,
+            layout.root().display()
+        );
     };
     if !process.signal(signal)? {
         bail!("{} ended meanwhile", node.name);

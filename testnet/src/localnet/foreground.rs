@@ -31,7 +31,10 @@ pub fn stay(layout: &Layout, mut children: BTreeMap<String, Child>, interrupt: &
         let running = state.nodes.iter().filter(|node| node.live(layout).is_some()).count();
         if running == 0 {
             clear(live_line);
-            note("no node runs any more; `pyralog-testnet up` resumes the network");
+            note(&format!(
+                "no node runs any more; `pyralog-testnet up --dir {}` resumes the network",
+                layout.root().display()
+            ));
             return Ok(());
         }
         if interrupt.count() > 0 {

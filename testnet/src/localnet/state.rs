@@ -100,13 +100,19 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        let state: Self = serde_json::from_str(&text)
-            .with_context(|| format!("{} is damaged; `pyralog-testnet reset` starts over", path.display()))?;
+        let state: Self = serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} is damaged; `pyralog-testnet reset --dir {}` starts over",
+                path.display(),
+                layout.root().display()
+            )
+        })?;
         if state.format != FORMAT {
             bail!(
-                "{} has format {}, this launcher writes format {FORMAT}; `pyralog-testnet reset` starts over",
+                "{} has format {}, this launcher writes format {FORMAT}; `pyralog-testnet reset --dir {}` starts over",
                 path.display(),
-                state.format
+                state.format,
+                layout.root().display()
             );
         }
         Ok(Some(state))

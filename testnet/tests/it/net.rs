@@ -98,7 +98,7 @@ impl Net {
     pub fn wallet_command(&self, index: usize, args: &[&str]) -> Command {
         let mut command = Command::new(beside("pyralog"));
         command.args(args).current_dir(self.dir.path());
-        command.env("PYRALOG_HOME", self.file("home")).env("PYRALOG_NODE", &self.manifest().nodes[index].api);
+        command.env("PYRALOG_WALLET", self.file("home")).env("PYRALOG_NODE", &self.manifest().nodes[index].api);
         command.env("PYRALOG_KEYSTORE", self.root().join("accounts"));
         command
     }

@@ -21,7 +21,14 @@ fn checkout() -> Net {
 fn shell(net: &Net, line: &str) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(net.file(".")).env("HOME", net.file("user"));
-    for name in ["PYRALOG_NODE", "PYRALOG_HOME", "PYRALOG_KEYSTORE", "PYRALOG_PASSWORD_FILE", "PYRALOG_LOCALNET"] {
+    for name in [
+        "PYRALOG_NODE",
+        "PYRALOG_HOME",
+        "PYRALOG_WALLET",
+        "PYRALOG_KEYSTORE",
+        "PYRALOG_PASSWORD_FILE",
+        "PYRALOG_LOCALNET",
+    ] {
         command.env_remove(name);
     }
     run(&mut command)

@@ -43,7 +43,7 @@ pub struct SyncArgs {
     #[arg(long, value_name = "URL")]
     pub witness: Vec<String>,
     /// Height to reach (default: the latest)
-    #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "HEIGHT", value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
     pub height: Option<u64>,
     /// Verify every header on the way instead of skipping
     #[arg(long)]

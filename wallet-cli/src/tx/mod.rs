@@ -59,19 +59,19 @@ pub struct SendArgs {
     #[arg(long, value_name = "ADDRESS", required_unless_present = "signed")]
     pub to: Option<String>,
     /// Amount in upyra, or with a unit: 1.5pyra
-    #[arg(long, value_parser = parse_amount, required_unless_present = "signed")]
+    #[arg(long, value_parser = parse_amount, required_unless_present = "signed", allow_negative_numbers = true)]
     pub amount: Option<u64>,
     /// Fee in upyra (default: the least that the chain accepts)
-    #[arg(long, value_parser = parse_amount)]
+    #[arg(long, value_parser = parse_amount, allow_negative_numbers = true)]
     pub fee: Option<u64>,
     /// Nonce of the sending account (default: asked from the node)
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub nonce: Option<u64>,
     /// Chain (default: asked from the node)
     #[arg(long)]
     pub chain_id: Option<String>,
     /// Last height whose block may hold the transaction (default: 1000 blocks from now)
-    #[arg(long, value_name = "HEIGHT")]
+    #[arg(long, value_name = "HEIGHT", allow_negative_numbers = true)]
     pub expiry_height: Option<u64>,
     /// Sign and print base64, send nothing; with --nonce, --chain-id and --expiry-height no node is asked
     #[arg(long)]

@@ -67,7 +67,7 @@ impl Tool {
     /// The program with a clean environment, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pyralog"));
-        command.args(args).current_dir(self.path()).env("PYRALOG_HOME", self.file("home"));
+        command.args(args).current_dir(self.path()).env("PYRALOG_WALLET", self.file("home"));
         for name in ["PYRALOG_NODE", "PYRALOG_KEYSTORE", "PYRALOG_PASSWORD_FILE"] {
             command.env_remove(name);
         }
