@@ -244,6 +244,7 @@ impl Solo {
             signer: Some(Box::new(key)),
             wal: WalRecovery::default(),
             mark: None,
+            nonce: 1,
         })
         .unwrap();
         let ports = MemoryPorts {

@@ -18,7 +18,7 @@ const MAX_RELAYED: usize = 1 << 15;
 const MAX_EARLY: usize = 1 << 14;
 
 /// `Err` is a reason to hold the message against its sender.
-type Judged = Result<Verdict, &'static str>;
+pub(super) type Judged = Result<Verdict, &'static str>;
 
 impl<A: Application> Engine<A> {
     pub(super) fn on_gossip(&mut self, id: MessageId, peer: PeerNumber, bytes: &Bytes) {
@@ -80,6 +80,7 @@ impl<A: Application> Engine<A> {
                 self.serve(height, &value, &missing, attempt);
                 Ok(Verdict::Ignore)
             }
+            Body::Presence(presence) => self.on_presence(*presence, attempt),
             Body::Evidence(_) => Ok(Verdict::Ignore),
         }
     }
@@ -273,8 +274,12 @@ impl<A: Application> Engine<A> {
 
     /// Whether a verified message is forwarded (again): a new attempt, and not more often than honest nodes retransmit.
     fn relay(&mut self, key: RelayKey, attempt: u32) -> Verdict {
+        self.relay_after(key, attempt, self.host.config.rebroadcast_ns / 2)
+    }
+
+    /// The same, where honest nodes pause for `pause` between two.
+    pub(super) fn relay_after(&mut self, key: RelayKey, attempt: u32, pause: u64) -> Verdict {
         let now = self.host.now;
-        let pause = self.host.config.rebroadcast_ns / 2;
         match self.host.relayed.get(&key) {
             Some((last, at)) if *last == attempt || now.since(*at) < pause => Verdict::Ignore,
             None if self.host.relayed.len() >= MAX_RELAYED => Verdict::Ignore,

@@ -46,14 +46,18 @@ impl<A: Application> Engine<A> {
         self.host.observed_height = self.host.chain.height;
         self.host.report_signer();
         self.host.schedule(Timer::Observe, self.host.config.observe_ns);
+        self.tell_presence();
     }
 
-    /// The observation ends, unless blocks are missing: signatures of ours may be in them. As long as old blocks keep coming in it goes on; a
+    /// The observation ends, unless too few others were heard (`presence`) or blocks are missing: signatures of ours may be in them. As long as old blocks keep coming in it goes on; a
     /// mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only. After a torn WAL it goes on until the others
     /// have decided the height under way, and not longer than [`TORN_LOOKS`]: where more than a third waits so, nobody else decides it, and
     /// what is not lost (see `recover`) may be signed on.
     pub(super) fn observed(&mut self) {
         let host = &mut self.host;
+        if !host.is_attended() {
+            return host.schedule(Timer::Observe, host.config.retry_ns);
+        }
         let advanced = host.chain.height > host.observed_height;
         let last = crate::block::Timestamp::from_time(host.chain.last_time).unwrap_or_default();
         let stale = host.now.since(last) > host.config.observe_ns.saturating_mul(2).max(5_000_000_000);

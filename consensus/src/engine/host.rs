@@ -12,6 +12,7 @@ use super::context::{CoreInput, Ctx, SharedSet, SignedProposal, SignedVote};
 use super::evidence_pool::EvidencePool;
 use super::guard::SignGuard;
 use super::outbox::Outbox;
+use super::presence::Attendance;
 use super::signatures::SignatureCache;
 use super::wire::Body;
 use super::{Effect, EngineConfig, History, PeerNumber, Report, SignMark, Ticket, Timer};
@@ -112,6 +113,7 @@ pub(super) struct Host<A> {
     pub(super) sync_target: u64,
     pub(super) sync_asked: Option<Timestamp>,
     pub(super) sync_queue: BTreeMap<u64, (PeerNumber, Bytes, Commit)>,
+    pub(super) attendance: Attendance,
     /// The height at the last look of the observation at start.
     pub(super) observed_height: u64,
     /// How often it was prolonged in a row without old blocks coming in.

@@ -259,6 +259,13 @@ pub enum Report {
     },
     /// The signer's state changed.
     Signer(SignerState),
+    /// After start: too few others are there to sign, or to know what we signed.
+    Unattended {
+        /// The power of those who are, ours included.
+        power: u64,
+        /// The power of all validators.
+        total: u64,
+    },
     /// The WAL was replayed.
     Replayed {
         /// Height.
@@ -282,7 +289,7 @@ pub enum Report {
 pub enum SignerState {
     /// There is no key: a full node.
     NoKey,
-    /// Watching for own signatures after start.
+    /// After start: watching for own signatures, until validators with more than two thirds of the power were heard.
     Observing,
     /// Signs when it is in the validator set.
     Active,
@@ -303,7 +310,9 @@ impl fmt::Display for SignerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => f.write_str("no validator key: following as a full node"),
-            Self::Observing => f.write_str("watching for own signatures before signing"),
+            Self::Observing => f.write_str(
+                "watching for own signatures; signs when validators with more than two thirds of the power were heard",
+            ),
             Self::Active => f.write_str("active"),
             Self::Abstaining { through } => {
                 write!(f, "abstaining through height {through}, which may have been signed before")

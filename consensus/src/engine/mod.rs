@@ -8,6 +8,7 @@
 //! - what may be signed at all: `guard`; what was signed before a crash is sent again byte for byte: `heights`, `recover`;
 //! - every arriving message is verified before it is kept, and what is kept is bounded: `gossip`, `candidates`;
 //! - a proposal is voted for only at its time: `drive`; a block only if chain and application accept it: `proposals`;
+//! - nothing is signed after a start before most of the others were heard: `presence`, `heights`;
 //! - blocks of other nodes need a commit that we verified ourselves: `sync`.
 
 mod candidates;
@@ -27,6 +28,7 @@ mod host;
 mod io;
 mod mark;
 mod outbox;
+mod presence;
 mod proposals;
 mod recover;
 mod retry;

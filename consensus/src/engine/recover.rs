@@ -15,6 +15,7 @@ use super::evidence_pool::EvidencePool;
 use super::guard::SignGuard;
 use super::host::{Host, Phase};
 use super::outbox::Outbox;
+use super::presence::Attendance;
 use super::signatures::SignatureCache;
 use super::wal::{Record, WalEntry};
 use super::{Engine, EngineConfig, History, SignMark};
@@ -49,6 +50,8 @@ pub struct Recovery<A> {
     pub wal: WalRecovery,
     /// The last durable mark.
     pub mark: Option<SignMark>,
+    /// A random number of this start: answers to an earlier start must not count for it.
+    pub nonce: u64,
 }
 
 /// How many commits before the last are searched for own signatures above the mark.
@@ -60,7 +63,7 @@ impl<A: Application> Engine<A> {
     /// # Errors
     /// A damaged WAL entry or a chain state that contradicts itself.
     pub fn recover(recovery: Recovery<A>) -> Result<Self, EngineError> {
-        let Recovery { config, chain, app, txs, history, signer, wal, mark } = recovery;
+        let Recovery { config, chain, app, txs, history, signer, wal, mark, nonce } = recovery;
         let key = signer.as_ref().map(|signer| signer.public_key());
         let entries = decode_entries(&wal)?;
         let own = key.as_ref().map(ValidatorAddress::of);
@@ -125,6 +128,7 @@ impl<A: Application> Engine<A> {
             sync_target: 0,
             sync_asked: None,
             sync_queue: BTreeMap::new(),
+            attendance: Attendance::new(nonce),
             observed_height: 0,
             prolonged: 0,
             torn_looks: 0,

@@ -23,6 +23,7 @@ impl<A: Application> Engine<A> {
             *spent > 0
         });
         self.host.ask_for_blocks();
+        self.tell_presence();
         if !self.host.is_running() {
             return;
         }

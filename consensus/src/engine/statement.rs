@@ -2,9 +2,10 @@
 //! the part of a validator that misbehaves.
 
 use malachitebft_core_types::{NilOrVal, PolkaSignature, Round, RoundSignature, SignedMessage, VoteType};
-use pyralog_crypto::Signature;
+use pyralog_crypto::{Signature, Signer, SignerError};
 
 use super::context::{Ctx, Height, Proposal, SignedProposal, SignedVote, Vote, step_of};
+use super::presence::Presence;
 use super::wire::{Body, WireMessage};
 use crate::block::{Part, Step, ValidatorAddress, ValueId, proposal_sign_bytes, vote_sign_bytes};
 
@@ -102,6 +103,22 @@ impl WireMessage {
         Self { attempt, body: Body::WantParts { height, value, missing } }
     }
 
+    /// The message by which `signer`, at work on `height`, answers a validator that has just started and asks with `nonce`.
+    ///
+    /// # Errors
+    /// The signer's own.
+    pub fn presence(
+        chain_id: &str,
+        signer: &dyn Signer,
+        height: u64,
+        to: (ValidatorAddress, u64),
+        attempt: u32,
+    ) -> Result<Self, SignerError> {
+        let address = ValidatorAddress::of(&signer.public_key());
+        let presence = Presence { address, height, asks: None, answers: vec![to], signature: Signature([0; 64]) };
+        Ok(Self { attempt, body: Body::Presence(Box::new(presence.sign(chain_id, signer)?)) })
+    }
+
     /// Whether it carries a part of a block.
     pub fn is_part(&self) -> bool {
         matches!(self.body, Body::Part(_))
@@ -145,7 +162,7 @@ impl WireMessage {
                 };
                 signatures.map(one).collect()
             }
-            Body::WantParts { .. } | Body::Evidence(_) => Vec::new(),
+            Body::WantParts { .. } | Body::Evidence(_) | Body::Presence(_) => Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::fields::{
     get_height, get_polka, get_proposal, get_round_certificate, get_value, get_vote, put_polka, put_proposal,
     put_round_certificate, put_value, put_vote,
 };
+use super::presence::Presence;
 use crate::block::{MAX_PARTS, Part, ValueId, decode_evidence, encode_evidence};
 
 /// No message is longer; drivers should refuse more before they buffer it.
@@ -44,6 +45,7 @@ pub(super) enum Body {
         missing: Vec<u32>,
     },
     Evidence(Box<DuplicateVoteEvidence>),
+    Presence(Box<Presence>),
 }
 
 impl Body {
@@ -56,6 +58,7 @@ impl Body {
             Self::Part(part) => part.0.message.height.0,
             Self::WantParts { height, .. } => *height,
             Self::Evidence(evidence) => evidence.vote_a.height.value(),
+            Self::Presence(presence) => presence.height,
         }
     }
 
@@ -70,6 +73,7 @@ impl Body {
             Self::Part(_) => 5,
             Self::WantParts { .. } => 6,
             Self::Evidence(_) => 7,
+            Self::Presence(_) => 8,
         };
         w.u8(kind).u32(attempt);
         match self {
@@ -91,6 +95,7 @@ impl Body {
             Self::Evidence(evidence) => {
                 w.bytes(&encode_evidence(evidence));
             }
+            Self::Presence(presence) => presence.put(&mut w),
         }
         w.into_bytes()
     }
@@ -132,6 +137,7 @@ impl Decode for WireMessage {
                 Body::WantParts { height, value, missing }
             }
             7 => Body::Evidence(Box::new(decode_evidence(r.bytes(1_024)?)?)),
+            8 => Body::Presence(Box::new(Presence::get(r)?)),
             other => return Err(CodecError::Tag { what: "consensus message kind", found: other.into() }),
         };
         Ok(Self { attempt, body })

@@ -267,7 +267,19 @@ fn gossip(out: &mut Vectors) {
     let protobuf = encode_evidence(&duplicate_vote(&pair, &set, value.time).unwrap());
     let mut evidence = Writer::new();
     evidence.u8(1).u8(7).u32(0).bytes(&protobuf);
+    // Validator 1 has just started, asks under a number, and answers validator 2, who did the same.
+    let unsigned = |out: &mut Writer| {
+        out.raw(&address.0).u64(2).u8(1).u64(0x0123_4567_89ab_cdef);
+        out.u32(1).raw(&signers[1].0.0).u64(0xfedc_ba98_7654_3210);
+    };
+    let mut signed = Writer::signing("pyralog/presence/v1", CHAIN);
+    unsigned(&mut signed);
+    let mut presence = Writer::new();
+    presence.u8(1).u8(8).u32(3);
+    unsigned(&mut presence);
+    presence.put(&key.sign(&signed.into_bytes()));
     for (name, bytes) in [
+        ("presence", presence),
         ("vote", vote),
         ("proposal", proposal),
         ("want_parts", want),

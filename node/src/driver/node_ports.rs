@@ -195,6 +195,11 @@ impl Ports for NodePorts {
                     _ => tracing::info!(%state, "signer"),
                 }
             }
+            Report::Unattended { power, total } => tracing::warn!(
+                power,
+                total,
+                "waiting to hear from validators with more than two thirds of the power before signing anything"
+            ),
             Report::Replayed { height, entries } => tracing::info!(height, entries, "replayed the consensus WAL"),
             Report::CoreError(error) => tracing::debug!(error, "the consensus core refused an input"),
             Report::Rejected { peer, reason } => {

@@ -281,6 +281,7 @@ fn recover(
         signer: Some(signer),
         wal: WalRecovery { entries: wal.entries, truncated: wal.truncated },
         mark,
+        nonce: u64::from_be_bytes(random()?),
     })
     .map_err(|e| Error::Consensus(e.to_string()))
 }

@@ -1,18 +1,23 @@
 //! One engine with its ledger, for the network that makes seeds and for single fuzzed inputs.
 
 use bytes::Bytes;
-use pyralog_consensus::block::{Step, Timestamp};
+use pyralog_consensus::block::{Step, Timestamp, ValidatorAddress};
 use pyralog_consensus::engine::{
     Effect, Engine, EngineConfig, Input, MessageId, PeerNumber, Recovery, SignMark, Timer, Verdict, WalRecovery,
+    WireMessage,
 };
 use pyralog_consensus::error::EngineError;
 use pyralog_consensus::genesis::Genesis;
 use pyralog_consensus::ledger::{Ledger, LedgerOptions};
 use pyralog_consensus::mempool::{Mempool, MempoolLimits};
-use pyralog_crypto::{Signer, SigningKey};
+use pyralog_crypto::{Encode, Signer, SigningKey};
 
 use super::chain::{CHAIN, Run, Stored, key, run};
 
+/// The number under which engines ask who is there.
+const NONCE: u64 = 7;
+/// Timers until it signs: it asks a few times who is there before it has watched long enough.
+const ATTENDED: usize = 6;
 /// Timers that a fuzzed engine lives through at most after the input.
 const TIMERS: usize = 12;
 
@@ -49,6 +54,7 @@ fn recover(
         signer: signer.map(|key| Box::new(key) as Box<dyn Signer>),
         wal,
         mark,
+        nonce: NONCE,
     })
 }
 
@@ -85,8 +91,21 @@ impl Probe {
         let engine = recover(chain, base, Some(key(100)), WalRecovery { entries, truncated: false }, Some(mark))?;
         let mut probe = Self { engine, store: base.clone(), now, timers: Vec::new(), outcome: Outcome::default() };
         probe.input(Input::Start);
-        probe.elapse(2);
+        probe.attend();
+        probe.elapse(ATTENDED);
         Ok(probe)
+    }
+
+    /// The other validators say that they are there.
+    #[allow(clippy::expect_used, reason = "keys in memory sign anything")]
+    fn attend(&mut self) {
+        let to = (ValidatorAddress::of(&key(100).public_key()), NONCE);
+        for other in 101..104 {
+            let message = WireMessage::presence(CHAIN, &key(other), super::chain::BASE + 1, to, 0);
+            let bytes = message.expect("a presence").to_bytes().into();
+            self.input(Input::Gossip { id: MessageId(0), peer: PeerNumber(1), bytes });
+        }
+        self.outcome = Outcome::default();
     }
 
     pub fn gossip(mut self, bytes: &[u8]) -> Outcome {

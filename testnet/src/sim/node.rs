@@ -74,6 +74,7 @@ impl Node {
             signer: Some(Box::new(node_key(self.number))),
             wal,
             mark,
+            nonce: self.life,
         };
         self.engine = Some(Engine::recover(recovery)?);
         self.seen.clear();

@@ -59,6 +59,7 @@ fn a_forgotten_lock_means_no_replay_and_signing_on_above_the_last_signature() {
     assert_eq!(last.height, net.height(1) + 1);
     net.crash(1);
     net.start(1);
+    net.attend(1);
     net.run_ms(300);
     let replayed = |net: &Net| super::net::count_reports(&net.nodes[1], |r| matches!(r, Report::Replayed { .. }));
     assert_eq!(replayed(&net), 0);

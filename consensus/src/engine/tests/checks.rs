@@ -58,6 +58,26 @@ impl Net {
         ValidatorAddress::of(&self.nodes[i].key.as_ref().unwrap().public_key())
     }
 
+    /// The number under which node `i` asks who is there, since its last start.
+    pub(super) fn nonce(&self, i: usize) -> u64 {
+        let bodies = self.nodes[i].sent.iter().map(|bytes| WireMessage::from_bytes(bytes).unwrap().body);
+        let mut asked =
+            bodies.filter_map(|body| if let Body::Presence(presence) = body { presence.asks } else { None });
+        asked.next().unwrap()
+    }
+
+    /// All others tell node `i` that they are there, whatever the network loses, and it gets the time to take that in.
+    pub(super) fn attend(&mut self, i: usize) {
+        let to = (self.address(i), self.nonce(i));
+        let height = self.height(i) + 1;
+        for from in (0..self.nodes.len()).filter(|from| *from != i) {
+            let key = self.nodes[from].key.as_ref().unwrap();
+            let message = WireMessage::presence(CHAIN, key, height, to, 0).unwrap();
+            self.inject(from, i, message.to_bytes().into());
+        }
+        self.run_ms(250);
+    }
+
     /// A vote signed with the key of node `i`, whatever that node thinks.
     pub(super) fn forge_vote(&self, i: usize, step: Step, height: u64, round: u32, value: Option<ValueId>) -> Bytes {
         use malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};

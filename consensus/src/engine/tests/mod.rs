@@ -7,6 +7,7 @@ mod checks;
 mod light;
 mod net;
 mod network;
+mod presence;
 mod robustness;
 mod signing;
 mod timing;

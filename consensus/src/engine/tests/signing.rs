@@ -44,6 +44,7 @@ fn after_a_crash_the_recorded_signatures_are_sent_again() {
     net.crash(0);
     net.run_ms(50);
     net.start(0);
+    net.attend(0);
     net.run_ms(150);
     assert_eq!(count_reports(&net.nodes[0], |r| matches!(r, Report::Replayed { .. })), 1);
     let after = own(&net, 0);
@@ -210,11 +211,13 @@ fn a_signature_made_again_at_replay_is_logged_again() {
     let before = own_entries(&net, 0).into_iter().map(|(_, mark)| mark).max().max(last_precommit(&net, 0));
     net.nodes[0].disk.lock().unwrap().mark = before;
     net.start(0);
+    net.attend(0);
     net.run_ms(150);
     assert!(own(&net, 0).iter().any(|(mark, _)| *mark == last), "{last} is made again and leaves");
     assert!(own_entries(&net, 0).iter().any(|(_, mark)| *mark == last), "and stands in the WAL");
     net.crash(0);
     net.start(0);
+    net.attend(0);
     net.run_ms(150);
     assert_eq!(net.engine(0).signer_state(), SignerState::Active, "so that nothing is missing at the next start");
 }
@@ -249,6 +252,7 @@ fn whatever_the_wal_lost_nothing_is_signed_twice() {
             net.nodes[0].signed.retain(|mark, _| Some(*mark) <= kept);
             net.nodes[0].truncated = true;
             net.start(0);
+            net.attend(0);
             // Past the time that is left to the others.
             net.run_ms(2_500);
             // Net::gossip compares every signature that leaves with all before it.
@@ -297,7 +301,7 @@ fn a_restored_backup_is_noticed_and_signs_nothing_until_resumed() {
         (disk.blocks.clone(), disk.wal.clone(), disk.mark)
     };
     net.start(2);
-    net.run_to(9, 20_000);
+    net.run_to(20, 20_000);
     net.crash(2);
     {
         let mut disk = net.nodes[2].disk.lock().unwrap();
@@ -306,7 +310,7 @@ fn a_restored_backup_is_noticed_and_signs_nothing_until_resumed() {
     net.run_ms(300);
     net.nodes[2].config.observe_ns = 500 * MS;
     net.start(2);
-    net.run_to(12, 20_000);
+    net.run_to(23, 20_000);
     assert!(
         matches!(net.engine(2).signer_state(), SignerState::Suspended { .. }),
         "{:?}",
@@ -408,6 +412,7 @@ fn recovery_is_deterministic_and_damage_is_refused() {
             signer: None,
             wal: crate::engine::WalRecovery { entries: disk.wal.clone(), truncated: false },
             mark: None,
+            nonce: 1,
         })
         .err()
     };

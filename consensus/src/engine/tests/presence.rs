@@ -1,0 +1,187 @@
+//! Who must be heard before anything is signed.
+
+use pyralog_crypto::codec::{Decode, Encode};
+use pyralog_crypto::{Signature, SigningKey};
+
+use super::net::{Net, count_reports, genesis_of};
+use crate::block::ValidatorAddress;
+use crate::block::testing::{CHAIN, key};
+use crate::engine::presence::Presence;
+use crate::engine::wire::{Body, WireMessage};
+use crate::engine::{Report, SignerState, Verdict};
+
+/// The presences that a node sent since its last start.
+fn sent(net: &Net, i: usize) -> Vec<Presence> {
+    let bodies = net.nodes[i].sent.iter().map(|bytes| WireMessage::from_bytes(bytes).unwrap().body);
+    bodies.filter_map(|body| if let Body::Presence(presence) = body { Some(*presence) } else { None }).collect()
+}
+
+fn signed_anything(net: &Net, i: usize) -> bool {
+    let own = net.address(i);
+    net.nodes[i].sent.iter().any(|bytes| {
+        WireMessage::from_bytes(bytes).unwrap().statements().iter().any(|statement| statement.address == own)
+    })
+}
+
+fn answer(net: &mut Net, from: u8, to: usize, nonce: u64, key: &SigningKey, attempt: u32) {
+    let to_us = (net.address(to), nonce);
+    let height = net.height(to) + 1;
+    let mut message = WireMessage::presence(CHAIN, key, height, to_us, attempt).unwrap();
+    let Body::Presence(presence) = &mut message.body else { panic!() };
+    presence.address = net.address(from as usize);
+    net.inject(from as usize, to, message.to_bytes().into());
+    net.run_ms(5);
+}
+
+#[test]
+fn a_copy_that_was_restored_signs_nothing_while_it_hears_nobody() {
+    let mut net = Net::new(71, 4, 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    net.crash(3);
+    let copy = {
+        let disk = net.nodes[3].disk.lock().unwrap();
+        (disk.blocks.clone(), disk.wal.clone(), disk.mark)
+    };
+    net.start(3);
+    net.run_to(8, 20_000);
+    (0..4).for_each(|i| net.crash(i));
+    {
+        let mut disk = net.nodes[3].disk.lock().unwrap();
+        (disk.blocks, disk.wal, disk.mark) = copy;
+    }
+    net.nodes[3].reports.clear();
+    net.start(3);
+    net.run_ms(60_000);
+    assert_eq!(net.engine(3).signer_state(), SignerState::Observing);
+    assert!(!signed_anything(&net, 3), "alone");
+    let unattended = |report: &Report| matches!(report, Report::Unattended { power: 10, total: 40 });
+    assert_eq!(count_reports(&net.nodes[3], unattended), 1, "said once");
+    // With one other it is still not two thirds; with all of them it learns what it had signed.
+    net.start(0);
+    net.run_ms(10_000);
+    assert!(!signed_anything(&net, 3), "two of four");
+    net.start(1);
+    net.start(2);
+    net.run_to(9, 20_000);
+    assert!(
+        matches!(net.engine(3).signer_state(), SignerState::Suspended { .. }),
+        "{:?}",
+        net.engine(3).signer_state()
+    );
+    assert!(!signed_anything(&net, 3), "suspended");
+    net.assert_no_fork();
+}
+
+/// The chain stands still in the middle of a height: no commit shows what was signed, only the votes that another holds.
+#[test]
+fn votes_of_the_asker_are_sent_again_to_it() {
+    let mut net = Net::new(72, 4, 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    net.filter = Box::new(|_, from, to, _| (from, to) == (3, 2));
+    let copy = {
+        let disk = net.nodes[3].disk.lock().unwrap();
+        (disk.blocks.clone(), disk.wal.clone(), disk.mark)
+    };
+    net.run_ms(3_000);
+    net.crash(3);
+    {
+        let mut disk = net.nodes[3].disk.lock().unwrap();
+        assert!(disk.mark > copy.2 && disk.mark.unwrap().height == net.height(2) + 1, "it went on signing");
+        (disk.blocks, disk.wal, disk.mark) = copy;
+    }
+    net.filter = Box::new(|_, from, to, _| from >= 2 && to >= 2);
+    net.start(3);
+    net.run_ms(1_000);
+    assert!(
+        matches!(net.engine(3).signer_state(), SignerState::Suspended { .. }),
+        "{:?}",
+        net.engine(3).signer_state()
+    );
+    assert!(!signed_anything(&net, 3));
+}
+
+#[test]
+fn only_answers_of_validators_to_this_start_count() {
+    let mut net = Net::new(73, 4, 0);
+    net.start(0);
+    net.run_ms(1_000);
+    let (now, old) = (net.nonce(0), u64::MAX);
+    // To an earlier start; signed with another's key; by somebody who is no validator.
+    answer(&mut net, 1, 0, old, &key(2), 1);
+    answer(&mut net, 2, 0, old, &key(3), 1);
+    assert_eq!(net.nodes[0].verdicts.get(&Verdict::Reject), None);
+    answer(&mut net, 1, 0, now, &key(3), 2);
+    answer(&mut net, 2, 0, now, &key(2), 2);
+    assert_eq!(net.nodes[0].verdicts[&Verdict::Reject], 2, "wrong signatures are held against who sent them on");
+    let stranger = WireMessage::presence(CHAIN, &key(9), 1, (net.address(0), now), 3).unwrap();
+    net.inject(1, 0, stranger.to_bytes().into());
+    net.run_ms(5_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Observing);
+    // One honest answer makes two of four, the second three.
+    answer(&mut net, 1, 0, now, &key(2), 4);
+    net.run_ms(5_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Observing);
+    answer(&mut net, 2, 0, now, &key(3), 5);
+    net.run_ms(1_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Active);
+}
+
+#[test]
+fn each_start_asks_under_another_number_and_is_answered_by_name() {
+    let mut net = Net::new(74, 4, 0);
+    net.start_all();
+    net.run_to(2, 6_000);
+    let first = net.nonce(1);
+    net.crash(1);
+    net.start(1);
+    net.run_to(4, 20_000);
+    let second = net.nonce(1);
+    assert_ne!(first, second);
+    let to_it = (net.address(1), second);
+    assert!([0, 2, 3].into_iter().all(|i| sent(&net, i).iter().any(|presence| presence.answers.contains(&to_it))));
+    // Nobody speaks of it any more once nobody asks.
+    (0..4).for_each(|i| net.nodes[i].sent.clear());
+    net.run_ms(2_000);
+    assert!((0..4).all(|i| sent(&net, i).is_empty()));
+}
+
+#[test]
+fn one_who_holds_the_power_alone_waits_for_nobody() {
+    let members = [(key(1).public_key(), 100), (key(2).public_key(), 10)];
+    let genesis = genesis_of(&members, crate::block::ConsensusParams::DEFAULTS);
+    let mut net = Net::with(75, genesis, vec![key(1), key(2)], 0);
+    net.start(0);
+    net.run_to(3, 6_000);
+    net.start(1);
+    net.run_to(6, 20_000);
+    net.assert_no_fork();
+}
+
+#[test]
+fn impossible_presences_are_refused() {
+    let presence = |height, answers: &[u8]| Presence {
+        address: ValidatorAddress([1; 20]),
+        height,
+        asks: Some(5),
+        answers: answers.iter().map(|n| (ValidatorAddress([*n; 20]), u64::from(*n))).collect(),
+        signature: Signature([3; 64]),
+    };
+    let decodes = |presence: Presence| {
+        let bytes = WireMessage { attempt: 1, body: Body::Presence(Box::new(presence)) }.to_bytes();
+        WireMessage::from_bytes(&bytes).is_ok_and(|message| message.to_bytes() == bytes)
+    };
+    assert!(decodes(presence(1, &[])) && decodes(presence(9, &[2, 3, 7])));
+    assert!(!decodes(presence(0, &[])), "no height");
+    assert!(!decodes(presence(u64::MAX, &[])), "no height of a block");
+    assert!(!decodes(presence(1, &[3, 2])) && !decodes(presence(1, &[2, 2])), "ascending, each once");
+    let most: Vec<_> = (0..=crate::block::MAX_VALIDATORS as u64)
+        .map(|n| (ValidatorAddress([[0; 12].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap()), n))
+        .collect();
+    let mut full = presence(1, &[]);
+    full.answers = most[1..].to_vec();
+    assert!(decodes(full.clone()), "one answer for each validator fits in a message");
+    full.answers = most;
+    assert!(!decodes(full), "more than there are validators");
+}
