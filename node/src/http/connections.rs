@@ -1,10 +1,13 @@
-//! Serving connections: each has a limited time to send the header of its next request.
+//! Serving connections: each has a limited time to send the header of its next request, and less where others wait for its place.
 
+use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -34,6 +37,8 @@ pub async fn serve_connections(
             (stream, address) = listener.accept() => {
                 let client = ConnectInfo(ClientAddr(address));
                 open.spawn(serve_one(http.clone(), stream, routes.clone(), client, stopping.clone()));
+                // Each gets its turn to read before more are accepted, which could take its place.
+                tokio::task::yield_now().await;
             }
             Some(_) = open.join_next() => {}
             () = stopped(&mut stopping) => break,
@@ -52,14 +57,27 @@ async fn serve_one(
     mut stopping: watch::Receiver<bool>,
 ) {
     let routes = TowerToHyperService::new(routes);
+    let seat = Arc::clone(stream.inner().seat());
+    let place = Arc::clone(&seat);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(client);
-        routes.call(request)
+        let answer = seat.begin().then(|| routes.call(request));
+        let seat = Arc::clone(&seat);
+        async move {
+            let Some(answer) = answer else { return Err(io::Error::from(io::ErrorKind::ConnectionAborted)) };
+            let Ok(response) = answer.await;
+            // Bodies are whole here, so the next flush behind this has written all of it. A WebSocket is served until it ends.
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                seat.answered();
+            }
+            Ok(response)
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     // An error is the client's: it went away, was too slow, or does not speak HTTP.
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = place.displaced() => return,
         () = stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;

@@ -1,8 +1,10 @@
 use std::net::SocketAddr;
 
+use axum::extract::ws::WebSocketUpgrade;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -12,14 +14,42 @@ use crate::http::BoundedListener;
 /// Far longer than any patience of a test.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// A request that is answered and whose connection stays open.
+const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 async fn server(patience: Duration) -> (SocketAddr, watch::Sender<bool>, JoinHandle<()>) {
-    let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), 8, 2 * LIMIT).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let whoami = get(|ConnectInfo(ClientAddr(client)): ConnectInfo<ClientAddr>| async move { client.to_string() });
-    let routes = Router::new().route("/", whoami);
+    serving(8, Router::new().route("/", whoami), patience).await
+}
+
+async fn serving(
+    places: usize,
+    routes: Router,
+    patience: Duration,
+) -> (SocketAddr, watch::Sender<bool>, JoinHandle<()>) {
+    let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), places, 2 * LIMIT).await.unwrap();
+    let address = listener.local_addr().unwrap();
     let stop = watch::Sender::new(false);
     let served = tokio::spawn(serve_connections(QuotingListener(listener), routes, stop.subscribe(), patience));
     (address, stop, served)
+}
+
+async fn send(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(bytes).await.unwrap();
+    client
+}
+
+/// The first twelve bytes of an answer: the status.
+async fn status(client: &mut TcpStream) -> String {
+    let mut status = [0; 12];
+    timeout(LIMIT, client.read_exact(&mut status)).await.expect("no answer").unwrap();
+    String::from_utf8(status.to_vec()).unwrap()
+}
+
+/// Whether the server has closed the connection, in either way.
+async fn is_closed(client: &mut TcpStream) -> bool {
+    !matches!(timeout(LIMIT, client.read(&mut [0])).await.expect("it is kept"), Ok(1..))
 }
 
 /// What the server sends until it closes.
@@ -41,7 +71,7 @@ async fn a_connection_with_half_a_header_or_nothing_is_closed() {
     }
     // One that asks is answered, with its own address, and closed when it asks no more.
     let mut client = TcpStream::connect(address).await.unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    client.write_all(ASK).await.unwrap();
     let own = client.local_addr().unwrap().to_string();
     let answer = all(client).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(&own), "{answer}");
@@ -51,10 +81,101 @@ async fn a_connection_with_half_a_header_or_nothing_is_closed() {
 async fn stopping_closes_connections_that_wait_for_a_request() {
     let (address, stop, served) = server(2 * LIMIT).await;
     let mut client = TcpStream::connect(address).await.unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    client.write_all(ASK).await.unwrap();
     let mut byte = [0];
     timeout(LIMIT, client.read_exact(&mut byte)).await.unwrap().unwrap();
     stop.send_replace(true);
     timeout(LIMIT, served).await.expect("the server does not end").unwrap();
     all(client).await;
+}
+
+#[tokio::test]
+async fn where_no_place_is_free_the_oldest_that_does_not_ask_gives_up_its_own() {
+    let routes = Router::new().route("/", get(async || "ok"));
+    let (address, _stop, _served) = serving(3, routes, 2 * LIMIT).await;
+    // One that has asked, one that sends half a header, one that says nothing: the first of those that never asked goes first.
+    let mut asked = send(address, ASK).await;
+    assert_eq!(status(&mut asked).await, "HTTP/1.1 200");
+    let mut half = send(address, b"GET / HTTP/1.1\r\nHost: local").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut silent = send(address, b"").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut probe = send(address, ASK).await;
+    assert_eq!(status(&mut probe).await, "HTTP/1.1 200");
+    assert!(is_closed(&mut half).await);
+    // The two that are left of the first three are still served.
+    silent.write_all(ASK).await.unwrap();
+    assert_eq!(status(&mut silent).await, "HTTP/1.1 200");
+    let mut rest = vec![0; 4_096];
+    let _ = asked.try_read(&mut rest);
+    asked.write_all(ASK).await.unwrap();
+    assert_eq!(status(&mut asked).await, "HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn a_request_that_is_served_and_a_websocket_keep_their_places() {
+    let go_on = Arc::new(Semaphore::new(0));
+    let (reached, gate) = (Arc::new(Semaphore::new(0)), Arc::clone(&go_on));
+    let reach = Arc::clone(&reached);
+    let slow = get(async move || {
+        reach.add_permits(1);
+        let _turn = gate.acquire().await;
+        "done"
+    });
+    let socket = get(async |upgrade: WebSocketUpgrade| {
+        upgrade.on_upgrade(async |mut socket| {
+            while let Some(Ok(message)) = socket.recv().await {
+                let _ = socket.send(message).await;
+            }
+        })
+    });
+    let routes = Router::new().route("/", get(async || "ok")).route("/slow", slow).route("/socket", socket);
+    let (address, _stop, _served) = serving(2, routes, 2 * LIMIT).await;
+    let ask = "GET /socket HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut socket = send(address, ask.as_bytes()).await;
+    assert_eq!(status(&mut socket).await, "HTTP/1.1 101");
+    let mut slow = send(address, b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    timeout(LIMIT, reached.acquire()).await.unwrap().unwrap().forget();
+
+    let mut third = send(address, ASK).await;
+    let early = timeout(Duration::from_millis(500), third.read(&mut [0])).await;
+    assert!(early.is_err(), "there was no place to take: {early:?}");
+    go_on.add_permits(1);
+    assert_eq!(status(&mut slow).await, "HTTP/1.1 200", "it was served to its end");
+    assert_eq!(status(&mut third).await, "HTTP/1.1 200", "an answered connection makes room");
+    // The rest of the upgrade's answer, then an echo: an empty masked ping is answered with an empty pong.
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(LIMIT, socket.read_u8()).await.unwrap().unwrap());
+    }
+    socket.write_all(&[0x89, 0x80, 1, 2, 3, 4]).await.unwrap();
+    assert_eq!(timeout(LIMIT, socket.read_u16()).await.unwrap().unwrap(), 0x8a00);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn probes_get_through_while_half_open_connections_are_kept_up() {
+    let routes = Router::new().route("/", get(async || "ok"));
+    let (address, _stop, _served) = serving(8, routes, 2 * LIMIT).await;
+    // Far more than places, and each is opened again when it is closed.
+    let attackers: Vec<_> = (0..40)
+        .map(|_| {
+            tokio::spawn(async move {
+                loop {
+                    if let Ok(mut client) = TcpStream::connect(address).await {
+                        let _ = client.write_all(b"GET / HTTP/1.1\r\nHost: local").await;
+                        let _ = client.read(&mut [0]).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        // Without displacement the first would wait for the patience, which is longer than the limit.
+        let mut probe = send(address, ASK).await;
+        assert_eq!(status(&mut probe).await, "HTTP/1.1 200");
+    }
+    for attacker in attackers {
+        attacker.abort();
+    }
 }

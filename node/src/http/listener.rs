@@ -10,26 +10,30 @@ use std::time::Duration;
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::places::{Place, Places, Seat};
 
 /// The address of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddr(pub SocketAddr);
 
-/// Accepts up to a fixed number of connections; further ones wait in the kernel's queue.
+/// Accepts up to a fixed number of connections. A further one takes the place of one that asks nothing ([`Places`]), or waits, and those
+/// behind it wait in the kernel's queue.
 pub struct BoundedListener {
     tcp: TcpListener,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     idle: Duration,
+    /// Accepted, and without a place yet. It stands here because the future of `accept` may be dropped while it waits.
+    arrived: Option<(TcpStream, SocketAddr)>,
 }
 
-/// A connection that holds its slot and ends when nothing was read or written for the idle time.
+/// A connection that holds its place and ends when nothing was read or written for the idle time.
 pub struct BoundedStream {
     tcp: TcpStream,
     idle: Duration,
     alarm: Pin<Box<Sleep>>,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl BoundedListener {
@@ -39,7 +43,7 @@ impl BoundedListener {
     /// The address is taken or not ours.
     pub async fn bind(address: SocketAddr, connections: usize, idle: Duration) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
-        Ok(Self { tcp, slots: Arc::new(Semaphore::new(connections)), idle })
+        Ok(Self { tcp, places: Places::new(connections), idle, arrived: None })
     }
 }
 
@@ -49,16 +53,20 @@ impl Listener for BoundedListener {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            // The semaphore is never closed; should it be, nothing is accepted any more.
-            let Ok(slot) = self.slots.clone().acquire_owned().await else { return std::future::pending().await };
-            match self.tcp.accept().await {
-                Ok((tcp, address)) => {
-                    let _ = tcp.set_nodelay(true);
-                    let alarm = Box::pin(sleep(self.idle));
-                    return (BoundedStream { tcp, idle: self.idle, alarm, _slot: slot }, address);
+            let Some((_, address)) = &self.arrived else {
+                match self.tcp.accept().await {
+                    Ok(arrived) => self.arrived = Some(arrived),
+                    // Out of file descriptors, or the client has gone already.
+                    Err(_) => sleep(Duration::from_millis(50)).await,
                 }
-                // Out of file descriptors, or the client has gone already.
-                Err(_) => sleep(Duration::from_millis(50)).await,
+                continue;
+            };
+            let place = self.places.take(address.ip()).await;
+            // Without a place it is closed: its client holds its share.
+            if let (Some((tcp, address)), Some(place)) = (self.arrived.take(), place) {
+                let _ = tcp.set_nodelay(true);
+                let alarm = Box::pin(sleep(self.idle));
+                return (BoundedStream { tcp, idle: self.idle, alarm, place }, address);
             }
         }
     }
@@ -69,6 +77,11 @@ impl Listener for BoundedListener {
 }
 
 impl BoundedStream {
+    /// What this connection does with its place, to be told by who serves it.
+    pub fn seat(&self) -> &Arc<Seat> {
+        self.place.seat()
+    }
+
     fn touched(&mut self) {
         let next = Instant::now() + self.idle;
         // Resetting a timer costs more than reading a clock: half a second early or late is the same here.
@@ -103,7 +116,11 @@ impl AsyncWrite for BoundedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        let flushed = Pin::new(&mut self.tcp).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.place.seat().flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -19,10 +19,24 @@ async fn one_more_connection_than_allowed_waits_for_a_place() {
     let _first = TcpStream::connect(address).await.unwrap();
     let _second = TcpStream::connect(address).await.unwrap();
     let (served, _) = listener.accept().await;
-    let soon = Duration::from_millis(100);
+    assert!(served.seat().begin());
+    let soon = Duration::from_millis(300);
     assert!(timeout(soon, listener.accept()).await.is_err(), "the second one is not accepted yet");
     drop(served);
-    timeout(Duration::from_secs(5), listener.accept()).await.unwrap();
+    // The wait that was given up above has not lost it.
+    let (second, _) = timeout(Duration::from_secs(5), listener.accept()).await.unwrap();
+    assert!(second.seat().begin());
+}
+
+#[tokio::test]
+async fn one_that_does_not_ask_is_told_to_go_when_another_comes() {
+    let (mut listener, address) = listener(1, Duration::from_secs(10)).await;
+    let _first = TcpStream::connect(address).await.unwrap();
+    let _second = TcpStream::connect(address).await.unwrap();
+    let (first, _) = listener.accept().await;
+    let (second, _) = timeout(Duration::from_secs(5), listener.accept()).await.unwrap();
+    timeout(Duration::from_secs(5), first.seat().displaced()).await.unwrap();
+    assert!(!first.seat().begin() && second.seat().begin());
 }
 
 #[tokio::test]

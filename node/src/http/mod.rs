@@ -3,6 +3,7 @@
 mod connections;
 mod guard;
 mod listener;
+mod places;
 mod quoting;
 mod rate;
 

@@ -44,6 +44,13 @@ impl Listener for QuotingListener {
     }
 }
 
+impl<S> QuotingStream<S> {
+    /// The connection below.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+}
+
 /// Finds the targets of GET requests in what a client sends.
 #[derive(Debug, Default)]
 struct Targets {

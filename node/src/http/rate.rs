@@ -54,7 +54,8 @@ impl RateLimiter {
     }
 }
 
-fn network(client: IpAddr) -> IpAddr {
+/// The network that counts as one client.
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => {
