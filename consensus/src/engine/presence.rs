@@ -20,9 +20,11 @@ use super::host::{Host, Phase};
 use super::wire::Body;
 use super::{Engine, Report};
 use crate::application::Application;
-use crate::block::{MAX_VALIDATORS, Timestamp, ValidatorAddress};
+use crate::block::{MAX_VALIDATORS, ValidatorAddress};
 use crate::error::EngineError;
 
+/// Retry ticks that what they sent before their answers has to arrive: one whole interval.
+const TICKS: u32 = 2;
 /// Votes of one asker that are sent again: the newest of the height.
 const MAX_REPEATED: usize = 4;
 
@@ -92,8 +94,8 @@ pub(super) struct Attendance {
     nonce: u64,
     /// Who answered it.
     present: BTreeSet<ValidatorAddress>,
-    /// Since when enough have.
-    since: Option<Timestamp>,
+    /// Retry ticks since enough have: a clock that is set back must not make us wait for it.
+    ticks: Option<u32>,
     /// Whether it was said that we wait for them.
     missed: bool,
     /// Who asked since the last retry tick, with their numbers.
@@ -122,7 +124,7 @@ impl<A: Application> Engine<A> {
         let to_us = (host.guard.address(), host.attendance.nonce);
         if !ours && host.guard.observing && presence.answers.contains(&to_us) {
             host.attendance.present.insert(address);
-            host.look_round();
+            host.count_present();
         }
         let pause = host.config.retry_ns / 2;
         Ok(self.relay_after((8, 0, 0, 0, address), attempt, pause))
@@ -130,6 +132,7 @@ impl<A: Application> Engine<A> {
 
     /// At each retry tick: asks while we watch, answers who asked.
     pub(super) fn tell_presence(&mut self) {
+        self.host.attendance.ticks = self.host.attendance.ticks.map(|ticks| ticks.saturating_add(1));
         let asked = std::mem::take(&mut self.host.attendance.asked);
         if !self.host.guard.observing && asked.is_empty() || matches!(self.host.phase, Phase::Created | Phase::Stopped)
         {
@@ -179,9 +182,9 @@ impl<A: Application> Host<A> {
             return true;
         }
         // Blocks that came in meanwhile may have changed the set.
-        let power = self.look_round();
-        if let Some(since) = self.attendance.since {
-            return self.now.since(since) >= self.config.retry_ns;
+        let power = self.count_present();
+        if let Some(ticks) = self.attendance.ticks {
+            return ticks >= TICKS;
         }
         if !std::mem::replace(&mut self.attendance.missed, true) {
             let total = self.set.set.total_power();
@@ -190,13 +193,13 @@ impl<A: Application> Host<A> {
         false
     }
 
-    /// The power of those who are there, ours included; notes since when it suffices.
-    fn look_round(&mut self) -> u64 {
+    /// The power of those who are there, ours included; notes whether it suffices.
+    fn count_present(&mut self) -> u64 {
         let (set, own) = (&self.set.set, self.guard.address());
         let here = self.attendance.present.iter().chain([&own]).filter_map(|address| set.get(address));
         let power = here.fold(0, |sum: u64, validator| sum.saturating_add(validator.power));
         let met = self.quorum().is_met(set, power);
-        self.attendance.since = if met { self.attendance.since.or(Some(self.now)) } else { None };
+        self.attendance.ticks = if met { self.attendance.ticks.or(Some(0)) } else { None };
         power
     }
 }
