@@ -46,7 +46,7 @@ impl Digester {
         if before.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        self.bar.set_message(crate::output::safe(&path.to_string_lossy()));
+        self.bar.set_message(crate::output::shown(path));
         let digest = self.read(&mut file)?;
         if before.is_file() {
             let after = file.metadata()?;

@@ -25,6 +25,14 @@ pub enum Failure {
     /// Exit 5: the proof holds, but not from a root that the caller trusts.
     #[error("{0}")]
     Untrusted(Report),
+    /// A signal ended the command, and nothing is left to finish: 128 and the signal's number, as shells report it.
+    #[error("{report}")]
+    Stopped {
+        /// What to tell.
+        report: Report,
+        /// The exit code.
+        code: u8,
+    },
 }
 
 /// What to tell the user.
@@ -63,6 +71,11 @@ impl Failure {
         Self::Untrusted(Report::new(message))
     }
 
+    /// Ended by a signal.
+    pub fn stopped(code: u8, message: impl Into<String>) -> Self {
+        Self::Stopped { report: Report::new(message), code }
+    }
+
     /// Adds the next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
@@ -78,6 +91,7 @@ impl Failure {
             Self::Invalid(_) => 3,
             Self::Pending(_) => 4,
             Self::Untrusted(_) => 5,
+            Self::Stopped { code, .. } => *code,
         }
     }
 
@@ -89,6 +103,7 @@ impl Failure {
             Self::Invalid(_) => "invalid",
             Self::Pending(_) => "pending",
             Self::Untrusted(_) => "untrusted",
+            Self::Stopped { .. } => "stopped",
         }
     }
 
@@ -99,7 +114,8 @@ impl Failure {
             | Self::Usage(report)
             | Self::Invalid(report)
             | Self::Pending(report)
-            | Self::Untrusted(report) => report,
+            | Self::Untrusted(report)
+            | Self::Stopped { report, .. } => report,
         }
     }
 
@@ -109,7 +125,8 @@ impl Failure {
             | Self::Usage(report)
             | Self::Invalid(report)
             | Self::Pending(report)
-            | Self::Untrusted(report) => report,
+            | Self::Untrusted(report)
+            | Self::Stopped { report, .. } => report,
         }
     }
 
@@ -159,11 +176,14 @@ mod tests {
             Failure::invalid("x"),
             Failure::pending("x"),
             Failure::untrusted("x"),
+            Failure::stopped(130, "x"),
         ]
         .iter()
         .map(|failure| (failure.code(), failure.class()))
         .collect();
-        assert_eq!(codes, [(1, "error"), (2, "usage"), (3, "invalid"), (4, "pending"), (5, "untrusted")]);
+        let classes = ["error", "usage", "invalid", "pending", "untrusted"];
+        let expected: Vec<_> = (1..).zip(classes).chain([(130, "stopped")]).collect();
+        assert_eq!(codes, expected);
     }
 
     #[test]

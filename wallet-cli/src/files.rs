@@ -6,13 +6,19 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::error::{Context, Failure, Result};
+use crate::interrupt;
+use crate::output::shown;
 
 /// Mode of files that hold secrets or salts.
 pub const SECRET: u32 = 0o600;
 /// Mode of files anyone may read (the umask still applies).
 pub const PUBLIC: u32 = 0o666;
+
+/// Age from which a temporary file may be one that nobody finishes: writing one takes moments.
+const STALE: Duration = Duration::from_secs(60);
 
 /// How many files `write_many` writes at a time: an fsync waits for the journal, and waiting together costs one wait.
 const WRITERS: usize = 16;
@@ -65,14 +71,44 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .context(|| format!("cannot read {}", path.display()))?;
+        .context(|| format!("cannot read {}", shown(path)))?;
     if bytes.len() as u64 > limit {
-        return Err(Failure::error(format!("{} is larger than {limit} bytes, which no such file is", path.display())));
+        return Err(Failure::error(format!("{} is larger than {limit} bytes, which no such file is", shown(path))));
     }
     Ok(bytes)
 }
 
+/// Removes what crashed processes of this program left in `dir` while they wrote: those that are gone, and only after a
+/// minute, since a directory may be shared with machines whose processes cannot be seen from here.
+pub fn remove_stale(dir: &Path) {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Some(process) = temporary_of(&entry.path()) else { continue };
+        let written = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let old = written.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > STALE);
+        if old && is_gone(process) {
+            // Whoever may not remove it is not troubled with it either.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The process whose temporary file this is, by its name.
+pub fn temporary_of(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    let (process, number) = name.strip_prefix(".pyralog-")?.strip_suffix(".tmp")?.split_once('-')?;
+    number.parse::<u64>().ok()?;
+    process.parse().ok()
+}
+
+/// Whether a process is known to have ended; where the system shows none, it is not known.
+fn is_gone(process: u32) -> bool {
+    let processes = Path::new("/proc");
+    processes.join("self").exists() && !processes.join(process.to_string()).exists()
+}
+
 fn place(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
+    let _writing = interrupt::writing();
     let temporary = temporary_beside(path)?;
     let result = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
@@ -179,6 +215,26 @@ mod tests {
         write(&path, b"x", PUBLIC, Existing::Keep).unwrap();
         write(&path, b"y", PUBLIC, Existing::Replace).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"y");
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = format!(".pyralog-{}-7.tmp", std::process::id());
+        // Above the largest number that a process gets.
+        let dead = ".pyralog-4194999-0.tmp";
+        let others = [own.as_str(), ".pyralog-4194999-1.tmp", ".pyralog-x-0.tmp", "notes.tmp"];
+        for name in others.iter().chain([&dead]) {
+            let file = File::create(dir.path().join(name)).unwrap();
+            let age = if name.ends_with("-1.tmp") { 0 } else { 3_600 };
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
+        }
+        assert_eq!(temporary_of(Path::new(dead)), Some(4_194_999));
+        assert_eq!(temporary_of(Path::new("d/.pyralog-x-0.tmp")), None);
+        remove_stale(dir.path());
+        let mut left = others.map(str::to_owned);
+        left.sort();
+        assert_eq!(listing(dir.path()), left, "the living, the young and the foreign stay");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tendermint::Time;
 
 use crate::error::{Context, Failure, Result};
 use crate::files;
+use crate::output::shown;
 
 /// What of a genesis file the wallet rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +33,11 @@ pub struct Root {
 pub fn load(path: &Path) -> Result<Root> {
     let bytes = files::read_bounded(path, MAX_GENESIS_BYTES as u64)?;
     let genesis = Genesis::from_json(&bytes).map_err(|error| {
-        Failure::error(format!("{}: {error}", path.display())).next("name the genesis file of the chain with --genesis")
+        Failure::error(format!("{}: {error}", shown(path))).next("name the genesis file of the chain with --genesis")
     })?;
     let entries =
         genesis.powers().into_iter().map(|(public_key, power)| ValidatorEntry { public_key, power }).collect();
-    let validators = Validators::sorted(entries).context(|| format!("{}: validators", path.display()))?;
+    let validators = Validators::sorted(entries).context(|| format!("{}: validators", shown(path)))?;
     Ok(Root {
         chain_id: genesis.chain_id().to_owned(),
         time: genesis.parts().genesis_time,

@@ -19,7 +19,7 @@ use crate::receipt_file;
 /// Options of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The receipt, complete or pending
+    /// The receipt, complete or pending; - is standard input
     pub receipt: PathBuf,
 }
 
@@ -31,7 +31,7 @@ struct Step {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<Output> {
-    let file = receipt_file::read(&args.receipt)?;
+    let file = receipt_file::read_or_stdin(&args.receipt)?;
     note(&format!("{DIM}this shows what the receipt says; `pyralog verify` checks it{DIM:#}"));
     Ok(picture(&file))
 }
@@ -54,7 +54,7 @@ fn picture(file: &ReceiptFile) -> Output {
                 "bridge": receipt.proof.bridge.iter().map(|link| header_document(&receipt.chain_id, link)).collect::<Vec<_>>(),
                 "refreshed_under": receipt.refresh.as_ref().map(|refresh| header_document(&receipt.chain_id, &refresh.block)),
             });
-            Output::new(document, draw(&format!("receipt of {}", receipt.chain_id), &steps))
+            Output::new(document, draw(&format!("receipt of {}", safe(&receipt.chain_id)), &steps))
         }
         ReceiptFile::Pending(receipt) => {
             let mut steps = subject_steps(&receipt.subject, receipt.batch.as_ref());
@@ -69,7 +69,10 @@ fn picture(file: &ReceiptFile) -> Output {
                     "anchor_by": promise.anchor_by,
                 })),
             });
-            Output::new(document, draw(&format!("{WARN}pending{WARN:#} receipt of {}", receipt.chain_id), &steps))
+            Output::new(
+                document,
+                draw(&format!("{WARN}pending{WARN:#} receipt of {}", safe(&receipt.chain_id)), &steps),
+            )
         }
     }
 }
@@ -216,7 +219,10 @@ fn header_document(chain_id: &str, attested: &AttestedHeader) -> Value {
 }
 
 fn hash_text(chain_id: &str, attested: &AttestedHeader) -> String {
-    attested.header.hash(chain_id).map_or_else(|fault| format!("none: {fault}"), |hash| hash.to_string())
+    attested
+        .header
+        .hash(chain_id)
+        .map_or_else(|fault| format!("none: {}", safe(&fault.to_string())), |hash| hash.to_string())
 }
 
 fn paths(blake3: &[Hash], sha256: &[Hash]) -> String {

@@ -12,6 +12,8 @@ use crate::receipt_file::quoted;
 
 /// Asked when neither `--node` nor `PYRALOG_NODE` names one.
 pub const DEFAULT_NODE: &str = "http://127.0.0.1:8080";
+/// The flag in a proposed command where the user has to choose the node.
+pub const ANY_NODE: &str = " --node URL";
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a question without a wait of its own may take.
@@ -56,6 +58,8 @@ pub enum NodeFault {
         message: String,
         /// `Retry-After`.
         retry_after: Option<u64>,
+        /// Whether it says to go to another node instead.
+        elsewhere: bool,
     },
     /// 404.
     NotFound(String),
@@ -76,6 +80,17 @@ impl NodeArgs {
     /// ` --node URL …` for a command to type, empty where no node was named.
     pub fn flag(&self) -> String {
         self.node.iter().map(|url| format!(" --node {}", quoted(Path::new(url)))).collect()
+    }
+
+    /// The same without the nodes that sent us elsewhere; the word URL where no other is left.
+    pub fn flag_without(&self, refused: &[String]) -> String {
+        let left = |url: &&String| !check_url(url).is_ok_and(|url| refused.contains(&url));
+        let others = Self { node: self.node.iter().filter(left).cloned().collect() };
+        match refused {
+            [] => self.flag(),
+            _ if others.node.is_empty() => ANY_NODE.to_owned(),
+            _ => others.flag(),
+        }
     }
 
     /// Checks the URLs and makes the client.
@@ -184,7 +199,9 @@ impl NodeFault {
                 }
             }
             Self::Unreachable(why) => Failure::error(format!("no answer from {url}: {why}")).next(unreachable_step()),
-            Self::Busy { message, retry_after } => Failure::error(format!("{url} cannot serve now: {message}"))
+            Self::Busy { message, elsewhere: true, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
+                .next(format!("name another node than {url} with --node URL")),
+            Self::Busy { message, retry_after, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("try again in {} s, or name another node with --node URL", retry_after.unwrap_or(1))),
             Self::NotFound(message) => Failure::error(format!("{url}: {message}")),
             Self::Nonsense(message) => Failure::error(format!("{url}: {message}"))
@@ -271,7 +288,11 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
     let message = crate::output::safe(&message);
     match status {
         404 => NodeFault::NotFound(message),
-        429 | 500..=599 => NodeFault::Busy { message, retry_after },
+        429 | 500..=599 => {
+            let remedy = detail.and_then(|detail| detail.remedy).unwrap_or_default();
+            let elsewhere = remedy.starts_with("use another node") || message.contains("submit to another node");
+            NodeFault::Busy { message, retry_after, elsewhere }
+        }
         _ => NodeFault::Refused {
             code: detail
                 .as_ref()
@@ -279,7 +300,7 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
                 .filter(|code| !code.is_empty())
                 .unwrap_or_else(|| status.to_string()),
             message,
-            remedy: detail.and_then(|detail| detail.remedy),
+            remedy: detail.and_then(|detail| detail.remedy).map(|remedy| crate::output::safe(&remedy)),
         },
     }
 }

@@ -42,8 +42,22 @@ pub fn print(output: &Output, json: bool) -> Result<()> {
 
 /// Prints one JSON document on stdout.
 pub fn print_document(document: &Value) -> Result<()> {
+    print_raw(document_text(document)?.as_bytes())
+}
+
+/// JSON with the control characters escaped too that it may hold as they are (DEL and those from 80 to 9f).
+fn document_text(document: &Value) -> Result<String> {
     let text = serde_json::to_string_pretty(document).context(|| "cannot encode the result".to_owned())?;
-    print_raw(format!("{text}\n").as_bytes())
+    let mut result = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            result.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            result.push(c);
+        }
+    }
+    result.push('\n');
+    Ok(result)
 }
 
 /// Prints exactly `bytes` on stdout. A reader that has gone away (`| head`) is no error.
@@ -56,16 +70,21 @@ pub fn print_raw(bytes: &[u8]) -> Result<()> {
 pub fn print_failure(failure: &Failure) {
     let report = failure.report();
     let style = if matches!(failure, Failure::Pending(_)) { WARN } else { BAD };
-    note(&format!("{style}{}:{style:#} {}", failure.class(), report.message));
+    note(&format!("{style}{}:{style:#} {}", failure.class(), safe(&report.message)));
     if let Some(next) = &report.next {
-        note(&format!("  {DIM}next:{DIM:#} {next}"));
+        print_next(next);
     }
+}
+
+/// Prints on stderr what to type next.
+pub fn print_next(next: &str) {
+    note(&format!("  {DIM}next:{DIM:#} {}", safe(next)));
 }
 
 /// Prints a line on stderr.
 pub fn note(line: &str) {
     // stderr may be closed; there is nowhere left to say so.
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", styled(line));
 }
 
 fn print_text(text: &str) -> Result<()> {
@@ -73,7 +92,7 @@ fn print_text(text: &str) -> Result<()> {
         return Ok(());
     }
     let mut stdout = anstream::stdout().lock();
-    closed_is_fine(writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush()))
+    closed_is_fine(writeln!(stdout, "{}", styled(text.trim_end_matches('\n'))).and_then(|()| stdout.flush()))
 }
 
 fn closed_is_fine(result: io::Result<()>) -> Result<()> {
@@ -83,14 +102,61 @@ fn closed_is_fine(result: io::Result<()>) -> Result<()> {
     }
 }
 
-/// A path in a JSON document. Names that are not UTF-8 get replacement characters: JSON has no other way to hold them.
-pub fn path_json(path: &Path) -> Value {
-    path.to_string_lossy().into()
+/// Adds the path of a file to a JSON document: as it is where it is UTF-8; else with replacement characters, and its bytes
+/// in hexadecimal digits beside it as `KEY_hex`, since JSON has no other way to hold them.
+pub fn with_path(mut document: Value, key: &str, path: &Path) -> Value {
+    document[key] = path.to_string_lossy().into();
+    if path.to_str().is_none() {
+        document[format!("{key}_hex")] = hex::encode(path.as_os_str().as_encoded_bytes()).into();
+    }
+    document
+}
+
+/// A path for people: [`safe`], with bytes that are not UTF-8 as `\xNN`.
+pub fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(&safe(chunk.valid()));
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 /// `text` with control characters made visible: file names and metadata come from others and may hold terminal escapes.
 pub fn safe(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// Whether a character steers a terminal instead of being shown: controls, and those that turn the direction of writing.
+pub fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text of several lines with our own styles in it; all other control characters are made visible.
+fn styled(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let style = style_length(rest);
+        let kept = if style > 0 { style } else { c.len_utf8() };
+        let (head, tail) = rest.split_at(kept);
+        if style > 0 || matches!(c, '\n' | '\t') {
+            result.push_str(head)
+        } else {
+            result.push_str(&safe(head))
+        }
+        rest = tail;
+    }
+    result
+}
+
+/// The length of the colour or weight that `text` begins with (`ESC [ digits m`), 0 if it begins with none.
+fn style_length(text: &str) -> usize {
+    let Some(inner) = text.strip_prefix("\u{1b}[") else { return 0 };
+    match inner.find(|c: char| !c.is_ascii_digit() && c != ';') {
+        Some(end) if inner[end..].starts_with('m') => 2 + end + 1,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -104,10 +170,31 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_utf8_has_a_json_form() {
+    fn a_path_keeps_its_bytes_in_json_and_shows_them_to_people() {
         use std::os::unix::ffi::OsStrExt;
         let path = Path::new(std::ffi::OsStr::from_bytes(b"d/f\xfe"));
-        assert_eq!(path_json(path), "d/f\u{fffd}");
+        let document = with_path(serde_json::json!({}), "file", path);
+        assert_eq!(document, serde_json::json!({ "file": "d/f\u{fffd}", "file_hex": "642f66fe" }));
+        assert_eq!(shown(path), "d/f\\xfe");
+        let plain = with_path(serde_json::json!({}), "file", Path::new("a\u{1b}\nü"));
+        assert_eq!(plain, serde_json::json!({ "file": "a\u{1b}\nü" }), "the real characters, and no second form");
+        assert_eq!(shown(Path::new("a\u{1b}\nü\u{202e}")), "a\\u{1b}\\nü\\u{202e}");
+    }
+
+    #[test]
+    fn what_is_printed_keeps_our_styles_and_no_other_control() {
+        let text = format!("{GOOD}good{GOOD:#}\n\tnext");
+        assert_eq!(styled(&text), text);
+        for (raw, printed) in [
+            ("\u{1b}[2Jx", "\\u{1b}[2Jx"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{1b}", "\\u{1b}"),
+            ("\u{1b}[1", "\\u{1b}[1"),
+            ("a\rb\u{9b}2J", "a\\rb\\u{9b}2J"),
+        ] {
+            assert_eq!(styled(raw), printed);
+        }
+        assert_eq!(document_text(&serde_json::json!("\u{9b}\u{7f}ü")).unwrap(), "\"\\u009b\\u007fü\"\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
-use crate::output::note;
+use crate::output::{note, shown};
 
 /// Largest password file read.
 const MAX_PASSWORD_FILE: u64 = 4096;
@@ -65,11 +65,11 @@ impl NewPassphraseArgs {
 fn from_file(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(files::read_bounded(path, MAX_PASSWORD_FILE)?);
     let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::error(format!("the password file {} is not UTF-8 text", path.display())))?;
+        .map_err(|_| Failure::error(format!("the password file {} is not UTF-8 text", shown(path))))?;
     let line = text.split('\n').next().unwrap_or_default();
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(Failure::error(format!("the first line of the password file {} is empty", path.display())));
+        return Err(Failure::error(format!("the first line of the password file {} is empty", shown(path))));
     }
     Ok(Zeroizing::new(line.to_owned()))
 }
@@ -95,8 +95,8 @@ fn generate(path: &Path) -> Result<Zeroizing<String>> {
     let passphrase = Zeroizing::new(groups.join("-"));
     let line = Zeroizing::new(format!("{}\n", passphrase.as_str()));
     files::write(path, line.as_bytes(), files::SECRET, Existing::Keep)
-        .context(|| format!("cannot write the passphrase to {}", path.display()))?;
-    note(&format!("the passphrase is in {}; keep it apart from the key", path.display()));
+        .context(|| format!("cannot write the passphrase to {}", shown(path)))?;
+    note(&format!("the passphrase is in {}; keep it apart from the key", shown(path)));
     Ok(passphrase)
 }
 

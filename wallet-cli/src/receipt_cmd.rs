@@ -1,23 +1,24 @@
 //! `pyralog receipt`: complete a pending receipt, or refresh a complete one.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use pyralog_consensus::duration::parse_wait;
-use pyralog_consensus::receipt::{NotaryReceipt, PendingReceipt, ReceiptFile, Refresh, Trust, VerifyOptions};
-use pyralog_crypto::{Encode, LogId};
+use pyralog_consensus::receipt::{NotaryReceipt, ReceiptFile, Refresh, Trust, VerifyOptions};
+use pyralog_crypto::LogId;
 use serde_json::{Value, json};
 
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
+use crate::interrupt::{self, Unfinished};
 use crate::node::{Deadline, NodeArgs, Nodes};
-use crate::notarize::prepare::{Job, Member};
+use crate::notarize::prepare::Member;
 use crate::notarize::settle::{self, Patience, Settled};
 use crate::notarize::submit::{self, Served, Submitted};
-use crate::output::{GOOD, Output, WARN, note, path_json, safe};
-use crate::receipt_file;
+use crate::output::{GOOD, Output, WARN, note, safe, shown, with_path};
+use crate::pending::{Group, Groups, below, fetch_elsewhere, gather};
+use crate::receipt_file::{self, is_stdin, quoted};
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -31,7 +32,7 @@ pub enum ReceiptCommand {
 /// Options of `receipt fetch`.
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Pending receipts; receipts of one batch are fetched together
+    /// Pending receipts, or directories: then all pending receipts below them; those of one batch are fetched together
     #[arg(required = true, value_name = "RECEIPT")]
     pub receipts: Vec<PathBuf>,
     /// Submit the leaf again, although a log has promised to anchor it
@@ -64,47 +65,65 @@ pub fn run(command: ReceiptCommand) -> Result<Output> {
     }
 }
 
-/// Pending receipts that stand for one leaf.
-struct Group {
-    job: Job,
-    promise: Option<pyralog_consensus::receipt::PendingPromise>,
-    chain_id: String,
+/// Most receipts of one leaf that are named one by one.
+const LISTED: usize = 20;
+
+/// What becomes of the receipts.
+#[derive(Debug, Default)]
+struct Fetched {
+    results: Vec<Value>,
+    lines: Vec<String>,
+    worst: Option<Failure>,
 }
 
 fn fetch(args: &FetchArgs) -> Result<Output> {
-    let mut results: Vec<Value> = Vec::new();
-    let mut lines: Vec<String> = Vec::new();
-    let mut worst: Option<Failure> = None;
-    let mut groups: BTreeMap<(String, Vec<u8>), Group> = BTreeMap::new();
+    if args.receipts.iter().any(|path| is_stdin(path)) {
+        return Err(in_place());
+    }
+    let mut fetched = Fetched::default();
+    let mut groups = Groups::new();
     for path in &args.receipts {
-        match receipt_file::read(path) {
-            Ok(ReceiptFile::Pending(pending)) => {
-                if let Err(failure) = gather(&mut groups, path, *pending) {
-                    fail(&mut worst, &mut results, path, failure);
-                }
-            }
-            Ok(ReceiptFile::Complete(_)) => {
-                note(&format!("{} is complete already", safe(&path.to_string_lossy())));
-                results.push(json!({ "receipt": path_json(path), "status": "complete" }));
-            }
-            Err(failure) => fail(&mut worst, &mut results, path, failure),
+        if path.is_dir() {
+            fetched.gather_below(path, &mut groups);
+        } else {
+            fetched.gather_one(path, &mut groups);
         }
     }
     if !groups.is_empty() {
+        let members = || groups.values().flat_map(|group| &group.job.members);
+        interrupt::hold(Unfinished {
+            receipts: members().map(|member| member.receipt.clone()).collect(),
+            claimed: true,
+            fetch: interrupt::again(),
+        });
         let nodes = args.node.connect()?;
         let deadline = Deadline::after(args.timeout);
-        let served = submit::served(&nodes).map_err(|failure| pending_instead(failure, &args.receipts))?;
-        for group in groups.into_values() {
-            settle_group(&nodes, &served, group, args.resubmit, deadline, &mut results, &mut lines, &mut worst);
+        let count = members().count();
+        match submit::served(&nodes) {
+            Ok(served) => {
+                for group in groups.into_values() {
+                    fetched.settle(&nodes, &served, group, args, deadline);
+                }
+            }
+            Err(failure) => {
+                for member in members() {
+                    fetched.results.push(row(member, json!({ "status": "pending", "reason": failure.to_string() })));
+                }
+                raise(&mut fetched.worst, pending_instead(&failure, count));
+            }
         }
     }
-    Ok(Output { document: json!({ "receipts": results }), text: lines.join("\n"), failure: worst })
+    Ok(Output {
+        document: json!({ "receipts": fetched.results }),
+        text: fetched.lines.join("\n"),
+        failure: fetched.worst,
+    })
 }
 
 /// A node that cannot be reached leaves the receipts as pending as they were: exit 4, not 1.
-fn pending_instead(failure: Failure, receipts: &[PathBuf]) -> Failure {
+fn pending_instead(failure: &Failure, receipts: usize) -> Failure {
     let report = failure.report();
-    let kept = if receipts.len() == 1 { "the receipt is still pending" } else { "the receipts are still pending" };
+    let kept = if receipts == 1 { "the receipt is still pending" } else { "the receipts are still pending" };
     let pending = Failure::pending(format!("{}; {kept}", report.message));
     match &report.next {
         Some(next) => pending.next(next.clone()),
@@ -112,72 +131,103 @@ fn pending_instead(failure: Failure, receipts: &[PathBuf]) -> Failure {
     }
 }
 
-fn gather(groups: &mut BTreeMap<(String, Vec<u8>), Group>, path: &Path, pending: PendingReceipt) -> Result<()> {
-    let leaf = pending.leaf().map_err(|fault| Failure::invalid(format!("{}: {fault}", path.display())))?;
-    let PendingReceipt { chain_id, subject, batch, promise, .. } = pending;
-    let member = Member { name: safe(&path.to_string_lossy()), receipt: path.to_owned(), subject, batch };
-    let group = groups.entry((chain_id.clone(), leaf.to_bytes())).or_insert_with(|| Group {
-        job: Job { leaf, members: Vec::new() },
-        promise: None,
-        chain_id,
-    });
-    group.job.members.push(member);
-    group.promise = group.promise.take().or(promise);
-    Ok(())
+fn in_place() -> Failure {
+    Failure::usage("a receipt is replaced where it lies, and cannot come from standard input")
+        .next("write it to a file, and name that")
 }
 
-#[allow(clippy::too_many_arguments)]
-fn settle_group(
-    nodes: &Nodes,
-    served: &Served,
-    group: Group,
-    resubmit: bool,
-    deadline: Deadline,
-    results: &mut Vec<Value>,
-    lines: &mut Vec<String>,
-    worst: &mut Option<Failure>,
-) {
-    let outcome = if group.chain_id == served.chain_id {
-        let first = nodes.urls().first().cloned().unwrap_or_default();
-        let known = group.promise.filter(|_| !resubmit).map(|promise| Submitted { promise, node: first });
-        settle::settle(nodes, served, &group.job, known, Patience { no_wait: false, deadline })
-    } else {
-        Err(other_chain(served, &group.chain_id))
-    };
-    match outcome {
-        Err(failure) => {
-            for member in &group.job.members {
-                fail(worst, results, &member.receipt, failure.clone());
+fn row(member: &Member, result: Value) -> Value {
+    with_path(result, "receipt", &member.receipt)
+}
+
+impl Fetched {
+    fn gather_one(&mut self, path: &Path, groups: &mut Groups) {
+        match receipt_file::read(path) {
+            Ok(ReceiptFile::Pending(pending)) => {
+                if let Err(failure) = gather(groups, path, path, *pending) {
+                    self.fail(path, failure);
+                }
+            }
+            Ok(ReceiptFile::Complete(_)) => {
+                note(&format!("{} is complete already", shown(path)));
+                self.results.push(with_path(json!({ "status": "complete" }), "receipt", path));
+            }
+            Err(failure) => self.fail(path, failure),
+        }
+    }
+
+    fn gather_below(&mut self, dir: &Path, groups: &mut Groups) {
+        let found = below(dir);
+        if found.pending.is_empty() && found.problems.is_empty() {
+            note(&format!("no pending receipt is below {}", shown(dir)));
+        }
+        for (path, why) in found.problems {
+            let failure = Failure::error(format!("cannot read {}: {why}", shown(&path)));
+            self.fail(&path, failure);
+        }
+        for (path, pending) in found.pending {
+            if let Err(failure) = gather(groups, &path, &path, pending) {
+                self.fail(&path, failure);
             }
         }
-        Ok(Settled::Complete(verified)) => {
-            let time = verified.existed_no_later_than.to_rfc3339();
-            for member in &group.job.members {
-                lines.push(format!(
-                    "{GOOD}complete{GOOD:#} {}: existed no later than {time} (block {})",
-                    member.name, verified.height
-                ));
-                results.push(json!({
-                    "receipt": path_json(&member.receipt), "status": "complete",
-                    "height": verified.height, "existed_no_later_than": time,
-                }));
+    }
+
+    fn settle(&mut self, nodes: &Nodes, served: &Served, group: Group, args: &FetchArgs, deadline: Deadline) {
+        let outcome = if group.chain_id == served.chain_id {
+            let first = nodes.urls().first().cloned().unwrap_or_default();
+            let known = group.promise.filter(|_| !args.resubmit).map(|promise| Submitted { promise, node: first });
+            settle::settle(nodes, served, &group.job, known, Patience { no_wait: false, deadline })
+        } else {
+            Err(other_chain(served, &group.chain_id))
+        };
+        let members = &group.job.members;
+        match outcome {
+            Err(failure) => members.iter().for_each(|member| self.fail(&member.receipt, failure.clone())),
+            Ok(Settled::Complete(verified)) => {
+                let time = verified.existed_no_later_than.to_rfc3339();
+                let what = format!("existed no later than {time} (block {})", verified.height);
+                let (height, status) = (verified.height, "complete");
+                let result = json!({ "status": status, "height": height, "existed_no_later_than": time });
+                self.results.extend(members.iter().map(|member| row(member, result.clone())));
+                self.say(&format!("{GOOD}complete{GOOD:#}"), members, &format!(": {what}"));
+            }
+            Ok(Settled::Pending { promise, reason, refused }) => {
+                let result = json!({ "status": "pending", "reason": reason });
+                self.results.extend(members.iter().map(|member| row(member, result.clone())));
+                self.say(&format!("{WARN}pending{WARN:#}"), members, "");
+                let log = promise.map(|promise| promise.log).filter(|log| hold_other_logs(nodes, log));
+                let next = match log {
+                    Some(log) => format!(
+                        "name the node that promised, which holds the log {log}, with --node URL; \
+                         or submit the leaf to the log of this node with --resubmit"
+                    ),
+                    None if !refused.is_empty() => {
+                        let receipts = members.iter().map(|member| member.receipt.as_path());
+                        fetch_elsewhere(receipts, &args.node, &refused)
+                    }
+                    None => "try again later; with --resubmit the leaf is submitted to another log".to_owned(),
+                };
+                raise(&mut self.worst, Failure::pending(format!("still pending: {reason}")).next(next));
             }
         }
-        Ok(Settled::Pending { promise, reason }) => {
-            for member in &group.job.members {
-                lines.push(format!("{WARN}pending{WARN:#} {}", member.name));
-                results.push(json!({ "receipt": path_json(&member.receipt), "status": "pending", "reason": reason }));
-            }
-            let log = promise.map(|promise| promise.log).filter(|log| hold_other_logs(nodes, log));
-            let next = match log {
-                Some(log) => format!(
-                    "name the node that promised, which holds the log {log}, with --node URL; \
-                     or submit the leaf to the log of this node with --resubmit"
-                ),
-                None => "try again later; with --resubmit the leaf is submitted to another log".to_owned(),
-            };
-            raise(worst, Failure::pending(format!("still pending: {reason}")).next(next));
+    }
+
+    /// A line for each of a few receipts, and one for many.
+    fn say(&mut self, word: &str, members: &[Member], what: &str) {
+        if members.len() > LISTED {
+            return self.lines.push(format!("{word} {} receipts of one batch{what}", members.len()));
         }
+        self.lines.extend(members.iter().map(|member| format!("{word} {}{what}", shown(&member.receipt))));
+    }
+
+    fn fail(&mut self, path: &Path, failure: Failure) {
+        let result = json!({ "status": failure.class(), "error": failure.to_string() });
+        self.results.push(with_path(result, "receipt", path));
+        // What the end does not say: one sentence for each, however many receipts it is of.
+        if let Some(earlier) = self.worst.as_ref().filter(|earlier| **earlier != failure) {
+            note(&safe(&earlier.to_string()));
+        }
+        raise(&mut self.worst, failure);
     }
 }
 
@@ -190,14 +240,6 @@ fn other_chain(served: &Served, ours: &str) -> Failure {
     let Served { chain_id, node, .. } = served;
     Failure::error(format!("{node} serves the chain {chain_id}, the receipt is of {ours}"))
         .next("name a node of that chain with --node URL")
-}
-
-fn fail(worst: &mut Option<Failure>, results: &mut Vec<Value>, path: &Path, failure: Failure) {
-    results.push(json!({ "receipt": path_json(path), "status": failure.class(), "error": failure.to_string() }));
-    if let Some(earlier) = worst.as_ref() {
-        note(&format!("{earlier}"));
-    }
-    raise(worst, failure);
 }
 
 /// Keeps the failure that weighs more: an invalid receipt above an error above a pending one.
@@ -214,11 +256,14 @@ fn raise(worst: &mut Option<Failure>, failure: Failure) {
 
 fn refresh(args: &RefreshArgs) -> Result<Output> {
     let path = &args.receipt;
+    if is_stdin(path) {
+        return Err(in_place());
+    }
     let mut receipt: NotaryReceipt = match receipt_file::read(path)? {
         ReceiptFile::Complete(receipt) => *receipt,
         ReceiptFile::Pending(_) => {
-            return Err(Failure::pending(format!("{} is pending and has nothing to refresh", path.display()))
-                .next(format!("pyralog receipt fetch {}{}", receipt_file::quoted(path), args.node.flag())));
+            return Err(Failure::pending(format!("{} is pending and has nothing to refresh", shown(path)))
+                .next(format!("pyralog receipt fetch {}{}", quoted(path), args.node.flag())));
         }
     };
     let nodes = args.node.connect()?;
@@ -242,18 +287,16 @@ fn refresh(args: &RefreshArgs) -> Result<Output> {
     let out = args.out.as_ref().unwrap_or(path);
     let existing = if args.out.is_some() { Existing::Keep } else { Existing::Replace };
     files::write(out, &receipt_file::encode(out, &receipt)?, receipt_file::MODE, existing)
-        .context(|| format!("cannot write the receipt {}", out.display()))?;
+        .context(|| format!("cannot write the receipt {}", shown(out)))?;
     let header = format!("{later_height}:{hash}");
     let document = json!({
-        "status": "refreshed", "receipt": path_json(out), "chain_id": receipt.chain_id, "height": height,
+        "status": "refreshed", "chain_id": receipt.chain_id, "height": height,
         "refreshed_under": { "height": later_height, "hash": hash.to_string(), "time": later_time },
     });
-    let text = format!(
-        "{GOOD}refreshed{GOOD:#} {} under block {later_height} of {later_time}\nheader {header}",
-        safe(&out.to_string_lossy())
-    );
+    let text =
+        format!("{GOOD}refreshed{GOOD:#} {} under block {later_height} of {later_time}\nheader {header}", shown(out));
     note("whether that header is the chain's, a light client or a person must say: `pyralog light sync`");
-    Ok(Output::new(document, text))
+    Ok(Output::new(with_path(document, "receipt", out), text))
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Failure, Result};
-use crate::receipt_file::{self, quoted};
+use crate::files;
+use crate::output::shown;
+use crate::receipt_file::{self, is_stdin};
 
 /// What our receipts' names end in.
 pub const SUFFIX_JSON: &str = ".receipt.json";
@@ -14,8 +16,6 @@ pub const SUFFIX_JSON: &str = ".receipt.json";
 pub const SUFFIX_CBOR: &str = ".receipt.cbor";
 /// Why a receipt in a directory is skipped.
 pub const RECEIPT: &str = "a receipt";
-/// How the temporary files of this program begin.
-const TEMPORARY_PREFIX: &str = ".pyralog-";
 
 /// One document to notarize.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,16 +50,17 @@ pub struct Destination {
     pub cbor: bool,
     /// Existing receipts may be replaced.
     pub force: bool,
-    /// ` --node URL` of this command, for the commands that are proposed.
-    pub node_flag: String,
 }
 
 impl Source {
+    /// The document's path; - is standard input.
+    pub fn file(&self) -> PathBuf {
+        self.path.clone().unwrap_or_else(|| "-".into())
+    }
+
     /// The name to show.
     pub fn name(&self) -> String {
-        self.path
-            .as_ref()
-            .map_or_else(|| "standard input".to_owned(), |path| crate::output::safe(&path.to_string_lossy()))
+        self.path.as_deref().map_or_else(|| receipt_file::STDIN.to_owned(), shown)
     }
 }
 
@@ -81,12 +82,16 @@ impl Plan {
                 plan.sources.push(Source { path: None, receipt: to.out.clone() });
             } else if input.is_dir() {
                 plan.walk(input, input, to);
+            } else if fs::metadata(input).is_ok_and(|meta| !meta.is_file()) {
+                // A pipe or a device may have no end.
+                let why = "it is no regular file; give its content on standard input, which is -";
+                plan.problems.push((input.clone(), why.to_owned()));
             } else {
                 let name = input.file_name().map(PathBuf::from).unwrap_or_default();
                 plan.sources.push(Source { path: Some(input.clone()), receipt: Some(to.place(input, &name)) });
             }
         }
-        plan.refuse_collisions(to);
+        plan.refuse_collisions();
         if plan.sources.is_empty() && plan.problems.is_empty() {
             return Err(Failure::error("the directory holds no files to notarize"));
         }
@@ -108,7 +113,8 @@ impl Plan {
                 Ok(meta) if meta.is_dir() && link => self.skipped.push((path, "a link to a directory")),
                 Ok(meta) if meta.is_dir() => self.walk(root, &path, to),
                 Ok(meta) if !meta.is_file() => self.skipped.push((path, "neither a file nor a directory")),
-                Ok(_) if is_temporary(&path) => self.skipped.push((path, "a file this program was writing")),
+                // Ours, of another command or of one that was killed: nothing to tell anybody.
+                Ok(_) if files::temporary_of(&path).is_some() => {}
                 Ok(_) if is_receipt(&path) => self.skipped.push((path, RECEIPT)),
                 Ok(_) => {
                     let inside = path.strip_prefix(root).unwrap_or(&path);
@@ -119,9 +125,9 @@ impl Plan {
         }
     }
 
-    /// Two documents with one receipt, a receipt in the place of a document, and receipts that exist, become problems.
-    /// One document that was named twice is done once.
-    fn refuse_collisions(&mut self, to: &Destination) {
+    /// Two documents with one receipt, and a receipt in the place of a document, become problems. One document that was named
+    /// twice is done once.
+    fn refuse_collisions(&mut self) {
         let mut first: BTreeMap<PathBuf, Source> = BTreeMap::new();
         let mut kept = Vec::with_capacity(self.sources.len());
         let documents: BTreeSet<PathBuf> =
@@ -131,23 +137,21 @@ impl Plan {
                 kept.push(source);
                 continue;
             };
-            let path = source.path.clone().unwrap_or_else(|| "-".into());
+            let path = source.file();
             let place = plain(&receipt);
             if let Some(other) = first.get(&place) {
                 if source.path.is_some() && source.path.as_deref().map(plain) == other.path.as_deref().map(plain) {
                     self.skipped.push((path, "it is named twice"));
                 } else {
                     let other = other.name();
-                    self.problems.push((path, format!("its receipt {} would be that of {other}", receipt.display())));
+                    self.problems.push((path, format!("its receipt {} would be that of {other}", shown(&receipt))));
                 }
             } else if documents.contains(&place) {
                 // Also with --force: a document is never replaced by a receipt.
-                let document = receipt.display();
+                let document = shown(&receipt);
                 let why =
                     format!("its receipt would replace the document {document}; name another place with --out-dir");
                 self.problems.push((path, why));
-            } else if !to.force && receipt.symlink_metadata().is_ok() {
-                self.problems.push((path, exists(&receipt, &to.node_flag)));
             } else {
                 first.insert(place, source.clone());
                 kept.push(source);
@@ -182,33 +186,15 @@ impl Destination {
     }
 }
 
-/// The sentence for a receipt that is in the way.
-pub fn exists(receipt: &Path, node_flag: &str) -> String {
-    format!(
-        "{} exists (complete it with `pyralog receipt fetch {}{node_flag}` if it is pending, or replace it with --force)",
-        receipt.display(),
-        quoted(receipt)
-    )
-}
-
 /// The path from the root on and without `./`, so that two spellings of one place are equal.
 fn plain(path: &Path) -> PathBuf {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.components().collect())
-}
-
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
 }
 
 /// Whether a file is a receipt, complete or pending: by its name and by what it holds, since others may use the name too.
 fn is_receipt(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     (name.ends_with(SUFFIX_JSON) || name.ends_with(SUFFIX_CBOR)) && receipt_file::read(path).is_ok()
-}
-
-fn is_temporary(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with(TEMPORARY_PREFIX) && name.ends_with(".tmp")
 }
 
 #[cfg(test)]

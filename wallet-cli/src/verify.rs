@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use pyralog_consensus::duration::parse_duration;
-use pyralog_consensus::receipt::{MaxRootAge, Root, Trust, Verified, VerifyOptions, verify_file};
+use pyralog_consensus::receipt::{
+    MaxRootAge, NotaryReceipt, ReceiptError, ReceiptFile, Root, Trust, Verified, VerifyOptions, verify_file,
+};
 use pyralog_crypto::Hash;
 use serde_json::{Value, json};
 use tendermint::Time;
@@ -13,15 +15,15 @@ use tendermint::Time;
 use crate::document::Digester;
 use crate::error::{Context, Failure, Result};
 use crate::genesis;
-use crate::output::{GOOD, Output, safe};
-use crate::receipt_file;
+use crate::output::{GOOD, Output, shown};
+use crate::receipt_file::{self, STDIN, is_stdin, quoted};
 
 /// Options of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The document; - is standard input
     pub file: PathBuf,
-    /// Its receipt
+    /// Its receipt; - is standard input
     pub receipt: PathBuf,
     #[command(flatten)]
     pub root: RootArgs,
@@ -43,6 +45,15 @@ pub struct RootArgs {
 }
 
 impl RootArgs {
+    /// The same on a command line.
+    fn flag(&self) -> String {
+        match (&self.genesis, self.trusted_header) {
+            (Some(path), _) => format!(" --genesis {}", quoted(path)),
+            (None, Some((height, hash))) => format!(" --trusted-header {height}:{hash}"),
+            (None, None) => String::new(),
+        }
+    }
+
     /// The root as the verifier takes it.
     pub fn trust(&self) -> Result<Trust> {
         match (&self.genesis, self.trusted_header) {
@@ -58,23 +69,73 @@ impl RootArgs {
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs) -> Result<Output> {
+    if is_stdin(&args.file) && is_stdin(&args.receipt) {
+        return Err(Failure::usage("the document and its receipt cannot both come from standard input")
+            .next("name a file for one of them"));
+    }
     let trust = args.root.trust()?;
-    let receipt = receipt_file::read(&args.receipt)?;
+    let receipt = receipt_file::read_or_stdin(&args.receipt).map_err(|failure| swapped(args, failure))?;
     let digest = digest(&args.file)?;
     let options = VerifyOptions {
         max_root_age: args.max_root_age.map(|age| now().map(|now| MaxRootAge { age, now })).transpose()?,
     };
-    let verified = verify_file(&digest, &receipt, &trust, &options)
-        .map_err(|error| receipt_file::failure(&args.receipt, &error))?;
-    Ok(Output::new(document(&verified), text(&args.file, &verified)))
+    let verified =
+        verify_file(&digest, &receipt, &trust, &options).map_err(|error| refused(args, &receipt, &trust, &error))?;
+    let refreshed = match &receipt {
+        ReceiptFile::Complete(receipt) => receipt.refresh.as_ref().map(|refresh| refresh.block.header.height),
+        ReceiptFile::Pending(_) => None,
+    };
+    Ok(Output::new(document(&verified, refreshed), text(&args.file, &verified, refreshed)))
+}
+
+/// Says so where the receipt stands in the place of the document, and the other way round.
+fn swapped(args: &VerifyArgs, failure: Failure) -> Failure {
+    if !matches!(failure, Failure::Invalid(_)) || is_stdin(&args.file) || receipt_file::read(&args.file).is_err() {
+        return failure;
+    }
+    let (document, receipt) = if is_stdin(&args.receipt) {
+        ("-".to_owned(), quoted(&args.file))
+    } else {
+        (quoted(&args.receipt), quoted(&args.file))
+    };
+    Failure::invalid(format!("{failure}; {} is one: the document comes first, its receipt second", shown(&args.file)))
+        .next(format!("pyralog verify {document} {receipt}{}", args.root.flag()))
+}
+
+/// The failure with the step that mends it, where one does.
+fn refused(args: &VerifyArgs, receipt: &ReceiptFile, trust: &Trust, error: &ReceiptError) -> Failure {
+    let failure = receipt_file::failure(&args.receipt, error);
+    let (ReceiptError::Untrusted(_), ReceiptFile::Complete(complete)) = (error, receipt) else { return failure };
+    match trust {
+        Trust::Genesis(genesis) if genesis.chain_id != complete.chain_id => {
+            failure.next(format!("name the genesis file of {} with --genesis", complete.chain_id))
+        }
+        Trust::Header { height, .. } if !heights(complete).any(|held| held == *height) => failure.next(refresh(args)),
+        _ if args.max_root_age.is_some() => failure.next(refresh(args)),
+        _ => failure,
+    }
+}
+
+/// The heights of all headers that a receipt holds.
+fn heights(receipt: &NotaryReceipt) -> impl Iterator<Item = u64> {
+    let refreshed = receipt.refresh.iter().flat_map(|refresh| refresh.bridge.iter().chain([&refresh.block]));
+    let links = receipt.proof.bridge.iter().chain([&receipt.proof.block]).chain(refreshed);
+    links.map(|link| link.header.height)
+}
+
+fn refresh(args: &VerifyArgs) -> String {
+    if is_stdin(&args.receipt) {
+        return "write the receipt to a file, and refresh it there: pyralog receipt refresh FILE".to_owned();
+    }
+    format!("pyralog receipt refresh {}", quoted(&args.receipt))
 }
 
 fn digest(file: &Path) -> Result<pyralog_crypto::DocumentDigest> {
-    if file == Path::new("-") {
+    if is_stdin(file) {
         return Digester::new(None).stdin().context(|| "cannot read standard input".to_owned());
     }
     let size = file.metadata().ok().map(|meta| meta.len());
-    Digester::new(size).file(file).context(|| format!("cannot read {}", safe(&file.to_string_lossy())))
+    Digester::new(size).file(file).context(|| format!("cannot read {}", shown(file)))
 }
 
 /// `HEIGHT:HASH`; the hash in either case, as explorers print both.
@@ -93,7 +154,7 @@ pub fn now() -> Result<Time> {
     Time::from_unix_timestamp(seconds, since.subsec_nanos()).context(|| "this machine's clock".to_owned())
 }
 
-fn document(verified: &Verified) -> Value {
+fn document(verified: &Verified, refreshed: Option<u64>) -> Value {
     let root = match verified.assumptions.root {
         Root::Genesis { hash, time } => {
             json!({ "kind": "genesis", "sha256": hash.to_string(), "time": time.to_rfc3339() })
@@ -114,12 +175,14 @@ fn document(verified: &Verified) -> Value {
         "hidden": verified.hidden,
         "root": root,
         "set_changes": verified.assumptions.set_changes,
-        "refreshed_under": verified.assumptions.refreshed_under,
+        "refreshed_under": refreshed,
+        // The later header was checked in any case; the way from the root need not lead through it.
+        "root_reached_through_refresh": verified.assumptions.refreshed_under.is_some(),
     })
 }
 
-fn text(file: &Path, verified: &Verified) -> String {
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { safe(&file.to_string_lossy()) };
+fn text(file: &Path, verified: &Verified, refreshed: Option<u64>) -> String {
+    let name = if is_stdin(file) { STDIN.to_owned() } else { shown(file) };
     let member = verified.batch_index.map(|index| format!(", member {index} of its batch")).unwrap_or_default();
     let hidden = if verified.hidden { ", hidden" } else { "" };
     format!(
@@ -133,11 +196,11 @@ fn text(file: &Path, verified: &Verified) -> String {
         verified.header_hash,
         verified.log,
         verified.index,
-        assumed(verified),
+        assumed(verified, refreshed),
     )
 }
 
-fn assumed(verified: &Verified) -> String {
+fn assumed(verified: &Verified, refreshed: Option<u64>) -> String {
     let root = match verified.assumptions.root {
         Root::Genesis { hash, time } => format!("the genesis file sha256:{hash} of {}", time.to_rfc3339()),
         Root::Header { height, hash, time } => format!("the header {height}:{hash} of {}", time.to_rfc3339()),
@@ -147,11 +210,11 @@ fn assumed(verified: &Verified) -> String {
         1 => "1 change of validators crossed".to_owned(),
         many => format!("{many} changes of validators crossed"),
     };
-    let refreshed = verified
-        .assumptions
-        .refreshed_under
-        .map(|height| format!("; refreshed under block {height}"))
-        .unwrap_or_default();
+    let refreshed = match (refreshed, verified.assumptions.refreshed_under) {
+        (None, _) => String::new(),
+        (Some(height), Some(_)) => format!("; refreshed under block {height}"),
+        (Some(height), None) => format!("; its refresh under block {height} holds too and was not needed"),
+    };
     format!("{root}; {changes}{refreshed}; at every step less than a third of the stake was dishonest")
 }
 

@@ -25,13 +25,33 @@ fn json_and_home_are_accepted_after_the_subcommand() {
 
 #[test]
 fn a_usage_error_is_one_line_in_json() {
-    let report = |line: &str| usage_failure(&parse(line).unwrap_err()).document()["error"].clone();
+    let report = |line: &str| {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        usage_failure(&parse(line).unwrap_err(), &words).document()["error"].clone()
+    };
     let error = report("verify --json");
     assert_eq!(error["exit_code"], 2);
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("required arguments") && message.contains("<RECEIPT>"), "{message}");
     assert!(!message.contains('\n') && !message.contains("Usage") && !message.starts_with("error"), "{message}");
     assert_eq!(report("--json keys")["message"], "a command is needed");
+    for (line, next) in [
+        ("--json keys", "pyralog keys --help"),
+        ("--json sideways", "pyralog --help"),
+        ("verify a b --json", "pyralog verify --help"),
+        ("receipt fetch --json", "pyralog receipt fetch --help"),
+        ("notarize a --timeout never --json", "pyralog notarize --help"),
+        ("--home keys notarize --json", "pyralog notarize --help"),
+        ("notarize a --tiemout 3 --json", "pyralog notarize --help"),
+    ] {
+        let error = report(line);
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            !message.contains("--help") && !message.contains("tip:") && !message.contains('\n'),
+            "{line}: {message}"
+        );
+        assert_eq!(error["next"], next, "{line}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use store::{KeyStore, random};
 
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
-use crate::output::{Output, note, path_json};
+use crate::output::{Output, note, shown, with_path};
 use crate::passphrase::{NewPassphraseArgs, PassphraseArgs};
 
 /// Largest seed file read: 64 hexadecimal digits and white space.
@@ -113,11 +113,12 @@ fn list(store: &KeyStore) -> Result<Output> {
             Err(failure) => note(&format!("skipped: {failure}")),
         }
     }
-    if keys.is_empty() {
-        note(&format!("no keys in {}; make one with `pyralog keys new NAME{}`", store.dir().display(), store.flag()));
-        return Ok(Output::new(json!({ "keystore": path_json(store.dir()), "keys": keys }), ""));
+    let document = with_path(json!({ "keys": keys }), "keystore", store.dir());
+    if document["keys"] == json!([]) {
+        note(&format!("no keys in {}; make one with `pyralog keys new NAME{}`", shown(store.dir()), store.flag()));
+        return Ok(Output::new(document, ""));
     }
-    Ok(Output::new(json!({ "keystore": path_json(store.dir()), "keys": keys }), table.trim_fmt()))
+    Ok(Output::new(document, table.trim_fmt()))
 }
 
 fn export(args: &ExportArgs, store: &KeyStore) -> Result<Output> {
@@ -128,23 +129,23 @@ fn export(args: &ExportArgs, store: &KeyStore) -> Result<Output> {
         ("secret seed", Zeroizing::new(format!("{}\n", Zeroizing::new(hex::encode(key.seed().as_slice())).as_str())))
     } else {
         store::describe(&path, keystore::inspect(&sealed))?;
-        let text = String::from_utf8(sealed).map_err(|_| Failure::error(format!("{} is not text", path.display())))?;
+        let text = String::from_utf8(sealed).map_err(|_| Failure::error(format!("{} is not text", shown(&path))))?;
         ("sealed key", Zeroizing::new(text))
     };
     match &args.out {
         Some(out) => {
             files::write(out, content.as_bytes(), files::SECRET, Existing::Keep)
-                .context(|| format!("cannot write {}", out.display()))?;
+                .context(|| format!("cannot write {}", shown(out)))?;
             Ok(Output::new(
-                json!({ "name": args.name, "kind": kind, "file": path_json(out) }),
-                format!("{kind} of {} written to {}", args.name, out.display()),
+                with_path(json!({ "name": args.name, "kind": kind }), "file", out),
+                format!("{kind} of {} written to {}", args.name, shown(out)),
             ))
         }
         None if args.secret_seed => {
             Ok(Output::new(json!({ "name": args.name, "secret_seed": content.trim() }), content.as_str()))
         }
         None => {
-            let value: Value = serde_json::from_str(&content).context(|| format!("cannot read {}", path.display()))?;
+            let value: Value = serde_json::from_str(&content).context(|| format!("cannot read {}", shown(&path)))?;
             Ok(Output::new(value, content.as_str()))
         }
     }
@@ -159,7 +160,7 @@ fn import(args: &ImportArgs, store: &KeyStore) -> Result<Output> {
     let limit = if args.secret_seed { MAX_SEED_FILE } else { MAX_KEYSTORE_BYTES as u64 };
     let bytes = Zeroizing::new(read_input(&args.file, limit)?);
     if args.secret_seed {
-        let key = parse_seed(&bytes).map_err(|why| Failure::error(format!("{}: {why}", args.file.display())))?;
+        let key = parse_seed(&bytes).map_err(|why| Failure::error(format!("{}: {why}", shown(&args.file))))?;
         let passphrase = args.passphrase.obtain(&format!("the key {name}"))?;
         return add(&name, &key, &passphrase, store);
     }
@@ -213,14 +214,15 @@ fn described(name: &str, path: &Path, info: &KeystoreInfo) -> Output {
         "name        {name}\naddress     {}\npublic key  {}\nfile        {}",
         info.address,
         info.public_key,
-        path.display()
+        shown(path)
     );
     Output::new(document(name, path, info), text)
 }
 
 fn document(name: &str, path: &Path, info: &KeystoreInfo) -> Value {
     let key: PublicKey = info.public_key;
-    json!({ "name": name, "address": info.address.to_string(), "public_key": key.to_string(), "file": path_json(path) })
+    let document = json!({ "name": name, "address": info.address.to_string(), "public_key": key.to_string() });
+    with_path(document, "file", path)
 }
 
 #[cfg(test)]

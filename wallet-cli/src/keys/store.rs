@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
 use crate::home::HomeArgs;
+use crate::output::shown;
 use crate::receipt_file::quoted;
 
 const EXTENSION: &str = "json";
@@ -55,11 +56,11 @@ impl KeyStore {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).context(|| format!("cannot read the keystore {}", self.dir.display())),
+            Err(error) => return Err(error).context(|| format!("cannot read the keystore {}", shown(&self.dir))),
         };
         let mut found = Vec::new();
         for entry in entries {
-            let path = entry.context(|| format!("cannot read the keystore {}", self.dir.display()))?.path();
+            let path = entry.context(|| format!("cannot read the keystore {}", shown(&self.dir)))?.path();
             let name = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
             if let Some(name) = name.filter(|name| check_name(name).is_ok())
                 && path.extension().is_some_and(|extension| extension == EXTENSION)
@@ -83,7 +84,7 @@ impl KeyStore {
     pub fn sealed(&self, name: &str) -> Result<(PathBuf, Vec<u8>)> {
         let path = self.path(name)?;
         if !path.is_file() {
-            return Err(Failure::error(format!("there is no key {name} in {}", self.dir.display()))
+            return Err(Failure::error(format!("there is no key {name} in {}", shown(&self.dir)))
                 .next(format!("see `pyralog keys list{0}`, or make it: pyralog keys new {name}{0}", self.flag())));
         }
         let bytes = read(&path)?;
@@ -112,7 +113,7 @@ impl KeyStore {
         self.make_dir()?;
         match files::write(&path, sealed, files::SECRET, Existing::Keep) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(self.taken(name)),
-            other => other.context(|| format!("cannot write {}", path.display())).map(|()| path),
+            other => other.context(|| format!("cannot write {}", shown(&path))).map(|()| path),
         }
     }
 
@@ -122,7 +123,7 @@ impl KeyStore {
     }
 
     fn taken(&self, name: &str) -> Failure {
-        Failure::error(format!("the key {name} exists in {} and is never replaced", self.dir.display()))
+        Failure::error(format!("the key {name} exists in {} and is never replaced", shown(&self.dir)))
             .next("choose another name")
     }
 
@@ -137,7 +138,7 @@ impl KeyStore {
             .recursive(true)
             .mode(0o700)
             .create(&self.dir)
-            .context(|| format!("cannot make the keystore {}", self.dir.display()))
+            .context(|| format!("cannot make the keystore {}", shown(&self.dir)))
     }
 }
 
@@ -167,7 +168,7 @@ pub fn check_name(name: &str) -> Result<()> {
 /// Says which file a keystore error is about, and what helps.
 pub fn describe<T>(path: &Path, result: Result<T, KeystoreError>) -> Result<T> {
     result.map_err(|error| {
-        let failure = Failure::error(format!("{}: {error}", path.display()));
+        let failure = Failure::error(format!("{}: {error}", shown(path)));
         match error {
             KeystoreError::WrongPassphrase => failure.next("try again, or name another file with --password-file FILE"),
             KeystoreError::Damaged => failure.next("restore the file from a copy: a sealed key cannot be repaired"),

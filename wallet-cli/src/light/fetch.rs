@@ -41,24 +41,22 @@ fn patient(nodes: &Nodes, url: &str, height: Option<u64>, api: &mut Option<Api>)
     let mut looks = 0;
     loop {
         let answer = fetch(nodes, url, height, api);
-        if answer.is_ok() || looks == MAX_LOOKS || !is_just_behind(nodes, url, height, api) {
-            return answer;
+        let (Err(_), Some(height)) = (&answer, height) else { return answer };
+        // A node that shows no block at all, or has this one, says best itself what is wrong.
+        let latest = fetch(nodes, url, None, api).map(|block| block.header.height);
+        let Some(latest) = latest.ok().filter(|latest| *latest < height) else { return answer };
+        // Nodes do not commit a block at one instant, and the newest of one is asked of others.
+        if looks == MAX_LOOKS || height - latest > MAX_LAG {
+            return Err(format!("there is no block {height} yet, its latest is {latest}"));
         }
         looks += 1;
         std::thread::sleep(LAG_PAUSE);
     }
 }
 
-/// Whether the node will have the block in a moment: nodes do not commit it at one instant, and the newest block of one is asked of others.
-fn is_just_behind(nodes: &Nodes, url: &str, height: Option<u64>, api: &mut Option<Api>) -> bool {
-    let Some(height) = height else { return false };
-    let latest = fetch(nodes, url, None, api).map(|block| block.header.height);
-    latest.is_ok_and(|latest| latest < height && height - latest <= MAX_LAG)
-}
-
 /// One light block, outside any client.
 pub fn once(nodes: &Nodes, url: &str, height: Option<u64>) -> Result<LightBlock, String> {
-    fetch(nodes, url, height, &mut None)
+    patient(nodes, url, height, &mut None)
 }
 
 fn fetch(nodes: &Nodes, url: &str, height: Option<u64>, known: &mut Option<Api>) -> Result<LightBlock, String> {

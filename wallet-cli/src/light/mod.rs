@@ -16,7 +16,7 @@ use crate::files::{self, Existing};
 use crate::genesis;
 use crate::home::HomeArgs;
 use crate::node::{NodeArgs, Nodes};
-use crate::output::{GOOD, Output, note, path_json};
+use crate::output::{GOOD, Output, note, safe, shown, with_path};
 use crate::receipt_file::quoted;
 use crate::verify::{now, parse_header};
 
@@ -88,6 +88,9 @@ fn sync(args: &SyncArgs, home: &HomeArgs) -> Result<Output> {
         Some(root) => root.chain_id.clone(),
         None => served_chain(&nodes, primary_url, args)?,
     };
+    if let Some(root) = &root {
+        check_same_chain(&nodes, primary_url, root)?;
+    }
     let path = home.trusted_store(&chain_id)?;
     let mut client = match load(&path, args)? {
         Some(client) => {
@@ -128,6 +131,18 @@ fn served_chain(nodes: &Nodes, url: &str, args: &SyncArgs) -> Result<String> {
     })
 }
 
+/// A node of another chain serves nothing that verifies from this genesis file, and is no liar for that. Where it does not
+/// answer, following it says why.
+fn check_same_chain(nodes: &Nodes, url: &str, root: &genesis::Root) -> Result<()> {
+    let Ok(block) = fetch::once(nodes, url, None) else { return Ok(()) };
+    if block.chain_id == root.chain_id {
+        return Ok(());
+    }
+    let (theirs, ours) = (safe(&block.chain_id), &root.chain_id);
+    Err(Failure::untrusted(format!("{url} serves the chain {theirs}, the genesis file is of chain {ours}"))
+        .next(format!("name a node of {ours} with --node URL, or the genesis file of {theirs} with --genesis FILE")))
+}
+
 fn load(path: &Path, args: &SyncArgs) -> Result<Option<LightClient>> {
     if args.reset || !path.exists() {
         return Ok(None);
@@ -146,7 +161,7 @@ fn check_same_root(path: &Path, root: Option<&genesis::Root>) -> Result<()> {
     if begun.chain_id != root.chain_id || other {
         return Err(Failure::untrusted(format!(
             "{} began from another genesis file of {}",
-            path.display(),
+            shown(path),
             root.chain_id
         ))
         .next("add --reset to forget it and begin from the file that is named"));
@@ -157,10 +172,10 @@ fn check_same_root(path: &Path, root: Option<&genesis::Root>) -> Result<()> {
 fn save(path: &Path, client: &LightClient) -> Result<()> {
     let bytes = client.to_bytes().map_err(|error| failure(error, path))?;
     if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).context(|| format!("cannot make the directory {}", dir.display()))?;
+        std::fs::create_dir_all(dir).context(|| format!("cannot make the directory {}", shown(dir)))?;
     }
     files::write(path, &bytes, files::SECRET, Existing::Replace)
-        .context(|| format!("cannot write the trusted store {}", path.display()))
+        .context(|| format!("cannot write the trusted store {}", shown(path)))
 }
 
 fn described(chain_id: &str, path: &Path, report: &SyncReport) -> Output {
@@ -175,8 +190,8 @@ fn described(chain_id: &str, path: &Path, report: &SyncReport) -> Output {
         "fetched": report.fetched,
         "confirmed_by": report.confirmed_by,
         "useless_witnesses": report.useless.iter().map(|(name, why)| json!({ "node": name, "why": why })).collect::<Vec<_>>(),
-        "store": path_json(path),
     });
+    let document = with_path(document, "store", path);
     let witnesses = match report.confirmed_by.len() {
         0 => "no witness".to_owned(),
         count => format!("{count} of {} witnesses", count + report.useless.len()),
@@ -202,14 +217,14 @@ fn failure(error: LightError, store: &Path) -> Failure {
             });
             let place = match kept {
                 Ok(()) => format!("the evidence is in {}", quoted(&file)),
-                Err(error) => format!("the evidence could not be written to {}: {error}", file.display()),
+                Err(error) => format!("the evidence could not be written to {}: {error}", shown(&file)),
             };
             Failure::invalid(message).next(place)
         }
         LightError::Invalid { .. } => Failure::invalid(message).next("follow another node with --node URL"),
         LightError::Expired { .. } | LightError::Unconfirmed { .. } => Failure::untrusted(message),
         LightError::Options(_) => Failure::usage(message),
-        LightError::Store(_) => Failure::error(format!("{}: {message}", store.display()))
+        LightError::Store(_) => Failure::error(format!("{}: {message}", shown(store)))
             .next("add --reset with --genesis or --trusted-header"),
         _ => Failure::error(message),
     }

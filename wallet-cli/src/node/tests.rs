@@ -81,6 +81,30 @@ fn a_refusal_is_final_and_carries_code_and_remedy() {
 }
 
 #[test]
+fn a_node_that_sends_us_elsewhere_is_not_proposed_again() {
+    let body = |message: &str, remedy: &str| {
+        format!("{{\"error\":{{\"code\":\"unavailable\",\"message\":\"{message}\",\"remedy\":\"{remedy}\"}}}}")
+    };
+    for (message, remedy, sent) in [
+        ("this node takes no leaves", "use another node", true),
+        ("put back the newest copy of the home, or submit to another node", "x", true),
+        ("8 leaves wait", "send again after the given time, or to another node", false),
+    ] {
+        let fault = refusal(503, &body(message, remedy), Some(30));
+        assert!(matches!(&fault, NodeFault::Busy { elsewhere, .. } if *elsewhere == sent), "{fault:?}");
+        let next = fault.into_failure("http://a:1").report().next.clone().unwrap();
+        assert_eq!(next.contains("another node than http://a:1"), sent, "{next}");
+        assert_eq!(next.contains("try again"), !sent, "{next}");
+    }
+    let refused = ["http://a:1".to_owned()];
+    let args = |urls: &[&str]| NodeArgs { node: urls.iter().map(|url| (*url).to_owned()).collect() };
+    assert_eq!(args(&["http://a:1/", "http://b:1"]).flag_without(&refused), " --node http://b:1");
+    assert_eq!(args(&["http://a:1"]).flag_without(&refused), " --node URL");
+    assert_eq!(args(&[]).flag_without(&refused), " --node URL", "the default node was asked");
+    assert_eq!(args(&["http://a:1"]).flag_without(&[]), " --node http://a:1");
+}
+
+#[test]
 fn an_answer_that_is_not_json_is_reported_with_the_port_hint() {
     let url = server("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n<h>");
     let failure = nodes(&[&url]).get("/x").unwrap_err();

@@ -1,29 +1,33 @@
 //! `pyralog notarize`: documents in, receipts out.
 
+pub mod claim;
 pub mod prepare;
+mod report;
 pub mod settle;
 pub mod submit;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use pyralog_consensus::duration::parse_wait;
-use pyralog_crypto::Metadata;
 use serde_json::{Value, json};
 
 use crate::document::Digester;
-use crate::error::{Context, Failure, Result};
-use crate::files::Existing;
+use crate::error::{Context, Result};
+use crate::files;
+use crate::interrupt::{self, Unfinished};
 use crate::node::{Deadline, NodeArgs};
-use crate::output::{GOOD, Output, WARN, note, path_json, safe};
-use crate::receipt_file::{is_cbor, quoted};
-use crate::sources::{Destination, Plan, RECEIPT, Source, exists};
-use prepare::{Job, Member};
-use settle::{Patience, Settled};
-
-/// How many problems are listed one by one on stderr; `--json` holds all.
-const LISTED: usize = 20;
+use crate::output::{Output, note, print_next, shown, with_path};
+use crate::pending::{Groups, fetch_command, gather};
+use crate::receipt_file::is_cbor;
+use crate::sources::{Destination, Plan, RECEIPT, Source};
+use claim::{Asked, Standing};
+use prepare::Member;
+use report::{Done, Tally};
+use settle::Patience;
+use submit::Submitted;
 
 /// Options of `notarize`.
 #[derive(Debug, Args)]
@@ -46,7 +50,7 @@ pub struct NotarizeArgs {
     /// Name receipts .receipt.cbor and write CBOR, where --out does not say otherwise
     #[arg(long)]
     pub cbor: bool,
-    /// Replace receipts that exist
+    /// Replace receipts that exist; without it a document that has its receipt is passed over, and a pending one is completed
     #[arg(long)]
     pub force: bool,
     /// Return as soon as a node has promised to anchor; `pyralog receipt fetch` completes the pending receipt later
@@ -60,47 +64,83 @@ pub struct NotarizeArgs {
 }
 
 /// One document that was not done, and why.
-type Problem = (PathBuf, String);
+pub type Problem = (PathBuf, String);
 
 /// Runs the command.
 pub fn run(args: &NotarizeArgs) -> Result<Output> {
     let metadata = prepare::parse_metadata(&args.metadata)?;
+    let asked = Asked { metadata: metadata.as_ref(), hidden: args.hidden };
     let to = Destination {
         out: args.out.clone(),
         out_dir: args.out_dir.clone(),
         cbor: args.cbor || args.out.as_deref().is_some_and(is_cbor),
         force: args.force,
-        node_flag: args.node.flag(),
     };
     let plan = Plan::make(&args.inputs, &to)?;
     for line in skipped_lines(&plan.skipped) {
         note(&line);
     }
-    let mut problems = plan.problems;
-    if plan.sources.is_empty() {
-        return Err(nothing_done(&problems));
+    let mut tally = Tally { problems: plan.problems, ..Tally::default() };
+    let fatal = carry_out(args, asked, &to, &plan.sources, plan.batch, &mut tally).err();
+    if let Some(failure) = &fatal {
+        tally.abandon(plan.sources.iter().map(Source::file), failure);
+    }
+    let mut output = tally.output(fatal, args.no_wait, &args.node);
+    let skipped = |(path, why): &(PathBuf, &str)| with_path(json!({ "reason": why }), "file", path);
+    output.document["skipped"] = plan.skipped.iter().map(skipped).collect();
+    if let (None, Value::String(next)) = (&output.failure, &output.document["next"]) {
+        print_next(next);
+    }
+    Ok(output)
+}
+
+/// Does what can be done with the documents. An error ends it for those of which nothing was said yet.
+fn carry_out(
+    args: &NotarizeArgs,
+    asked: Asked<'_>,
+    to: &Destination,
+    sources: &[Source],
+    batch: bool,
+    tally: &mut Tally,
+) -> Result<()> {
+    if sources.is_empty() {
+        return Ok(());
     }
     // The chain's name stands in the pending receipt, and a dead node is better found before gigabytes are hashed.
     let nodes = args.node.connect()?;
     let served = submit::served(&nodes)?;
     let nodes = nodes.starting_with(&served.node);
+    tally.chain_id = Some(served.chain_id.clone());
 
-    let members = digest(&plan.sources, metadata.as_ref(), args.hidden, &to, &mut problems)?;
-    let job = claim(&served.chain_id, members, plan.batch, &to, &mut problems)?;
+    let members = digest(sources, asked, to, &mut tally.problems)?;
+    make_room(&members, to)?;
+    let (new, waiting) = sort(&served.chain_id, members, asked, to.force, tally);
+    let unfinished = || new.iter().chain(waiting.values().flat_map(|group| &group.job.members));
+    interrupt::hold(Unfinished {
+        receipts: unfinished().map(|member| member.receipt.clone()).collect(),
+        claimed: false,
+        fetch: fetch_command(unfinished().map(|member| member.receipt.as_path()), &args.node.flag()),
+    });
+    let job = claim::claim(&served.chain_id, new, batch, to.force, asked, &mut tally.problems)?;
+    interrupt::claimed();
+
     let patience = Patience { no_wait: args.no_wait, deadline: Deadline::after(args.timeout) };
-    let settled =
-        settle::settle(&nodes, &served, &job, None, patience).map_err(|failure| kept(failure, &job, &to.node_flag))?;
-    let mut output = report(&served.chain_id, &job, &settled, &problems, args.no_wait, &to.node_flag);
-    output.document["skipped"] =
-        plan.skipped.iter().map(|(path, why)| json!({ "file": path_json(path), "reason": why })).collect();
-    Ok(output)
+    let new = job.map(|job| (job, None, false));
+    let waiting = waiting.into_values().map(|group| (group.job, group.promise, true));
+    for (job, promise, resumed) in new.into_iter().chain(waiting) {
+        let known = promise.map(|promise| Submitted { promise, node: served.node.clone() });
+        match settle::settle(&nodes, &served, &job, known, patience) {
+            Ok(settled) => tally.settled.push(Done { job, settled, resumed }),
+            Err(failure) => tally.refuse(job, failure),
+        }
+    }
+    Ok(())
 }
 
 /// What to say of what was skipped. Receipts are counted: a directory that was notarized before holds one for each file.
 fn skipped_lines(skipped: &[(PathBuf, &'static str)]) -> Vec<String> {
     let (receipts, others): (Vec<_>, Vec<_>) = skipped.iter().partition(|(_, why)| *why == RECEIPT);
-    let mut lines: Vec<String> =
-        others.iter().map(|(path, why)| format!("skipped {}: {why}", safe(&path.to_string_lossy()))).collect();
+    let mut lines: Vec<String> = others.iter().map(|(path, why)| format!("skipped {}: {why}", shown(path))).collect();
     match receipts.len() {
         0 => {}
         1 => lines.push("skipped 1 receipt".to_owned()),
@@ -110,13 +150,7 @@ fn skipped_lines(skipped: &[(PathBuf, &'static str)]) -> Vec<String> {
 }
 
 /// Digests every document; what cannot be read becomes a problem.
-fn digest(
-    sources: &[Source],
-    metadata: Option<&Metadata>,
-    hidden: bool,
-    to: &Destination,
-    problems: &mut Vec<Problem>,
-) -> Result<Vec<Member>> {
+fn digest(sources: &[Source], asked: Asked<'_>, to: &Destination, problems: &mut Vec<Problem>) -> Result<Vec<Member>> {
     let sizes = sources.iter().map(|source| source.path.as_ref()?.metadata().ok().map(|meta| meta.len()));
     let mut digester = Digester::new(sizes.sum());
     let mut members = Vec::with_capacity(sources.len());
@@ -126,182 +160,51 @@ fn digest(
             None => digester.stdin(),
         };
         match digest {
-            Err(error) => problems.push((source.path.clone().unwrap_or_else(|| "-".into()), error.to_string())),
+            Err(error) => problems.push((source.file(), error.to_string())),
             Ok(digest) => {
                 let receipt = source.receipt.clone().unwrap_or_else(|| to.place_stdin(&digest.blake3.to_string()));
-                let subject = prepare::subject(&digest, metadata, hidden)?;
-                members.push(Member { name: source.name(), receipt, subject, batch: None });
+                let subject = prepare::subject(&digest, asked.metadata, asked.hidden)?;
+                members.push(Member { file: source.file(), receipt, subject, batch: None });
             }
         }
     }
     Ok(members)
 }
 
-/// Puts the pending receipts on disk. A document whose receipt cannot be written is left out of the batch.
-fn claim(
+/// Makes the directories of `--out-dir`, and clears away what crashed runs left where receipts are to go.
+fn make_room(members: &[Member], to: &Destination) -> Result<()> {
+    let parents: BTreeSet<&Path> = members.iter().filter_map(|member| member.receipt.parent()).collect();
+    for parent in parents {
+        if to.out_dir.is_some() {
+            std::fs::create_dir_all(parent).context(|| format!("cannot make the directory {}", shown(parent)))?;
+        }
+        files::remove_stale(parent);
+    }
+    Ok(())
+}
+
+/// Tells the new documents from those that have a receipt, complete or pending.
+fn sort(
     chain_id: &str,
     members: Vec<Member>,
-    batch: bool,
-    to: &Destination,
-    problems: &mut Vec<Problem>,
-) -> Result<Job> {
-    if to.out_dir.is_some() {
-        for parent in members.iter().filter_map(|member| member.receipt.parent()) {
-            std::fs::create_dir_all(parent).context(|| format!("cannot make the directory {}", parent.display()))?;
-        }
-    }
-    let make = |members: Vec<Member>| -> Result<Job> {
-        match <[Member; 1]>::try_from(members) {
-            Ok([member]) if !batch => Ok(Job::single(member)),
-            Ok(one) => Job::batch(one.into()),
-            Err(members) => Job::batch(members),
-        }
-    };
-    if members.is_empty() {
-        return Err(nothing_done(problems));
-    }
-    let job = make(members)?;
-    let existing = if to.force { Existing::Replace } else { Existing::Keep };
-    let outcomes = settle::write_pending(chain_id, &job.members, None, existing)?;
-    if outcomes.iter().all(std::result::Result::is_ok) {
-        return Ok(job);
-    }
-    let mut kept = Vec::new();
-    for (member, outcome) in job.members.into_iter().zip(outcomes) {
-        match outcome {
-            Ok(()) => kept.push(Member { batch: None, ..member }),
-            Err(error) => {
-                let why = match error.kind() {
-                    std::io::ErrorKind::AlreadyExists => exists(&member.receipt, &to.node_flag),
-                    _ => format!("cannot write its receipt {}: {error}", member.receipt.display()),
-                };
-                problems.push((member.name.into(), why));
+    asked: Asked<'_>,
+    force: bool,
+    tally: &mut Tally,
+) -> (Vec<Member>, Groups) {
+    let (mut new, mut waiting) = (Vec::new(), Groups::new());
+    for member in members {
+        match if force { Standing::Free } else { claim::standing(chain_id, &member, asked) } {
+            Standing::Free => new.push(member),
+            Standing::Already(verified) => tally.already.push((member, *verified)),
+            Standing::Pending(pending) => {
+                if let Err(failure) = gather(&mut waiting, &member.file, &member.receipt, *pending) {
+                    tally.problems.push((member.file, failure.to_string()));
+                }
             }
+            Standing::InTheWay(why) => tally.problems.push((member.file, why)),
         }
     }
-    if kept.is_empty() {
-        return Err(nothing_done(problems));
-    }
-    let job = make(kept)?;
-    for (member, outcome) in
-        job.members.iter().zip(settle::write_pending(chain_id, &job.members, None, Existing::Replace)?)
-    {
-        outcome.context(|| format!("cannot write the receipt {}", member.receipt.display()))?;
-    }
-    Ok(job)
-}
-
-/// Says that the pending receipts stay when the submission failed for good.
-fn kept(failure: Failure, job: &Job, node_flag: &str) -> Failure {
-    if failure.report().next.is_some() {
-        return failure;
-    }
-    let Some(first) = job.members.first() else { return failure };
-    let fetch = format!("pyralog receipt fetch {}{node_flag}", quoted(&first.receipt));
-    failure.next(format!("the pending receipt is kept; submit it again with `{fetch}`"))
-}
-
-fn nothing_done(problems: &[Problem]) -> Failure {
-    match problems {
-        [(path, why)] => Failure::error(format!("{}: {why}", safe(&path.to_string_lossy()))),
-        _ => {
-            list(problems);
-            Failure::error(format!("none of {} documents could be notarized", problems.len()))
-        }
-    }
-}
-
-fn list(problems: &[Problem]) {
-    for (path, why) in problems.iter().take(LISTED) {
-        note(&format!("not done: {}: {why}", safe(&path.to_string_lossy())));
-    }
-    if problems.len() > LISTED {
-        note(&format!("not done: {} more (all of them with --json)", problems.len() - LISTED));
-    }
-}
-
-fn report(
-    chain_id: &str,
-    job: &Job,
-    settled: &Settled,
-    problems: &[Problem],
-    no_wait: bool,
-    node_flag: &str,
-) -> Output {
-    let receipts: Vec<Value> = job
-        .members
-        .iter()
-        .map(|member| json!({ "file": member.name, "receipt": path_json(&member.receipt) }))
-        .collect();
-    let failed: Vec<Value> =
-        problems.iter().map(|(path, why)| json!({ "file": path.to_string_lossy(), "error": why })).collect();
-    let mut document = json!({ "chain_id": chain_id, "receipts": receipts, "failed": failed });
-    let (text, mut failure) = match settled {
-        Settled::Complete(verified) => {
-            document["status"] = "complete".into();
-            document["log"] = verified.log.to_string().into();
-            document["index"] = verified.index.into();
-            document["height"] = verified.height.into();
-            document["header_hash"] = verified.header_hash.to_string().into();
-            document["existed_no_later_than"] = verified.existed_no_later_than.to_rfc3339().into();
-            (complete_text(job, verified), None)
-        }
-        Settled::Pending { promise, reason } => {
-            document["status"] = "pending".into();
-            document["reason"] = reason.as_str().into();
-            if let Some(promise) = promise {
-                document["log"] = promise.log.to_string().into();
-                document["index"] = promise.index.into();
-                document["anchor_by"] = promise.anchor_by.into();
-            }
-            let text = pending_text(job);
-            // Whoever asked not to wait got what was asked for: the promise.
-            let done = no_wait && promise.is_some();
-            (text, (!done).then(|| pending_failure(job, promise.is_some(), reason, node_flag)))
-        }
-    };
-    if !problems.is_empty() {
-        list(problems);
-        let total = problems.len() + job.members.len();
-        failure = Some(Failure::error(format!("{} of {total} documents were not notarized", problems.len())));
-    }
-    Output { document, text, failure }
-}
-
-fn complete_text(job: &Job, verified: &pyralog_consensus::receipt::Verified) -> String {
-    let time = verified.existed_no_later_than.to_rfc3339();
-    let place = format!("existed no later than {time} (block {} of {})", verified.height, verified.chain_id);
-    match job.members.as_slice() {
-        [one] => {
-            format!("{GOOD}notarized{GOOD:#} {}: {place}\nreceipt {}", one.name, safe(&one.receipt.to_string_lossy()))
-        }
-        many => {
-            format!("{GOOD}notarized{GOOD:#} {} documents in one batch: {place}\nreceipts {}", many.len(), places(job))
-        }
-    }
-}
-
-fn pending_text(job: &Job) -> String {
-    match job.members.as_slice() {
-        [one] => format!("{WARN}pending{WARN:#} {}\nreceipt {}", one.name, safe(&one.receipt.to_string_lossy())),
-        many => format!("{WARN}pending{WARN:#} {} documents in one batch\nreceipts {}", many.len(), places(job)),
-    }
-}
-
-fn places(job: &Job) -> String {
-    let text = |member: Option<&Member>| member.map(|m| safe(&m.receipt.to_string_lossy())).unwrap_or_default();
-    format!("{} … {}", text(job.members.first()), text(job.members.last()))
-}
-
-fn pending_failure(job: &Job, promised: bool, reason: &str, node_flag: &str) -> Failure {
-    let what = if promised { "promised, not anchored yet" } else { "not submitted yet" };
-    let first = job.members.first().map(|member| quoted(&member.receipt)).unwrap_or_default();
-    let fetch = format!("pyralog receipt fetch {first}{node_flag}");
-    let next = match job.members.len() {
-        1 => fetch,
-        many => format!("`{fetch}`, which takes all {many} receipts at once too"),
-    };
-    Failure::pending(format!("{what}: {reason}; the pending receipt is kept")).next(next)
+    (new, waiting)
 }
 
 #[cfg(test)]

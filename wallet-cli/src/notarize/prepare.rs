@@ -7,12 +7,14 @@ use pyralog_crypto::{Blake3, DocumentDigest, Encode, MemoryTree, Metadata, Notar
 
 use crate::error::{Context, Failure, Result};
 use crate::keys::random;
+use crate::output::shown;
+use crate::receipt_file::{STDIN, is_stdin};
 
 /// One document with the receipt that will be written for it.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// How it is called in messages.
-    pub name: String,
+    /// The document: - is standard input.
+    pub file: PathBuf,
     /// Where its receipt goes.
     pub receipt: PathBuf,
     /// What the leaf commits to.
@@ -59,6 +61,13 @@ pub fn subject(digest: &DocumentDigest, metadata: Option<&Metadata>, hidden: boo
     Ok(subject)
 }
 
+impl Member {
+    /// How the document is called in messages.
+    pub fn name(&self) -> String {
+        if is_stdin(&self.file) { STDIN.to_owned() } else { shown(&self.file) }
+    }
+}
+
 impl Job {
     /// A job for one document that is logged by itself.
     pub fn single(member: Member) -> Self {
@@ -103,7 +112,7 @@ mod tests {
     fn member(text: &str) -> Member {
         let digest = DocumentDigest::of(text.as_bytes());
         let subject = subject(&digest, None, false).unwrap();
-        Member { name: text.to_owned(), receipt: text.into(), subject, batch: None }
+        Member { file: text.into(), receipt: text.into(), subject, batch: None }
     }
 
     #[test]

@@ -7,14 +7,14 @@ use indicatif::ProgressBar;
 use pyralog_consensus::receipt::{
     NotaryReceipt, PendingPromise, PendingReceipt, ServedProof, Trust, Verified, VerifyOptions, pending,
 };
-use pyralog_crypto::{Promise, SignedPromise};
+use pyralog_crypto::{DocumentDigest, Promise, SignedPromise};
 
 use super::prepare::{Job, Member};
 use super::submit::{self, Served, SubmitFault, Submitted, Waited};
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
 use crate::node::{Deadline, Nodes};
-use crate::output::note;
+use crate::output::{note, shown};
 use crate::receipt_file;
 
 /// What became of a job.
@@ -28,6 +28,8 @@ pub enum Settled {
         promise: Option<PendingPromise>,
         /// Why it is not complete.
         reason: String,
+        /// The nodes that said to submit it to another one.
+        refused: Vec<String>,
     },
 }
 
@@ -76,15 +78,15 @@ pub fn settle(
                     submitted
                 }
                 Err(SubmitFault::Refused(failure)) => return Err(failure),
-                Err(SubmitFault::Unserved(failure)) => {
-                    return Ok(Settled::Pending { promise: None, reason: failure.to_string() });
+                Err(SubmitFault::Unserved { failure, refused }) => {
+                    return Ok(Settled::Pending { promise: None, reason: failure.to_string(), refused });
                 }
             },
         };
         let promise = submitted.promise.clone();
         let give_up = |reason: String| -> Result<Settled> {
             keep_promise(chain_id, &job.members, &promise)?;
-            Ok(Settled::Pending { promise: Some(promise.clone()), reason })
+            Ok(Settled::Pending { promise: Some(promise.clone()), reason, refused: Vec::new() })
         };
         if patience.no_wait {
             return give_up("not waited for".to_owned());
@@ -125,7 +127,7 @@ fn complete(chain_id: &str, job: &Job, proof: ServedProof) -> Result<Verified> {
         |member: &Member| Ok((member.receipt.clone(), receipt_file::encode(&member.receipt, &attach(member))?));
     let encoded = job.members.iter().map(encode).collect::<Result<Vec<_>>>()?;
     for ((path, _), outcome) in encoded.iter().zip(files::write_many(&encoded, receipt_file::MODE, Existing::Replace)) {
-        outcome.context(|| format!("cannot write the receipt {}", path.display()))?;
+        outcome.context(|| format!("cannot write the receipt {}", shown(path)))?;
     }
     Ok(verified)
 }
@@ -133,22 +135,25 @@ fn complete(chain_id: &str, job: &Job, proof: ServedProof) -> Result<Verified> {
 /// Whether a receipt holds together: leaf, log, anchor, header, signatures. Under which root it stands is asked by
 /// `verify` only; here its own header serves, since the question is whether the node built what it should have.
 fn check_own(chain_id: &str, member: &Member, receipt: &NotaryReceipt) -> Result<Verified> {
-    let wrong = |what: String| Failure::error(format!("the node served a proof that does not hold: {what}"));
+    holds(chain_id, &member.subject.digest(), receipt)
+        .map_err(|what| Failure::error(format!("the node served a proof that does not hold: {what}")))
+}
+
+/// The same for any receipt of a document; the error says what is wrong with it.
+pub fn holds(chain_id: &str, digest: &DocumentDigest, receipt: &NotaryReceipt) -> Result<Verified, String> {
     if receipt.chain_id != chain_id {
-        return Err(wrong(format!("it is of chain {}", receipt.chain_id)));
+        return Err(format!("it is of chain {}", receipt.chain_id));
     }
     let header = &receipt.proof.block.header;
-    let hash = header.hash(chain_id).map_err(|fault| wrong(fault.to_string()))?;
+    let hash = header.hash(chain_id).map_err(|fault| fault.to_string())?;
     let trust = Trust::Header { height: header.height, hash };
-    receipt
-        .verify(&member.subject.digest(), &trust, &VerifyOptions::default())
-        .map_err(|error| wrong(error.to_string()))
+    receipt.verify(digest, &trust, &VerifyOptions::default()).map_err(|error| error.to_string())
 }
 
 fn keep_promise(chain_id: &str, members: &[Member], promise: &PendingPromise) -> Result<()> {
     let outcomes = write_pending(chain_id, members, Some(promise), Existing::Replace)?;
     for (member, outcome) in members.iter().zip(outcomes) {
-        outcome.context(|| format!("cannot write the promise into {}", member.receipt.display()))?;
+        outcome.context(|| format!("cannot write the promise into {}", shown(&member.receipt)))?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ impl Case {
     fn member(&self, name: &str) -> Member {
         let digest = DocumentDigest::of(name.as_bytes());
         let subject = prepare::subject(&digest, None, true).unwrap();
-        Member { name: name.to_owned(), receipt: self.dir.path().join(name), subject, batch: None }
+        Member { file: name.into(), receipt: self.dir.path().join(name), subject, batch: None }
     }
 
     /// Logs the leaf and anchors it.
@@ -95,7 +95,7 @@ fn every_member_of_a_batch_is_completed() {
     let proof = case.proof(&job.leaf);
     complete(CHAIN, &job, proof).unwrap();
     for (index, member) in (0u64..).zip(&job.members) {
-        let ReceiptFile::Complete(receipt) = case.read(&member.name) else { panic!("{} is pending", member.name) };
+        let ReceiptFile::Complete(receipt) = case.read(&member.name()) else { panic!("{} is pending", member.name()) };
         let verified =
             receipt.verify(&member.subject.digest(), &case.maker.genesis(), &VerifyOptions::default()).unwrap();
         assert_eq!(verified.batch_index, Some(index));
@@ -140,6 +140,6 @@ fn without_a_node_the_job_stays_pending_and_says_why() {
     let served = Served { chain_id: CHAIN.to_owned(), node: nodes.urls()[0].clone(), log: None };
     let patience = Patience { no_wait: false, deadline: Deadline::after(Duration::from_secs(1)) };
     let settled = settle(&nodes, &served, &job, None, patience).unwrap();
-    assert!(matches!(settled, Settled::Pending { promise: None, reason } if reason.contains("connection refused")));
+    assert!(matches!(settled, Settled::Pending { promise: None, reason, .. } if reason.contains("connection refused")));
     assert!(!job.leaf.to_bytes().is_empty());
 }

@@ -38,7 +38,12 @@ pub enum SubmitFault {
     /// A node refused the leaf, or answered what cannot be believed.
     Refused(Failure),
     /// No node was there, or all were busy: the same submission may succeed later.
-    Unserved(Failure),
+    Unserved {
+        /// What they said.
+        failure: Failure,
+        /// Those that said to go to another one.
+        refused: Vec<String>,
+    },
 }
 
 /// How a wait for the proof ended.
@@ -104,7 +109,12 @@ pub fn submit(nodes: &Nodes, served: &Served, leaf: &NotaryLeaf, deadline: Deadl
             .min();
         match pause {
             Some(pause) if pause < deadline.left() => std::thread::sleep(pause),
-            _ => return Err(SubmitFault::Unserved(crate::node::combine(faults))),
+            _ => {
+                let elsewhere = |fault: &NodeFault| matches!(fault, NodeFault::Busy { elsewhere: true, .. });
+                let refused = faults.iter().filter(|(_, fault)| elsewhere(fault)).map(|(url, _)| (*url).to_owned());
+                let refused = refused.collect();
+                return Err(SubmitFault::Unserved { failure: crate::node::combine(faults), refused });
+            }
         }
     }
 }
@@ -149,7 +159,7 @@ fn accept(nodes: &Nodes, served: &Served, leaf: &NotaryLeaf, answer: &Answer) ->
 fn log_owner(nodes: &Nodes, node: &str, log: &LogId) -> Result<PublicKey, SubmitFault> {
     let answer = nodes
         .get_from(node, &format!("/v1/logs/{log}"), SUBMIT)
-        .map_err(|fault| SubmitFault::Unserved(fault.into_failure(node)))?;
+        .map_err(|fault| SubmitFault::Unserved { failure: fault.into_failure(node), refused: Vec::new() })?;
     serde_json::from_value(answer.body["owner"].clone())
         .map_err(|_| SubmitFault::Refused(Failure::error(format!("{node}: it names no owner of log {log}"))))
 }

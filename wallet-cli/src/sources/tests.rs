@@ -83,15 +83,25 @@ fn a_document_that_is_named_twice_is_done_once() {
 }
 
 #[test]
-fn an_existing_receipt_is_a_problem_unless_forced() {
+fn what_is_no_regular_file_is_refused_by_name_and_the_rest_is_planned() {
     let dir = tree();
     let file = dir.path().join("b.txt");
-    fs::write(dir.path().join("b.txt.receipt.json"), "{}").unwrap();
-    let plan = Plan::make(std::slice::from_ref(&file), &Destination::default()).unwrap();
-    assert!(plan.sources.is_empty());
-    assert!(plan.problems[0].1.contains("--force") && plan.problems[0].1.contains("receipt fetch"));
-    let force = Destination { force: true, ..Destination::default() };
-    assert_eq!(Plan::make(&[file], &force).unwrap().sources.len(), 1);
+    let plan = Plan::make(&["/dev/null".into(), file], &Destination::default()).unwrap();
+    assert_eq!(names(&plan, dir.path()), ["b.txt"]);
+    assert_eq!(plan.problems.len(), 1);
+    assert!(plan.problems[0].1.contains("no regular file") && plan.problems[0].1.contains("standard input"));
+    let alone = Plan::make(&["/dev/zero".into()], &Destination::default()).unwrap();
+    assert!(alone.sources.is_empty() && alone.problems.len() == 1);
+}
+
+#[test]
+fn files_that_this_program_was_writing_are_passed_over_without_a_word() {
+    let dir = tree();
+    fs::write(dir.path().join(".pyralog-1-0.tmp"), "x").unwrap();
+    fs::write(dir.path().join(".pyralog-notes.tmp"), "x").unwrap();
+    let plan = Plan::make(&[dir.path().into()], &Destination::default()).unwrap();
+    assert_eq!(names(&plan, dir.path()), [".pyralog-notes.tmp", "a/.hidden", "a/ünï code.txt", "b.txt"]);
+    assert!(plan.skipped.iter().all(|(_, why)| *why == RECEIPT), "{:?}", plan.skipped);
 }
 
 #[test]

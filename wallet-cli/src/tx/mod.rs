@@ -22,7 +22,7 @@ use crate::home::HomeArgs;
 use crate::keys::KeyStore;
 use crate::node::{Answer, Deadline, NodeArgs, NodeFault, Nodes, combine};
 use crate::notarize::submit;
-use crate::output::{GOOD, Output, WARN, note};
+use crate::output::{GOOD, Output, WARN, note, shown, with_path};
 use crate::passphrase::PassphraseArgs;
 use crate::query::number;
 use amount::{parse_amount, show_amount};
@@ -185,12 +185,11 @@ fn receiver(store: &KeyStore, to: &str) -> Result<Address> {
 
 fn signed_only(out: Option<&Path>, ready: &Ready, chain_id: &str) -> Result<Output> {
     let tx = STANDARD.encode(&ready.bytes);
-    let mut document = json!({ "hash": ready.hash.to_string(), "chain_id": chain_id, "fee": ready.fee, "tx": tx });
+    let document = json!({ "hash": ready.hash.to_string(), "chain_id": chain_id, "fee": ready.fee, "tx": tx });
     let Some(out) = out else { return Ok(Output::new(document, tx)) };
     files::write(out, format!("{tx}\n").as_bytes(), files::PUBLIC, Existing::Keep)
-        .context(|| format!("cannot write {}", out.display()))?;
-    document["file"] = out.to_string_lossy().into();
-    Ok(Output::new(document, format!("signed {} into {}", ready.hash, out.display())))
+        .context(|| format!("cannot write {}", shown(out)))?;
+    Ok(Output::new(with_path(document, "file", out), format!("signed {} into {}", ready.hash, shown(out))))
 }
 
 fn read_signed(path: &Path) -> Result<Vec<u8>> {
@@ -207,7 +206,7 @@ fn read_signed(path: &Path) -> Result<Vec<u8>> {
     };
     let text = String::from_utf8_lossy(&bytes);
     STANDARD.decode(text.trim()).map_err(|error| {
-        Failure::error(format!("{} is not base64: {error}", path.display())).next("make it with --sign-only")
+        Failure::error(format!("{} is not base64: {error}", shown(path))).next("make it with --sign-only")
     })
 }
 

@@ -3,7 +3,10 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::fake_node::FakeNode;
 use crate::tool::Tool;
@@ -50,9 +53,15 @@ fn several_files_are_a_batch_and_running_again_keeps_their_receipts() {
     }
     tool.run(&["notarize", "a", "b", "--node", &node.url]).expect(0);
     let before = std::fs::read(tool.file("a.receipt.json")).unwrap();
-    tool.run(&["notarize", "a", "b", "c", "--node", &node.url]).expect(1).says("a.receipt.json exists");
+    let run = tool.run(&["notarize", "a", "b", "c", "--json", "--node", &node.url]).expect(0);
+    let rows: Vec<_> = run.json()["receipts"].as_array().unwrap().iter().map(|row| row["status"].clone()).collect();
+    assert_eq!(rows, ["complete", "already notarized", "already notarized"]);
     assert_eq!(std::fs::read(tool.file("a.receipt.json")).unwrap(), before);
     assert!(tool.file("c.receipt.json").exists());
+    tool.write("b", "changed since");
+    let run = tool.run(&["notarize", "a", "b", "c", "--json", "--node", &node.url]).expect(1).says("--force");
+    assert_eq!(run.json()["failed"][0]["file"], "b");
+    assert_eq!(node.mood.submissions.load(Ordering::SeqCst), 2, "one for a and b, one for c");
 }
 
 #[test]
@@ -147,7 +156,11 @@ fn names_that_are_not_utf8_are_notarized_fetched_and_shown() {
     std::fs::create_dir(tool.file("docs")).unwrap();
     std::fs::write(tool.file("docs").join(OsStr::from_bytes(b"f\xfe")), "f").unwrap();
     let run = tool.run(&["notarize", "docs", "--no-wait", "--json", "--node", &node.url]).expect(0);
-    assert_eq!(run.json()["receipts"][0]["receipt"], "docs/f\u{fffd}.receipt.json");
+    let row = &run.json()["receipts"][0];
+    assert_eq!(row["receipt"], "docs/f\u{fffd}.receipt.json");
+    assert_eq!(row["receipt_hex"], "646f63732f66fe2e726563656970742e6a736f6e", "the bytes stand beside the name");
+    assert_eq!((&row["file"], &row["file_hex"]), (&"docs/f\u{fffd}".into(), &"646f63732f66fe".into()));
+    run.says("pyralog receipt fetch $'docs/f\\xfe.receipt.json'");
     let fetch = || {
         let mut command = tool.command(&["receipt", "fetch", "--json", "--node", &node.url]);
         let output = command.arg(OsStr::from_bytes(b"docs/f\xfe.receipt.json")).output().unwrap();
@@ -169,10 +182,122 @@ fn a_second_run_counts_the_receipts_and_names_them_in_json() {
     }
     tool.run(&["notarize", "docs", "--node", &node.url]).expect(0);
     tool.write("docs/d", "d");
-    let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(1).says("skipped 3 receipts\n");
+    let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(0).says("skipped 3 receipts\n");
     assert!(!run.err.contains("skipped docs"), "{}", run.err);
     assert_eq!(run.json()["skipped"].as_array().unwrap().len(), 3);
     assert_eq!(run.json()["skipped"][0]["file"], "docs/a.receipt.json");
+}
+
+/// Sends a signal to a program that the test started.
+fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+fn temporary_files(dir: &Path) -> usize {
+    std::fs::read_dir(dir).unwrap().flatten().filter(|entry| entry.path().extension() == Some("tmp".as_ref())).count()
+}
+
+#[test]
+fn a_stop_while_waiting_leaves_pending_receipts_that_the_named_command_completes() {
+    for (name, other) in [("-INT", "receipt fetch"), ("-TERM", "notarize")] {
+        let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+        node.write_genesis(&tool.file("g.json"));
+        for i in 0..40 {
+            tool.write(&format!("docs/{i}"), format!("{i}"));
+        }
+        node.mood.hold.store(true, Ordering::SeqCst);
+        let child = tool.command(&["notarize", "docs", "--json", "--node", &node.url]).spawn().unwrap();
+        // The first receipt keeps the promise as soon as there is one.
+        while !std::fs::read_to_string(tool.file("docs/0.receipt.json")).unwrap_or_default().contains("\"promise\"") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains("0 of 40 receipts are complete, 40 are pending"), "{said}");
+        let next = format!("pyralog receipt fetch docs --node {}", node.url);
+        assert!(said.contains(&next), "{said}");
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&document["status"], &document["error"]["next"]), (&"pending".into(), &next.into()));
+        assert_eq!(temporary_files(&tool.file("docs")), 0);
+
+        node.mood.hold.store(false, Ordering::SeqCst);
+        let words: Vec<&str> = other.split(' ').chain(["docs", "--node", &node.url]).collect();
+        tool.run(&words).expect(0);
+        assert_eq!(node.mood.submissions.load(Ordering::SeqCst), 1, "{other} does not submit again");
+        for i in [0, 39] {
+            let (file, receipt) = (format!("docs/{i}"), format!("docs/{i}.receipt.json"));
+            tool.run(&["verify", &file, &receipt, "--genesis", "g.json"]).expect(0);
+        }
+    }
+}
+
+#[test]
+fn a_stop_at_any_moment_leaves_no_temporary_file_and_the_same_command_finishes() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    for i in 0..400 {
+        tool.write(&format!("docs/{i}"), format!("{i}"));
+    }
+    for pause in [5, 20, 40, 80, 160] {
+        let child = tool.command(&["notarize", "docs", "--node", &node.url]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        signal(&child, "-INT");
+        let output = child.wait_with_output().unwrap();
+        // It may have ended before the signal, or not have begun to listen yet.
+        let code = output.status.code();
+        assert!(matches!(code, None | Some(0 | 4 | 130)), "{code:?} {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(temporary_files(&tool.file("docs")), 0);
+    }
+    let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(0);
+    assert_eq!(run.json()["receipts"].as_array().unwrap().len(), 400);
+    assert_eq!(run.json()["failed"], serde_json::json!([]));
+}
+
+#[test]
+fn fetch_takes_a_directory_and_completes_all_that_is_pending_below_it() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    node.write_genesis(&tool.file("g.json"));
+    for name in ["docs/a", "docs/deep/b", "docs/c"] {
+        tool.write(name, name);
+        tool.run(&["notarize", name, "--no-wait", "--node", &node.url]).expect(0).says("pyralog receipt fetch docs");
+    }
+    let run = tool.run(&["receipt", "fetch", "docs", "--json", "--node", &node.url]).expect(0);
+    assert_eq!(run.json()["receipts"].as_array().unwrap().len(), 3);
+    tool.run(&["verify", "docs/deep/b", "docs/deep/b.receipt.json", "--genesis", "g.json"]).expect(0);
+    tool.run(&["receipt", "fetch", "docs", "--node", &node.url]).expect(0).says("no pending receipt");
+    tool.run(&["receipt", "fetch", "-", "--node", &node.url]).expect(2).says("standard input");
+}
+
+#[test]
+fn the_document_lists_what_failed_also_where_nothing_was_done() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    for i in 0..30 {
+        tool.write(&format!("docs/{i}"), format!("{i}"));
+        tool.write(&format!("docs/{i}.receipt.json/in the way"), "");
+    }
+    node.mood.dead.store(true, Ordering::SeqCst);
+    let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(1);
+    assert_eq!(run.json()["failed"].as_array().unwrap().len(), 60, "with the files in the directories");
+    node.mood.dead.store(false, Ordering::SeqCst);
+    let files: Vec<String> = (0..30).map(|i| format!("docs/{i}")).collect();
+    let words: Vec<&str> =
+        ["notarize", "--json", "--node", &node.url].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let document = tool.run(&words).expect(1).says("not done: 10 more (all of them with --json)").json();
+    assert_eq!(document["failed"].as_array().unwrap().len(), 30);
+    assert_eq!((&document["status"], &document["error"]["exit_code"]), (&"error".into(), &1.into()));
+}
+
+#[test]
+fn a_pipe_on_the_command_line_is_refused_by_name_and_not_read_for_ever() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    tool.write("a", "a");
+    assert!(Command::new("mkfifo").arg(tool.file("pipe")).status().unwrap().success());
+    let run = tool.run(&["notarize", "pipe", "/dev/zero", "a", "--json", "--node", &node.url]).expect(1);
+    assert_eq!(run.json()["failed"].as_array().unwrap().len(), 2);
+    assert_eq!(run.json()["receipts"][0]["file"], "a");
+    run.says("pipe: it is no regular file").says("standard input");
 }
 
 #[test]

@@ -53,6 +53,24 @@ fn from_genesis_on_and_then_from_the_trusted_store() {
 }
 
 #[test]
+fn a_height_to_come_is_said_to_be_one_with_the_latest() {
+    for rpc_only in [false, true] {
+        let (tool, [node]) = nodes(rpc_only);
+        let run = sync(&tool, &node, &["--genesis", "g.json", "--height", "999999"]).expect(1);
+        run.says("there is no block 999999 yet, its latest is 11");
+    }
+}
+
+#[test]
+fn the_genesis_file_of_another_chain_is_5() {
+    let (tool, [node]) = nodes(false);
+    FakeNode::start("pyralog-dev-other").write_genesis(&tool.file("other.json"));
+    let run = sync(&tool, &node, &["--genesis", "other.json"]).expect(5).says("pyralog-dev-other").says(CHAIN);
+    assert_eq!(run.json()["status"], "untrusted");
+    assert!(kept(&tool).is_empty());
+}
+
+#[test]
 fn from_a_trusted_header_on() {
     let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
     node.advance(10);

@@ -62,6 +62,18 @@ fn a_command_line_that_does_not_parse_is_one_document_too() {
 }
 
 #[test]
+fn words_that_hold_escapes_are_repeated_without_them() {
+    let tool = Tool::new();
+    tool.write("a", "a");
+    for args in
+        [&["side\u{1b}[2Jways"][..], &["verify", "a\u{1b}[2J", "b", "--genesis", "g"], &["keys", "show", "\u{1b}"]]
+    {
+        let run = tool.run(args);
+        assert!(run.code != 0 && !run.err.contains('\u{1b}'), "{args:?}: {:?}", run.err);
+    }
+}
+
+#[test]
 fn a_pipe_gets_no_colour() {
     let tool = Tool::new();
     let run = tool.run(&["keys", "show", "nobody"]).expect(1);

@@ -96,7 +96,8 @@ fn another_chain_or_an_untrusted_root_is_5() {
     let height = 2;
     let wrong = format!("{height}:{}", "00".repeat(32));
     tool.run(&["verify", "doc", "r.json", "--trusted-header", &wrong]).expect(5);
-    tool.run(&["verify", "doc", "r.json", "--trusted-header", &node.header(1)]).expect(5).says("receipt refresh");
+    let run = tool.run(&["verify", "doc", "r.json", "--trusted-header", &node.header(1), "--json"]).expect(5);
+    assert_eq!(run.json()["error"]["next"], "pyralog receipt refresh r.json");
     tool.run(&["verify", "doc", "r.json", "--trusted-header", &node.header(height)]).expect(0);
 }
 
@@ -128,7 +129,35 @@ fn a_refreshed_receipt_verifies_under_the_later_header() {
     tool.run(&["verify", "doc", "r.json", "--trusted-header", &header]).expect(5);
     let verified = tool.run(&["verify", "doc", "fresh.json", "--trusted-header", &header, "--json"]).expect(0).json();
     assert_eq!(verified["refreshed_under"], under["height"]);
-    tool.run(&["verify", "doc", "fresh.json", "--genesis", "g.json"]).expect(0);
+    assert_eq!(verified["root_reached_through_refresh"], true);
+    // From genesis the way does not lead through the later header, which is checked and said all the same.
+    let run = tool.run(&["verify", "doc", "fresh.json", "--genesis", "g.json"]).expect(0);
+    assert!(run.out.contains(&format!("its refresh under block {} holds too", under["height"])), "{}", run.out);
+    let verified = tool.run(&["verify", "doc", "fresh.json", "--genesis", "g.json", "--json"]).expect(0).json();
+    assert_eq!(verified["refreshed_under"], under["height"]);
+    assert_eq!(verified["root_reached_through_refresh"], false);
+    let plain = tool.run(&["verify", "doc", "r.json", "--genesis", "g.json", "--json"]).expect(0).json();
+    assert!(plain["refreshed_under"].is_null());
+}
+
+#[test]
+fn swapped_arguments_are_said_to_be_swapped_with_the_right_order() {
+    let (tool, _node) = notarized();
+    let run = tool.run(&["verify", "r.json", "doc", "--genesis", "g.json", "--json"]).expect(3).says("r.json is one");
+    assert_eq!(run.json()["error"]["next"], "pyralog verify doc r.json --genesis g.json");
+    let run = tool.run(&["verify", "doc", "doc", "--genesis", "g.json"]).expect(3);
+    assert!(!run.err.contains("is one") && !run.err.contains("next:"), "{}", run.err);
+}
+
+#[test]
+fn a_receipt_may_come_from_standard_input_if_the_document_does_not() {
+    let (tool, _node) = notarized();
+    let receipt = std::fs::read(tool.file("r.json")).unwrap();
+    tool.run_with(&["verify", "doc", "-", "--genesis", "g.json"], &receipt).expect(0);
+    let run = tool.run_with(&["verify", "doc", "-", "--genesis", "g.json"], b"x").expect(3);
+    run.says("standard input is not a receipt");
+    tool.run_with(&["inspect", "-"], &receipt).expect(0);
+    tool.run_with(&["verify", "-", "-", "--genesis", "g.json"], &receipt).expect(2).says("cannot both");
 }
 
 #[test]

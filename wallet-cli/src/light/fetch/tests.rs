@@ -89,10 +89,11 @@ fn light_blocks_come_over_the_cometbft_rpc_when_there_is_no_native_api() {
 }
 
 #[test]
-fn an_error_of_the_rpc_is_passed_on() {
+fn an_error_of_the_rpc_is_passed_on_and_a_height_to_come_is_said_to_be_one() {
     let url = rpc_server(chain());
     let nodes = NodeArgs { node: vec![url.clone()] }.connect().unwrap();
-    assert!(once(&nodes, &url, Some(99)).unwrap_err().contains("current blockchain height"));
+    assert!(fetch(&nodes, &url, Some(99), &mut None).unwrap_err().contains("current blockchain height"));
+    assert_eq!(once(&nodes, &url, Some(99)).unwrap_err(), "there is no block 99 yet, its latest is 5");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_promise_is_kept_word_for_word_when_its_signature_holds() {
     assert!(failure.to_string().contains("not signed by the key"), "{failure}");
     // Nobody is there to name the owner of a log that the status did not mention: the submission stays open.
     let unknown = Served { log: None, ..served(log) };
-    assert!(matches!(accept(&nodes(), &unknown, &leaf(), &answer(body)), Err(SubmitFault::Unserved(_))));
+    assert!(matches!(accept(&nodes(), &unknown, &leaf(), &answer(body)), Err(SubmitFault::Unserved { .. })));
 }
 
 #[test]
