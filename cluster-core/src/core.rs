@@ -11,11 +11,10 @@ use pyralog_crypto::LogId;
 use crate::Error;
 use crate::chain::{Chain, ChainFile, Tables};
 use crate::home::{Home, make_dir};
-use crate::mark::Mark;
+use crate::mark::{self, Mark};
 use crate::notary::{self, LogRecovery, NotaryLog};
 use crate::options::{Backend, Options};
 use crate::queue::Queue;
-use crate::slot::SlotFile;
 use crate::stats::{Counters, Stats};
 use crate::wal::{CutTail, Wal, WalFile};
 use crate::writer::{Logs, Writer};
@@ -63,7 +62,7 @@ impl Core {
     /// Opens the data directory on the real disk, making it where there is none.
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::OlderFormat`], [`Error::NewerFormat`], [`Error::NotAHome`], [`Error::Damaged`],
+    /// [`Error::InUse`], [`Error::OlderFormat`], [`Error::NewerFormat`], [`Error::NotAHome`], [`Error::MarkMissing`], [`Error::Damaged`],
     /// [`Error::DiskFull`], and what the disk or RocksDB answered. Nothing is repaired but torn tails.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, RecoveryReport), Error> {
         Self::open_with(dir, options, Backend::default())
@@ -81,13 +80,12 @@ impl Core {
         report.wal_cut = wal_cut;
         report.wal_height = wal_recovery.height;
         report.wal_entries = wal_recovery.entries.len() as u64;
-        let mark_dir = dir.join("mark");
-        make_dir(disk.as_ref(), &mark_dir)?;
-        let mark_file = SlotFile::open(disk.as_ref(), &mark_dir.join("signer"))?;
-        report.mark_torn = mark_file.torn();
         let tables = backend.open_tables(dir, &options)?;
         let chain_file = Arc::new(ChainFile::open(Arc::clone(&tables), dir.join("tables"))?);
         report.chain_height = chain_file.latest();
+        let used = report.wal_height > 0 || report.wal_entries > 0 || report.chain_height > 0;
+        let mark_file = mark::open(disk.as_ref(), dir, used)?;
+        report.mark_torn = mark_file.torn();
 
         let mut logs = BTreeMap::new();
         for id in log_ids(&backend, dir)? {

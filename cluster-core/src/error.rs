@@ -54,6 +54,16 @@ pub enum Error {
         /// What is missing or wrong.
         why: String,
     },
+    /// A home that was used has no signer mark.
+    #[error(
+        "{} is missing, but this home holds a consensus log or a chain: without the mark nobody knows what this member has signed, and it could \
+         sign twice. Restore this file from a copy of this home that was made when the node had stopped for the last time; where there is none, start \
+         with an empty --home and a new validator key", file.display()
+    )]
+    MarkMissing {
+        /// The file of the mark.
+        file: PathBuf,
+    },
     /// The file system is full.
     #[error("no space left on device under {}: free space there, then start again; nothing acknowledged is lost", dir.display())]
     DiskFull {

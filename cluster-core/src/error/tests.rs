@@ -24,7 +24,7 @@ fn a_full_disk_is_recognised_wherever_it_shows() {
 fn messages_name_the_place_and_the_remedy() {
     let dir = PathBuf::from("/h");
     let log = LogId([0xab; 32]);
-    let cases: [(Error, &[&str]); 9] = [
+    let cases: [(Error, &[&str]); 10] = [
         (Error::InUse { dir: dir.clone(), pid: "42".into() }, &["/h is in use by process 42", "--home"]),
         (
             Error::OlderFormat { dir: dir.clone(), found: 0, expected: 1 },
@@ -32,6 +32,10 @@ fn messages_name_the_place_and_the_remedy() {
         ),
         (Error::NewerFormat { dir: dir.clone(), found: 2, expected: 1 }, &["/h", "format 2", "upgrade pyralogd"]),
         (Error::NotAHome { dir: dir.clone(), why: "x".into() }, &["/h", "--home", "FORMAT"]),
+        (
+            Error::MarkMissing { file: "/h/mark/signer".into() },
+            &["/h/mark/signer is missing", "Restore", "new validator key"],
+        ),
         (Error::DiskFull { dir: dir.clone() }, &["no space left on device under /h", "free space there"]),
         (Error::Busy { queued: 7 }, &["7 bytes", "try again later"]),
         (Error::damaged(Path::new("/h/f"), 9, "w"), &["/h/f is damaged at offset 9: w", "nothing was changed"]),

@@ -69,3 +69,37 @@ fn a_torn_mark_is_told_and_the_one_before_stands() {
     assert!(report.mark_torn);
     assert_eq!(core.mark().get(), Some(Bytes::from_static(b"older")));
 }
+
+#[test]
+fn a_used_home_without_its_mark_is_refused_and_a_fresh_one_is_not() {
+    use crate::chain::PutBlock;
+    type Use = fn(&crate::Core);
+    let uses: [(&str, Use, bool); 4] = [
+        ("nothing", |_| (), false),
+        ("an entry", |core| _ = core.wal().append(Bytes::from_static(b"vote")).unwrap(), true),
+        ("a reset", |core| _ = core.wal().reset(2).unwrap(), true),
+        ("a block", |core| _ = core.chain().put_block(PutBlock { height: 1, ..PutBlock::default() }).unwrap(), true),
+    ];
+    let file = std::path::Path::new("/member/mark/signer");
+    for (what, used, refused) in uses {
+        let rig = Rig::new(1);
+        let (core, _) = rig.open();
+        used(&core);
+        while core.drive() {}
+        core.close().unwrap();
+        let kept = rig.disk.contents(file).unwrap();
+        crate::disk::Disk::remove(&rig.disk, file).unwrap();
+        if !refused {
+            assert_eq!(rig.open().0.mark().get(), None, "{what}");
+            continue;
+        }
+        // Twice: refusing must not make a new one.
+        for _ in 0..2 {
+            let error = rig.try_open(rig.options()).unwrap_err();
+            assert!(matches!(&error, Error::MarkMissing { file: named } if named == file), "{what}: {error}");
+        }
+        crate::disk::Disk::create(&rig.disk, file).unwrap();
+        rig.disk.overwrite(file, kept);
+        rig.open();
+    }
+}
