@@ -1,7 +1,8 @@
 //! Sealed keys of the node: made by `init`, opened at `start`.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use pyralog_crypto::keystore::{self, KdfParams, NONCE_BYTES, SALT_BYTES};
 use pyralog_crypto::{PublicKey, SigningKey};
@@ -81,6 +82,42 @@ impl PublicKeys {
         };
         Ok(Self { validator: read(&home.validator_key())?, log: read(&home.log_key())?, peer: read(&home.peer_key())? })
     }
+}
+
+/// Refuses keys, and a password file inside of the home, that others may use: whoever has read them signs in this node's name.
+///
+/// # Errors
+/// The first such file, and the command that mends all of them.
+pub fn refuse_readable(home: &Home, password_file: &Path) -> Result<()> {
+    let mut files = vec![home.validator_key(), home.log_key(), home.peer_key()];
+    // Elsewhere it is the operator's: a mounted secret has the mode of its mount.
+    if std::path::absolute(password_file).is_ok_and(|path| path.starts_with(home.root())) {
+        files.push(password_file.to_owned());
+    }
+    let open: Vec<(u32, PathBuf)> = files.into_iter().filter_map(|path| Some((open_mode(&path)?, path))).collect();
+    let Some((mode, first)) = open.first() else { return Ok(()) };
+    let names: Vec<String> = open.iter().map(|(_, path)| quoted(path)).collect();
+    Err(Error::key(
+        first,
+        format!(
+            "others than its owner may use this file (mode {mode:04o}), so its secret may be known already; close it with `chmod 600 {}`, \
+             and think of new keys where strangers have accounts",
+            names.join(" ")
+        ),
+    ))
+}
+
+/// The mode of a file that others than its owner may use. One that is missing is told where it is read.
+fn open_mode(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// `N` bytes from the system.

@@ -68,6 +68,9 @@ impl From<Refused> for Problem {
             Refused::Busy(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
                 .remedy("send again after the given time, or to another node")
                 .retry_after(1),
+            Refused::Unanchored(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unanchored", message)
+                .remedy("send again after the given time, or to another node; nothing was taken")
+                .retry_after(5),
             Refused::Disabled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "notary_disabled", message)
                 .remedy("use another node")
                 .retry_after(3600),
@@ -132,6 +135,15 @@ mod tests {
             assert_eq!(response.status().as_u16(), status);
             assert!(!response.headers().contains_key(header::RETRY_AFTER));
         }
+    }
+
+    #[test]
+    fn leaves_beyond_the_unanchored_ones_that_are_allowed_are_503_with_a_time() {
+        let problem = Problem::from(Refused::Unanchored(7));
+        assert!(problem.message.starts_with("7 leaves wait for an anchor already"), "{}", problem.message);
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
     }
 
     #[test]

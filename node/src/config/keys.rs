@@ -124,8 +124,8 @@ pub static KEYS: &[Key] = &[
     key!(
         "metrics.stall_after_s",
         metrics.stall_after_s,
-        1..=86_400,
-        "Seconds without a block until /readyz says stalled"
+        0..=86_400,
+        "Seconds without a block until /readyz says stalled; 0 for ten block intervals, at least 5 s"
     ),
     key!("p2p.listen", p2p.listen, 0..=16, "Multiaddresses to listen on for peers"),
     key!("p2p.bootstrap", p2p.bootstrap, 0..=256, "Multiaddresses of peers to dial, each with /p2p/PEER"),
@@ -156,6 +156,12 @@ pub static KEYS: &[Key] = &[
         notary.max_pending_leaves,
         1..=10_000_000,
         "Leaves that may wait for the disk; above it 503"
+    ),
+    key!(
+        "notary.max_unanchored_leaves",
+        notary.max_unanchored_leaves,
+        1..=1_000_000_000,
+        "Promised leaves that may wait for an anchor, as when blocks stand still; above it 503"
     ),
     key!(
         "notary.anchor_within_blocks",

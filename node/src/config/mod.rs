@@ -12,10 +12,14 @@ mod value;
 mod tests;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use keys::{KEYS, Key};
 pub use layers::{ConfigError, Origin, Resolved, Sources};
 pub use value::{LogFormat, Loopback};
+
+/// With short block intervals a few rounds without a decision are no stall yet.
+const LEAST_STALL: Duration = Duration::from_secs(5);
 
 /// Every setting of the node, parsed and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -40,6 +44,16 @@ pub struct Config {
     pub notary: NotaryConfig,
     /// The sealed keys.
     pub keys: KeysConfig,
+}
+
+impl Config {
+    /// How long no block may come until `/readyz` says stalled: what is configured, else ten block intervals, at least 5 s.
+    pub fn stall_after(&self) -> Duration {
+        match self.metrics.stall_after_s {
+            0 => Duration::from_millis(self.consensus.block_interval_ms.saturating_mul(10)).max(LEAST_STALL),
+            seconds => Duration::from_secs(seconds),
+        }
+    }
 }
 
 /// `[node]`.
@@ -109,7 +123,7 @@ pub struct ApiConfig {
 pub struct MetricsConfig {
     /// Loopback address of `/metrics`, `/livez` and `/readyz`; port 0 takes a free port.
     pub listen: Loopback,
-    /// Seconds without a new block after which `/readyz` says stalled.
+    /// Seconds without a new block after which `/readyz` says stalled; 0 follows the block interval, see [`Config::stall_after`].
     pub stall_after_s: u64,
 }
 
@@ -161,6 +175,8 @@ pub struct NotaryConfig {
     pub max_leaves: usize,
     /// Leaves that may wait for the disk at once; more are answered with 503 and `Retry-After`.
     pub max_pending_leaves: usize,
+    /// Leaves that may wait for an anchor at once; more are answered with 503 and `Retry-After`. Only a chain that stands still gets there.
+    pub max_unanchored_leaves: u64,
     /// Blocks after the promise within which the leaf must be anchored.
     pub anchor_within_blocks: u64,
     /// Name under which our log key registered the notary log.
@@ -220,7 +236,7 @@ impl Default for ApiConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self { listen: Loopback::port(26660), stall_after_s: 30 }
+        Self { listen: Loopback::port(26660), stall_after_s: 0 }
     }
 }
 
@@ -260,6 +276,7 @@ impl Default for NotaryConfig {
             enabled: true,
             max_leaves: 1_000,
             max_pending_leaves: 200_000,
+            max_unanchored_leaves: 1_000_000,
             anchor_within_blocks: 100,
             log_name: "notary".into(),
         }

@@ -106,3 +106,12 @@ fn names_of_flags_and_variables_are_unique() {
         assert!(names.insert(key.flag()) && names.insert(key.env()), "{} is there twice", key.name);
     }
 }
+
+#[test]
+fn a_stall_follows_the_block_interval_unless_it_is_configured() {
+    let stall = |file: &str| load(file).unwrap().config.stall_after().as_millis();
+    assert_eq!(stall(""), 5_000);
+    assert_eq!(stall("[consensus]\nblock_interval_ms = 100\n"), 5_000);
+    assert_eq!(stall("[consensus]\nblock_interval_ms = 6000\n"), 60_000);
+    assert_eq!(stall("[consensus]\nblock_interval_ms = 6000\n[metrics]\nstall_after_s = 7\n"), 7_000);
+}

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use pyralog_consensus::engine::SignerState;
 use serde_json::json;
@@ -23,9 +24,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// Judges a node at `now`.
-    pub fn of(backend: &dyn Backend, started: SystemTime, stall_after: Duration, now: SystemTime) -> Self {
+    /// Judges a node that has `peers` at `now`.
+    pub fn of(backend: &dyn Backend, peers: u64, started: SystemTime, stall_after: Duration, now: SystemTime) -> Self {
         let (live, height) = (backend.live(), backend.chain().height());
+        let state = backend.chain().state();
+        let validators = state.validators.validators();
+        let validates = validators.iter().any(|v| v.public_key == backend.identity().validator);
         let mut reasons = Vec::new();
         if live.catching_up {
             reasons.push(format!("syncing: {} blocks behind the network", live.target.saturating_sub(height)));
@@ -33,14 +37,15 @@ impl Health {
         if height == 0 {
             reasons.push("no block is committed yet".into());
         }
+        // Before it shows as a stall: alone it decides nothing.
+        if peers == 0 && validates && validators.len() > 1 {
+            reasons.push(format!(
+                "no peers: one of {} validators decides no block alone; see that p2p.bootstrap names others that run",
+                validators.len()
+            ));
+        }
         if let SignerState::Suspended { .. } = live.signer
-            && backend
-                .chain()
-                .state()
-                .validators
-                .validators()
-                .iter()
-                .any(|v| v.public_key == backend.identity().validator)
+            && validates
         {
             reasons.push(format!("the signer of this validator does not sign: {}", live.signer));
         }
@@ -64,20 +69,23 @@ impl Health {
 pub struct MetricsService {
     backend: Arc<dyn Backend>,
     registry: Registry,
+    peers: Gauge,
     stall_after: Duration,
     started: SystemTime,
     refresh: Box<dyn Fn() + Send + Sync>,
 }
 
 impl MetricsService {
-    /// A service; `refresh` sets gauges that are read from elsewhere, before each scrape.
+    /// A service; `peers` counts those that are connected, `refresh` sets gauges that are read from elsewhere, before each scrape.
     pub fn new(
         backend: Arc<dyn Backend>,
         registry: Registry,
+        peers: Gauge,
         stall_after: Duration,
         refresh: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { backend, registry, stall_after, started: SystemTime::now(), refresh: Box::new(refresh) })
+        let started = SystemTime::now();
+        Arc::new(Self { backend, registry, peers, stall_after, started, refresh: Box::new(refresh) })
     }
 
     /// The routes.
@@ -87,7 +95,8 @@ impl MetricsService {
 
     /// Whether the node is ready now.
     pub fn health(&self) -> Health {
-        Health::of(self.backend.as_ref(), self.started, self.stall_after, SystemTime::now())
+        let peers = u64::try_from(self.peers.get()).unwrap_or(0);
+        Health::of(self.backend.as_ref(), peers, self.started, self.stall_after, SystemTime::now())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::config::{Config, ConsensusConfig};
 use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
-use crate::keys::{NodeKeys, random};
+use crate::keys::{self, NodeKeys, random};
 use crate::metrics::{Metrics, MetricsService};
 use crate::notary::{Admission, AnchorDriver, NotaryReceipts};
 use crate::rpc::{Context, RpcService};
@@ -32,6 +32,8 @@ use crate::store::{CoreChain, LedgerView};
 
 /// Longest stored address book, bytes.
 const MAX_BOOK_BYTES: u64 = 1 << 20;
+/// Connections of the metrics listener: few ask, and each asks little.
+const METRICS_CONNECTIONS: usize = 128;
 
 /// What stands on the disk, opened.
 struct Opened {
@@ -53,13 +55,15 @@ impl Node {
         }
         let lock = HomeLock::take(home)?;
         home.create()?;
+        keys::refuse_readable(home, &config.keys.password_file)?;
         let keys = NodeKeys::load(home, passphrase)?;
         let (engine, inbox, unchecked) = EngineHandle::channel();
         let opened = open(home, config, &keys.log.public_key(), &engine)?;
         // Before anything runs: a taken port must not leave half a node behind.
         let (rpc_listener, rpc) = serve::bind(config.rpc.listen, config.rpc.max_connections, "rpc-listen").await?;
         let (api_listener, api) = serve::bind(config.api.listen, config.api.max_connections, "api-listen").await?;
-        let (metrics_listener, metrics_at) = serve::bind(config.metrics.listen, 64, "metrics-listen").await?;
+        let (metrics_listener, metrics_at) =
+            serve::bind(config.metrics.listen, METRICS_CONNECTIONS, "metrics-listen").await?;
         let Opened { core, genesis, chain, ledger, log } = opened;
         let chain_id = genesis.chain_id().to_owned();
 
@@ -158,7 +162,8 @@ impl Node {
         let metrics_service = MetricsService::new(
             Arc::clone(&backend),
             registry,
-            Duration::from_secs(config.metrics.stall_after_s),
+            shared.metrics.peers.clone(),
+            config.stall_after(),
             move || {
                 gauges.metrics.log_size.set(log.size() as i64);
                 let (count, bytes) = gauges.pool.read(|pool| (pool.transactions(), pool.bytes()));

@@ -40,6 +40,11 @@ pub enum Refused {
     /// Too much waits already.
     #[error("{0} leaves wait for the disk already")]
     Busy(usize),
+    /// Too many leaves are promised and not anchored; nothing was taken.
+    #[error(
+        "{0} leaves wait for an anchor already (notary.max_unanchored_leaves): blocks stand still, or are slower than the submissions"
+    )]
+    Unanchored(u64),
     /// The node has just started; nothing was taken.
     #[error("the node has just started and compares its log with the chain")]
     NotYet,
@@ -144,6 +149,13 @@ impl Admission {
         if waiting + count > self.config.max_pending_leaves {
             self.shared.metrics.leaves_refused.inc();
             return Err(Refused::Busy(waiting));
+        }
+        // Both sizes are kept up to date by others. A leaf that becomes durable at this moment counts twice at most.
+        let anchored = u64::try_from(self.shared.metrics.anchored_size.get()).unwrap_or(0);
+        let unanchored = self.shared.log_size.borrow().saturating_sub(anchored).saturating_add(waiting as u64);
+        if unanchored.saturating_add(count as u64) > self.config.max_unanchored_leaves {
+            self.shared.metrics.leaves_refused.inc();
+            return Err(Refused::Unanchored(unanchored));
         }
         Ok(places)
     }

@@ -108,3 +108,21 @@ async fn nothing_is_promised_by_a_log_that_may_be_older_than_the_chain() {
     admission.shared.update(|live| live.signer = SignerState::Active);
     assert_eq!(refused(LogState::Sound).await.unwrap().first, 0, "nothing of the refused is in the log");
 }
+
+#[tokio::test]
+async fn where_blocks_stand_still_only_so_many_leaves_are_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_core, admission) =
+        admission(dir.path(), NotaryConfig { max_unanchored_leaves: 5, ..NotaryConfig::default() });
+    admission.submit(vec![vec![1]; 3]).await.unwrap();
+    assert_eq!(admission.submit(vec![vec![2]; 3]).await, Err(Refused::Unanchored(3)));
+    admission.submit(vec![vec![3]; 2]).await.unwrap();
+    let refused = admission.submit(vec![vec![4]]).await.unwrap_err();
+    assert!(refused.to_string().contains("blocks stand still"), "{refused}");
+    assert_eq!(*admission.shared.log_size.borrow(), 5, "nothing of the refused is in the log");
+    // A block that anchors four of the five makes room for four.
+    admission.shared.metrics.anchored_size.set(4);
+    assert_eq!(admission.submit(vec![vec![5]; 5]).await, Err(Refused::Unanchored(1)));
+    assert_eq!(admission.submit(vec![vec![5]; 4]).await.unwrap().first, 5);
+    assert_eq!(admission.pending.load(Ordering::Acquire), 0);
+}

@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Duration;
 
 use super::kit::{PASSPHRASE, config, get_json, homes, start};
 use crate::home::{PUBLIC, write_atomic};
@@ -56,6 +57,58 @@ async fn what_is_missing_or_wrong_is_named() {
     fs::remove_file(home.genesis()).unwrap();
     let message = refusal(&homes).await;
     assert!(message.contains("genesis.json") && message.contains("init"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let homes = homes(1);
+    let key = homes.homes[0].log_key();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let message = refusal(&homes).await;
+    assert!(message.contains(&format!("chmod 600 {}", key.display())), "{message}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    start(&homes.homes[0], &[]).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_that_has_lost_its_mark_is_refused_until_it_is_back() {
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[]).await;
+    node.reach(2).await;
+    node.stop().await;
+    let mark = homes.homes[0].store().join("mark/signer");
+    let kept = fs::read(&mark).unwrap();
+    fs::remove_file(&mark).unwrap();
+    // Twice: refusing must not make a new one.
+    for _ in 0..2 {
+        let message = refusal(&homes).await;
+        assert!(message.contains(&mark.display().to_string()) && message.contains("from a copy"), "{message}");
+        assert!(!mark.exists());
+    }
+    fs::write(&mark, kept).unwrap();
+    let again = start(&homes.homes[0], &[]).await;
+    again.reach(again.height() + 1).await;
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_without_any_peer_is_not_ready() {
+    let homes = homes(2);
+    let node = Node::start(&homes.homes[0], &config(&[]), PASSPHRASE).await.unwrap();
+    let alone =
+        |node: &Node| node.health().reasons.iter().any(|reason| reason.starts_with("no peers: one of 2 validators"));
+    assert!(alone(&node), "{:?}", node.health());
+    let settings = [("p2p.bootstrap", node.endpoints().p2p.as_str())];
+    let other = Node::start(&homes.homes[1], &config(&settings), PASSPHRASE).await.unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(20), async {
+        while alone(&node) || alone(&other) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    found.await.expect("a peer is not counted");
+    other.stop().await.unwrap();
+    node.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
