@@ -147,8 +147,8 @@ fn live(layout: &Layout, state: &State) -> Vec<ProcessId> {
 
 /// The lock, waited for: a script may type one command right behind the other.
 fn lock(layout: &Layout) -> Result<std::fs::File> {
-    if !layout.root().is_dir() {
-        // Only to fail with its sentence: locking would make the directory.
+    if !layout.unfinished().exists() && State::load(layout).is_ok_and(|state| state.is_none()) {
+        // Only to fail with its sentence: locking would make a file, or even the directory, where there is no network.
         State::require(layout)?;
     }
     let deadline = Instant::now() + LOCK_PATIENCE;

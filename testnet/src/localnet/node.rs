@@ -60,6 +60,21 @@ pub fn start(layout: &Layout, state: &mut State, index: usize, program: &Path) -
     Ok(Started { index, child })
 }
 
+/// Why not every node that was watched has reached the goal.
+#[derive(Debug)]
+pub struct Unreached {
+    /// The nodes that have not (indexes), and why not; those that ended at their start come first.
+    pub missing: Vec<(usize, String)>,
+    /// How many have.
+    pub reached: usize,
+    /// Whether Ctrl-C ended the wait.
+    pub interrupted: bool,
+    /// How long the wait could have taken.
+    limit: Duration,
+    /// Whether one of the missing has ended.
+    ended: bool,
+}
+
 /// Waits until every node in `watched` (indexes) has reached `goal`.
 ///
 /// When one ends early, when time runs out, or on Ctrl-C, everything in `started` is ended and the failure carries the
@@ -73,14 +88,37 @@ pub fn wait(
     limit: Duration,
     interrupt: &Interrupt,
 ) -> Result<()> {
+    let Some(unreached) = watch(state, started, watched, goal, limit, interrupt) else { return Ok(()) };
+    end(layout, state, started)?;
+    bail!(unreached.text(layout, state))
+}
+
+/// Waits like [`wait`], and ends nothing: `None` when every node has reached the goal.
+///
+/// A node that ends does not end the wait for the others, unless so many have that the rest is no quorum.
+pub fn watch(
+    state: &State,
+    started: &mut [Started],
+    watched: &[usize],
+    goal: Goal,
+    limit: Duration,
+    interrupt: &Interrupt,
+) -> Option<Unreached> {
     let probe = Probe::default();
     let deadline = Instant::now() + limit;
     let mut waiting: Vec<(usize, String)> = watched.iter().map(|index| (*index, "not asked yet".to_owned())).collect();
-    let failure = loop {
-        if let Some(failure) = first_exit(layout, state, started) {
-            break failure;
+    let mut ended: Vec<(usize, String)> = Vec::new();
+    loop {
+        for node in started.iter_mut() {
+            let known = ended.iter().any(|(index, _)| *index == node.index);
+            if let (false, Ok(Some(status))) = (known, node.child.try_wait()) {
+                ended.push((node.index, format!("ended at its start ({status})")));
+            }
         }
         waiting.retain_mut(|(index, reason)| {
+            if ended.iter().any(|(gone, _)| gone == index) {
+                return false;
+            }
             match state.nodes.get(*index).map(|node| missing(&probe, &node.ports, goal)) {
                 Some(Some(why)) => {
                     *reason = why;
@@ -89,19 +127,70 @@ pub fn wait(
                 _ => false,
             }
         });
-        if waiting.is_empty() {
-            return Ok(());
+        if waiting.is_empty() && ended.is_empty() {
+            return None;
         }
-        if interrupt.count() > 0 {
-            break "interrupted; the nodes that were started are stopped".to_owned();
-        }
-        if Instant::now() >= deadline {
-            break not_serving(layout, state, &waiting, limit);
+        let interrupted = interrupt.count() > 0;
+        // Stakes are equal here: without a third of the nodes nobody decides a block.
+        let hopeless = 3 * ended.len() >= state.nodes.len();
+        if waiting.is_empty() || hopeless || interrupted || Instant::now() >= deadline {
+            let reached = watched.len().saturating_sub(waiting.len() + ended.len());
+            let any_ended = !ended.is_empty();
+            ended.append(&mut waiting);
+            return Some(Unreached { missing: ended, reached, interrupted, limit, ended: any_ended });
         }
         std::thread::sleep(POLL);
-    };
-    end(layout, state, started)?;
-    bail!(failure)
+    }
+}
+
+impl Unreached {
+    /// The failure of a start that is taken back, with the end of a log.
+    pub fn text(&self, layout: &Layout, state: &State) -> String {
+        if self.interrupted {
+            return "interrupted; the nodes that were started are stopped".to_owned();
+        }
+        let first = self.missing.first().map(|(index, _)| name_of(state, *index)).unwrap_or_default();
+        let all: Vec<_> =
+            self.missing.iter().map(|(index, reason)| format!("{}: {reason}", name_of(state, *index))).collect();
+        match (self.ended, self.missing.first()) {
+            (true, Some((_, reason))) => format!("{first} {reason}\n{}", tail(layout, first)),
+            _ => format!(
+                "not every node serves after {:?} (--timeout): {}\n{}",
+                self.limit,
+                all.join("; "),
+                tail(layout, first)
+            ),
+        }
+    }
+
+    /// The failure of a resumed network that is left running without the missing ones, with the commands to look at them.
+    pub fn left_running(&self, layout: &Layout, state: &State) -> String {
+        let mut lines = Vec::new();
+        for (index, reason) in &self.missing {
+            let name = name_of(state, *index);
+            // A node that has ended cannot be asked any more: its last line says why.
+            let gone = state.nodes.get(*index).is_none_or(|node| node.process.is_none());
+            let last = if gone { log_tail::tail(&layout.log(name), 1) } else { String::new() };
+            let said = if last.is_empty() { String::new() } else { format!(": {last}") };
+            lines.push(format!("{name} does not serve: {reason}{said}"));
+        }
+        lines.push(match self.reached {
+            1 => "1 other node serves and runs on; look at what is wrong with".to_owned(),
+            reached => format!("{reached} other nodes serve and run on; look at what is wrong with"),
+        });
+        for (index, _) in &self.missing {
+            lines.push(format!(
+                "  pyralog-testnet logs {} --lines {TAIL_LINES} --dir {}",
+                name_of(state, *index),
+                layout.root().display()
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+fn name_of(state: &State, index: usize) -> &str {
+    state.nodes.get(index).map(|node| node.name.as_str()).unwrap_or_default()
 }
 
 /// `None` when the node has reached the goal, else why not.
@@ -118,23 +207,6 @@ fn missing(probe: &Probe, ports: &Ports, goal: Goal) -> Option<String> {
             None => Some("its RPC does not answer".to_owned()),
         },
     }
-}
-
-fn first_exit(layout: &Layout, state: &State, started: &mut [Started]) -> Option<String> {
-    for node in started {
-        if let Ok(Some(status)) = node.child.try_wait() {
-            let name = state.nodes.get(node.index).map(|node| node.name.as_str()).unwrap_or_default();
-            return Some(format!("{name} ended at its start ({status})\n{}", tail(layout, name)));
-        }
-    }
-    None
-}
-
-fn not_serving(layout: &Layout, state: &State, waiting: &[(usize, String)], limit: Duration) -> String {
-    let name = |index: usize| state.nodes.get(index).map(|node| node.name.as_str()).unwrap_or_default();
-    let all: Vec<_> = waiting.iter().map(|(index, reason)| format!("{}: {reason}", name(*index))).collect();
-    let first = waiting.first().map(|(index, _)| name(*index)).unwrap_or_default();
-    format!("not every node serves after {limit:?} (--timeout): {}\n{}", all.join("; "), tail(layout, first))
 }
 
 fn tail(layout: &Layout, name: &str) -> String {
@@ -156,6 +228,18 @@ pub fn end(layout: &Layout, state: &mut State, started: &mut [Started]) -> Resul
         // Ended above; this reaps it.
         let _ = node.child.wait();
         if let Some(node) = state.nodes.get_mut(node.index) {
+            node.process = None;
+        }
+    }
+    state.save(layout)
+}
+
+/// Forgets the processes that have ended, and lets go of the others: they run on.
+pub fn leave(layout: &Layout, state: &mut State, started: &mut [Started]) -> Result<()> {
+    for node in started {
+        if let Ok(Some(_)) = node.child.try_wait()
+            && let Some(node) = state.nodes.get_mut(node.index)
+        {
             node.process = None;
         }
     }

@@ -101,28 +101,10 @@ fn reason(status: u16, body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
-
-    /// Answers every connection with one fixed response until the listener's thread ends with the test.
-    fn server(status: &'static str, body: &'static str) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let mut stream = stream;
-                let _ = stream.read(&mut [0; 2048]);
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-            }
-        });
-        port
-    }
+    use crate::localnet::testkit::answering;
 
     fn ports(port: u16) -> Ports {
         Ports { rpc: port, api: port, metrics: port, p2p: port }
@@ -131,8 +113,8 @@ mod tests {
     #[test]
     fn ready_waiting_and_silent_are_told_apart() {
         let probe = Probe::default();
-        assert_eq!(probe.ready(&ports(server("200 OK", "ok"))), Health::Ready);
-        let waiting = ports(server("503 Service Unavailable", r#"{"reasons":["syncing: 3 behind","no peers"]}"#));
+        assert_eq!(probe.ready(&ports(answering("200 OK", "ok"))), Health::Ready);
+        let waiting = ports(answering("503 Service Unavailable", r#"{"reasons":["syncing: 3 behind","no peers"]}"#));
         assert_eq!(probe.ready(&waiting), Health::Waiting("syncing: 3 behind; no peers".to_owned()));
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         assert_eq!(probe.ready(&ports(closed)), Health::Silent);
@@ -142,7 +124,7 @@ mod tests {
     #[test]
     fn heights_and_peers_are_read_from_the_rpc_form() {
         let body = r#"{"jsonrpc":"2.0","id":-1,"result":{"sync_info":{"latest_block_height":"42"},"n_peers":"3"}}"#;
-        let ports = ports(server("200 OK", body));
+        let ports = ports(answering("200 OK", body));
         let probe = Probe::default();
         assert_eq!(probe.height(&ports), Some(42));
         assert_eq!(probe.peers(&ports), Some(3));
@@ -150,7 +132,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_height() {
-        let ports = ports(server("200 OK", "<html>"));
+        let ports = ports(answering("200 OK", "<html>"));
         assert_eq!(Probe::default().height(&ports), None);
     }
 

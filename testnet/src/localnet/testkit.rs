@@ -1,5 +1,7 @@
 //! Stand-ins for nodes, for the tests of this module: processes whose command line is that of a node.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -79,4 +81,21 @@ pub fn layout() -> (tempfile::TempDir, Layout) {
     let layout = Layout::new(&dir.path().join("net")).unwrap();
     std::fs::create_dir_all(layout.root()).unwrap();
     (dir, layout)
+}
+
+/// A port where every connection gets one fixed answer, until the test's process ends.
+pub fn answering(status: &'static str, body: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 2048]);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    port
 }

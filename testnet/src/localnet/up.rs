@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use rustix::process::Signal;
 
 use super::cli::UpArgs;
 use super::interrupt::Interrupt;
 use super::layout::Layout;
 use super::manifest::Manifest;
-use super::node::{self, Goal, Started};
+use super::node::{self, Goal, Started, Unreached};
 use super::process::RunState;
 use super::state::{self, State};
 use super::{banner, config, create, foreground, note, print_stdout};
@@ -23,13 +23,18 @@ const BLOCK_INTERVAL_MS: u64 = 500;
 pub fn run(layout: &Layout, args: &UpArgs) -> Result<()> {
     let program = node::program()?;
     let interrupt = Interrupt::install()?;
-    let lock = state::lock(layout)?;
-    let mut state = open(layout, args)?;
+    let lock = claim(layout)?;
+    let Opened { mut state, resumed } = open(layout, args)?;
     let mut started = Vec::new();
-    if let Err(error) = bring_up(layout, &mut state, &mut started, args, &program, &interrupt) {
-        // Where the wait failed they are ended already; a start that failed half-way has left some.
-        node::end(layout, &mut state, &mut started)?;
-        return Err(error);
+    let unreached = match bring_up(layout, &mut state, &mut started, args, &program, &interrupt) {
+        Ok(unreached) => unreached,
+        Err(error) => {
+            node::end(layout, &mut state, &mut started)?;
+            return Err(error);
+        }
+    };
+    if let Some(unreached) = unreached {
+        return Err(not_up(layout, &mut state, &mut started, &unreached, resumed)?);
     }
     let manifest = Manifest::describe(layout, &state);
     manifest.save(layout)?;
@@ -49,8 +54,41 @@ pub fn run(layout: &Layout, args: &UpArgs) -> Result<()> {
     foreground::stay(layout, children, &interrupt)
 }
 
+/// Takes the lock, and leaves nothing in a directory that is refused.
+fn claim(layout: &Layout) -> Result<std::fs::File> {
+    if layout.root().is_dir() && !layout.state().exists() && !layout.unfinished().exists() {
+        refuse_foreign(layout)?;
+    }
+    state::lock(layout)
+}
+
+/// What is said and done where not every node serves. A network that served before is more than its weakest node: what serves goes on. A new one
+/// is taken back.
+fn not_up(
+    layout: &Layout,
+    state: &mut State,
+    started: &mut [Started],
+    unreached: &Unreached,
+    resumed: bool,
+) -> Result<anyhow::Error> {
+    if !resumed || unreached.interrupted || unreached.reached == 0 {
+        node::end(layout, state, started)?;
+        return Ok(anyhow!(unreached.text(layout, state)));
+    }
+    node::leave(layout, state, started)?;
+    Manifest::describe(layout, state).save(layout)?;
+    Ok(anyhow!(unreached.left_running(layout, state)))
+}
+
+/// The network of the directory.
+struct Opened {
+    state: State,
+    /// It was there before.
+    resumed: bool,
+}
+
 /// Loads the network of the directory, or makes a new one.
-fn open(layout: &Layout, args: &UpArgs) -> Result<State> {
+fn open(layout: &Layout, args: &UpArgs) -> Result<Opened> {
     let asked = args.validators.map(usize::from);
     match State::load(layout)? {
         Some(mut state) if !layout.unfinished().exists() => {
@@ -62,7 +100,7 @@ fn open(layout: &Layout, args: &UpArgs) -> Result<State> {
                 );
             }
             state.block_interval_ms = args.block_interval_ms.unwrap_or(state.block_interval_ms);
-            Ok(state)
+            Ok(Opened { state, resumed: true })
         }
         found => {
             if found.is_none() && !layout.unfinished().exists() {
@@ -71,7 +109,8 @@ fn open(layout: &Layout, args: &UpArgs) -> Result<State> {
             note("making a new network");
             let interval = args.block_interval_ms.unwrap_or(BLOCK_INTERVAL_MS);
             let default_ports = args.default_ports || layout.is_default();
-            create::create(layout, asked.unwrap_or(VALIDATORS), interval, default_ports)
+            let state = create::create(layout, asked.unwrap_or(VALIDATORS), interval, default_ports)?;
+            Ok(Opened { state, resumed: false })
         }
     }
 }
@@ -97,7 +136,7 @@ fn bring_up(
     args: &UpArgs,
     program: &std::path::Path,
     interrupt: &Interrupt,
-) -> Result<()> {
+) -> Result<Option<Unreached>> {
     let mut down = Vec::new();
     for index in 0..state.nodes.len() {
         let Some(node) = state.nodes.get_mut(index) else { continue };
@@ -124,7 +163,7 @@ fn bring_up(
         started.push(node::start(layout, state, index, program)?);
     }
     let all: Vec<usize> = (0..state.nodes.len()).collect();
-    node::wait(layout, state, started, &all, Goal::Serve, args.timeout, interrupt)
+    Ok(node::watch(state, started, &all, Goal::Serve, args.timeout, interrupt))
 }
 
 #[cfg(test)]

@@ -107,6 +107,26 @@ fn a_failed_start_prints_the_log_tail_and_ends_what_it_started() {
 }
 
 #[test]
+fn a_node_that_does_not_serve_does_not_take_a_resumed_network_with_it() {
+    let net = Net::up(4);
+    net.launcher(&["down"]).expect(0);
+    let mark = net.manifest().nodes[2].home.join("data/core/mark/signer");
+    let kept = net.root().join("nodes/kept");
+    std::fs::rename(&mark, &kept).unwrap();
+    let failed =
+        net.launcher(&["up", "--detach"]).expect(1).says("node2 does not serve").says("mark/signer is missing");
+    failed.says("3 other nodes serve and run on").says("pyralog-testnet logs node2");
+    let manifest = net.manifest();
+    assert_eq!(manifest.nodes.iter().map(|node| node.pid.is_some()).collect::<Vec<_>>(), [true, true, false, true]);
+    let after = net.height(0) + 2;
+    net.wait_height(0, after);
+    // Mended, it comes back to the others, which have not been touched.
+    std::fs::rename(&kept, &mark).unwrap();
+    net.launcher(&["up", "--detach"]).expect(0);
+    assert_eq!(net.manifest().nodes[0].pid, manifest.nodes[0].pid);
+}
+
+#[test]
 fn a_port_that_was_taken_meanwhile_is_replaced() {
     let net = Net::up(1);
     net.launcher(&["down"]).expect(0);
@@ -123,6 +143,8 @@ fn another_directory_is_left_alone() {
     let net = Net::empty();
     net.write("net/precious.txt", "mine");
     net.launcher(&["up", "--detach"]).expect(1).says("precious.txt");
+    net.launcher(&["down"]).expect(1).says("no network");
+    assert_eq!(std::fs::read_dir(net.root()).unwrap().count(), 1, "nothing is left beside it");
     net.launcher(&["reset"]).expect(1).says("nothing was removed");
     net.launcher(&["down"]).expect(1);
     assert!(net.file("net/precious.txt").exists());

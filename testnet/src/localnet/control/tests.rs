@@ -39,6 +39,7 @@ fn a_node_that_does_not_listen_is_killed_after_the_grace() {
 fn down_on_a_stopped_network_is_no_error_and_without_one_it_is() {
     let (_dir, layout) = layout();
     assert!(stop_nodes(&layout, || Duration::ZERO).unwrap_err().to_string().contains("no network"));
+    assert_eq!(std::fs::read_dir(layout.root()).unwrap().count(), 0, "not even a lock is left there");
     state(&layout, 2);
     stop_nodes(&layout, || Duration::ZERO).unwrap();
     let nowhere = Layout::new(&layout.root().join("deeper")).unwrap();

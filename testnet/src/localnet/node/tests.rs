@@ -2,7 +2,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::localnet::testkit::{layout, state};
+use crate::localnet::testkit::{answering, layout, state};
 
 fn quick_end(code: &str) -> Started {
     let child = Command::new("sh").args(["-c", &format!("exit {code}")]).stdin(Stdio::null()).spawn().unwrap();
@@ -75,4 +75,36 @@ fn each_start_is_marked_in_the_log() {
     mark_log(&layout, "node0").unwrap();
     let log = std::fs::read_to_string(layout.log("node0")).unwrap();
     assert_eq!(log.matches("--- node0 started").count(), 2);
+}
+
+#[test]
+fn one_of_four_that_ends_does_not_end_the_wait_and_two_do() {
+    let (_dir, layout) = layout();
+    let mut state = state(&layout, 4);
+    let ready = answering("200 OK", r#"{"result":{"sync_info":{"latest_block_height":"9"}}}"#);
+    for node in &mut state.nodes[1..] {
+        (node.ports.metrics, node.ports.rpc) = (ready, ready);
+    }
+    std::fs::write(layout.log("node0"), "first\nthe genesis differs\n").unwrap();
+    let all = [0, 1, 2, 3];
+    let limit = Duration::from_secs(30);
+    let mut started = [quick_end("7")];
+    let unreached = watch(&state, &mut started, &all, Goal::Serve, limit, &Interrupt::default()).unwrap();
+    assert_eq!(unreached.reached, 3);
+    leave(&layout, &mut state, &mut started).unwrap();
+    let text = unreached.left_running(&layout, &state);
+    assert!(text.contains("node0 does not serve: ended at its start (exit status: 7): the genesis differs"), "{text}");
+    assert!(text.contains("3 other nodes serve and run on"), "{text}");
+
+    // Without a quorum the others cannot come to serve: nobody waits for them.
+    for node in &mut state.nodes {
+        (node.ports.metrics, node.ports.rpc) = (1, 1);
+    }
+    let mut started = [quick_end("7"), Started { index: 1, ..quick_end("7") }];
+    let began = Instant::now();
+    let unreached = watch(&state, &mut started, &all, Goal::Serve, limit, &Interrupt::default()).unwrap();
+    assert!(began.elapsed() < limit, "it waited for what cannot be");
+    let mut first: Vec<usize> = unreached.missing[..2].iter().map(|(index, _)| *index).collect();
+    first.sort_unstable();
+    assert_eq!((first, unreached.missing.len()), (vec![0, 1], 4), "those that ended come first");
 }
