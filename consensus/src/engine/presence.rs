@@ -134,8 +134,8 @@ impl<A: Application> Engine<A> {
     pub(super) fn tell_presence(&mut self) {
         self.host.attendance.ticks = self.host.attendance.ticks.map(|ticks| ticks.saturating_add(1));
         let asked = std::mem::take(&mut self.host.attendance.asked);
-        if !self.host.guard.observing && asked.is_empty() || matches!(self.host.phase, Phase::Created | Phase::Stopped)
-        {
+        let asks = self.host.guard.observing && self.host.needs_others();
+        if !asks && asked.is_empty() || matches!(self.host.phase, Phase::Created | Phase::Stopped) {
             return;
         }
         let attempt = self.host.attempt();
@@ -148,7 +148,7 @@ impl<A: Application> Engine<A> {
         let presence = Presence {
             address: host.guard.address(),
             height: host.height(),
-            asks: host.guard.observing.then_some(host.attendance.nonce),
+            asks: asks.then_some(host.attendance.nonce),
             answers: asked.into_iter().take(MAX_VALIDATORS).collect(),
             signature: Signature([0; 64]),
         };
@@ -174,11 +174,15 @@ impl<A: Application> Engine<A> {
 }
 
 impl<A: Application> Host<A> {
-    /// Whether validators with more than two thirds of the power have answered, and what they sent before that had time to arrive. Who is no
-    /// validator signs nothing and need not hear them.
+    /// Who is no validator signs nothing, and who has two thirds of the power decides alone; everybody else must hear others.
+    fn needs_others(&self) -> bool {
+        let set = &self.set.set;
+        set.get(&self.guard.address()).is_some_and(|own| !self.quorum().is_met(set, own.power))
+    }
+
+    /// Whether validators with more than two thirds of the power have answered, and what they sent before that had time to arrive.
     pub(super) fn is_attended(&mut self) -> bool {
-        let Some(own) = self.set.set.get(&self.guard.address()).map(|validator| validator.power) else { return true };
-        if self.quorum().is_met(&self.set.set, own) {
+        if !self.needs_others() {
             return true;
         }
         // Blocks that came in meanwhile may have changed the set.

@@ -24,7 +24,7 @@ pub(super) struct Node {
     config: EngineConfig,
     /// What its clock shows beyond the true time, nanoseconds.
     pub(super) clock: i64,
-    /// The same before the clock was last set back, and until when that counts.
+    /// The most that it showed beyond before it was set anew, and until when that counts.
     before: (i64, u64),
     /// Counts starts: events of an earlier life are void.
     pub(super) life: u64,
@@ -109,7 +109,10 @@ impl Node {
     }
 
     pub(super) fn set_clock(&mut self, now: u64, clock: i64) {
-        self.before = (self.clock, now + 20 * SECOND);
+        let (before, until) = self.before;
+        // It may be set more than once while a vote waits for its round.
+        let most = if now < until { self.clock.max(before) } else { self.clock };
+        self.before = (most, now + 20 * SECOND);
         self.clock = clock;
     }
 

@@ -12,7 +12,7 @@ fn hundreds_of_seeds_hold_every_rule() {
     // A simulation in which nothing happens proves nothing.
     let Counts { crashes, replays, abstentions, txs, anchors, refused, set_changes, .. } = counts;
     assert!(crashes > SEEDS && replays > SEEDS / 4 && abstentions > 0, "{counts:?}");
-    assert!(txs > SEEDS * 10 && anchors > SEEDS * 4 && refused > SEEDS * 4 && set_changes > SEEDS / 2, "{counts:?}");
+    assert!(txs > SEEDS * 10 && anchors > SEEDS * 3 && refused > SEEDS * 4 && set_changes > SEEDS / 2, "{counts:?}");
     let Counts { late_rounds, synced, untimely, invalid_blocks, rejected, punished, .. } = counts;
     assert!(late_rounds > SEEDS && synced > SEEDS && untimely > 0, "{counts:?}");
     assert!(invalid_blocks > 0 && rejected > SEEDS && punished > SEEDS / 20, "{counts:?}");
