@@ -61,12 +61,13 @@ impl Observer {
             if fresh {
                 check_durable(&statement, disk)?;
                 let (height, round) = (statement.height, statement.round);
-                // Where two thirds found it timely, or have proof that they did, the own clock does not count; nor where a slow clock must
-                // propose a time after the last block's.
+                // Where two thirds found it timely, in this round or an earlier one, or have proof that they did, the own clock does not count (a
+                // proposer's own prevote may leave before the proposal with that proof); nor where a slow clock must propose a time after
+                // the last block's.
                 let last = Timestamp::from_time(audit.chain.last_time).unwrap_or_default().saturating_add(MS);
                 let proven = statement.value.is_some_and(|value| {
                     self.proven.contains(&(height, round, value))
-                        || self.has_polka(height, round, value, audit)
+                        || (0..=round).any(|round| self.has_polka(height, round, value, audit))
                         || value.time <= last.to_time()
                 });
                 check_time(&statement, clock, proven)?;
