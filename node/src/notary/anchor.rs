@@ -67,12 +67,13 @@ impl AnchorDriver {
             match self.registered()? {
                 Registered::Yes(record) => {
                     warned = false;
+                    // Before the log can be found sound: admission counts the leaves beyond it.
+                    self.shared.metrics.anchored_size.set(record.size as i64);
                     // Reading the roots of an old size costs; while the log is sound only a new anchor can change the answer.
                     if !self.is_sound() || compared != Some(record.size) {
                         self.compare(&record)?;
                         compared = Some(record.size);
                     }
-                    self.shared.metrics.anchored_size.set(record.size as i64);
                     if self.is_sound() && self.log.size() > record.size && *height.borrow_and_update() > 0 {
                         self.anchor(&record).await?;
                         next = Instant::now() + self.pause;
