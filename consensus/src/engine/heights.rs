@@ -27,6 +27,9 @@ impl<A: Application> Engine<A> {
             return;
         }
         self.host.phase = Phase::Waiting;
+        // From the beginning: blocks may come while the genesis time is waited for.
+        self.host.guard.observing = self.host.signer.is_some();
+        self.host.schedule(Timer::Retry, self.host.config.retry_ns);
         let genesis = crate::block::Timestamp::from_time(self.host.chain.genesis_time).unwrap_or_default();
         if self.host.chain.height == 0 && self.host.now < genesis {
             let after_ns = genesis.since(self.host.now);
@@ -37,12 +40,10 @@ impl<A: Application> Engine<A> {
 
     /// With a key: watch for own signatures first.
     pub(super) fn observe_or_begin(&mut self) {
-        self.host.schedule(Timer::Retry, self.host.config.retry_ns);
         if self.host.signer.is_none() {
             self.host.report_signer();
             return self.begin_height();
         }
-        self.host.guard.observing = true;
         self.host.observed_height = self.host.chain.height;
         self.host.report_signer();
         self.host.schedule(Timer::Observe, self.host.config.observe_ns);
@@ -201,6 +202,12 @@ impl<A: Application> Engine<A> {
             host.sync_target = height;
         }
         host.out.push(Effect::NewHeight { height });
+        if host.timers.contains(&Timer::Genesis) {
+            // The others have begun: our clock is behind theirs.
+            host.cancel(Timer::Genesis);
+            self.observe_or_begin();
+        }
+        let host = &mut self.host;
         if !host.guard.observing {
             let behind = host.sync_target > height;
             let elapsed = host.now.since(host.height_started).min(host.config.block_interval_ns);

@@ -3,7 +3,7 @@
 use pyralog_crypto::codec::{Decode, Encode};
 use pyralog_crypto::{Signature, SigningKey};
 
-use super::net::{Net, count_reports, genesis_of};
+use super::net::{MS, Net, count_reports, genesis_of};
 use crate::block::ValidatorAddress;
 use crate::block::testing::{CHAIN, key};
 use crate::engine::presence::Presence;
@@ -156,6 +156,28 @@ fn one_who_holds_the_power_alone_waits_for_nobody() {
     net.run_to(3, 6_000);
     net.start(1);
     net.run_to(6, 20_000);
+    net.assert_no_fork();
+}
+
+/// A clock far behind: the others begin before it shows the genesis time. The look at start is not left out, and does not come in the middle of
+/// a height either, where the node would fall silent for as long as it lasts.
+#[test]
+fn a_clock_before_the_genesis_time_delays_the_look_but_does_not_repeat_it() {
+    let mut net = Net::new(76, 4, 0);
+    net.nodes[3].clock = -(5_000 * MS as i64);
+    net.start_all();
+    net.run_ms(4_900);
+    assert!(net.height(0) > 3 && net.height(3) > 3, "it follows the others");
+    let signer = |report: &Report| matches!(report, Report::Signer(_));
+    let states: Vec<_> = net.nodes[3].reports.iter().filter(|report| signer(report)).cloned().collect();
+    assert_eq!(states, [Report::Signer(SignerState::Observing), Report::Signer(SignerState::Active)]);
+    assert!(signed_anything(&net, 3));
+    net.nodes[3].clock = 0;
+    // Now nothing is decided without it.
+    net.crash(2);
+    let height = net.height(0);
+    net.run_to(height + 5, 30_000);
+    assert_eq!(count_reports(&net.nodes[3], signer), 2, "it looked once");
     net.assert_no_fork();
 }
 
