@@ -50,10 +50,10 @@ impl<A: Application> Engine<A> {
         self.tell_presence();
     }
 
-    /// The observation ends, unless too few others were heard (`presence`) or blocks are missing: signatures of ours may be in them. As long as old blocks keep coming in it goes on; a
-    /// mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only. After a torn WAL it goes on until the others
-    /// have decided the height under way, and not longer than [`TORN_LOOKS`]: where more than a third waits so, nobody else decides it, and
-    /// what is not lost (see `recover`) may be signed on.
+    /// The observation ends, unless too few others were heard (`presence`) or blocks are missing: signatures of ours may be in them. As long as
+    /// old blocks keep coming in it goes on; a mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only.
+    /// After a torn WAL it goes on until the others have decided the height under way, and not longer than [`TORN_LOOKS`]: where more than a
+    /// third waits so, nobody else decides it, and what is not lost (see `recover`) may be signed on.
     pub(super) fn observed(&mut self) {
         let host = &mut self.host;
         if !host.is_attended() {

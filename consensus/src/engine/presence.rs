@@ -2,7 +2,7 @@
 //!
 //! A home that was restored from an older copy does not know what it signed since, and no look at its own files can tell. The others can: so a
 //! validator that starts asks them, under a number that nobody can have answered before, and they answer with their height, after they have sent
-//! again what they hold of its signatures. It signs, and promises, once validators with more than two thirds of the power, itself counted, are
+//! again what they hold of its votes at the height under way. It signs, and promises, once validators with more than two thirds of the power, itself counted, are
 //! there. Waiting for them costs no block: without them no height can be decided.
 
 use std::collections::{BTreeMap, BTreeSet};
