@@ -54,6 +54,8 @@ pub struct Live {
     pub target: u64,
     /// Whether and why not we sign.
     pub signer: SignerState,
+    /// Whether it still watches what others know of it since the start, whatever it will do then.
+    pub watching: bool,
     /// When the last block was committed here.
     pub last_commit: Option<SystemTime>,
     /// How our notary log compares with what the chain witnessed of it.

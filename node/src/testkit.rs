@@ -348,6 +348,7 @@ impl StillBackend {
             catching_up: false,
             target: 0,
             signer: SignerState::Active,
+            watching: false,
             last_commit: Some(SystemTime::UNIX_EPOCH),
             log: crate::backend::LogState::Sound,
         };

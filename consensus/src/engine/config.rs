@@ -81,6 +81,8 @@ pub struct Canary {
     pub wrong_proposer: bool,
     /// Proposals with any time are voted for, and we propose times far in the future.
     pub time_rule_off: bool,
+    /// After a start it asks nobody what it may have signed before, and believes nobody who tells.
+    pub unattended: bool,
 }
 
 #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
@@ -92,5 +94,6 @@ impl Canary {
         lock_forgotten: false,
         wrong_proposer: false,
         time_rule_off: false,
+        unattended: false,
     };
 }

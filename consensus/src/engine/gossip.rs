@@ -6,7 +6,7 @@ use pyralog_crypto::Decode;
 
 use super::candidates::Stored;
 use super::context::{CoreInput, SharedSet, SignedProposal, SignedVote, step_of};
-use super::host::{Phase, RelayKey};
+use super::host::{Host, Phase, RelayKey};
 use super::wire::{Body, WireMessage};
 use super::{Effect, Engine, MessageId, PeerNumber, Report, SignMark, Verdict};
 use crate::application::Application;
@@ -80,7 +80,7 @@ impl<A: Application> Engine<A> {
                 self.serve(height, &value, &missing, attempt);
                 Ok(Verdict::Ignore)
             }
-            Body::Presence(presence) => self.on_presence(*presence, attempt),
+            Body::Presence(presence) => self.on_presence(*presence),
             Body::Evidence(_) => Ok(Verdict::Ignore),
         }
     }
@@ -177,11 +177,7 @@ impl<A: Application> Engine<A> {
     fn keep_proposal(&mut self, proposal: &SignedProposal) -> Result<Stored, &'static str> {
         let (height, round) = (proposal.message.height.0, proposal.message.round.as_u32().unwrap_or(0));
         let address = proposal.message.address;
-        if let Some(key) = self.host.own_key(&address)
-            && self.host.verify_proposal(proposal, &key)
-        {
-            self.host.saw_own(SignMark { height, round, step: Step::Propose });
-        }
+        self.host.look_for_own_proposal(proposal);
         let Some(set) = self.host.set_of(height).cloned() else { return Ok(Stored::Full) };
         let active = self.is_active(height) && self.host.is_running();
         let decided = self.is_active(height) && !active;
@@ -229,7 +225,7 @@ impl<A: Application> Engine<A> {
     }
 
     /// Whether this is a signature with our key, and one that this process did not make.
-    fn look_for_own_vote(&mut self, vote: &SignedVote) {
+    pub(super) fn look_for_own_vote(&mut self, vote: &SignedVote) {
         let Some(key) = self.host.own_key(&vote.message.address) else { return };
         if self.host.verify_vote(vote, &key) {
             let (height, round) = (vote.message.height.0, vote.message.round.as_u32().unwrap_or(0));
@@ -274,12 +270,7 @@ impl<A: Application> Engine<A> {
 
     /// Whether a verified message is forwarded (again): a new attempt, and not more often than honest nodes retransmit.
     fn relay(&mut self, key: RelayKey, attempt: u32) -> Verdict {
-        self.relay_after(key, attempt, self.host.config.rebroadcast_ns / 2)
-    }
-
-    /// The same, where honest nodes pause for `pause` between two.
-    pub(super) fn relay_after(&mut self, key: RelayKey, attempt: u32, pause: u64) -> Verdict {
-        let now = self.host.now;
+        let (now, pause) = (self.host.now, self.host.config.rebroadcast_ns / 2);
         match self.host.relayed.get(&key) {
             Some((last, at)) if *last == attempt || now.since(*at) < pause => Verdict::Ignore,
             None if self.host.relayed.len() >= MAX_RELAYED => Verdict::Ignore,
@@ -287,6 +278,17 @@ impl<A: Application> Engine<A> {
                 self.host.relayed.insert(key, (attempt, now));
                 Verdict::Accept
             }
+        }
+    }
+}
+
+impl<A: Application> Host<A> {
+    /// Whether this is a proposal with our key, and one that this process did not make.
+    pub(super) fn look_for_own_proposal(&mut self, proposal: &SignedProposal) {
+        let Some(key) = self.own_key(&proposal.message.address) else { return };
+        if self.verify_proposal(proposal, &key) {
+            let (height, round) = (proposal.message.height.0, proposal.message.round.as_u32().unwrap_or(0));
+            self.saw_own(SignMark { height, round, step: Step::Propose });
         }
     }
 }

@@ -50,13 +50,13 @@ impl<A: Application> Engine<A> {
         self.tell_presence();
     }
 
-    /// The observation ends, unless too few others were heard (`presence`) or blocks are missing: signatures of ours may be in them. As long as
+    /// The observation ends, unless too few others were heard (`attendance`) or blocks are missing: signatures of ours may be in them. As long as
     /// old blocks keep coming in it goes on; a mere claim that there are more (anybody can make it) prolongs it [`MAX_PROLONGED`] times only.
     /// After a torn WAL it goes on until the others have decided the height under way, and not longer than [`TORN_LOOKS`]: where more than a
     /// third waits so, nobody else decides it, and what is not lost (see `recover`) may be signed on.
     pub(super) fn observed(&mut self) {
         let host = &mut self.host;
-        if !host.is_attended() {
+        if host.waits_for_others() {
             return host.schedule(Timer::Observe, host.config.retry_ns);
         }
         let advanced = host.chain.height > host.observed_height;
@@ -205,6 +205,10 @@ impl<A: Application> Engine<A> {
         if host.timers.contains(&Timer::Genesis) {
             // The others have begun: our clock is behind theirs.
             host.cancel(Timer::Genesis);
+            self.observe_or_begin();
+        } else if !host.guard.observing && host.is_member() && !host.is_attended() {
+            // We came into the set while we followed. An older copy of this home may have been there before.
+            host.guard.observing = true;
             self.observe_or_begin();
         }
         let host = &mut self.host;

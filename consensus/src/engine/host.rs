@@ -7,15 +7,15 @@ use bytes::Bytes;
 use pyralog_crypto::{PublicKey, Signature, Signer};
 use tendermint::{Time, block::Commit};
 
+use super::attendance::Attendance;
 use super::candidates::Candidates;
 use super::context::{CoreInput, Ctx, SharedSet, SignedProposal, SignedVote};
 use super::evidence_pool::EvidencePool;
 use super::guard::SignGuard;
 use super::outbox::Outbox;
-use super::presence::Attendance;
 use super::signatures::SignatureCache;
 use super::wire::Body;
-use super::{Effect, EngineConfig, History, PeerNumber, Report, SignMark, Ticket, Timer};
+use super::{Effect, EngineConfig, History, PeerNumber, Report, SignMark, SignerState, Ticket, Timer};
 use crate::application::{Application, TxSource};
 use crate::block::{
     ChainState, DuplicateVote, EvidenceContext, Quorum, Timestamp, ValidatorAddress, ValidatorSet, ValueId,
@@ -205,6 +205,10 @@ impl<A: Application> Host<A> {
         if self.config.canary.wal_not_synced {
             return; // It keeps no mark to compare with.
         }
+        #[cfg(any(test, all(feature = "testkit", debug_assertions)))]
+        if self.config.canary.unattended {
+            return;
+        }
         if self.guard.saw_own(mark, self.outbox.mark()) {
             self.suspended();
         }
@@ -216,8 +220,15 @@ impl<A: Application> Host<A> {
     }
 
     pub(super) fn report_signer(&mut self) {
-        let state = self.guard.state(self.height());
-        self.report(Report::Signer(state));
+        let report = Report::Signer { state: self.signer_state(), watching: self.guard.observing };
+        self.report(report);
+    }
+
+    pub(super) fn signer_state(&self) -> SignerState {
+        match self.guard.state(self.height()) {
+            SignerState::Active if !self.is_attended() && !self.is_member() => SignerState::Following,
+            state => state,
+        }
     }
 
     pub(super) fn own_key(&self, address: &ValidatorAddress) -> Option<PublicKey> {

@@ -258,7 +258,13 @@ pub enum Report {
         height: u64,
     },
     /// The signer's state changed.
-    Signer(SignerState),
+    Signer {
+        /// To what.
+        state: SignerState,
+        /// Whether it still watches what others know of it, after a start: it signs nothing whatever the state, and nothing else that a copy
+        /// of this home may contradict should be said either.
+        watching: bool,
+    },
     /// After start: too few others are there to sign, or to know what we signed.
     Unattended {
         /// The power of those who are, ours included.
@@ -291,7 +297,9 @@ pub enum SignerState {
     NoKey,
     /// After start: watching for own signatures, until validators with more than two thirds of the power were heard.
     Observing,
-    /// Signs when it is in the validator set.
+    /// There is a key, but it is not in the validator set: a full node. Once it is in the set it watches as after a start.
+    Following,
+    /// Signs.
     Active,
     /// The WAL's end was torn, or is below the mark: does not sign up to and including this height. If only torn, it signs on where the others do
     /// not decide the height in time; see `docs/node.md`, Signer.
@@ -313,6 +321,7 @@ impl fmt::Display for SignerState {
             Self::Observing => f.write_str(
                 "watching for own signatures; signs when validators with more than two thirds of the power were heard",
             ),
+            Self::Following => f.write_str("not in the validator set: following as a full node"),
             Self::Active => f.write_str("active"),
             Self::Abstaining { through } => {
                 write!(f, "abstaining through height {through}, which may have been signed before")

@@ -8,9 +8,11 @@
 //! - what may be signed at all: `guard`; what was signed before a crash is sent again byte for byte: `heights`, `recover`;
 //! - every arriving message is verified before it is kept, and what is kept is bounded: `gossip`, `candidates`;
 //! - a proposal is voted for only at its time: `drive`; a block only if chain and application accept it: `proposals`;
-//! - nothing is signed after a start before most of the others were heard: `presence`, `heights`;
+//! - nothing is signed after a start before most of the others were heard: `attendance`, `heights`;
 //! - blocks of other nodes need a commit that we verified ourselves: `sync`.
 
+mod asks;
+mod attendance;
 mod candidates;
 mod committed;
 mod config;
@@ -178,7 +180,7 @@ impl<A: Application> Engine<A> {
 
     /// Whether this node signs at the height under way.
     pub fn signer_state(&self) -> SignerState {
-        self.host.guard.state(self.host.height())
+        self.host.signer_state()
     }
 
     /// Whether blocks are missing that somebody claims to have, and how far.

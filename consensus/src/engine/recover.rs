@@ -9,13 +9,13 @@ use malachitebft_core_types::{ThresholdParam, ThresholdParams, ValuePayload};
 use pyralog_crypto::{Decode, Signer};
 use tendermint::block::{Commit, CommitSig};
 
+use super::attendance::Attendance;
 use super::candidates::Candidates;
 use super::context::{CoreInput, Ctx, Height, SharedSet, step_of};
 use super::evidence_pool::EvidencePool;
 use super::guard::SignGuard;
 use super::host::{Host, Phase};
 use super::outbox::Outbox;
-use super::presence::Attendance;
 use super::signatures::SignatureCache;
 use super::wal::{Record, WalEntry};
 use super::{Engine, EngineConfig, History, SignMark};
@@ -50,7 +50,8 @@ pub struct Recovery<A> {
     pub wal: WalRecovery,
     /// The last durable mark.
     pub mark: Option<SignMark>,
-    /// A random number of this start: answers to an earlier start must not count for it.
+    /// The number of this start, higher than that of every earlier one: answers to an earlier start must not count for it. Of what the clock
+    /// shows, say; after a clock was set back the others may take the question for an old one, until they have not heard it for a while.
     pub nonce: u64,
 }
 

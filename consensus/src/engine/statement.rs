@@ -5,7 +5,7 @@ use malachitebft_core_types::{NilOrVal, PolkaSignature, Round, RoundSignature, S
 use pyralog_crypto::{Signature, Signer, SignerError};
 
 use super::context::{Ctx, Height, Proposal, SignedProposal, SignedVote, Vote, step_of};
-use super::presence::Presence;
+use super::presence::{Answer, Presence};
 use super::wire::{Body, WireMessage};
 use crate::block::{Part, Step, ValidatorAddress, ValueId, proposal_sign_bytes, vote_sign_bytes};
 
@@ -103,7 +103,7 @@ impl WireMessage {
         Self { attempt, body: Body::WantParts { height, value, missing } }
     }
 
-    /// The message by which `signer`, at work on `height`, answers a validator that has just started and asks with `nonce`.
+    /// The message by which `signer`, at work on `height`, answers a validator that has just started, and the number that it asks under.
     ///
     /// # Errors
     /// The signer's own.
@@ -115,7 +115,8 @@ impl WireMessage {
         attempt: u32,
     ) -> Result<Self, SignerError> {
         let address = ValidatorAddress::of(&signer.public_key());
-        let presence = Presence { address, height, asks: None, answers: vec![to], signature: Signature([0; 64]) };
+        let answers = vec![Answer { asker: to.0, number: to.1, newest: None }];
+        let presence = Presence { address, height, asks: None, answers, signature: Signature([0; 64]) };
         Ok(Self { attempt, body: Body::Presence(Box::new(presence.sign(chain_id, signer)?)) })
     }
 

@@ -20,6 +20,10 @@ use crate::block::{MAX_BLOCK_BYTES_LIMIT, ValidatorAddress, decode_evidence, enc
 
 const VERSION: u8 = 1;
 
+/// No height takes so many rounds: at the longest steps they last for years. Who proposes in a round is computed from all rounds before it, so
+/// without a bound a damaged entry would keep a starting node busy.
+const MAX_LOGGED_ROUND: u32 = 1 << 20;
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalEntry {
@@ -141,6 +145,17 @@ impl Decode for WalEntry {
         };
         if inner != height {
             return Err(CodecError::Invalid { what: "WAL entry", why: "its message is of another height" });
+        }
+        let round = match &record {
+            Record::Vote(vote) => vote.message.round,
+            Record::Proposal(proposal) => proposal.message.round,
+            Record::Polka(polka) => polka.round,
+            Record::Timeout(timeout) => timeout.round,
+            Record::Value { value, .. } => value.round,
+            Record::Evidence(_) => Round::Nil,
+        };
+        if round > Round::new(MAX_LOGGED_ROUND) {
+            return Err(CodecError::Invalid { what: "WAL entry", why: "no height takes so many rounds" });
         }
         Ok(Self { height: height.0, record })
     }

@@ -267,10 +267,14 @@ fn gossip(out: &mut Vectors) {
     let protobuf = encode_evidence(&duplicate_vote(&pair, &set, value.time).unwrap());
     let mut evidence = Writer::new();
     evidence.u8(1).u8(7).u32(0).bytes(&protobuf);
-    // Validator 1 has just started, asks under a number, and answers validator 2, who did the same.
+    // Validator 1 has just started, asks under a number, and answers validator 2, who did the same, with its prevote.
+    let prevote = signers[1].1.sign(&vote_sign_bytes(CHAIN, Step::Prevote, 1, 0, Some(&value)));
     let unsigned = |out: &mut Writer| {
-        out.raw(&address.0).u64(2).u8(1).u64(0x0123_4567_89ab_cdef);
+        out.raw(&address.0).u64(1).u8(1).u64(0x0123_4567_89ab_cdef);
         out.u32(1).raw(&signers[1].0.0).u64(0xfedc_ba98_7654_3210);
+        out.u8(1).u8(1).u8(2).u64(1).u32(0).u8(1);
+        put_value(out);
+        out.raw(&signers[1].0.0).put(&prevote);
     };
     let mut signed = Writer::signing("pyralog/presence/v1", CHAIN);
     unsigned(&mut signed);

@@ -187,8 +187,8 @@ impl Ports for NodePorts {
                 self.shared.metrics.equivocations.inc();
                 tracing::warn!(%validator, height, "a validator signed twice; evidence waits for a block");
             }
-            Report::Signer(state) => {
-                self.shared.update(|live| live.signer = state);
+            Report::Signer { state, watching } => {
+                self.shared.update(|live| (live.signer, live.watching) = (state, watching));
                 self.shared.metrics.signer_active.set(i64::from(state == SignerState::Active));
                 match state {
                     SignerState::Suspended { .. } | SignerState::Abstaining { .. } => tracing::error!(%state, "signer"),

@@ -43,6 +43,7 @@ impl Shared {
             catching_up: false,
             target: 0,
             signer: SignerState::Observing,
+            watching: true,
             last_commit: None,
             log: LogState::Unchecked,
         };

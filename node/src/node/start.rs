@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
@@ -286,9 +286,15 @@ fn recover(
         signer: Some(signer),
         wal: WalRecovery { entries: wal.entries, truncated: wal.truncated },
         mark,
-        nonce: u64::from_be_bytes(random()?),
+        nonce: start_number(SystemTime::now(), random()?),
     })
     .map_err(|e| Error::Consensus(e.to_string()))
+}
+
+/// Rises from start to start and hardly ever repeats, whatever the clock does: milliseconds since 1970 in the upper 42 bits, then luck.
+fn start_number(now: SystemTime, luck: [u8; 4]) -> u64 {
+    let ms = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    (ms as u64) << 22 | u64::from(u32::from_be_bytes(luck) >> 10)
 }
 
 fn engine_config(config: &ConsensusConfig) -> EngineConfig {

@@ -115,13 +115,12 @@ impl AnchorDriver {
     }
 
     /// Once the newest blocks are here, a log that holds all that they anchor is sound. A conflict shows earlier. A validator's engine waits for
-    /// two thirds of the power at start and is not kept by mere claims of a height; without a validator's key peers' claims are all there is.
+    /// two thirds of the power at start and is not kept by mere claims of a height; outside the validator set peers' claims are all there is.
     fn all_is_known(&self) {
         let live = self.shared.live();
         let watching = match live.signer {
-            SignerState::Observing => true,
-            SignerState::NoKey => live.catching_up || self.shared.claimants(0).is_empty(),
-            _ => false,
+            SignerState::NoKey | SignerState::Following => live.catching_up || self.shared.claimants(0).is_empty(),
+            _ => live.watching,
         };
         if live.log == LogState::Unchecked && !watching {
             self.shared.update(|live| live.log = LogState::Sound);

@@ -12,7 +12,7 @@ use tendermint::{Time, block::Commit};
 use super::random::Random;
 
 /// What one node keeps: the consensus WAL, the mark, blocks and state.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     wal: Vec<Bytes>,
     /// Written to the WAL in order, not durable yet.
@@ -25,7 +25,7 @@ pub(super) struct Disk {
     torn: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Written {
     Entry(Ticket, Bytes),
     Reset,
@@ -111,6 +111,11 @@ impl Disk {
         self.next_mark = None;
         self.next_block = None;
         self.torn
+    }
+
+    /// What a copy of the files holds: what is durable.
+    pub(super) fn copy(&self) -> Self {
+        Self { written: VecDeque::new(), next_mark: None, next_block: None, ..self.clone() }
     }
 
     /// What a start finds. A torn entry is cut off, and reported at each start until the next reset.

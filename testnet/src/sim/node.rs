@@ -34,6 +34,9 @@ pub(super) struct Node {
     seen: BTreeSet<Hash>,
     /// Whom it caught signing twice since its start.
     pub(super) caught: BTreeSet<ValidatorAddress>,
+    /// A copy of its home, and whether it has been started from one.
+    copy: Option<Disk>,
+    pub(super) restored: bool,
 }
 
 impl Node {
@@ -51,6 +54,8 @@ impl Node {
             timers: BTreeMap::new(),
             seen: BTreeSet::new(),
             caught: BTreeSet::new(),
+            copy: None,
+            restored: false,
         }
     }
 
@@ -88,6 +93,18 @@ impl Node {
         self.fuse = None;
         self.timers.clear();
         self.disk.lock().crash(crash, random);
+    }
+
+    pub(super) fn copy_home(&mut self) {
+        self.copy = Some(self.disk.lock().copy());
+    }
+
+    /// Puts the copy in the place of what a node that is down had.
+    pub(super) fn restore_home(&mut self) {
+        if let Some(copy) = self.copy.take() {
+            *self.disk.lock() = copy;
+            self.restored = true;
+        }
     }
 
     /// One step of the engine; nothing if it is down.

@@ -83,6 +83,8 @@ pub struct Counts {
     pub replays: u64,
     /// Starts after which a node had to abstain.
     pub abstentions: u64,
+    /// Signers that stopped because of a signature of their own that they did not know.
+    pub suspensions: u64,
     /// Committed transactions.
     pub txs: u64,
     /// Committed anchors.
@@ -112,6 +114,7 @@ impl Counts {
         self.crashes += other.crashes;
         self.replays += other.replays;
         self.abstentions += other.abstentions;
+        self.suspensions += other.suspensions;
         self.txs += other.txs;
         self.anchors += other.anchors;
         self.refused += other.refused;

@@ -61,6 +61,12 @@ pub(super) enum Fault {
     Partition { side: Vec<bool>, lasts: u64 },
     /// A clock is set to another time.
     ClockJump { node: usize, ahead: i64 },
+    /// A copy of a node's home is made.
+    Copy { node: usize },
+    /// A node stops, and later starts again from the copy of its home.
+    Restore { node: usize, down: u64 },
+    /// A node stops with all that it wrote, and starts again later.
+    Stop { node: usize, down: u64 },
 }
 
 /// What the Byzantine validator does.
@@ -117,6 +123,34 @@ impl Plan {
             load_every: r.between(60 * MS, 250 * MS),
             engine: engine(),
         }
+    }
+
+    /// Four validators, no trouble.
+    pub(super) fn calm(seed: u64) -> Self {
+        Self {
+            standby: 0,
+            byzantine: None,
+            links: Links::HEALTHY,
+            full_mesh: true,
+            clocks: vec![0; 4],
+            faults: Vec::new(),
+            chaos: 3_600 * SECOND,
+            ..Self::of(seed)
+        }
+    }
+
+    /// The chain stands still in the middle of a height that node 0 has signed rounds of: two others stop, one of them for long. Node 0 stops too,
+    /// and comes back from a copy of its home that was made before. Only node 3 knows what it signed.
+    pub(super) fn restored(seed: u64) -> Self {
+        let at = 2 * SECOND + seed % 25 * 20 * MS;
+        let stop = |node, down| (at, Fault::Stop { node, down });
+        let faults = vec![
+            (at - 100 * MS, Fault::Copy { node: 0 }),
+            stop(1, 4 * SECOND),
+            stop(2, 8 * SECOND),
+            (at + 2 * SECOND, Fault::Restore { node: 0, down: SECOND }),
+        ];
+        Self { faults, chaos: 12 * SECOND, ..Self::calm(seed) }
     }
 
     pub(super) fn nodes(&self) -> usize {

@@ -6,20 +6,6 @@ use super::disk::Crash;
 use super::plan::{Fault, Links, MS, Plan, SECOND};
 use super::world::World;
 
-/// Four validators, no trouble.
-pub(super) fn calm(seed: u64) -> Plan {
-    Plan {
-        standby: 0,
-        byzantine: None,
-        links: Links::HEALTHY,
-        full_mesh: true,
-        clocks: vec![0; 4],
-        faults: Vec::new(),
-        chaos: 3_600 * SECOND,
-        ..Plan::of(seed)
-    }
-}
-
 /// Rounds that fail half way, and nodes that lose everything unsynced all the time: what makes a lock matter.
 pub(super) fn crashing(seed: u64) -> Plan {
     let crash = |k: u64| Fault::Crash {
@@ -32,14 +18,19 @@ pub(super) fn crashing(seed: u64) -> Plan {
         links: Links { loss: 250, duplicates: 0, latency: (20 * MS, 300 * MS) },
         faults: (1..=30).map(|k| (k * 400 * MS, crash(k))).collect(),
         chaos: 12 * SECOND,
-        ..calm(seed)
+        ..Plan::calm(seed)
     }
 }
 
 /// Everybody loses power again and again while entries are on their way to slow disks, which tears WALs.
 pub(super) fn torn(seed: u64) -> Plan {
     let blackout = |k: u64| (k * 900 * MS + seed * 17 * MS, Fault::Blackout { crash: Crash::Torn, down: 50 * MS });
-    Plan { sync_time: (30 * MS, 60 * MS), faults: (1..=5).map(blackout).collect(), chaos: 6 * SECOND, ..calm(seed) }
+    Plan {
+        sync_time: (30 * MS, 60 * MS),
+        faults: (1..=5).map(blackout).collect(),
+        chaos: 6 * SECOND,
+        ..Plan::calm(seed)
+    }
 }
 
 /// The network of a plan after some heights.

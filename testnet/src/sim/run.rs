@@ -83,6 +83,12 @@ impl World {
                 self.later(lasts, Happening::PartitionEnds(number));
             }
             Fault::ClockJump { node, ahead } => self.nodes[node].set_clock(self.now, ahead),
+            Fault::Copy { node } => self.nodes[node].copy_home(),
+            Fault::Restore { node, down } => {
+                self.crash(node, Crash::Keep, down);
+                self.nodes[node].restore_home();
+            }
+            Fault::Stop { node, down } => self.crash(node, Crash::Keep, down),
         }
     }
 

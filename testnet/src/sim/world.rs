@@ -344,10 +344,15 @@ impl World {
 
     fn report(&mut self, node: usize, report: Report) -> Result<(), Broken> {
         match report {
-            Report::Signer(SignerState::Suspended { seen }) if self.is_honest(node) => {
+            Report::Signer { state: SignerState::Suspended { seen }, .. }
+                if self.is_honest(node) && !self.nodes[node].restored =>
+            {
                 return Err((Rule::Blame, format!("node {node} takes a {seen} of its own for a stranger's")));
             }
-            Report::Signer(SignerState::Suspended { .. }) => return self.step(node, Input::SignerResume),
+            Report::Signer { state: SignerState::Suspended { .. }, .. } => {
+                self.counts.suspensions += 1;
+                return self.step(node, Input::SignerResume);
+            }
             Report::Rejected { peer, reason } => return self.blame(node, peer.0 as usize, reason),
             Report::Equivocation { validator, .. } => {
                 self.nodes[node].caught.insert(validator);

@@ -78,6 +78,21 @@ impl Net {
         self.run_ms(250);
     }
 
+    /// A proposal signed with the key of node `i`, whatever that node thinks.
+    pub(super) fn forge_proposal(&self, i: usize, height: u64, round: u32, value: ValueId) -> Bytes {
+        use malachitebft_core_types::{Round, SignedMessage};
+        let message = super::super::context::Proposal {
+            height: super::super::context::Height(height),
+            round: Round::new(round),
+            value,
+            pol_round: Round::Nil,
+            address: self.address(i),
+        };
+        let bytes = self.engine(i).host.ctx.proposal_bytes(&message);
+        let signature = self.nodes[i].key.as_ref().unwrap().sign(&bytes);
+        Body::Proposal(SignedMessage::new(message, signature)).to_wire(0).into()
+    }
+
     /// A vote signed with the key of node `i`, whatever that node thinks.
     pub(super) fn forge_vote(&self, i: usize, step: Step, height: u64, round: u32, value: Option<ValueId>) -> Bytes {
         use malachitebft_core_types::{NilOrVal, Round, SignedMessage, VoteType};

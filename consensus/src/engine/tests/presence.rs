@@ -6,9 +6,9 @@ use pyralog_crypto::{Signature, SigningKey};
 use super::net::{MS, Net, count_reports, genesis_of};
 use crate::block::ValidatorAddress;
 use crate::block::testing::{CHAIN, key};
-use crate::engine::presence::Presence;
-use crate::engine::wire::{Body, WireMessage};
-use crate::engine::{Report, SignerState, Verdict};
+use crate::engine::presence::{Answer, MAX_ANSWERS, Presence, Signed};
+use crate::engine::wire::{Body, WireMessage, tests::vote};
+use crate::engine::{Input, Report, SignerState, Verdict};
 
 /// The presences that a node sent since its last start.
 fn sent(net: &Net, i: usize) -> Vec<Presence> {
@@ -139,8 +139,8 @@ fn each_start_asks_under_another_number_and_is_answered_by_name() {
     net.run_to(4, 20_000);
     let second = net.nonce(1);
     assert_ne!(first, second);
-    let to_it = (net.address(1), second);
-    assert!([0, 2, 3].into_iter().all(|i| sent(&net, i).iter().any(|presence| presence.answers.contains(&to_it))));
+    let to_it = |answer: &Answer| (answer.asker, answer.number) == (net.address(1), second);
+    assert!([0, 2, 3].into_iter().all(|i| sent(&net, i).iter().any(|presence| presence.answers.iter().any(to_it))));
     // Nobody speaks of it any more once nobody asks.
     (0..4).for_each(|i| net.nodes[i].sent.clear());
     net.run_ms(2_000);
@@ -168,9 +168,10 @@ fn a_clock_before_the_genesis_time_delays_the_look_but_does_not_repeat_it() {
     net.start_all();
     net.run_ms(4_900);
     assert!(net.height(0) > 3 && net.height(3) > 3, "it follows the others");
-    let signer = |report: &Report| matches!(report, Report::Signer(_));
+    let signer = |report: &Report| matches!(report, Report::Signer { .. });
     let states: Vec<_> = net.nodes[3].reports.iter().filter(|report| signer(report)).cloned().collect();
-    assert_eq!(states, [Report::Signer(SignerState::Observing), Report::Signer(SignerState::Active)]);
+    let watches = Report::Signer { state: SignerState::Observing, watching: true };
+    assert_eq!(states, [watches, Report::Signer { state: SignerState::Active, watching: false }]);
     assert!(signed_anything(&net, 3));
     net.nodes[3].clock = 0;
     // Now nothing is decided without it.
@@ -183,11 +184,12 @@ fn a_clock_before_the_genesis_time_delays_the_look_but_does_not_repeat_it() {
 
 #[test]
 fn impossible_presences_are_refused() {
+    let answer = |asker: u8, number, newest| Answer { asker: ValidatorAddress([asker; 20]), number, newest };
     let presence = |height, answers: &[u8]| Presence {
         address: ValidatorAddress([1; 20]),
         height,
         asks: Some(5),
-        answers: answers.iter().map(|n| (ValidatorAddress([*n; 20]), u64::from(*n))).collect(),
+        answers: answers.iter().map(|n| answer(*n, u64::from(*n), None)).collect(),
         signature: Signature([3; 64]),
     };
     let decodes = |presence: Presence| {
@@ -198,12 +200,159 @@ fn impossible_presences_are_refused() {
     assert!(!decodes(presence(0, &[])), "no height");
     assert!(!decodes(presence(u64::MAX, &[])), "no height of a block");
     assert!(!decodes(presence(1, &[3, 2])) && !decodes(presence(1, &[2, 2])), "ascending, each once");
-    let most: Vec<_> = (0..=crate::block::MAX_VALIDATORS as u64)
-        .map(|n| (ValidatorAddress([[0; 12].as_slice(), &n.to_be_bytes()].concat().try_into().unwrap()), n))
-        .collect();
-    let mut full = presence(1, &[]);
-    full.answers = most[1..].to_vec();
-    assert!(decodes(full.clone()), "one answer for each validator fits in a message");
-    full.answers = most;
-    assert!(!decodes(full), "more than there are validators");
+    let vote = vote(malachitebft_core_types::NilOrVal::Val(crate::block::testing::value_id(1, 2, 3)));
+    let signed = |asker, number| answer(asker, number, Some(Signed::Vote(vote.clone())));
+    let with = |answers: Vec<Answer>| Presence { answers, ..presence(1, &[]) };
+    assert!(decodes(with(vec![answer(3, 1, None), answer(3, 2, None)])), "two numbers of one asker");
+    assert!(decodes(with(vec![signed(3, 1)])));
+    assert!(!decodes(with(vec![signed(4, 1)])), "the signature of another");
+    let most: Vec<_> = (0..=MAX_ANSWERS as u64).map(|number| signed(3, number)).collect();
+    let bytes = WireMessage { attempt: 1, body: Body::Presence(Box::new(with(most[1..].to_vec()))) }.to_bytes();
+    assert!(decodes(with(most[1..].to_vec())) && bytes.len() <= crate::engine::MAX_MESSAGE_BYTES);
+    assert!(!decodes(with(most)), "too many");
+}
+
+/// What anybody may have recorded says nothing of now: it neither takes the place of what the validator asks today nor is sent on, and is answered
+/// seldom.
+#[test]
+fn a_recorded_question_of_an_earlier_start_is_of_no_use() {
+    let mut net = Net::new(77, 4, 0);
+    let ask = |number: u64, net: &Net| {
+        let signature = Signature([0; 64]);
+        let presence = Presence { address: net.address(1), height: 1, asks: Some(number), answers: vec![], signature };
+        presence.sign(CHAIN, &key(2)).unwrap()
+    };
+    net.start(0);
+    net.run_ms(150);
+    let mut attempt = 100;
+    let mut hear = |net: &mut Net, presence: &Presence| {
+        attempt += 1;
+        let body = Body::Presence(Box::new(presence.clone()));
+        net.inject(1, 0, WireMessage { attempt, body }.to_bytes().into());
+        net.run_ms(5);
+    };
+    let accepted = |net: &Net| net.nodes[0].verdicts.get(&Verdict::Accept).copied().unwrap_or(0);
+    for number in 1_000..1_004 {
+        let presence = ask(number, &net);
+        hear(&mut net, &presence);
+    }
+    assert_eq!(accepted(&net), 4);
+    let old = ask(999, &net);
+    hear(&mut net, &old);
+    assert_eq!(accepted(&net), 4, "not sent on");
+    net.run_ms(200);
+    let numbers = |net: &Net| -> Vec<u64> {
+        sent(net, 0).iter().flat_map(|presence| presence.answers.iter().map(|answer| answer.number)).collect()
+    };
+    assert_eq!(numbers(&net), [1_000, 1_001, 1_002, 1_003]);
+    net.nodes[0].sent.clear();
+    let last = ask(1_003, &net);
+    for _ in 0..200 {
+        hear(&mut net, &last);
+        net.run_ms(95);
+    }
+    assert!((40..70).contains(&numbers(&net).len()), "{} answers in 200 ticks", numbers(&net).len());
+    let flood = accepted(&net);
+    for number in 2_000..2_100 {
+        let presence = ask(number, &net);
+        hear(&mut net, &presence);
+    }
+    assert!(accepted(&net) - flood <= 8 * 6, "{} in half a second", accepted(&net) - flood);
+}
+
+/// Whoever answers has blocks that the asker has not: it waits for them, however long nobody gives them.
+#[test]
+fn nothing_is_signed_before_the_blocks_of_those_who_answer_are_here() {
+    let mut net = Net::new(78, 4, 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    net.crash(3);
+    net.run_to(9, 20_000);
+    // Messages pass, blocks do not (they have no bytes here).
+    net.filter = Box::new(|_, _, to, bytes| to != 3 || !bytes.is_empty());
+    net.start(3);
+    net.run_ms(30_000);
+    assert_eq!(net.engine(3).signer_state(), SignerState::Observing);
+    assert!(!signed_anything(&net, 3));
+    net.filter = Box::new(|_, _, _, _| true);
+    let height = net.height(0);
+    net.run_to(height + 3, 20_000);
+    assert_eq!(net.engine(3).signer_state(), SignerState::Active);
+    net.assert_no_fork();
+}
+
+/// One liar is not believed, a third of the power and more is.
+#[test]
+fn a_false_height_in_one_answer_keeps_nobody() {
+    let mut net = Net::new(79, 4, 0);
+    net.start(0);
+    net.run_ms(1_000);
+    let to_us = (net.address(0), net.nonce(0));
+    let tell = |net: &mut Net, from: u8, height: u64| {
+        let message = WireMessage::presence(CHAIN, &key(from + 1), height, to_us, 1).unwrap();
+        net.inject(from as usize, 0, message.to_bytes().into());
+        net.run_ms(5);
+    };
+    tell(&mut net, 1, 1_000_000);
+    tell(&mut net, 2, 1);
+    net.run_ms(1_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Observing, "the mere claim costs a few looks");
+    net.run_ms(3_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Active);
+    let mut net = Net::new(79, 4, 0);
+    net.start(0);
+    net.run_ms(1_000);
+    let to_us = (net.address(0), net.nonce(0));
+    for from in 1..3 {
+        let message = WireMessage::presence(CHAIN, &key(from + 1), 5, to_us, 1).unwrap();
+        net.inject(from as usize, 0, message.to_bytes().into());
+    }
+    net.run_ms(60_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Observing, "two of four have four blocks");
+}
+
+/// The only thing that shows what was signed is a proposal.
+#[test]
+fn a_proposal_of_the_asker_is_sent_to_it_too() {
+    let mut net = Net::new(80, 4, 0);
+    net.start_all();
+    net.run_to(2, 6_000);
+    let height = net.height(0) + 1;
+    let proposer = net.engine(0).round().proposer;
+    let it = (0..4).find(|i| net.address(*i) == proposer).unwrap();
+    let proposal = net.forge_proposal(it, height, 0, crate::block::testing::value_id(1, 2, 3));
+    // Nobody but one hears it, and its maker is gone and has forgotten it.
+    let witness = (it + 1) % 4;
+    net.crash(it);
+    net.crash((it + 2) % 4);
+    net.inject(it, witness, proposal);
+    net.run_ms(300);
+    net.start(it);
+    net.start((it + 2) % 4);
+    net.run_ms(2_000);
+    let state = net.engine(it).signer_state();
+    assert!(matches!(state, SignerState::Suspended { .. }), "{state:?}");
+}
+
+/// Whoever comes into the set later watches then as after a start, and in time: without this one nothing is decided.
+#[test]
+fn who_joins_the_set_hears_the_others_first() {
+    let members: Vec<_> = (1..=4).map(|i| (key(i).public_key(), 10)).collect();
+    let genesis = genesis_of(&members, crate::block::ConsensusParams::DEFAULTS);
+    let mut net = Net::with(81, genesis, (1..=5).map(key).collect(), 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    assert_eq!(net.engine(4).signer_state(), SignerState::Following);
+    let joins = [b"V".as_slice(), &key(5).public_key().0, &30u64.to_be_bytes()].concat();
+    net.step(0, Input::Tx { reply: 1, bundle: vec![joins.into()] });
+    net.run_to(12, 30_000);
+    let signer = |report: &Report| match report {
+        Report::Signer { state, .. } => Some(*state),
+        _ => None,
+    };
+    let states: Vec<_> = net.nodes[4].reports.iter().filter_map(signer).collect();
+    let (watches, follows) = (SignerState::Observing, SignerState::Following);
+    assert_eq!(states, [watches, follows, watches, SignerState::Active], "at start, outside the set, in it, heard");
+    assert!(signed_anything(&net, 4));
+    net.assert_no_fork();
 }

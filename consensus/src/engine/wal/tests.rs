@@ -54,6 +54,26 @@ fn an_entry_of_another_height_than_its_message_is_damaged() {
     assert!(WalEntry::from_bytes(&[]).is_err());
 }
 
+/// Who proposes is computed from round to round: an entry that names one of many millions would keep a starting node busy.
+#[test]
+fn an_entry_of_a_round_that_no_height_reaches_is_damaged() {
+    for sample in samples() {
+        let at = |round: u32| {
+            let mut entry = sample.clone();
+            match &mut entry.record {
+                Record::Vote(vote) => vote.message.round = Round::new(round),
+                Record::Proposal(proposal) => proposal.message.round = Round::new(round),
+                Record::Timeout(timeout) => timeout.round = Round::new(round),
+                Record::Value { value, .. } => value.round = Round::new(round),
+                Record::Polka(polka) => polka.round = Round::new(round),
+                Record::Evidence(_) => {}
+            }
+            WalEntry::from_bytes(&entry.to_bytes()).is_ok()
+        };
+        assert!(at(MAX_LOGGED_ROUND) && !at(MAX_LOGGED_ROUND + 1), "{sample:?}");
+    }
+}
+
 /// A WAL that was cut inside an entry never gives another entry.
 #[test]
 fn an_entry_cut_at_any_byte_is_refused() {

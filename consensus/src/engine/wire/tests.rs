@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::super::context::{Height, Proposal, Vote};
+use super::super::presence::{Answer, Signed};
 use super::*;
 use crate::block::testing::{Keys, chain_of, genesis, time, value_id};
 use crate::block::{DuplicateVote, PartSet, Step, ValidatorAddress, duplicate_vote};
@@ -58,7 +59,17 @@ pub(in super::super) fn samples() -> Vec<Body> {
 }
 
 fn presence(asks: Option<u64>) -> Presence {
-    let answers = (1..4).map(|i| (ValidatorAddress([i; 20]), u64::from(i) << 40)).collect();
+    let newest = [
+        None,
+        Some(Signed::Vote(vote(NilOrVal::Nil))),
+        Some(Signed::Proposal(proposal(value_id(1, 2, 3), Round::Nil))),
+    ];
+    let answer = |(i, newest): (u8, Option<Signed>)| {
+        let asker = newest.as_ref().map_or(ValidatorAddress([i; 20]), Signed::address);
+        Answer { asker, number: u64::from(i) << 40, newest }
+    };
+    let mut answers: Vec<_> = (1..4).zip(newest).map(answer).collect();
+    answers.sort_by_key(|answer| (answer.asker, answer.number));
     Presence { address: ValidatorAddress([3; 20]), height: 7, asks, answers, signature: Signature([7; 64]) }
 }
 

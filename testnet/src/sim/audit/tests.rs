@@ -1,7 +1,7 @@
 use tendermint::block::CommitSig;
 
-use super::super::plan::SECOND;
-use super::super::rig_test::{blocks, calm, grown};
+use super::super::plan::{Plan, SECOND};
+use super::super::rig_test::{blocks, grown};
 use super::super::setting::{all_accounts, genesis};
 use super::*;
 
@@ -9,12 +9,12 @@ const HEIGHTS: u64 = 8;
 const LATER: u64 = GENESIS + 3_600 * SECOND;
 
 fn fresh() -> Audit {
-    let plan = calm(1);
+    let plan = Plan::calm(1);
     Audit::new(&genesis(&plan).unwrap(), all_accounts(plan.nodes())).unwrap()
 }
 
 fn chain(seed: u64) -> Vec<CommittedBlock> {
-    let mut blocks = blocks(&grown(calm(seed), HEIGHTS));
+    let mut blocks = blocks(&grown(Plan::calm(seed), HEIGHTS));
     blocks.truncate(HEIGHTS as usize);
     blocks
 }
@@ -128,7 +128,7 @@ fn an_anchor_that_does_not_grow_its_log_is_noticed() {
     let mut audit = fresh();
     let mut anchors = Vec::new();
     // Some seeds anchor early, some late.
-    for block in blocks(&grown(calm(3), 3 * HEIGHTS)) {
+    for block in blocks(&grown(Plan::calm(3), 3 * HEIGHTS)) {
         audit.committed(&block, LATER).unwrap();
         let of_block = block.block.data.iter().map(|tx| Bytes::copy_from_slice(tx));
         anchors.extend(of_block.filter(|tx| matches!(Envelope::decode(tx), Ok(Envelope::Anchor(_)))));

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 
 use super::super::audit::Audit;
 use super::super::disk::Disk;
-use super::super::rig_test::calm;
 use super::super::setting::{all_accounts, genesis};
 use super::*;
 
@@ -16,7 +15,7 @@ struct Rig {
 
 impl Rig {
     fn new(mischief: Mischief) -> Self {
-        let plan = Plan { byzantine: Some((1, mischief)), ..calm(5) };
+        let plan = Plan { byzantine: Some((1, mischief)), ..Plan::calm(5) };
         let genesis = genesis(&plan).unwrap();
         let chain = Audit::new(&genesis, all_accounts(4)).unwrap().chain.as_ref().clone();
         Self {

@@ -1,6 +1,6 @@
 use pyralog_consensus::application::Application;
 
-use super::super::rig_test::{calm, grown};
+use super::super::rig_test::grown;
 use super::super::setting::genesis;
 use super::*;
 
@@ -26,12 +26,12 @@ fn judged(load: &mut Load, audit: &Audit, rounds: usize) -> (usize, usize) {
 
 #[test]
 fn what_is_called_hostile_is_and_the_rest_is_not() {
-    let plan = calm(2);
+    let plan = Plan::calm(2);
     let audit = Audit::new(&genesis(&plan).unwrap(), all_accounts(plan.nodes())).unwrap();
     let (taken, refused) = judged(&mut Load::new(&plan), &audit, 300);
     assert!(taken > 150 && refused > 30, "{taken} and {refused}");
     // Also where there are anchors, past transactions and stakes.
-    let mut world = grown(calm(3), 12);
+    let mut world = grown(Plan::calm(3), 12);
     assert!(world.audit.anchors > 0 && !world.audit.last_txs.is_empty());
     let (taken, refused) = judged(&mut world.load, &world.audit, 300);
     assert!(taken > 150 && refused > 60, "{taken} and {refused}");
@@ -39,7 +39,7 @@ fn what_is_called_hostile_is_and_the_rest_is_not() {
 
 #[test]
 fn every_kind_of_hostile_transaction_comes() {
-    let mut world = grown(calm(3), 12);
+    let mut world = grown(Plan::calm(3), 12);
     let mut kinds = std::collections::BTreeSet::new();
     for _ in 0..600 {
         if let Some(submission) = world.load.next(&world.audit) {
@@ -52,7 +52,7 @@ fn every_kind_of_hostile_transaction_comes() {
 
 #[test]
 fn a_node_that_is_behind_may_take_what_is_refused_later() {
-    let plan = calm(2);
+    let plan = Plan::calm(2);
     let mut load = Load::new(&plan);
     load.hostile.insert(1, (5, "an example"));
     assert_eq!(

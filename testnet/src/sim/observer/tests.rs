@@ -3,8 +3,8 @@ use pyralog_consensus::engine::Ticket;
 use pyralog_crypto::{Hash, Signature};
 use tendermint::block::{self, parts};
 
-use super::super::plan::SECOND;
-use super::super::rig_test::{blocks, calm, grown};
+use super::super::plan::{Plan, SECOND};
+use super::super::rig_test::{blocks, grown};
 use super::super::setting::{GENESIS, all_accounts, genesis};
 use super::*;
 
@@ -21,7 +21,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        let plan = calm(1);
+        let plan = Plan::calm(1);
         let audit = Audit::new(&genesis(&plan).unwrap(), all_accounts(plan.nodes())).unwrap();
         let who: Vec<_> = audit.chain.validators.validators().iter().map(|v| v.address).collect();
         let observer = Observer::new(who[..3].iter().copied());
@@ -133,7 +133,7 @@ fn what_others_say_in_a_message_is_not_held_against_its_sender() {
 /// A real commit against what a signer of it is known to have said.
 #[test]
 fn a_commit_with_another_precommit_than_was_sent_is_a_double_sign() {
-    let world = grown(calm(1), 1);
+    let world = grown(Plan::calm(1), 1);
     let first = blocks(&world).remove(0);
     let decided = ValueId::new(first.block_id, first.block.header.time).unwrap();
     let signer = first.commit.signatures.iter().position(CommitSig::is_commit).unwrap();
