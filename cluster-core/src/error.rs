@@ -71,7 +71,78 @@ pub enum Error {
         dir: PathBuf,
     },
 
+    // -- The operator can mend it: the ids.
+    /// The file of a durable counter is missing or shorter than its mark.
+    #[error(
+        "{} {found}, but at least {marked} blocks were handed out: going on would repeat ids. Restore it from a copy that was made \
+         after the last stop, or make it long enough to be safe: truncate -s {safe} {}", file.display(), file.display()
+    )]
+    CounterLost {
+        /// The counter.
+        file: PathBuf,
+        /// What was found.
+        found: String,
+        /// Blocks in the mark.
+        marked: u64,
+        /// Bytes of a counter that repeats nothing.
+        safe: u64,
+    },
+    /// A durable counter that was used has no mark.
+    #[error(
+        "{} is missing or empty, but its counter was used: without it the size of a block is not known. Restore it from any copy of this directory, \
+         or start with an empty directory where ids may begin again", file.display()
+    )]
+    CounterMarkLost {
+        /// The mark.
+        file: PathBuf,
+    },
+    /// A durable counter is opened with another block than it was made with.
+    #[error("the counter in {} has blocks of 2^{found} values, not 2^{asked}: set block_bits to {found}", dir.display())]
+    OtherBlockBits {
+        /// Directory of the counter.
+        dir: PathBuf,
+        /// Bits of its blocks.
+        found: u32,
+        /// Bits asked for.
+        asked: u32,
+    },
+    /// All values of a generator are used up, or its file cannot grow any more.
+    #[error("no ids are left in {}: start a new generator in another directory, with a node number that was never used", file.display())]
+    IdsExhausted {
+        /// Its file or directory.
+        file: PathBuf,
+    },
+    /// The clock is too far ahead to be followed: ids would keep that time for ever.
+    #[error(
+        "the clock is {ahead_ms} ms ahead of what was expected and is not followed: set it right, and ids go on; if it is right, restart, or after \
+         ten years without an id start a new generator in another directory"
+    )]
+    ClockLeapt {
+        /// Milliseconds ahead of what was expected.
+        ahead_ms: u64,
+    },
+
     // -- Bad input of the caller.
+    /// A node number is out of range.
+    #[error("node number {found} is too large: give this node a number from 0 to 1023 that no other has or had")]
+    NodeNumber {
+        /// The number.
+        found: u64,
+    },
+    /// A block of a durable counter is out of range.
+    #[error("block_bits is {found}: choose 0 to 19")]
+    BlockBits {
+        /// Bits asked for.
+        found: u32,
+    },
+    /// A text is not the decimal digits of an id.
+    #[error(
+        "{text:?} is not an id: give its decimal digits, without sign, spaces or leading zeros, at most 18446744073709551615"
+    )]
+    NotAnId {
+        /// How it begins.
+        text: String,
+    },
     /// A submission or record has no bytes or too many.
     #[error("{what} has {found} bytes or entries, allowed are {allowed}")]
     Size {
@@ -207,6 +278,10 @@ impl Error {
         !matches!(
             self,
             Self::Size { .. }
+                | Self::NodeNumber { .. }
+                | Self::BlockBits { .. }
+                | Self::NotAnId { .. }
+                | Self::ClockLeapt { .. }
                 | Self::OutOfRange { .. }
                 | Self::NotNext { .. }
                 | Self::NoSuchProof(_)

@@ -6,6 +6,8 @@
 //!      mark/signer           signer mark                          [`Mark`]
 //!      logs/<log id>/        notary logs with their Merkle trees  [`NotaryLog`]
 //!      tables/               RocksDB: blocks, state, indexes      [`Chain`]
+//!
+//! dir/LOCK, counter, mark    durable counter                      [`Obelisk`]
 //! ```
 //!
 //! **Durability is an event.** Every write returns a [`Ticket`] at once; [`Event::Durable`] follows when it is on stable
@@ -22,6 +24,9 @@
 //! Trees and indexes are derived from the leaves and rebuilt where they are missing or behind. A log that is shorter than, or
 //! differs from, what was given out for signing refuses appends.
 //!
+//! **Ids** are drawn from generators of their own, each with a directory of its own wherever the node puts it; neither a crash nor a
+//! clock that steps back repeats one.
+//!
 //! Nothing here knows what a block, a leaf or an entry means.
 
 mod chain;
@@ -33,6 +38,7 @@ mod frame;
 #[cfg(any(test, feature = "testkit"))]
 pub mod fuzz;
 mod home;
+mod ids;
 mod mark;
 mod notary;
 mod options;
@@ -49,6 +55,7 @@ pub use core::{Core, RecoveryReport};
 pub use error::Error;
 pub use event::{Completion, Event, EventSink, Ticket, channel, completion};
 pub use home::FORMAT;
+pub use ids::{MAX_BLOCK_BITS, MAX_RANGE, Obelisk, ObeliskOptions};
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};
 pub use options::{Backend, Options, Progress};

@@ -24,7 +24,7 @@ fn a_full_disk_is_recognised_wherever_it_shows() {
 fn messages_name_the_place_and_the_remedy() {
     let dir = PathBuf::from("/h");
     let log = LogId([0xab; 32]);
-    let cases: [(Error, &[&str]); 10] = [
+    let cases: [(Error, &[&str]); 17] = [
         (Error::InUse { dir: dir.clone(), pid: "42".into() }, &["/h is in use by process 42", "--home"]),
         (
             Error::OlderFormat { dir: dir.clone(), found: 0, expected: 1 },
@@ -37,6 +37,16 @@ fn messages_name_the_place_and_the_remedy() {
             &["/h/mark/signer is missing", "Restore", "new validator key"],
         ),
         (Error::DiskFull { dir: dir.clone() }, &["no space left on device under /h", "free space there"]),
+        (
+            Error::CounterLost { file: "/i/counter".into(), found: "is missing".into(), marked: 5, safe: 69 },
+            &["/i/counter is missing", "5 blocks", "Restore it", "truncate -s 69 /i/counter"],
+        ),
+        (Error::CounterMarkLost { file: "/i/mark".into() }, &["/i/mark is missing", "Restore it from any copy"]),
+        (Error::OtherBlockBits { dir: "/i".into(), found: 2, asked: 3 }, &["/i", "2^2", "set block_bits to 2"]),
+        (Error::IdsExhausted { file: "/i/bound".into() }, &["/i/bound", "new generator", "never used"]),
+        (Error::ClockLeapt { ahead_ms: 9 }, &["9 ms ahead", "set it right", "restart"]),
+        (Error::NodeNumber { found: 1024 }, &["1024", "0 to 1023"]),
+        (Error::NotAnId { text: "x".into() }, &["\"x\"", "decimal digits"]),
         (Error::Busy { queued: 7 }, &["7 bytes", "try again later"]),
         (Error::damaged(Path::new("/h/f"), 9, "w"), &["/h/f is damaged at offset 9: w", "nothing was changed"]),
         (Error::OutOfRange { log, size: 3, asked: 5 }, &["abab", "3 durable leaves", "5 was asked for"]),
@@ -55,7 +65,13 @@ fn messages_name_the_place_and_the_remedy() {
 
 #[test]
 fn only_what_the_caller_can_mend_is_not_fatal() {
-    for error in [Error::Closed, Error::Busy { queued: 1 }, Error::NotNext { height: 1, expected: 2 }] {
+    for error in [
+        Error::Closed,
+        Error::Busy { queued: 1 },
+        Error::NotNext { height: 1, expected: 2 },
+        Error::ClockLeapt { ahead_ms: 1 },
+        Error::NodeNumber { found: 1024 },
+    ] {
         assert!(!error.is_fatal(), "{error}");
     }
     for error in [
