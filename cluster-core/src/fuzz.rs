@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, FaultyDisk};
 use crate::frame::{FILE_HEADER, FrameFile, Kind};
-use crate::{chain, home, notary, slot, wal};
+use crate::{chain, home, ids, notary, slot, wal};
 
 const DIR: &str = "/fuzz";
 
@@ -81,6 +81,12 @@ pub fn format(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn chain_values(bytes: &[u8]) -> bool {
     chain::decodes(bytes)
+}
+
+/// The records of the id generators, and an id as text.
+#[must_use]
+pub fn ids(bytes: &[u8]) -> bool {
+    ids::decodes(bytes)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //!      tables/               RocksDB: blocks, state, indexes      [`Chain`]
 //!
 //! dir/LOCK, counter, mark    durable counter                      [`Obelisk`]
+//! dir/LOCK, bound            time bound of ids                    [`Scarabs`]
 //! ```
 //!
 //! **Durability is an event.** Every write returns a [`Ticket`] at once; [`Event::Durable`] follows when it is on stable
@@ -55,7 +56,10 @@ pub use core::{Core, RecoveryReport};
 pub use error::Error;
 pub use event::{Completion, Event, EventSink, Ticket, channel, completion};
 pub use home::FORMAT;
-pub use ids::{MAX_BLOCK_BITS, MAX_RANGE, Obelisk, ObeliskOptions};
+pub use ids::{
+    Clock, CoarseClock, MAX_BLOCK_BITS, MAX_RANGE, NodeNumber, Obelisk, ObeliskOptions, SCARAB_EPOCH_MS, Scarab,
+    ScarabOptions, ScarabRange, Scarabs,
+};
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};
 pub use options::{Backend, Options, Progress};

@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 8] {
+fn all(bytes: &[u8]) -> [bool; 9] {
     [
         frame_file(bytes),
         wal_file(bytes),
@@ -29,6 +29,7 @@ fn all(bytes: &[u8]) -> [bool; 8] {
         log_record(bytes),
         format(bytes),
         chain_values(bytes),
+        ids(bytes),
     ]
 }
 
@@ -45,6 +46,7 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(log_record(&[7; 72]) && log_record(&[7; 80]));
     assert!(format(file("FORMAT")));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
+    assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[1, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }
 
 proptest! {

@@ -4,9 +4,12 @@
 //! dir/LOCK       one owner at a time
 //!     counter    its size is the number of reserved blocks   [`Obelisk`]
 //!     mark       block size; blocks reserved at least
+//!
+//! dir/LOCK
+//!     bound      no id at or above this time has left        [`Scarabs`]
 //! ```
 //!
-//! What may be handed out lies below a ceiling that is on stable storage before anything
+//! Both generators promise in the same way: what may be handed out lies below a ceiling that is on stable storage before anything
 //! below it leaves, a start begins at the ceiling it finds, and a refill raises it in the background before it is reached. What was
 //! reserved and not used is a gap, never a repetition.
 //!
@@ -14,17 +17,28 @@
 //! draw ──▶ Ceiling (atomics) ──▶ value            steady state: no lock, no system call, no wait
 //!             ▲ raise     │ half used
 //!             │           ▼
-//!          Refill (thread) ──▶ Reserve: CounterFile ──▶ disk
+//!          Refill (thread) ──▶ Reserve: CounterFile or BoundFile ──▶ disk
 //! ```
 //!
 //! A failed write or sync is never tried again: the generator fails for good and says why at every draw.
 
+mod bound;
 mod ceiling;
+mod clock;
 mod counter;
+mod node_number;
 mod obelisk;
+mod range;
 mod refill;
+mod scarab;
+mod scarabs;
 
+pub use clock::{Clock, CoarseClock};
+pub use node_number::NodeNumber;
 pub use obelisk::{MAX_BLOCK_BITS, Obelisk, ObeliskOptions};
+pub use range::ScarabRange;
+pub use scarab::{SCARAB_EPOCH_MS, Scarab};
+pub use scarabs::{ScarabOptions, Scarabs};
 
 use std::path::Path;
 
@@ -58,6 +72,13 @@ fn own(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>, Error> {
     let file = dir.join("LOCK");
     let lock = disk.lock(&file).map_err(|e| Error::io("lock", &file, e))?;
     lock.map_err(|pid| Error::InUse { dir: dir.to_owned(), pid })
+}
+
+/// For fuzzers: whether bytes are a record or the text of an id.
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) fn decodes(bytes: &[u8]) -> bool {
+    let id = std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<Scarab>().is_ok());
+    id || counter::decode(bytes).is_some() || bound::decode(bytes).is_some()
 }
 
 #[cfg(test)]

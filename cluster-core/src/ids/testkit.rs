@@ -1,15 +1,56 @@
-//! A disk with odd lengths.
+//! Clocks that are set by hand, and a disk with odd lengths.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::{Clock, SCARAB_EPOCH_MS};
 use crate::disk::{Disk, FaultyDisk, File, Lock};
 
 pub(crate) const DIR: &str = "/ids";
 
 pub(crate) fn dir() -> &'static Path {
     Path::new(DIR)
+}
+
+/// A clock that stands until it is set. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct StepClock {
+    wall_ms: Arc<AtomicU64>,
+    steady_ms: Arc<AtomicU64>,
+}
+
+impl StepClock {
+    /// Milliseconds since 2025.
+    pub(crate) fn at(ms: u64) -> Self {
+        Self { wall_ms: Arc::new(AtomicU64::new(ms)), steady_ms: Arc::new(AtomicU64::new(7)) }
+    }
+
+    pub(crate) fn set(&self, ms: u64) {
+        self.wall_ms.store(ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn step(&self, ms: i64) {
+        let now = self.wall_ms.load(Ordering::Relaxed);
+        self.set(now.saturating_add_signed(ms));
+    }
+
+    /// Time passes on both clocks.
+    pub(crate) fn pass(&self, ms: u64) {
+        self.step(ms as i64);
+        self.steady_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for StepClock {
+    fn unix_ms(&self) -> u64 {
+        SCARAB_EPOCH_MS + self.wall_ms.load(Ordering::Relaxed)
+    }
+
+    fn steady_ms(&self) -> u64 {
+        self.steady_ms.load(Ordering::Relaxed)
+    }
 }
 
 /// A disk whose counter file looks `longer` than it is, and on which no file can be made longer than `limit`.

@@ -39,6 +39,9 @@ pub(super) fn put(out: &mut Out) {
     out.put("log_record", "checkpoint", vec![7; 80]);
     out.put("chain_values", "height", 7u64.to_be_bytes().to_vec());
     out.put("chain_values", "place", [7u64.to_be_bytes().as_slice(), &3u32.to_be_bytes()].concat());
+    out.put("ids", "mark", [&[1, 16][..], &9u64.to_be_bytes()].concat());
+    out.put("ids", "bound", [&[1][..], &9u64.to_be_bytes()].concat());
+    out.put("ids", "text", "8404995");
 }
 
 fn home() -> Vec<(String, Vec<u8>)> {

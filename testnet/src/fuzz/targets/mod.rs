@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "log_record", run: pyralog_cluster_core::fuzz::log_record },
     Target { name: "format", run: pyralog_cluster_core::fuzz::format },
     Target { name: "chain_values", run: pyralog_cluster_core::fuzz::chain_values },
+    Target { name: "ids", run: pyralog_cluster_core::fuzz::ids },
     // consensus: blocks, engine, ledger
     Target { name: "block", run: blocks::block },
     Target { name: "commit", run: blocks::commit },
