@@ -163,6 +163,18 @@ pub enum Error {
         /// Index or size in the question.
         asked: u64,
     },
+    /// Asked for a record that a stream does not hold: removed by its retention, or not there yet.
+    #[error("stream {stream} holds the records from {first} up to but not including {next}; {asked} was asked for")]
+    NoSuchRecord {
+        /// The stream.
+        stream: u64,
+        /// Offset of its first record.
+        first: u64,
+        /// Offset behind its last record.
+        next: u64,
+        /// Offset in the question.
+        asked: u64,
+    },
     /// A block does not follow the last one.
     #[error("block {height} cannot be stored: the chain continues at height {expected}")]
     NotNext {
@@ -283,6 +295,7 @@ impl Error {
                 | Self::NotAnId { .. }
                 | Self::ClockLeapt { .. }
                 | Self::OutOfRange { .. }
+                | Self::NoSuchRecord { .. }
                 | Self::NotNext { .. }
                 | Self::NoSuchProof(_)
                 | Self::Busy { .. }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, FaultyDisk};
 use crate::frame::{FILE_HEADER, FrameFile, Kind};
-use crate::{chain, home, ids, notary, slot, wal};
+use crate::{chain, home, ids, journal, notary, record, segment, slot, wal};
 
 const DIR: &str = "/fuzz";
 
@@ -87,6 +87,57 @@ pub fn chain_values(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn ids(bytes: &[u8]) -> bool {
     ids::decodes(bytes)
+}
+
+/// One record.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn record(bytes: &[u8]) -> bool {
+    record::fuzz(bytes)
+}
+
+/// The bytes behind the header of a journal file, through recovery, an append, and a second recovery.
+///
+/// # Panics
+/// If the second recovery does not find what the first found, and what was appended.
+#[must_use]
+pub fn journal_file(bytes: &[u8]) -> bool {
+    journal::fuzz::file(bytes)
+}
+
+/// The entries of a journal's group.
+#[must_use]
+pub fn journal_group(bytes: &[u8]) -> bool {
+    journal::fuzz::group(bytes)
+}
+
+/// The list of a journal's files.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn journal_list(bytes: &[u8]) -> bool {
+    journal::fuzz::list(bytes)
+}
+
+/// The bytes behind the header of a segment that is not sealed, through recovery, an append, and a second recovery.
+///
+/// # Panics
+/// If the second recovery does not find what the first found, and what was appended.
+#[must_use]
+pub fn segment_file(bytes: &[u8]) -> bool {
+    segment::fuzz::file(bytes)
+}
+
+/// One batch or footer of a segment, page of its index, or record of what is synced.
+///
+/// # Panics
+/// If a footer has another encoding.
+#[must_use]
+pub fn segment_parts(bytes: &[u8]) -> bool {
+    segment::fuzz::parts(bytes)
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@
 //! **Ids** are drawn from generators of their own, each with a directory of its own wherever the node puts it; neither a crash nor a
 //! clock that steps back repeats one.
 //!
+//! [`journal`] is what all of this will stand on, one durable write for entries of any kind, and [`segment`] where the entries go from
+//! there. Nothing uses them yet.
+//!
 //! Nothing here knows what a block, a leaf or an entry means.
 
 mod chain;
@@ -40,13 +43,17 @@ mod frame;
 pub mod fuzz;
 mod home;
 mod ids;
+pub mod journal;
 mod mark;
 mod notary;
 mod options;
 mod queue;
+mod record;
+pub mod segment;
 mod slot;
 mod stats;
 mod wal;
+mod window;
 mod writer;
 
 #[cfg(any(test, feature = "testkit"))]
@@ -64,6 +71,7 @@ pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};
 pub use options::{Backend, Options, Progress};
 pub use pyralog_crypto::{Checkpoint, LogId, MAX_LEAF_BYTES, Roots};
+pub use record::{Header, MAX_HEADER_NAME_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS, MAX_TIMESTAMP, Record};
 pub use slot::MAX_SLOT_BYTES;
 pub use stats::Stats;
 pub use wal::{CutTail, MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

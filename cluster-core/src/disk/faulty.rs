@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, File, Lock};
 
+mod handle;
 mod inode;
 mod names;
 
-use inode::{ByteOp, Inode, next_random, write};
+use handle::Handle;
+use inode::{Inode, next_random};
 use names::NameOp;
 
 /// A seeded disk in memory. Clones share it.
@@ -37,6 +39,8 @@ struct State {
     syncs_left: Option<u64>,
     syncs: u64,
     ignore_syncs: bool,
+    writes_until_misdirected: Option<u64>,
+    shears: bool,
 }
 
 impl FaultyDisk {
@@ -58,6 +62,8 @@ impl FaultyDisk {
             syncs_left: None,
             syncs: 0,
             ignore_syncs: false,
+            writes_until_misdirected: None,
+            shears: false,
         })))
     }
 
@@ -81,7 +87,7 @@ impl FaultyDisk {
         let kept: BTreeSet<u64> = state.names.values().copied().collect();
         state.inodes.retain(|inode, _| kept.contains(inode));
         for inode in state.inodes.values_mut() {
-            inode.crash(&mut state.random);
+            inode.crash(&mut state.random, state.shears);
         }
     }
 
@@ -99,6 +105,17 @@ impl FaultyDisk {
     /// A canary: from now on syncs of files say yes and do nothing. Tests that cannot see this are no tests.
     pub fn ignore_syncs(&self) {
         self.state().ignore_syncs = true;
+    }
+
+    /// The write after `writes` more says yes and lands in another place of this or another file, at a multiple of 512, once.
+    pub fn misdirect_write_after(&self, writes: u64) {
+        self.state().writes_until_misdirected = Some(writes);
+    }
+
+    /// From now on a power cut may also destroy one physical sector (4,096 bytes) that an unsynced write touched, with all that stood in
+    /// it before: what a drive does that loses power while it writes the sector.
+    pub fn shear_sectors(&self) {
+        self.state().shears = true;
     }
 
     /// Bytes all files together may have; `None` is no limit.
@@ -294,85 +311,6 @@ impl Drop for Held {
         if state.boot == self.boot {
             state.locks.remove(&self.path);
         }
-    }
-}
-
-#[derive(Debug)]
-struct Handle {
-    disk: FaultyDisk,
-    inode: u64,
-    boot: u64,
-}
-
-impl Handle {
-    fn with<T>(&self, act: impl FnOnce(&mut State, u64) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.disk.state();
-        if state.boot != self.boot {
-            return Err(io::Error::other("the handle is from before the crash"));
-        }
-        act(&mut state, self.inode)
-    }
-}
-
-fn inode(state: &mut State, number: u64) -> &mut Inode {
-    state.inodes.entry(number).or_default()
-}
-
-impl File for Handle {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.with(|state, number| {
-            let visible = &inode(state, number).visible;
-            let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(visible.len());
-            let read = buffer.len().min(visible.len() - begin);
-            buffer[..read].copy_from_slice(&visible[begin..begin + read]);
-            Ok(read)
-        })
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.with(|state, number| {
-            state.change()?;
-            let free = state.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(state.used()));
-            let inode = inode(state, number);
-            let growth = (offset + bytes.len() as u64).saturating_sub(inode.visible.len() as u64);
-            let fits = bytes.len().saturating_sub(growth.saturating_sub(free) as usize);
-            write(&mut inode.visible, offset, &bytes[..fits]);
-            inode.pending.push(ByteOp::Write(offset, bytes[..fits].to_vec()));
-            if fits == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
-        })
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        self.with(|state, number| Ok(inode(state, number).visible.len() as u64))
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|state, number| {
-            state.change()?;
-            let inode = inode(state, number);
-            inode.visible.resize(len as usize, 0);
-            inode.pending.push(ByteOp::SetLen(len));
-            Ok(())
-        })
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.with(|state, number| {
-            state.syncs += 1;
-            let powered = state.change();
-            let reached = !state.ignore_syncs && (powered.is_ok() || state.below(2) == 0);
-            let failed = state.syncs_left == Some(0);
-            state.syncs_left = state.syncs_left.and_then(|left| left.checked_sub(1));
-            let inode = inode(state, number);
-            if failed {
-                inode.pending.clear();
-                return Err(io::Error::other("injected: input/output error"));
-            }
-            if reached {
-                inode.persist();
-            }
-            powered
-        })
     }
 }
 

@@ -24,7 +24,7 @@ fn a_full_disk_is_recognised_wherever_it_shows() {
 fn messages_name_the_place_and_the_remedy() {
     let dir = PathBuf::from("/h");
     let log = LogId([0xab; 32]);
-    let cases: [(Error, &[&str]); 17] = [
+    let cases: [(Error, &[&str]); 18] = [
         (Error::InUse { dir: dir.clone(), pid: "42".into() }, &["/h is in use by process 42", "--home"]),
         (
             Error::OlderFormat { dir: dir.clone(), found: 0, expected: 1 },
@@ -50,6 +50,10 @@ fn messages_name_the_place_and_the_remedy() {
         (Error::Busy { queued: 7 }, &["7 bytes", "try again later"]),
         (Error::damaged(Path::new("/h/f"), 9, "w"), &["/h/f is damaged at offset 9: w", "nothing was changed"]),
         (Error::OutOfRange { log, size: 3, asked: 5 }, &["abab", "3 durable leaves", "5 was asked for"]),
+        (
+            Error::NoSuchRecord { stream: 4, first: 2, next: 5, asked: 9 },
+            &["stream 4", "from 2 up to but not including 5", "9 was asked for"],
+        ),
         (
             Error::LogRetracted { log, dir, size: 1, signed: 2, found: "f" },
             &["/h has 1 leaves", "2 leaves", "retire the log"],

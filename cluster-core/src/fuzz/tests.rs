@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 9] {
+fn all(bytes: &[u8]) -> [bool; 15] {
     [
         frame_file(bytes),
         wal_file(bytes),
@@ -30,6 +30,12 @@ fn all(bytes: &[u8]) -> [bool; 9] {
         format(bytes),
         chain_values(bytes),
         ids(bytes),
+        record(bytes),
+        journal_file(bytes),
+        journal_group(bytes),
+        journal_list(bytes),
+        segment_file(bytes),
+        segment_parts(bytes),
     ]
 }
 
@@ -45,6 +51,9 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(slot(&file("signer")[..4096]));
     assert!(log_record(&[7; 72]) && log_record(&[7; 80]));
     assert!(format(file("FORMAT")));
+    assert!(record(&[&[1][..], &[0; 17]].concat()));
+    assert!(journal_file(b"torn") && journal_group(&[0; 20]) && journal_list(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
+    assert!(segment_file(b"torn") && segment_parts(&[0; 16]));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
     assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[1, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }

@@ -1,6 +1,8 @@
 //! Bytes of one file: as programs see them, as the platter has them, and what lies between.
 
 const SECTOR: usize = 512;
+/// What a drive writes at once.
+const PHYSICAL: u64 = 4096;
 
 #[derive(Debug, Default)]
 pub(super) struct Inode {
@@ -26,9 +28,10 @@ impl Inode {
         }
     }
 
-    /// A power cut: decides what survives of everything since the last sync.
-    pub(super) fn crash(&mut self, random: &mut u64) {
+    /// A power cut: decides what survives of everything since the last sync, and where `shears` is set, which sector is destroyed.
+    pub(super) fn crash(&mut self, random: &mut u64, shears: bool) {
         let pending = std::mem::take(&mut self.pending);
+        let sheared = if shears { sheared(&pending, random) } else { None };
         let mode = next_random(random) % 4;
         let survivors = match mode {
             0 => 0,
@@ -56,8 +59,27 @@ impl Inode {
                 ByteOp::Write(offset, bytes) => write(&mut self.durable, offset, &bytes),
             }
         }
+        if let Some(sector) = sheared {
+            let begin = (sector as usize).min(self.durable.len());
+            let end = (begin + PHYSICAL as usize).min(self.durable.len());
+            self.durable[begin..end].fill_with(|| next_random(random) as u8);
+        }
         self.visible = self.durable.clone();
     }
+}
+
+/// A physical sector that one of the writes touched; none half of the time.
+fn sheared(pending: &[ByteOp], random: &mut u64) -> Option<u64> {
+    let writes = pending.iter().filter_map(|op| match op {
+        ByteOp::Write(offset, bytes) if !bytes.is_empty() => Some((*offset, bytes.len() as u64)),
+        _ => None,
+    });
+    let writes: Vec<(u64, u64)> = writes.collect();
+    if writes.is_empty() || next_random(random) & 1 == 0 {
+        return None;
+    }
+    let (offset, length) = writes[(next_random(random) % writes.len() as u64) as usize];
+    Some((offset + next_random(random) % length) / PHYSICAL * PHYSICAL)
 }
 
 pub(super) fn write(file: &mut Vec<u8>, offset: u64, bytes: &[u8]) {

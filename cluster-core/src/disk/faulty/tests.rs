@@ -105,3 +105,39 @@ fn power_cuts_stop_everything_that_changes() {
     assert!(file.sync().is_err());
     assert_eq!(disk.list(Path::new("/d")).unwrap(), ["f"]);
 }
+
+#[test]
+fn a_misdirected_write_lands_elsewhere_and_says_yes() {
+    let mut elsewhere = 0;
+    for seed in 0..50 {
+        let disk = FaultyDisk::new(seed);
+        let file = synced_file(&disk);
+        disk.misdirect_write_after(1);
+        file.write_at(&[2; 512], 0).unwrap();
+        file.write_at(&[3; 512], 0).unwrap();
+        file.sync().unwrap();
+        disk.crash();
+        let found = disk.contents(path()).unwrap();
+        assert_eq!(found.len(), 2000);
+        elsewhere += usize::from(found[..512] == [2; 512] && found[512..].contains(&3));
+    }
+    assert!(elsewhere > 20, "{elsewhere}");
+}
+
+#[test]
+fn a_sheared_sector_takes_its_synced_neighbours_with_it() {
+    let (mut whole, mut destroyed) = (0, 0);
+    for seed in 0..100 {
+        let disk = FaultyDisk::new(seed);
+        disk.shear_sectors();
+        let file = synced_file(&disk);
+        file.write_at(&[1; 10_000], 0).unwrap();
+        file.sync().unwrap();
+        file.write_at(&[1; 100], 5000).unwrap();
+        disk.crash();
+        let found = disk.contents(path()).unwrap();
+        assert!(found[..4096] == [1; 4096] && found[8192..].iter().all(|byte| *byte == 1), "other sectors stand");
+        if found[4096..8192] == [1; 4096] { whole += 1 } else { destroyed += 1 }
+    }
+    assert!(whole > 20 && destroyed > 20, "{whole} {destroyed}");
+}

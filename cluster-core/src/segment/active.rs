@@ -1,0 +1,150 @@
+//! The segment that is written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Item;
+use super::batch::{self, Identity};
+use super::cursor::{Cursor, Point, Tally};
+use super::file::{self, FILE_HEADER, FOOTER, Footer};
+use super::index::{Index, IndexKind};
+use super::sealed::Sealed;
+use crate::Error;
+use crate::disk::{Disk, File};
+use crate::wal::CutTail;
+
+/// A growing segment with its indexes.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) file: Arc<dyn File>,
+    pub(super) path: PathBuf,
+    pub(super) identity: Identity,
+    tally: Tally,
+    offsets: Index,
+    times: Index,
+    buffer: Vec<u8>,
+}
+
+impl Active {
+    /// Makes the segment whose first record will be `base`.
+    pub(super) fn create(disk: &dyn Disk, dir: &Path, stream: u64, base: u64) -> Result<Self, Error> {
+        let path = file::path(dir, base);
+        let (file, identity) = file::create(disk, &path, stream, base)?;
+        Self::begin(disk, path, file, identity)
+    }
+
+    fn begin(disk: &dyn Disk, path: PathBuf, file: Arc<dyn File>, identity: Identity) -> Result<Self, Error> {
+        let index = |kind: IndexKind| Index::create(disk, kind.path(&path), kind, identity);
+        let (offsets, times) = (index(IndexKind::Offsets)?, index(IndexKind::Times)?);
+        Ok(Self { file, path, identity, tally: Tally::new(identity), offsets, times, buffer: Vec::new() })
+    }
+
+    /// Opens a segment that is not sealed, or whose seal nothing relies on yet. The records below `synced` must be there. Batches behind
+    /// them that check are kept, and written once more: where an earlier sync failed, only the page cache may have them.
+    /// The rest is cut off: the journal still has it.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        stream: u64,
+        base: u64,
+        synced: u64,
+    ) -> Result<(Self, Option<CutTail>), Error> {
+        let path = file::path(dir, base);
+        let (file, identity) = file::open(disk, &path, stream, base)?;
+        let mut this = Self::begin(disk, path, file, identity)?;
+        let size = this.file.size().map_err(|e| Error::io("measure", &this.path, e))?;
+        let (file, path) = (Arc::clone(&this.file), this.path.clone());
+        let mut cursor = Cursor::new(file.as_ref(), &path, identity, FILE_HEADER, size);
+        loop {
+            let batch = match cursor.next(0) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(Error::Damaged { .. }) if this.next() >= synced => break,
+                Err(error) => return Err(error),
+            };
+            if batch.header.next() > synced {
+                let at = this.end();
+                file.write_at(batch.whole, at).map_err(|e| Error::io("write", &path, e))?;
+            }
+            let point = this.tally.add(&batch.header, batch.whole, batch.records.iter().map(|record| record.timestamp));
+            this.index(point)?;
+        }
+        if this.next() < synced {
+            let why = format!("the file ends before record {synced}, which was synced");
+            return Err(Error::damaged(&path, this.end(), why));
+        }
+        let cut = this.cut(size)?;
+        Ok((this, cut))
+    }
+
+    /// Cuts off what stands behind the last batch; answers it unless it is only the seal.
+    fn cut(&self, size: u64) -> Result<Option<CutTail>, Error> {
+        let end = self.end();
+        if size <= end {
+            return Ok(None);
+        }
+        let mut tail = [0; FOOTER as usize];
+        let read = self.file.read_at(&mut tail, end).map_err(|e| Error::io("read", &self.path, e))?;
+        let seal = size == end + FOOTER && Footer::decode(&tail[..read], self.identity, end).is_some();
+        self.file.set_len(end).map_err(|e| Error::io("truncate", &self.path, e))?;
+        Ok((!seal).then(|| CutTail { file: self.path.clone(), offset: end, bytes: size - end }))
+    }
+
+    /// Adds one batch, not synced. After an error nothing may be added any more.
+    pub(super) fn append(&mut self, items: &[Item<'_>]) -> Result<(), Error> {
+        let (position, offset) = (self.end(), self.next());
+        let header = batch::encode(&mut self.buffer, self.identity, position, offset, items);
+        self.file.write_at(&self.buffer, position).map_err(|e| Error::io("append to", &self.path, e))?;
+        let point = self.tally.add(&header, &self.buffer, items.iter().map(|item| item.timestamp));
+        if self.buffer.capacity() > 1 << 20 {
+            self.buffer = Vec::new();
+        }
+        self.index(point)
+    }
+
+    fn index(&mut self, point: Option<Point>) -> Result<(), Error> {
+        let Some(point) = point else { return Ok(()) };
+        self.offsets.push(point)?;
+        self.times.push(point)
+    }
+
+    /// Makes what was appended durable. A failure is final.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync().map_err(|e| Error::sync(&self.path, e))
+    }
+
+    /// Writes the footer durably, and what is left of the indexes. All records must be synced, and nothing may be appended afterwards.
+    pub(super) fn seal(&self) -> Result<Sealed, Error> {
+        let footer = self.footer();
+        let bytes = footer.encode(self.identity);
+        self.file.write_at(&bytes, footer.end).map_err(|e| Error::io("seal", &self.path, e))?;
+        self.sync()?;
+        self.offsets.finish()?;
+        self.times.finish()?;
+        Ok(Sealed { path: self.path.clone(), identity: self.identity, footer })
+    }
+
+    /// Where to begin reading for the last batch whose key is below `bound`.
+    pub(super) fn start(&self, kind: IndexKind, bound: u64) -> u64 {
+        let index = match kind {
+            IndexKind::Offsets => &self.offsets,
+            IndexKind::Times => &self.times,
+        };
+        // A page that does not check costs time, not records: the segment is read from its front then.
+        index.find(bound).ok().flatten().unwrap_or(FILE_HEADER)
+    }
+
+    /// What a seal would say now.
+    pub(super) fn footer(&self) -> Footer {
+        self.tally.footer
+    }
+
+    /// Offset behind the last record.
+    pub(super) fn next(&self) -> u64 {
+        self.tally.footer.next
+    }
+
+    fn end(&self) -> u64 {
+        self.tally.footer.end
+    }
+}

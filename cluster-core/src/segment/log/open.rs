@@ -1,0 +1,114 @@
+//! Opening a stream: which segments are there, and that they follow each other.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+use super::super::active::Active;
+use super::super::file;
+use super::super::index::IndexKind;
+use super::super::sealed::Sealed;
+use super::{SegmentLog, SegmentRecovery, View, Writer};
+use crate::Error;
+use crate::disk::Disk;
+use crate::frame::u64_at;
+use crate::slot::SlotFile;
+
+const SYNCED: &str = "synced";
+
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    stream: u64,
+    segment_bytes: u64,
+) -> Result<(SegmentLog, SegmentRecovery), Error> {
+    crate::home::make_dir(disk.as_ref(), dir)?;
+    let names = crate::notary::clean_list(disk.as_ref(), dir)?;
+    let mut bases: Vec<u64> = names.iter().filter_map(|name| file::parse_name(name)).collect();
+    bases.sort_unstable();
+    let path = dir.join(SYNCED);
+    if !bases.is_empty() && disk.open(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Err(Error::damaged(&path, 0, "the record of what was synced is missing"));
+    }
+    let slot = SlotFile::open(disk.as_ref(), &path)?;
+    let (first, synced) = match (slot.value(), read_mark(&slot)) {
+        (None, _) => (0, 0),
+        (Some(_), Some(mark)) => mark,
+        (Some(_), None) => return Err(Error::damaged(&path, 0, "the record of what was synced is none")),
+    };
+    finish_trim(disk.as_ref(), dir, &mut bases, first)?;
+    // Where the newer copy of the record is lost, the older one may name a first segment that was removed since.
+    let first = if slot.torn() { bases.first().map_or(first, |base| first.max(*base)) } else { first };
+    if bases.first().map_or((first, synced) != (0, 0), |base| *base != first) {
+        return Err(Error::damaged(&file::path(dir, first), 0, "the file is missing"));
+    }
+    let (view, cut) = match bases.split_last() {
+        None => (View { sealed: Vec::new(), active: Active::create(disk.as_ref(), dir, stream, 0)? }, None),
+        Some((last, earlier)) => {
+            let mut sealed = Vec::with_capacity(earlier.len());
+            for (base, next) in earlier.iter().zip(&bases[1..]) {
+                let segment = Sealed::open(disk.as_ref(), dir, stream, *base)?;
+                if segment.footer.next != *next {
+                    let missing = file::path(dir, segment.footer.next);
+                    let why = format!(
+                        "the file is missing, or has another name: the one before it ends there, the next begins with {next}"
+                    );
+                    return Err(Error::damaged(&missing, 0, why));
+                }
+                sealed.push(Arc::new(segment));
+            }
+            let (active, cut) = Active::open(disk.as_ref(), dir, stream, *last, synced)?;
+            (View { sealed, active }, cut)
+        }
+    };
+    let recovery = SegmentRecovery { first: view.first(), next: view.active.next(), cut };
+    let log = SegmentLog {
+        disk: Arc::clone(disk),
+        dir: dir.to_owned(),
+        stream,
+        segment_bytes,
+        writer: Mutex::new(Writer { synced: slot, failure: None }),
+        view: RwLock::new(view),
+        rebuilds: Mutex::new(()),
+    };
+    Ok((log, recovery))
+}
+
+/// Removes what a trim wanted to remove when the power went.
+fn finish_trim(disk: &dyn Disk, dir: &Path, bases: &mut Vec<u64>, first: u64) -> Result<(), Error> {
+    let gone = bases.partition_point(|base| *base < first);
+    for base in bases.drain(..gone) {
+        remove(disk, &file::path(dir, base))?;
+    }
+    if gone > 0 { disk.sync_dir(dir).map_err(|e| Error::sync(dir, e)) } else { Ok(()) }
+}
+
+/// Removes a segment and its indexes.
+pub(super) fn remove(disk: &dyn Disk, segment: &Path) -> Result<(), Error> {
+    let indexes = IndexKind::BOTH.map(|kind| kind.path(segment));
+    for path in indexes.iter().map(|path| path.as_path()).chain([segment]) {
+        match disk.remove(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("remove", path, error)),
+        }
+    }
+    Ok(())
+}
+
+/// The record of what is certainly there: offsets of the first record and behind the last one.
+pub(super) fn mark(first: u64, next: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first.to_be_bytes());
+    bytes[8..].copy_from_slice(&next.to_be_bytes());
+    bytes
+}
+
+/// Reads [`mark`] back.
+pub(super) fn read_mark(slot: &SlotFile) -> Option<(u64, u64)> {
+    slot.value().and_then(decode)
+}
+
+pub(in crate::segment) fn decode(bytes: &[u8]) -> Option<(u64, u64)> {
+    (bytes.len() == 16).then(|| (u64_at(bytes, 0), u64_at(bytes, 8))).filter(|(first, next)| first <= next)
+}

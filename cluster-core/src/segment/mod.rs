@@ -1,0 +1,156 @@
+//! The records of one stream: segments on disk, or in memory only.
+//!
+//! ```text
+//! <dir>/synced            first:u64 next:u64, the records that are certainly here (slot file)
+//!       <base>.seg        a segment, named after its first record with 20 digits; the last one is written, the others are sealed
+//!       <base>.offsets    } indexes: derived, never synced, made again from the segment byte by byte
+//!       <base>.times      }
+//!
+//! segment = header batch* footer?                                                 the footer seals it
+//! header  = "PYRASEGM" version:u32 kind:u32 stream:u64 base:u64 salt:u64 zero[20] crc:u32                                64 bytes
+//! batch   = "PYB1" length:u32 count:u32 body_crc:u32 offset:u64 header_crc:u32 record[count]                  28 bytes + length
+//! record  = timestamp:u64 length:u32 bytes[length]                                `offset` and those after it, one each
+//! footer  = "PYRASEAL" next:u64 batches:u64 min_time:u64 max_time:u64 entries:u64 end:u64 whole_crc:u32 crc:u32          64 bytes
+//! ```
+//!
+//! Integers are big-endian, checksums CRC32C. `header_crc` covers kind, stream, base and salt of the file, the position of the batch and the
+//! fields before it; `body_crc` the records; `whole_crc` all bytes before the footer. Every read checks what it gives; what does not
+//! check is an error with file and position.
+//!
+//! **Behind the journal.** A record is durable when the journal has it. Segments are written later and synced now and then;
+//! what [`RecordLog::sync`] has answered may be released from the journal. After a crash a segment holds at least what was synced, else
+//! that is damage; of the rest it keeps what checks, and the caller appends from the journal what is missing.
+//!
+//! **Sealing.** A segment that has reached its size is synced, gets its footer, is synced again, and only then the next one is made. So
+//! every segment but the last has a footer, or is damaged.
+//!
+//! **Time.** Timestamps are the producer's and need not rise. The first record at or after a time is the first one
+//! that [`RecordLog::read`] would show with a timestamp not below it.
+
+mod active;
+mod batch;
+mod cursor;
+mod file;
+mod index;
+mod log;
+mod memory;
+mod retention;
+mod sealed;
+
+use std::fmt::Debug;
+
+use crate::Error;
+use crate::frame::MAX_FRAME_BYTES;
+
+pub use log::{SegmentLog, SegmentRecovery};
+pub use memory::MemoryLog;
+pub use retention::Retention;
+
+/// Kind of file, beside those of frame files and the journal.
+const KIND: u32 = 4;
+/// Bytes of batches from one entry of an index to the next, at least.
+const INDEX_BYTES: u64 = 4096;
+/// Most bytes of one batch: 12 for each record, and its bytes.
+pub const MAX_BATCH_BYTES: usize = MAX_FRAME_BYTES;
+
+/// A record to be appended. Its bytes are opaque; the timestamp is for finding it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub timestamp: u64,
+    /// The record.
+    pub bytes: &'a [u8],
+}
+
+/// A record as it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored<'a> {
+    /// Its offset in the stream.
+    pub offset: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub timestamp: u64,
+    /// The record.
+    pub bytes: &'a [u8],
+}
+
+/// What is known of a segment without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Offset of its first record.
+    pub first: u64,
+    /// Offset behind its last record.
+    pub next: u64,
+    /// Bytes it takes, indexes not counted.
+    pub bytes: u64,
+    /// Lowest timestamp; 0 where it has no record.
+    pub min_time: u64,
+    /// Highest timestamp; 0 where it has no record.
+    pub max_time: u64,
+}
+
+/// Called with one record after the other; `false` ends the reading.
+pub type VisitRecords<'a> = &'a mut dyn FnMut(Stored<'_>) -> bool;
+
+/// The records of one stream, with offsets from 0 on and without holes. Reading and writing may go on in many threads; a reader sees
+/// what was appended before it came to the end of what it had seen, synced or not.
+pub trait RecordLog: Debug + Send + Sync {
+    /// Offset of the first record that is still there.
+    fn first_offset(&self) -> u64;
+
+    /// Offset that the next record gets.
+    fn next_offset(&self) -> u64;
+
+    /// Appends records as one batch and answers the offset of the first. They are not durable yet. Batches of some KiB make
+    /// single reads cheap: a read checks whole batches.
+    ///
+    /// # Errors
+    /// [`Error::Size`] for no records or more than [`MAX_BATCH_BYTES`]. Any other error is final for writing.
+    fn append(&self, items: &[Item<'_>]) -> Result<u64, Error>;
+
+    /// Makes everything appended so far durable and answers the offset behind it.
+    ///
+    /// # Errors
+    /// What the disk answered; it is final for writing.
+    fn sync(&self) -> Result<u64, Error>;
+
+    /// Gives the records from offset `from` on, in order. Memory: one batch.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
+    fn read(&self, from: u64, visit: VisitRecords<'_>) -> Result<(), Error>;
+
+    /// Offset of the first record whose timestamp is `timestamp` or higher, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    fn offset_at(&self, timestamp: u64) -> Result<Option<u64>, Error>;
+
+    /// All segments, oldest first. The last one is not sealed and may be empty.
+    fn segments(&self) -> Vec<SegmentInfo>;
+
+    /// Removes the sealed segments whose records are all below `up_to`, for ever. See [`Retention`].
+    ///
+    /// # Errors
+    /// What the disk answered; it is final for writing.
+    fn trim(&self, up_to: u64) -> Result<(), Error>;
+}
+
+/// Refuses a batch without records or with too many bytes.
+fn require_batch(items: &[Item<'_>]) -> Result<(), Error> {
+    let bytes = batch::body_bytes(items);
+    if items.is_empty() || bytes > MAX_BATCH_BYTES {
+        let allowed = "1 or more records of at most 33554432 bytes in all";
+        return Err(Error::Size { what: "a batch of records", found: bytes as u64, allowed });
+    }
+    Ok(())
+}
+
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) mod fuzz;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod tests;
