@@ -7,7 +7,7 @@ use super::{
     light_block::LightBlock,
     provider::{Provider, Session},
     store::TrustedStore,
-    trace::{Mode, trace},
+    trace::{Mode, Step, trace},
     validators::Validators,
     verify::{LightOptions, TrustedState},
 };
@@ -64,15 +64,16 @@ impl LightClient {
     /// Trusts the header of `height` with `hash`; `primary` delivers the light block that belongs to it.
     ///
     /// # Errors
-    /// The primary cannot deliver, or delivers another header.
+    /// The primary cannot deliver, or delivers another header ([`LightError::Root`]).
     pub fn from_header(height: u64, hash: Hash, primary: &mut Provider<'_>) -> Result<Self, LightError> {
         let mut session = Session::new(primary, 1);
         let block = session.fetch(Some(height))?;
         let invalid = |fault| LightError::Invalid { provider: session.name(), height, fault };
-        let found = block.check().map_err(invalid)?;
+        let found = block.hash().map_err(invalid)?;
         if found != hash {
-            return Err(invalid(Fault::new("header", format!("has the hash {found}, not the trusted {hash}"))));
+            return Err(LightError::Root { provider: session.name(), height, found, trusted: hash });
         }
+        block.check().map_err(invalid)?;
         let mut store = TrustedStore::new(TrustedState::of(&block, hash));
         store.insert(block);
         Ok(Self { store })
@@ -92,6 +93,11 @@ impl LightClient {
     /// None in practice; see [`LightBlock::to_json`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, LightError> {
         self.store.to_bytes()
+    }
+
+    /// What it began from.
+    pub const fn root(&self) -> &TrustedState {
+        self.store.root()
     }
 
     /// The latest trusted state.
@@ -126,7 +132,7 @@ impl LightClient {
         let block = session.fetch(target)?;
         let height = block.header.height;
         let invalid = |provider, fault| LightError::Invalid { provider, height, fault };
-        let Some(mut trusted) = self.store.at_or_below(height) else {
+        let Some(trusted) = self.store.at_or_below(height) else {
             let lowest = self.store.root().height;
             return Err(LightError::Options(format!("height {height} is below the trusted root, height {lowest}")));
         };
@@ -134,26 +140,32 @@ impl LightClient {
             return Err(LightError::Expired { height: trusted.height, time: trusted.time });
         }
         let name = session.name();
-        if trusted.height == height {
+        let from = if trusted.height == height {
             let hash = block.hash().map_err(|f| invalid(name.clone(), f))?;
             if trusted.hash != Some(hash) {
                 let fault = Fault::new("header", "is not the one already trusted at this height");
                 return Err(invalid(name, fault));
             }
-            // Witnesses are compared along a way that leads here; a root has none.
-            match self.store.at_or_below(height.saturating_sub(1)) {
-                Some(earlier) if !witnesses.is_empty() && earlier.is_fresh(options, now) => trusted = earlier,
-                _ => {
-                    let (confirmed_by, useless) = (Vec::new(), Vec::new());
-                    return Ok(SyncReport { height, hash, time: trusted.time, fetched: 1, confirmed_by, useless });
-                }
+            if witnesses.is_empty() {
+                let (confirmed_by, useless) = (Vec::new(), Vec::new());
+                return Ok(SyncReport { height, hash, time: trusted.time, fetched: 1, confirmed_by, useless });
             }
-        }
-        let steps = trace(&mut session, &trusted, block, mode, options, now)?;
+            // Witnesses are compared along a way that leads here; a root has none and is compared by itself.
+            self.store.at_or_below(height.saturating_sub(1)).filter(|earlier| earlier.is_fresh(options, now))
+        } else {
+            Some(trusted)
+        };
+        let steps = match &from {
+            Some(from) => trace(&mut session, from, block, mode, options, now)?,
+            None => {
+                let hash = block.check().map_err(|f| invalid(name.clone(), f))?;
+                vec![Step { block, hash }]
+            }
+        };
         let fetched = session.fetched;
         let (mut confirmed_by, mut useless) = (Vec::new(), Vec::new());
         for witness in witnesses.iter_mut() {
-            match detector::ask(witness, &name, &trusted, &steps, options, now) {
+            match detector::ask(witness, &name, from.as_ref(), &steps, options, now) {
                 Testimony::Confirmed => confirmed_by.push(witness.name().to_owned()),
                 Testimony::Useless(reason) => useless.push((witness.name().to_owned(), reason)),
                 Testimony::Diverged(divergence) => return Err(LightError::Divergence(divergence)),

@@ -99,7 +99,41 @@ fn a_given_header_is_a_root() {
     let below = client.sync(Some(19), Mode::Skipping, &options(), chain.now(), &mut node("a", &chain), &mut []);
     assert!(matches!(below, Err(LightError::Options(_))));
     let wrong = LightClient::from_header(20, Hash([9; 32]), &mut node("a", &chain));
-    assert!(matches!(wrong, Err(LightError::Invalid { height: 20, .. })));
+    assert!(matches!(wrong, Err(LightError::Root { height: 20, trusted: Hash([9, ..]), .. })));
+}
+
+#[test]
+fn a_root_that_is_its_own_target_is_put_to_the_witnesses_too() {
+    let chain = constant(10);
+    let ask = |witness: Provider<'_>| {
+        let mut client = LightClient::from_header(10, chain.at(10).hash(), &mut node("a", &chain)).unwrap();
+        let now = chain.now();
+        let result = client.sync(None, Mode::Skipping, &options(), now, &mut node("a", &chain), &mut [witness]);
+        // What a sync leaves behind can be read again.
+        LightClient::from_bytes(&client.to_bytes().unwrap()).unwrap();
+        result
+    };
+    assert_eq!(ask(node("w", &chain)).unwrap().confirmed_by, ["w"]);
+    let silent = ask(Provider::new("w", |_| Err("connection refused".into())));
+    assert!(matches!(silent, Err(LightError::Unconfirmed { height: 10, .. })), "{silent:?}");
+    // The same validators signed another header of the height.
+    let fork = chain.fork(10, Hash([7; 32]));
+    let Err(LightError::Divergence(divergence)) = ask(forked("liar", &chain, &fork)) else { panic!("two headers") };
+    assert_eq!((divergence.common_height, divergence.witness_block.hash().unwrap()), (9, fork.hash()));
+    assert_eq!(divergence.primary_block.hash().unwrap(), chain.at(10).hash());
+    // What others signed accuses nobody.
+    let mut foreign = TestChain::new("pyralog-dev-1", &[(91, 10), (92, 10)]);
+    foreign.push_empty(10);
+    let Err(LightError::Unconfirmed { reasons, .. }) = ask(node("stranger", &foreign)) else { panic!("confirmed") };
+    assert!(reasons[0].contains("not those of the trusted header"), "{reasons:?}");
+    // Nor does a header with too few signatures.
+    let mut unsigned = fork.clone();
+    unsigned.commit = chain.sign(&fork.header, &fork.validators, 0, |place| match place {
+        0 => TestVote::Commit,
+        _ => TestVote::Absent,
+    });
+    let forged = ask(forked("liar", &chain, &unsigned));
+    assert!(matches!(forged, Err(LightError::Unconfirmed { .. })), "{forged:?}");
 }
 
 #[test]

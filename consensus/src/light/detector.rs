@@ -2,6 +2,7 @@
 
 use super::{
     error::LightError,
+    fault::Fault,
     light_block::LightBlock,
     provider::{Provider, Session},
     trace::{Mode, Step, trace},
@@ -55,11 +56,12 @@ pub(crate) enum Testimony {
     Diverged(Box<Divergence>),
 }
 
-/// Compares the last of `steps`, which lead from `trusted`, with what `witness` shows.
+/// Compares the last of `steps`, which lead from `trusted`, with what `witness` shows. Without `trusted` the one step is a root, to which
+/// no way leads: its validators alone can have signed another header of its height.
 pub(crate) fn ask(
     witness: &mut Provider<'_>,
     primary: &str,
-    trusted: &TrustedState,
+    trusted: Option<&TrustedState>,
     steps: &[Step],
     options: &LightOptions,
     now: Time,
@@ -75,7 +77,7 @@ pub(crate) fn ask(
 fn compare(
     session: &mut Session<'_, '_>,
     primary: &str,
-    trusted: &TrustedState,
+    trusted: Option<&TrustedState>,
     steps: &[Step],
     options: &LightOptions,
     now: Time,
@@ -85,6 +87,7 @@ fn compare(
     if same(session, &shown, target)? {
         return Ok(None);
     }
+    let Some(trusted) = trusted else { return beside(session, primary, target, shown).map(Some) };
     // Find the first header on the way where the two part, then see whether the witness's holds from the last common one.
     let mut common = trusted.clone();
     for step in steps {
@@ -104,6 +107,23 @@ fn compare(
         }));
     }
     Ok(None)
+}
+
+/// Another header at the height of a root: evidence if it is sound and the root's validators signed it.
+fn beside(session: &Session<'_, '_>, primary: &str, root: &Step, shown: LightBlock) -> Result<Divergence, LightError> {
+    let height = shown.header.height;
+    let invalid = |fault| LightError::Invalid { provider: session.name(), height, fault };
+    shown.check().map_err(invalid)?;
+    if shown.chain_id != root.block.chain_id || shown.validators != root.block.validators {
+        return Err(invalid(Fault::new("validators", "are not those of the trusted header of this height")));
+    }
+    Ok(Divergence {
+        primary: primary.to_owned(),
+        witness: session.name(),
+        common_height: height.saturating_sub(1),
+        primary_block: root.block.clone(),
+        witness_block: shown,
+    })
 }
 
 fn same(session: &Session<'_, '_>, theirs: &LightBlock, ours: &Step) -> Result<bool, LightError> {

@@ -1,6 +1,7 @@
 //! What a light client refuses.
 
 use super::{detector::Divergence, fault::Fault};
+use pyralog_crypto::Hash;
 
 /// A light client's error, grouped by blame.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,18 @@ pub enum LightError {
         height: u64,
         /// Its time.
         time: tendermint::Time,
+    },
+    /// The header that the caller trusts is not the one that is shown at its height: nothing says which of them is the chain's.
+    #[error("the header of height {height} has the hash {found} at {provider}, not the trusted {trusted}")]
+    Root {
+        /// Who shows it.
+        provider: String,
+        /// The height.
+        height: u64,
+        /// The hash of the header that is shown.
+        found: Hash,
+        /// The hash that was given.
+        trusted: Hash,
     },
     /// The stored state cannot be read.
     #[error("the light client's store is damaged: {0}; remove it and start again from genesis or --trusted-header")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use pyralog_consensus::duration::parse_duration;
-use pyralog_consensus::light::{LightClient, LightError, LightOptions, Mode, Provider, SyncReport, TrustedStore};
+use pyralog_consensus::light::{LightClient, LightError, LightOptions, Mode, Provider, SyncReport};
 use pyralog_crypto::Hash;
 use serde_json::json;
 
@@ -94,7 +94,7 @@ fn sync(args: &SyncArgs, home: &HomeArgs) -> Result<Output> {
     let path = home.trusted_store(&chain_id)?;
     let mut client = match load(&path, args)? {
         Some(client) => {
-            check_same_root(&path, root.as_ref())?;
+            check_same_root(&path, &client, root.as_ref(), args.trusted_header)?;
             client
         }
         None => match (&root, args.trusted_header) {
@@ -151,22 +151,43 @@ fn load(path: &Path, args: &SyncArgs) -> Result<Option<LightClient>> {
     LightClient::from_bytes(&bytes).map(Some).map_err(|error| failure(error, path))
 }
 
-/// A trusted store that began from another genesis must not be followed as if it had begun from this one.
-fn check_same_root(path: &Path, root: Option<&genesis::Root>) -> Result<()> {
-    let Some(root) = root else { return Ok(()) };
-    let store =
-        TrustedStore::from_bytes(&files::read_bounded(path, MAX_STORE)?).map_err(|error| failure(error, path))?;
-    let begun = store.root();
-    let other = begun.hash.is_none() && (begun.time != root.time || begun.next_validators != root.validators);
-    if begun.chain_id != root.chain_id || other {
-        return Err(Failure::untrusted(format!(
-            "{} began from another genesis file of {}",
-            shown(path),
-            root.chain_id
-        ))
-        .next("add --reset to forget it and begin from the file that is named"));
-    }
-    Ok(())
+/// A trusted store that began elsewhere must not be followed as if it had begun from what is named. A header that it has verified is as good
+/// as its root.
+fn check_same_root(
+    path: &Path,
+    client: &LightClient,
+    genesis: Option<&genesis::Root>,
+    header: Option<(u64, Hash)>,
+) -> Result<()> {
+    let begun = client.root();
+    let named = match (genesis, header) {
+        (None, None) => return Ok(()),
+        (Some(root), _) => {
+            let same = begun.hash.is_none()
+                && begun.chain_id == root.chain_id
+                && begun.time == root.time
+                && begun.height.checked_add(1) == Some(root.initial_height)
+                && begun.next_validators == root.validators;
+            if same {
+                return Ok(());
+            }
+            format!("the genesis file of {} that is named", root.chain_id)
+        }
+        (None, Some((height, hash))) => {
+            let verified = client.light_block(height).and_then(|block| block.hash().ok());
+            if verified == Some(hash) || (begun.height, begun.hash) == (height, Some(hash)) {
+                return Ok(());
+            }
+            format!("the header {height}:{hash}")
+        }
+    };
+    let began = match begun.hash {
+        Some(hash) => format!("the header {}:{hash}", begun.height),
+        None => format!("a genesis file of {} with the time {}", begun.chain_id, begun.time.to_rfc3339()),
+    };
+    Err(Failure::untrusted(format!("{} began from {began}, not from {named}", shown(path))).next(
+        "add --reset to forget it and begin from what is named, or leave --genesis and --trusted-header away to go on from it",
+    ))
 }
 
 fn save(path: &Path, client: &LightClient) -> Result<()> {
@@ -205,7 +226,8 @@ fn described(chain_id: &str, path: &Path, report: &SyncReport) -> Output {
     Output::new(document, text)
 }
 
-/// The failure of a light client's error: an attack or a bad block is an invalid proof, an old root is not trusted.
+/// The failure of a light client's error: an attack or a bad block is an invalid proof; an old root, and one that the node does not
+/// show, are not trusted.
 fn failure(error: LightError, store: &Path) -> Failure {
     let message = error.to_string();
     match error {
@@ -222,7 +244,14 @@ fn failure(error: LightError, store: &Path) -> Failure {
             Failure::invalid(message).next(place)
         }
         LightError::Invalid { .. } => Failure::invalid(message).next("follow another node with --node URL"),
-        LightError::Expired { .. } | LightError::Unconfirmed { .. } => Failure::untrusted(message),
+        LightError::Root { .. } => Failure::untrusted(message)
+            .next("ask somebody you trust for HEIGHT:HASH again, or name another node with --node URL"),
+        LightError::Expired { .. } => {
+            Failure::untrusted(message).next("pyralog light sync --reset --trusted-header HEIGHT:HASH")
+        }
+        LightError::Unconfirmed { .. } => {
+            Failure::untrusted(message).next("name a witness that follows the chain with --witness URL")
+        }
         LightError::Options(_) => Failure::usage(message),
         LightError::Store(_) => Failure::error(format!("{}: {message}", shown(store)))
             .next("add --reset with --genesis or --trusted-header"),

@@ -46,21 +46,50 @@ fn a_store_is_read_back_unless_it_is_to_be_forgotten() {
     assert!(failure.report().next.as_ref().unwrap().contains("--reset"));
 }
 
+fn refused(client: &LightClient, genesis: Option<&genesis::Root>, header: Option<(u64, Hash)>) -> Failure {
+    let failure = check_same_root(Path::new("/s"), client, genesis, header).unwrap_err();
+    assert_eq!(failure.code(), 5);
+    assert!(failure.report().next.as_ref().unwrap().contains("--reset"));
+    failure
+}
+
 #[test]
 fn a_store_that_began_elsewhere_is_not_followed_as_if_it_had_not() {
     let chain = TestChain::new("pyralog-dev-light", &[(1, 10), (2, 10)]);
     let (_dir, path) = stored(&chain);
-    check_same_root(&path, None).unwrap();
-    check_same_root(&path, Some(&root(&chain))).unwrap();
-    let mut others = [root(&chain), root(&chain), root(&chain)];
+    let client = load(&path, &args()).unwrap().unwrap();
+    check_same_root(&path, &client, None, None).unwrap();
+    check_same_root(&path, &client, Some(&root(&chain)), None).unwrap();
+    let mut others = [root(&chain), root(&chain), root(&chain), root(&chain)];
     others[0].chain_id = "pyralog-dev-else".to_owned();
     others[1].validators = validators(&[(1, 10), (3, 10)]);
     others[2].time = chain.genesis_time.checked_add(Duration::from_secs(1)).unwrap();
+    others[3].initial_height = 2;
     for other in others {
-        let failure = check_same_root(&path, Some(&other)).unwrap_err();
-        assert_eq!(failure.code(), 5);
-        assert!(failure.report().next.as_ref().unwrap().contains("--reset"));
+        refused(&client, Some(&other), None);
     }
+}
+
+#[test]
+fn a_header_that_the_store_did_not_verify_is_another_root() {
+    let mut chain = TestChain::new("pyralog-dev-light", &[(1, 10), (2, 10)]);
+    chain.push_empty(6);
+    let serve = |height: Option<u64>| Ok(chain.at(height.unwrap_or(6)).light_block());
+    let mut client = LightClient::from_header(2, chain.at(2).hash(), &mut Provider::new("p", serve)).unwrap();
+    let options = LightOptions { trusting_period: Duration::from_secs(3600), ..LightOptions::default() };
+    let mut primary = Provider::new("p", serve);
+    client.sync(Some(5), Mode::Skipping, &options, chain.now(), &mut primary, &mut []).unwrap();
+    for height in [2, 5] {
+        let header = (height, chain.at(height).hash());
+        check_same_root(Path::new("/s"), &client, None, Some(header)).unwrap();
+    }
+    for header in [(2, Hash([9; 32])), (5, Hash([9; 32])), (4, chain.at(4).hash())] {
+        let failure = refused(&client, None, Some(header));
+        let message = failure.to_string();
+        assert!(message.contains(&format!("began from the header 2:{}", chain.at(2).hash())), "{message}");
+        assert!(message.contains(&format!("not from the header {}:{}", header.0, header.1)), "{message}");
+    }
+    refused(&client, Some(&root(&chain)), None);
 }
 
 #[test]
@@ -109,6 +138,7 @@ fn errors_keep_their_blame() {
     let cases = [
         (LightError::Expired { height: 1, time }, 5),
         (LightError::Unconfirmed { height: 1, reasons: vec!["dead".to_owned()] }, 5),
+        (LightError::Root { provider: "p".to_owned(), height: 1, found: Hash([1; 32]), trusted: Hash([2; 32]) }, 5),
         (LightError::Options("no".to_owned()), 2),
         (LightError::Store("torn".to_owned()), 1),
         (LightError::Fetch { provider: "p".to_owned(), height: 1, reason: "gone".to_owned() }, 1),

@@ -75,8 +75,36 @@ fn from_a_trusted_header_on() {
     let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
     node.advance(10);
     let wrong = format!("4:{}", "11".repeat(32));
-    sync(&tool, &node, &["--trusted-header", &wrong]).expect(3);
+    let run =
+        sync(&tool, &node, &["--trusted-header", &wrong]).expect(5).says(&node.header(4)[2..]).says("not the trusted");
+    assert_eq!(run.json()["status"], "untrusted");
+    assert!(kept(&tool).is_empty());
     sync(&tool, &node, &["--trusted-header", &node.header(4)]).expect(0);
+    // Now there is a store, which does not make another root hold.
+    let run = sync(&tool, &node, &["--trusted-header", &wrong]).expect(5).says("began from the header 4:").says(&wrong);
+    assert!(run.json()["error"]["next"].as_str().unwrap().contains("--reset"));
+    node.write_genesis(&tool.file("g.json"));
+    sync(&tool, &node, &["--genesis", "g.json"]).expect(5).says("--reset");
+    // What was verified from it is as good as it.
+    sync(&tool, &node, &["--trusted-header", &node.header(11)]).expect(0);
+    sync(&tool, &node, &["--trusted-header", &node.header(4)]).expect(0);
+    sync(&tool, &node, &["--reset", "--trusted-header", &wrong]).expect(5);
+    sync(&tool, &node, &["--reset", "--genesis", "g.json"]).expect(0);
+}
+
+#[test]
+fn a_trusted_header_that_is_its_own_target_is_put_to_the_witnesses() {
+    for rpc_only in [false, true] {
+        let (tool, [primary, witness]) = nodes(rpc_only);
+        let header = primary.header(11);
+        let args = ["--trusted-header", &header, "--witness", &witness.url, "--height", "11"];
+        let done = sync(&tool, &primary, &args).expect(0).json();
+        assert_eq!(done["confirmed_by"], serde_json::json!([witness.url]));
+        lie(&witness, Fork::Signed);
+        sync(&tool, &primary, &args).expect(3).says("two histories verify").says(&witness.url);
+        lie(&witness, Fork::OtherSet);
+        sync(&tool, &primary, &args).expect(5).says("no witness confirmed").says(&witness.url);
+    }
 }
 
 #[test]
