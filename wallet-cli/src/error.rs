@@ -83,6 +83,15 @@ impl Failure {
         self
     }
 
+    /// Adds the next step where there is one.
+    #[must_use]
+    pub fn next_if(self, next: Option<String>) -> Self {
+        match next {
+            Some(next) => self.next(next),
+            None => self,
+        }
+    }
+
     /// The process exit code.
     pub fn code(&self) -> u8 {
         match self {
@@ -130,13 +139,14 @@ impl Failure {
         }
     }
 
-    /// The document that `--json` prints for a failure.
+    /// The document that `--json` prints for a failure; `next` stands in it where there is such a step.
     pub fn document(&self) -> serde_json::Value {
         let report = self.report();
-        serde_json::json!({
-            "status": self.class(),
-            "error": { "exit_code": self.code(), "message": report.message, "next": report.next },
-        })
+        let mut error = serde_json::json!({ "exit_code": self.code(), "message": report.message });
+        if let Some(next) = &report.next {
+            error["next"] = next.as_str().into();
+        }
+        serde_json::json!({ "status": self.class(), "error": error })
     }
 }
 
@@ -192,6 +202,8 @@ mod tests {
         assert_eq!(document["status"], "pending");
         assert_eq!(document["error"]["exit_code"], 4);
         assert_eq!(document["error"]["next"], "pyralog receipt fetch r.json");
+        let document = Failure::error("no step mends it").document();
+        assert_eq!(document["error"], serde_json::json!({ "exit_code": 1, "message": "no step mends it" }));
     }
 
     #[test]

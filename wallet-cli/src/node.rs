@@ -62,7 +62,12 @@ pub enum NodeFault {
         elsewhere: bool,
     },
     /// 404.
-    NotFound(String),
+    NotFound {
+        /// The node's sentence.
+        message: String,
+        /// What the node proposes.
+        remedy: Option<String>,
+    },
     /// Another 4xx: this request will not succeed anywhere.
     Refused {
         /// The node's stable code.
@@ -192,18 +197,14 @@ impl NodeFault {
     pub fn into_failure(self, url: &str) -> Failure {
         match self {
             Self::Refused { code, message, remedy } => {
-                let failure = Failure::error(format!("{url} refused: {message} ({code})"));
-                match remedy {
-                    Some(remedy) => failure.next(remedy),
-                    None => failure,
-                }
+                Failure::error(format!("{url} refused: {message} ({code})")).next_if(remedy)
             }
             Self::Unreachable(why) => Failure::error(format!("no answer from {url}: {why}")).next(unreachable_step()),
             Self::Busy { message, elsewhere: true, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("name another node than {url} with --node URL")),
             Self::Busy { message, retry_after, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("try again in {} s, or name another node with --node URL", retry_after.unwrap_or(1))),
-            Self::NotFound(message) => Failure::error(format!("{url}: {message}")),
+            Self::NotFound { message, remedy } => Failure::error(format!("{url}: {message}")).next_if(remedy),
             Self::Nonsense(message) => Failure::error(format!("{url}: {message}"))
                 .next("check the port: the native API is 8080 unless configured"),
         }
@@ -212,8 +213,8 @@ impl NodeFault {
     /// The sentence without URL.
     pub fn message(&self) -> &str {
         match self {
-            Self::Unreachable(message) | Self::NotFound(message) | Self::Nonsense(message) => message,
-            Self::Busy { message, .. } | Self::Refused { message, .. } => message,
+            Self::Unreachable(message) | Self::Nonsense(message) => message,
+            Self::Busy { message, .. } | Self::NotFound { message, .. } | Self::Refused { message, .. } => message,
         }
     }
 }
@@ -286,10 +287,11 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
         |detail| detail.message.clone(),
     );
     let message = crate::output::safe(&message);
+    let remedy = detail.as_ref().and_then(|detail| detail.remedy.as_deref()).map(crate::output::safe);
     match status {
-        404 => NodeFault::NotFound(message),
+        404 => NodeFault::NotFound { message, remedy },
         429 | 500..=599 => {
-            let remedy = detail.and_then(|detail| detail.remedy).unwrap_or_default();
+            let remedy = remedy.unwrap_or_default();
             let elsewhere = remedy.starts_with("use another node") || message.contains("submit to another node");
             NodeFault::Busy { message, retry_after, elsewhere }
         }
@@ -300,7 +302,7 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
                 .filter(|code| !code.is_empty())
                 .unwrap_or_else(|| status.to_string()),
             message,
-            remedy: detail.and_then(|detail| detail.remedy).map(|remedy| crate::output::safe(&remedy)),
+            remedy,
         },
     }
 }

@@ -113,8 +113,9 @@ fn fetch(args: &FetchArgs) -> Result<Output> {
             }
         }
     }
+    let status = fetched.worst.as_ref().map_or("complete", Failure::class);
     Ok(Output {
-        document: json!({ "receipts": fetched.results }),
+        document: json!({ "status": status, "receipts": fetched.results }),
         text: fetched.lines.join("\n"),
         failure: fetched.worst,
     })
@@ -124,11 +125,7 @@ fn fetch(args: &FetchArgs) -> Result<Output> {
 fn pending_instead(failure: &Failure, receipts: usize) -> Failure {
     let report = failure.report();
     let kept = if receipts == 1 { "the receipt is still pending" } else { "the receipts are still pending" };
-    let pending = Failure::pending(format!("{}; {kept}", report.message));
-    match &report.next {
-        Some(next) => pending.next(next.clone()),
-        None => pending,
-    }
+    Failure::pending(format!("{}; {kept}", report.message)).next_if(report.next.clone())
 }
 
 fn in_place() -> Failure {
@@ -281,9 +278,10 @@ fn refresh(args: &RefreshArgs) -> Result<Output> {
     receipt.refresh = Some(refresh);
     // Before it replaces anything, the new form must verify under the header that it names.
     let trust = Trust::Header { height: later_height, hash };
-    receipt
-        .verify(&receipt.subject.digest(), &trust, &VerifyOptions::default())
-        .map_err(|error| Failure::error(format!("the node served a refresh that does not hold: {error}")))?;
+    receipt.verify(&receipt.subject.digest(), &trust, &VerifyOptions::default()).map_err(|error| {
+        Failure::error(format!("{} served a refresh that does not hold: {error}", answer.node))
+            .next("name another node with --node URL")
+    })?;
     let out = args.out.as_ref().unwrap_or(path);
     let existing = if args.out.is_some() { Existing::Keep } else { Existing::Replace };
     files::write(out, &receipt_file::encode(out, &receipt)?, receipt_file::MODE, existing)

@@ -69,7 +69,7 @@ fn fetch(nodes: &Nodes, url: &str, height: Option<u64>, known: &mut Option<Api>)
             Ok(block)
         }
         // Only a node that never answered over the native API may be something else.
-        Err(NodeFault::NotFound(_) | NodeFault::Nonsense(_) | NodeFault::Refused { .. }) if known.is_none() => {
+        Err(NodeFault::NotFound { .. } | NodeFault::Nonsense(_) | NodeFault::Refused { .. }) if known.is_none() => {
             let block = rpc(nodes, url, height)?;
             *known = Some(Api::Rpc);
             Ok(block)

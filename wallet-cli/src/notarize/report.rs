@@ -68,7 +68,6 @@ impl Tally {
     /// The end of the command. `fatal` ended it before all was tried.
     pub fn output(&self, fatal: Option<Failure>, no_wait: bool, node: &NodeArgs) -> Output {
         let pending = self.pending_step(node);
-        let ended = fatal.is_some() || self.refused.is_some();
         let failure = self.failure(fatal, no_wait, pending.clone());
         let mut document = json!({ "receipts": self.rows(), "failed": self.failed() });
         if let Some(chain_id) = &self.chain_id {
@@ -97,8 +96,8 @@ impl Tally {
         } else {
             document["status"] = "complete".into();
         }
-        // Where something was done, the list of what failed says the rest.
-        if let Some(failure) = failure.as_ref().filter(|_| ended || self.members().next().is_none()) {
+        // The status is that of the command. What was done all the same stands in the row of each document.
+        if let Some(failure) = &failure {
             document["status"] = failure.class().into();
         }
         Output { document, text: self.text(), failure }
@@ -139,7 +138,8 @@ impl Tally {
     }
 
     fn failed(&self) -> Vec<Value> {
-        self.problems.iter().map(|(file, why)| with_path(json!({ "why": why }), "file", file)).collect()
+        let row = |(file, why): &Problem| with_path(json!({ "status": "error", "why": why }), "file", file);
+        self.problems.iter().map(row).collect()
     }
 
     fn failure(&self, fatal: Option<Failure>, no_wait: bool, pending: Option<String>) -> Option<Failure> {
@@ -157,10 +157,11 @@ impl Tally {
             problems => {
                 list(problems);
                 let total = problems.len() + done;
-                return Some(Failure::error(match done {
+                let failure = Failure::error(match done {
                     0 => format!("none of {total} documents could be notarized"),
                     _ => format!("{} of {total} documents were not notarized", problems.len()),
-                }));
+                });
+                return Some(failure.next_if(pending));
             }
         }
         let open = self.settled.iter().filter_map(|done| match &done.settled {
@@ -170,11 +171,7 @@ impl Tally {
         // Whoever asked not to wait got what was asked for: the promise.
         let (promised, reason) = open.into_iter().find(|(promised, _)| !(no_wait && *promised))?;
         let what = if promised { "promised, not anchored yet" } else { "not submitted yet" };
-        let failure = Failure::pending(format!("{what}: {reason}; the pending receipt is kept"));
-        Some(match pending {
-            Some(next) => failure.next(next),
-            None => failure,
-        })
+        Some(Failure::pending(format!("{what}: {reason}; the pending receipt is kept")).next_if(pending))
     }
 
     /// The command that completes what is pending; a node that sent us elsewhere is not named in it.

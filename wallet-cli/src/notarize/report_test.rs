@@ -104,7 +104,14 @@ fn documents_that_were_not_done_make_it_1_whatever_became_of_the_others() {
         let failure = output.failure.unwrap();
         assert_eq!(failure.code(), 1);
         assert!(failure.to_string().contains("1 of 2 documents"), "{failure}");
-        assert_eq!(output.document["failed"], json!([{ "file": "x\u{1b}", "why": "permission denied" }]));
+        let row = json!({ "file": "x\u{1b}", "status": "error", "why": "permission denied" });
+        assert_eq!(output.document["failed"], json!([row]));
+        assert_eq!(output.document["status"], "error", "not complete, nor pending, beside an error");
+        // Each document says for itself what became of it, and the step is the same in both places.
+        let pending = output.document["next"].as_str();
+        assert_eq!(output.document["receipts"][0]["status"], if pending.is_some() { "pending" } else { "complete" });
+        assert_eq!(failure.report().next.as_deref(), pending);
+        assert!(!output.document["next"].is_null() || !output.document.as_object().unwrap().contains_key("next"));
     }
 }
 
@@ -122,8 +129,8 @@ fn where_nothing_was_done_the_document_still_lists_all_that_failed() {
     let fatal = Failure::error("no node");
     tally.abandon(["0", "1"].into_iter().map(PathBuf::from), &fatal);
     let output = tally.output(Some(fatal), false, &node());
-    assert_eq!(output.document["failed"][0], json!({ "file": "0", "why": "gone" }));
-    assert_eq!(output.document["failed"][1], json!({ "file": "1", "why": "no node" }));
+    assert_eq!(output.document["failed"][0], json!({ "file": "0", "status": "error", "why": "gone" }));
+    assert_eq!(output.document["failed"][1], json!({ "file": "1", "status": "error", "why": "no node" }));
     assert_eq!(output.failure.unwrap().to_string(), "no node");
 }
 

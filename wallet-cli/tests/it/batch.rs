@@ -41,6 +41,12 @@ fn an_unreadable_file_is_named_and_the_others_are_done() {
     let run = tool.run(&["notarize", "docs", "--json", "--node", &node.url]).expect(1).says("dangling.txt");
     assert_eq!(run.json()["receipts"].as_array().unwrap().len(), 2);
     assert_eq!(run.json()["failed"].as_array().unwrap().len(), 1);
+    assert_eq!((&run.json()["status"], &run.json()["error"]["exit_code"]), (&"error".into(), &1.into()));
+    assert_eq!(
+        (&run.json()["receipts"][0]["status"], &run.json()["failed"][0]["status"]),
+        (&"complete".into(), &"error".into())
+    );
+    assert!(!run.out.contains("null"), "{}", run.out);
     tool.run(&["verify", "docs/b.txt", "docs/b.txt.receipt.json", "--genesis", "g.json"]).expect(0);
     tool.run(&["notarize", "a.txt", "missing.txt", "--node", &node.url]).expect(1).says("missing.txt");
 }
