@@ -17,6 +17,7 @@ const WORTH_A_BAR: u64 = 64 * 1024 * 1024;
 pub struct Digester {
     bar: ProgressBar,
     piece: Vec<u8>,
+    most: u64,
 }
 
 impl Digester {
@@ -36,7 +37,15 @@ impl Digester {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { bar, piece: vec![0; PIECE] }
+        Self { bar, piece: vec![0; PIECE], most: u64::MAX }
+    }
+
+    /// Refuses a document of more than `most` bytes with [`io::ErrorKind::FileTooLarge`] as soon as that many are read: what has no end is
+    /// not read for ever.
+    #[must_use]
+    pub fn at_most(mut self, most: u64) -> Self {
+        self.most = most;
+        self
     }
 
     /// Digests one file. A file that changes while it is read is refused: its digest would be of no state it ever had.
@@ -66,10 +75,12 @@ impl Digester {
 
     fn read(&mut self, source: &mut dyn Read) -> io::Result<DocumentDigest> {
         let mut hasher = DocumentHasher::new();
+        let mut left = self.most;
         loop {
             match source.read(&mut self.piece) {
                 Ok(0) => return Ok(hasher.finalize()),
                 Ok(count) => {
+                    left = left.checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
                     hasher.update(&self.piece[..count]);
                     self.bar.inc(count as u64);
                 }
@@ -112,6 +123,17 @@ mod tests {
         let path = dir.path().join("empty");
         fs::write(&path, b"").unwrap();
         assert_eq!(Digester::new(Some(0)).file(&path).unwrap(), DocumentDigest::of(b""));
+    }
+
+    #[test]
+    fn reading_ends_where_a_document_is_longer_than_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, b"12345").unwrap();
+        assert_eq!(Digester::new(None).at_most(5).file(&path).unwrap(), DocumentDigest::of(b"12345"));
+        assert_eq!(Digester::new(None).at_most(4).file(&path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        let endless = Digester::new(None).at_most(3 * PIECE as u64).read(&mut io::repeat(7));
+        assert_eq!(endless.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use pyralog_consensus::duration::parse_duration;
+use pyralog_consensus::light::Fault;
 use pyralog_consensus::receipt::{
     MaxRootAge, NotaryReceipt, ReceiptError, ReceiptFile, Root, Trust, Verified, VerifyOptions, verify_file,
 };
-use pyralog_crypto::Hash;
+use pyralog_crypto::{DocumentDigest, Hash};
 use serde_json::{Value, json};
 use tendermint::Time;
 
@@ -75,7 +76,7 @@ pub fn run(args: &VerifyArgs) -> Result<Output> {
     }
     let trust = args.root.trust()?;
     let receipt = receipt_file::read_or_stdin(&args.receipt).map_err(|failure| swapped(args, failure))?;
-    let digest = digest(&args.file)?;
+    let digest = digest(args, &receipt)?;
     let options = VerifyOptions {
         max_root_age: args.max_root_age.map(|age| now().map(|now| MaxRootAge { age, now })).transpose()?,
     };
@@ -130,12 +131,26 @@ fn refresh(args: &VerifyArgs) -> String {
     format!("pyralog receipt refresh {}", quoted(&args.receipt))
 }
 
-fn digest(file: &Path) -> Result<pyralog_crypto::DocumentDigest> {
-    if is_stdin(file) {
-        return Digester::new(None).stdin().context(|| "cannot read standard input".to_owned());
+/// The digest of the document. A receipt names its size, so nothing longer is read to its end, which it may not have.
+fn digest(args: &VerifyArgs, receipt: &ReceiptFile) -> Result<DocumentDigest> {
+    let file = &args.file;
+    let subject = match receipt {
+        ReceiptFile::Complete(receipt) => &receipt.subject,
+        ReceiptFile::Pending(receipt) => &receipt.subject,
+    };
+    let (name, read) = if is_stdin(file) {
+        (STDIN.to_owned(), Digester::new(None).at_most(subject.size).stdin())
+    } else {
+        let size = file.metadata().ok().map(|meta| meta.len());
+        (shown(file), Digester::new(size).at_most(subject.size).file(file))
+    };
+    match read {
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            let fault = Fault::new("size", format!("is {}, but {name} is longer: not the same document", subject.size));
+            Err(receipt_file::failure(&args.receipt, &ReceiptError::Invalid(fault.within("subject"))))
+        }
+        read => read.context(|| format!("cannot read {name}")),
     }
-    let size = file.metadata().ok().map(|meta| meta.len());
-    Digester::new(size).file(file).context(|| format!("cannot read {}", shown(file)))
 }
 
 /// `HEIGHT:HASH`; the hash in either case, as explorers print both.

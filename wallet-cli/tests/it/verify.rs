@@ -26,6 +26,21 @@ fn a_changed_document_is_3_with_both_digests() {
 }
 
 #[test]
+fn a_document_without_an_end_is_3_and_not_read_for_ever() {
+    let (tool, node) = notarized();
+    let args = ["verify", "/dev/zero", "r.json", "--genesis", "g.json", "--json"];
+    let run = tool.run(&args).expect(3).says("subject.size: is 12").says("/dev/zero is longer");
+    assert_eq!(run.json()["status"], "invalid");
+    let zeros = std::process::Stdio::from(std::fs::File::open("/dev/zero").unwrap());
+    let mut child = tool.command(&["verify", "-", "r.json", "--genesis", "g.json"]).stdin(zeros).spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    tool.write("other", "the document, and more");
+    tool.run(&["notarize", "doc", "--no-wait", "--out", "p.json", "--node", &node.url]).expect(0);
+    tool.run(&["verify", "other", "p.json", "--genesis", "g.json"]).expect(3).says("not the same document");
+    tool.run(&["verify", "doc", "p.json", "--genesis", "g.json"]).expect(4);
+}
+
+#[test]
 fn every_changed_value_of_the_receipt_is_3() {
     let (tool, _node) = notarized();
     let receipt: Value = serde_json::from_str(&std::fs::read_to_string(tool.file("r.json")).unwrap()).unwrap();
