@@ -216,6 +216,10 @@ async fn receipt(State(api): Api, Path(index): Path<String>, Query(wait): Query<
 /// `GET /v1/notary/refresh/{height}`
 async fn refresh(State(api): Api, Path(height): Path<u64>) -> Result<Response, Problem> {
     let last = api.backend.chain().height();
+        ReceiptState::Conflict(why) => {
+            let why = format!("there is no receipt of leaf {index} here: {why}");
+            Err(Problem::new(StatusCode::CONFLICT, "log_conflict", why).remedy("submit the leaf to another node's log"))
+        }
     if height == 0 || height.saturating_add(2) > last {
         return Err(Problem::not_found(format!(
             "height {height} cannot be refreshed yet: block {} is needed, the last one is {last}",

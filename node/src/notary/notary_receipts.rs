@@ -13,6 +13,7 @@ use pyralog_consensus::tx::Envelope;
 use pyralog_crypto::{InclusionProof, LogId, MemoryTree, Sha256, SignedCheckpoint};
 use tokio::time::timeout;
 
+use crate::backend::LogState;
 use crate::chain::{BlockRecord, ChainReader};
 use crate::driver::{Shared, lock};
 use crate::store::{AnchorPlace, CoreChain, Indexes, LedgerView};
@@ -29,6 +30,8 @@ pub enum ReceiptState {
     Pending,
     /// There is no such leaf here.
     Unknown(String),
+    /// The log contradicts what the chain has witnessed of it, and no receipt of this leaf can be built; says why.
+    Conflict(String),
 }
 
 /// The parts of a block that all receipts under one anchor share.
@@ -70,6 +73,10 @@ impl NotaryReceipts {
             )));
         }
         let size = self.log.size();
+        let state = self.shared.live().log;
+        if let LogState::Conflict(why) = state {
+            return self.unless_other(index, why);
+        }
         if index >= size {
             return Ok(ReceiptState::Unknown(format!("log {own} has {size} leaves; there is no leaf {index}")));
         }
@@ -88,8 +95,26 @@ impl NotaryReceipts {
         match timeout(wait, covered).await {
             Err(_) | Ok(Ok(None)) => Ok(ReceiptState::Pending),
             Ok(Err(error)) => Err(error),
+            Ok(Ok(Some(_))) if state == LogState::Unchecked => {
+                self.unless_other(index, "the notary log does not hold what the chain has witnessed of it".into())
+            }
             Ok(Ok(Some(place))) => self.build(place, index).map(|proof| ReceiptState::Ready(Box::new(proof))),
         }
+    }
+
+    /// A log that is no copy of what the chain has witnessed can still prove a leaf under an anchor that it agrees with, and no other.
+    fn unless_other(&self, index: u64, why: String) -> Result<ReceiptState, String> {
+        let own = self.log.id();
+        let places = self.indexes.covering(&own, index).map_err(|e| e.to_string())?;
+        let Some(place) = places.filter(|place| index < self.log.size() && place.size <= self.log.size()) else {
+            return Ok(ReceiptState::Conflict(why));
+        };
+        let witnessed = self.prepare(place)?.checkpoint.checkpoint.roots;
+        let held = self.log.roots(place.size).map_err(|e| e.to_string())?;
+        if held != witnessed {
+            return Ok(ReceiptState::Conflict(why));
+        }
+        self.build(place, index).map(|proof| ReceiptState::Ready(Box::new(proof)))
     }
 
     fn build(&self, place: AnchorPlace, index: u64) -> Result<ServedProof, String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use pyralog_consensus::receipt::{
-    NotaryReceipt, PendingPromise, PendingReceipt, ServedProof, Trust, Verified, VerifyOptions, pending,
+    NotaryReceipt, PendingPromise, PendingReceipt, ReceiptError, ServedProof, Trust, Verified, VerifyOptions, pending,
 };
 use pyralog_crypto::{DocumentDigest, Promise, SignedPromise};
 
@@ -13,8 +13,9 @@ use super::prepare::{Job, Member};
 use super::submit::{self, Served, SubmitFault, Submitted, Waited};
 use crate::error::{Context, Failure, Result};
 use crate::files::{self, Existing};
-use crate::node::{Deadline, Nodes};
+use crate::node::{ANY_NODE, Deadline, Nodes};
 use crate::output::{note, shown};
+use crate::pending::fetch_command;
 use crate::receipt_file;
 
 /// What became of a job.
@@ -88,6 +89,10 @@ pub fn settle(
             keep_promise(chain_id, &job.members, &promise)?;
             Ok(Settled::Pending { promise: Some(promise.clone()), reason, refused: Vec::new() })
         };
+        let not_kept = |why: &str| -> Result<Settled> {
+            keep_promise(chain_id, &job.members, &promise)?;
+            Err(broken(&promise, job, why))
+        };
         if patience.no_wait {
             return give_up("not waited for".to_owned());
         }
@@ -96,8 +101,12 @@ pub fn settle(
         spinner.finish_and_clear();
         match waited? {
             Waited::Proof(proof) => {
+                if let Some(why) = of_another_leaf(chain_id, job, &proof) {
+                    return not_kept(&why);
+                }
                 return complete(chain_id, job, *proof).map(|verified| Settled::Complete(Box::new(verified)));
             }
+            Waited::Broken(why) => return not_kept(&why),
             Waited::TimedOut(reason) => return give_up(reason),
             Waited::Lost(reason) => match nodes.without(&submitted.node) {
                 Some(others) if !patience.deadline.passed() => {
@@ -108,6 +117,23 @@ pub fn settle(
             },
         }
     }
+}
+
+/// A log that does not keep its promise: neither waiting nor asking it again helps.
+fn broken(promise: &PendingPromise, job: &Job, why: &str) -> Failure {
+    let PendingPromise { log, index, .. } = promise;
+    let fetch = fetch_command(job.members.iter().map(|member| member.receipt.as_path()), ANY_NODE);
+    Failure::error(format!("log {log} does not keep its promise to anchor the leaf as its leaf {index}: {why}")).next(format!(
+        "the pending receipt stays as it is: keep a copy, its signed promise is evidence; then submit it to another node's log: {fetch} --resubmit"
+    ))
+}
+
+/// Why a proof is that of another leaf: the log of a node that was restored from an older copy took others at the same places.
+fn of_another_leaf(chain_id: &str, job: &Job, proof: &ServedProof) -> Option<String> {
+    let first = job.members.first()?;
+    let receipt = proof.clone().attach(first.subject.clone(), first.batch.clone());
+    let error = check(chain_id, &first.subject.digest(), &receipt).err()?;
+    error.field()?.starts_with("proof.leaf.").then(|| format!("the proof that it serves is of another leaf ({error})"))
 }
 
 /// Shows on a terminal that something is being waited for.
@@ -136,7 +162,7 @@ fn complete(chain_id: &str, job: &Job, proof: ServedProof) -> Result<Verified> {
 /// `verify` only; here its own header serves, since the question is whether the node built what it should have.
 fn check_own(chain_id: &str, member: &Member, receipt: &NotaryReceipt) -> Result<Verified> {
     holds(chain_id, &member.subject.digest(), receipt)
-        .map_err(|what| Failure::error(format!("the node served a proof that does not hold: {what}")))
+        .map_err(|what| Failure::error(format!("the node served a proof that does not hold: {what}")).next("name another node of the same log with --node URL, or submit the leaf to another log with `pyralog receipt fetch --resubmit`"))
 }
 
 /// The same for any receipt of a document; the error says what is wrong with it.
@@ -144,10 +170,13 @@ pub fn holds(chain_id: &str, digest: &DocumentDigest, receipt: &NotaryReceipt) -
     if receipt.chain_id != chain_id {
         return Err(format!("it is of chain {}", receipt.chain_id));
     }
+    check(chain_id, digest, receipt).map_err(|error| error.to_string())
+}
+
+fn check(chain_id: &str, digest: &DocumentDigest, receipt: &NotaryReceipt) -> Result<Verified, ReceiptError> {
     let header = &receipt.proof.block.header;
-    let hash = header.hash(chain_id).map_err(|fault| fault.to_string())?;
-    let trust = Trust::Header { height: header.height, hash };
-    receipt.verify(digest, &trust, &VerifyOptions::default()).map_err(|error| error.to_string())
+    let trust = Trust::Header { height: header.height, hash: header.hash(chain_id)? };
+    receipt.verify(digest, &trust, &VerifyOptions::default())
 }
 
 fn keep_promise(chain_id: &str, members: &[Member], promise: &PendingPromise) -> Result<()> {

@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a submission may take: the node makes the leaf durable before it answers.
 const SUBMIT: Duration = Duration::from_secs(15);
 
+/// The code of a node whose log does not hold what the chain has witnessed of it.
+const LOG_CONFLICT: &str = "log_conflict";
 /// How long a node may take to name its log.
 const ASK: Duration = Duration::from_secs(5);
 
@@ -53,8 +55,10 @@ pub enum Waited {
     Proof(Box<ServedProof>),
     /// Time ran out.
     TimedOut(String),
-    /// The node is gone, or no longer knows the leaf; another one may be tried.
+    /// The node is gone, or holds another log; another one may be tried.
     Lost(String),
+    /// The log that promised the leaf does not hold it, or cannot be relied on any more: waiting longer is in vain.
+    Broken(String),
 }
 
 /// What a node says of itself before anything is submitted.
@@ -177,8 +181,15 @@ pub fn wait(nodes: &Nodes, first: &str, promise: &PendingPromise, deadline: Dead
             match nodes.get_from(url, &path, wait + GRACE) {
                 Ok(answer) if answer.status == 200 => return proof(answer).map(|proof| Waited::Proof(Box::new(proof))),
                 Ok(answer) => waiting = Some(pending_reason(&answer.body)),
+                Err(NodeFault::Refused { code, message, .. }) if code == LOG_CONFLICT => {
+                    return Ok(Waited::Broken(format!("{url}: {message}")));
+                }
                 Err(fault @ NodeFault::Refused { .. }) => return Err(fault.into_failure(url)),
                 Err(NodeFault::Busy { message, .. }) => waiting = Some(message),
+                // Of another log a node knows nothing. The log itself holds at once, and for good, what it has promised.
+                Err(NodeFault::NotFound { message, .. }) if log_of(&nodes, url) == Some(promise.log) => {
+                    return Ok(Waited::Broken(format!("{url}: {message}")));
+                }
                 Err(fault) => lost.push(format!("{url}: {}", fault.message())),
             }
             if waiting.is_some() {

@@ -38,6 +38,12 @@ pub struct Mood {
     pub lies: AtomicBool,
     /// Holds another log than the one that promised.
     pub other_log: AtomicBool,
+    /// Has lost its leaves, as one that was restored from an older copy.
+    pub lost: AtomicBool,
+    /// Says that its log contradicts what the chain has witnessed.
+    pub conflict: AtomicBool,
+    /// Serves the proof of another leaf.
+    pub replaced: AtomicBool,
     /// Shows another last block to light clients.
     pub fork: Mutex<Option<Fork>>,
     /// Serves light blocks as CometBFT's RPC only.
@@ -214,7 +220,13 @@ fn receipt(world: &Mutex<World>, mood: &Mood, index: u64, query: &str) -> (u16, 
         std::thread::sleep(Duration::from_millis(wait));
         return (202, json!({ "status": "pending", "reason": "the anchor is not in a block yet" }));
     }
+    if mood.conflict.load(Ordering::SeqCst) {
+        return (409, error("log_conflict", "the notary log has 3 leaves, and the chain has witnessed 6"));
+    }
     let mut world = world.lock().unwrap();
+    if mood.lost.load(Ordering::SeqCst) {
+        return (404, error("not_found", "the log has 3 leaves"));
+    }
     if mood.other_log.load(Ordering::SeqCst)
         || index >= world.maker.size()
         || !query.contains(&world.maker.log.to_string())
@@ -222,7 +234,8 @@ fn receipt(world: &Mutex<World>, mood: &Mood, index: u64, query: &str) -> (u16, 
         return (404, error("unknown_leaf", "this log holds no such leaf"));
     }
     world.maker.anchor(2, 1);
-    let proof = world.maker.proof(index).to_json().unwrap();
+    let served = if mood.replaced.load(Ordering::SeqCst) { index - 1 } else { index };
+    let proof = world.maker.proof(served).to_json().unwrap();
     (200, serde_json::from_str(&proof).unwrap())
 }
 

@@ -122,6 +122,37 @@ fn a_node_that_holds_another_log_is_not_to_be_asked_again() {
 }
 
 #[test]
+fn a_log_that_does_not_keep_its_promise_is_1_and_the_evidence_is_kept() {
+    let (tool, node, other) = (Tool::new(), FakeNode::start(CHAIN), FakeNode::start(CHAIN));
+    other.write_genesis(&tool.file("g.json"));
+    tool.write("a", "a");
+    tool.run(&["notarize", "a", "--no-wait", "--node", &node.url]).expect(0);
+    let promised = std::fs::read(tool.file("a.receipt.json")).unwrap();
+    for (mood, why) in [
+        (&node.mood.lost, "the log has 3 leaves"),
+        (&node.mood.conflict, "the chain has witnessed 6"),
+        (&node.mood.replaced, "is of another leaf"),
+    ] {
+        mood.store(true, Ordering::SeqCst);
+        // Long before the time is over, and also where another node could be asked.
+        let began = Instant::now();
+        let run = tool.run(&["receipt", "fetch", "a.receipt.json", "--json", "--node", &node.url]).expect(1);
+        assert!(began.elapsed() < Duration::from_secs(15));
+        let document = run.json();
+        assert_eq!((&document["status"], &document["receipts"][0]["status"]), (&"error".into(), &"error".into()));
+        let next = document["error"]["next"].as_str().unwrap();
+        assert!(next.contains("pyralog receipt fetch a.receipt.json --node URL --resubmit"), "{next}");
+        let run = run.says("does not keep its promise").says(why);
+        assert!(!run.err.contains("try again later"), "{}", run.err);
+        assert_eq!(std::fs::read(tool.file("a.receipt.json")).unwrap(), promised, "the pending receipt stays");
+        tool.run(&["notarize", "a", "--node", &node.url]).expect(1).says("does not keep its promise");
+        mood.store(false, Ordering::SeqCst);
+    }
+    tool.run(&["receipt", "fetch", "a.receipt.json", "--resubmit", "--node", &other.url]).expect(0);
+    tool.run(&["verify", "a", "a.receipt.json", "--genesis", "g.json"]).expect(0);
+}
+
+#[test]
 fn another_node_is_tried_where_several_are_given() {
     let (tool, dead, live) = (Tool::new(), FakeNode::start(CHAIN), FakeNode::start(CHAIN));
     tool.write("a", "a");

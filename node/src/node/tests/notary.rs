@@ -4,6 +4,7 @@ use pyralog_crypto::{DocumentDigest, Encode, RangePromise, SignedPromise, Signed
 use serde_json::{Value, json};
 
 use super::kit::{Homes, Running, get_json, homes, post, start};
+use crate::backend::LogState;
 
 fn trust(homes: &Homes) -> Trust {
     let entries = homes.genesis.powers().into_iter().map(|(public_key, power)| ValidatorEntry { public_key, power });
@@ -129,4 +130,56 @@ async fn many_leaves_can_have_one_promise() {
     let (status, _) = post(&format!("{url}s"), &json!({"leaves": texts})).await;
     assert_eq!(status, 400);
     node.stop().await;
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        // Permissions of keys are copied with the files.
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_log_that_was_restored_from_an_older_copy_says_so_of_each_leaf_that_it_cannot_prove() {
+    let homes = homes(2);
+    let [home, copied] = [homes.homes[0].root().to_owned(), homes.path().join("copy")];
+    let node = start(&homes.homes[0], &[]).await;
+    let other = start(&homes.homes[1], &[("p2p.bootstrap", node.endpoints.p2p.as_str())]).await;
+    let settings = [("p2p.bootstrap", other.endpoints.p2p.as_str())];
+    let ask = async |node: &Running, index: u64| {
+        get_json(&format!("{}/v1/notary/receipts/{index}?wait_ms=20000", node.endpoints.api)).await
+    };
+    assert_eq!(submit(&node, &[vec![1; 40]]).await.0, 200);
+    let (status, kept) = ask(&node, 0).await;
+    assert_eq!(status, 200, "{kept}");
+    node.stop().await;
+    copy(&home, &copied);
+    let node = start(&homes.homes[0], &settings).await;
+    assert_eq!(submit(&node, &[vec![2; 40], vec![3; 40]]).await.0, 200);
+    assert_eq!(ask(&node, 2).await.0, 200);
+    // What is to be witnessed must have reached a witness.
+    other.reach(node.height()).await;
+    node.stop().await;
+
+    std::fs::remove_dir_all(&home).unwrap();
+    std::fs::rename(&copied, &home).unwrap();
+    let node = start(&homes.homes[0], &settings).await;
+    assert!(matches!(node.backend.live().log, LogState::Conflict(_)), "{:?}", node.backend.live());
+    let (status, again) = ask(&node, 0).await;
+    assert_eq!((status, &again["proof"]["leaf"]), (200, &kept["proof"]["leaf"]), "the copy holds it: {again}");
+    for lost in [1, 2, 7] {
+        let (status, answer) = ask(&node, lost).await;
+        assert_eq!((status, &answer["error"]["code"]), (409, &json!("log_conflict")), "{answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("1 leaves, and the chain has witnessed 3"), "{message}");
+        assert!(answer["error"]["remedy"].is_string());
+    }
+    node.stop().await;
+    other.stop().await;
 }
