@@ -27,7 +27,7 @@ mod up;
 
 use std::io::{ErrorKind, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 
 use cli::{Cli, Command};
@@ -47,7 +47,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Up(args) => up::run(&layout, &args),
         Command::Down { grace } => control::stop_nodes(&layout, || grace),
-        Command::Status { json } => print_stdout(&status::run(&layout, json)?),
+        Command::Status { json } => status(&layout, json),
         Command::Logs { node, follow, lines } => logs(&layout, &node, follow, lines),
         Command::Fault { fault } => control::fault(&layout, &fault),
         Command::Reset => control::reset(&layout),
@@ -65,6 +65,25 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::ExecInSession { program, args } => process::exec_in_session(&program, &args),
     }
+}
+
+fn status(layout: &Layout, json: bool) -> Result<()> {
+    let shown = or_document(json, status::run(layout, json))?;
+    print_stdout(&shown.text)?;
+    if shown.processes == 0 {
+        let dir = layout.root().display();
+        bail!("no node of the network in {dir} runs; `pyralog-testnet up --dir {dir}` resumes it");
+    }
+    Ok(())
+}
+
+/// With `--json` an error is a document on stdout too, in the form of `pyralog`'s. For what fails before anything was printed there.
+fn or_document<T>(json: bool, result: Result<T>) -> Result<T> {
+    if let (true, Err(error)) = (json, &result) {
+        let error = serde_json::json!({ "exit_code": 1, "message": format!("{error:#}") });
+        print_stdout(&format!("{:#}\n", serde_json::json!({ "status": "error", "error": error })))?;
+    }
+    result
 }
 
 fn logs(layout: &Layout, node: &str, follow: bool, lines: Option<usize>) -> Result<()> {

@@ -31,8 +31,17 @@ struct NodeStatus {
     reason: Option<String>,
 }
 
-/// The status as text, or as one JSON document.
-pub fn run(layout: &Layout, json: bool) -> Result<String> {
+/// What `status` found.
+#[derive(Debug)]
+pub struct Shown {
+    /// For people, or one JSON document.
+    pub text: String,
+    /// Nodes that have a process, be it paused.
+    pub processes: usize,
+}
+
+/// Looks at every node.
+pub fn run(layout: &Layout, json: bool) -> Result<Shown> {
     let state = State::require(layout)?;
     let manifest = Manifest::describe(layout, &state);
     let probe = Probe::default();
@@ -52,10 +61,11 @@ pub fn run(layout: &Layout, json: bool) -> Result<String> {
         ready: nodes.iter().filter(|node| node.ready).count(),
         nodes,
     };
-    if json {
-        return Ok(serde_json::to_string_pretty(&status).context("cannot encode the status")? + "\n");
-    }
-    Ok(text(&status))
+    let text = match json {
+        true => serde_json::to_string_pretty(&status).context("cannot encode the status")? + "\n",
+        false => text(&status),
+    };
+    Ok(Shown { text, processes: status.nodes.iter().filter(|node| node.state != RunState::Dead).count() })
 }
 
 fn look(layout: &Layout, probe: &Probe, node: &Node, entry: NodeEntry) -> NodeStatus {
@@ -128,7 +138,8 @@ mod tests {
     #[test]
     fn dead_nodes_are_shown_as_dead() {
         let (_dir, layout) = network();
-        let text = run(&layout, false).unwrap();
+        let Shown { text, processes } = run(&layout, false).unwrap();
+        assert_eq!(processes, 0);
         assert!(text.contains("0 of 2 nodes run, 0 ready"), "{text}");
         assert_eq!(text.matches("dead").count(), 2);
     }
@@ -136,7 +147,7 @@ mod tests {
     #[test]
     fn the_document_extends_the_manifest_entry() {
         let (_dir, layout) = network();
-        let value: serde_json::Value = serde_json::from_str(&run(&layout, true).unwrap()).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&run(&layout, true).unwrap().text).unwrap();
         assert_eq!(value["nodes"][1]["name"], "node1");
         assert_eq!(value["nodes"][1]["state"], "dead");
         assert_eq!(value["nodes"][1]["pid"], serde_json::Value::Null);

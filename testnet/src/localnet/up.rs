@@ -1,6 +1,7 @@
 //! `up`: create or resume a network, wait until it serves, stay or return.
 
 use std::collections::BTreeMap;
+use std::process::Child;
 
 use anyhow::{Result, anyhow, bail};
 use rustix::process::Signal;
@@ -12,7 +13,7 @@ use super::manifest::Manifest;
 use super::node::{self, Goal, Started, Unreached};
 use super::process::RunState;
 use super::state::{self, State};
-use super::{banner, config, create, foreground, note, print_stdout};
+use super::{banner, config, create, foreground, note, or_document, print_stdout};
 
 /// Validators of a network that was not told how many.
 const VALIDATORS: usize = 4;
@@ -21,12 +22,32 @@ const BLOCK_INTERVAL_MS: u64 = 500;
 
 /// Runs `up`. Returns when the network serves (`--detach`) or when it was stopped.
 pub fn run(layout: &Layout, args: &UpArgs) -> Result<()> {
-    let program = node::program()?;
     let interrupt = Interrupt::install()?;
+    let Up { manifest, children } = or_document(args.json, up(layout, args, &interrupt))?;
+    if args.json {
+        print_stdout(&manifest.to_json()?)?;
+    } else {
+        print_stdout(&banner::text(layout, &manifest, args.detach))?;
+    }
+    if args.detach {
+        return Ok(());
+    }
+    foreground::stay(layout, children, &interrupt)
+}
+
+/// A network that serves.
+struct Up {
+    manifest: Manifest,
+    /// The processes that this one started, by node.
+    children: BTreeMap<String, Child>,
+}
+
+fn up(layout: &Layout, args: &UpArgs, interrupt: &Interrupt) -> Result<Up> {
+    let program = node::program()?;
     let lock = claim(layout)?;
     let Opened { mut state, resumed } = open(layout, args)?;
     let mut started = Vec::new();
-    let unreached = match bring_up(layout, &mut state, &mut started, args, &program, &interrupt) {
+    let unreached = match bring_up(layout, &mut state, &mut started, args, &program, interrupt) {
         Ok(unreached) => unreached,
         Err(error) => {
             node::end(layout, &mut state, &mut started)?;
@@ -39,19 +60,11 @@ pub fn run(layout: &Layout, args: &UpArgs) -> Result<()> {
     let manifest = Manifest::describe(layout, &state);
     manifest.save(layout)?;
     drop(lock);
-    if args.json {
-        print_stdout(&manifest.to_json()?)?;
-    } else {
-        print_stdout(&banner::text(layout, &manifest, args.detach))?;
-    }
-    if args.detach {
-        return Ok(());
-    }
-    let children: BTreeMap<String, _> = started
+    let children = started
         .into_iter()
         .filter_map(|Started { index, child }| Some((state.nodes.get(index)?.name.clone(), child)))
         .collect();
-    foreground::stay(layout, children, &interrupt)
+    Ok(Up { manifest, children })
 }
 
 /// Takes the lock, and leaves nothing in a directory that is refused.

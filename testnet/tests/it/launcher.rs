@@ -31,6 +31,8 @@ fn up_serves_describes_itself_resumes_and_goes_down() {
 
     let before = net.height(0);
     net.launcher(&["down"]).expect(0);
+    let down = net.launcher(&["status", "--json"]).expect(1).says("no node of the network").says("pyralog-testnet up");
+    assert_eq!((down.json()["running"].as_u64(), down.json()["nodes"].as_array().map(Vec::len)), (Some(0), Some(2)));
     assert!(manifest.nodes.iter().all(|node| !lives(node.pid.unwrap())));
     assert!(net.manifest().nodes.iter().all(|node| node.pid.is_none()));
     net.launcher(&["up", "--detach"]).expect(0);
@@ -43,6 +45,8 @@ fn up_serves_describes_itself_resumes_and_goes_down() {
     net.launcher(&["reset"]).expect(0);
     assert!(!net.root().exists());
     net.launcher(&["status"]).expect(1).says("pyralog-testnet up");
+    let nowhere = net.launcher(&["status", "--json"]).expect(1).json();
+    assert_eq!((&nowhere["status"], &nowhere["error"]["exit_code"]), (&"error".into(), &1.into()));
 }
 
 #[test]
@@ -100,7 +104,10 @@ fn a_failed_start_prints_the_log_tail_and_ends_what_it_started() {
     std::fs::write(home.join("genesis.json"), genesis.replace("pyralog-dev-", "pyralog-xyz-")).unwrap();
     let failed = net.launcher(&["up", "--detach", "--timeout", "20"]).expect(1).says("node1").says("nodes/node1.log");
     assert_eq!(failed.out, "");
-    let status = net.launcher(&["status", "--json"]).expect(0).json();
+    let document = net.launcher(&["up", "--detach", "--json", "--timeout", "20"]).expect(1).json();
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(document["status"] == "error" && message.contains("node1") && failed.err.contains("node1"), "{message}");
+    let status = net.launcher(&["status", "--json"]).expect(1).json();
     assert_eq!(status["running"], 0, "{}", failed.err);
     std::fs::write(home.join("genesis.json"), genesis).unwrap();
     net.launcher(&["up", "--detach"]).expect(0);
