@@ -18,7 +18,7 @@ use super::{Problem, answers, chain, parse_leaves};
 use crate::backend::Backend;
 use crate::config::ApiConfig;
 use crate::driver::{EngineHandle, Shared};
-use crate::http::{AccessRules, ClientAddr, RateLimiter};
+use crate::http::{AccessRules, Arrival, ClientAddr, RateLimiter};
 use crate::notary::{Admission, NotaryReceipts, ReceiptState};
 use crate::store::LedgerView;
 
@@ -112,12 +112,16 @@ async fn admit(
         .into_response();
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
+    let arrival = request.extensions().get::<Arrival>().cloned().unwrap_or_else(|| Arrival::of(false));
     let patience = Duration::from_secs(service.state.config.request_timeout_s);
     let mut response = if *request.method() == Method::OPTIONS && origin.is_some() {
         StatusCode::NO_CONTENT.into_response()
     } else {
         match tokio::time::timeout(patience, next.run(request)).await {
+            Ok(_) if arrival.is_late() => too_slow(),
             Ok(response) => response,
+            // What is not here cannot be answered.
+            Err(_) if !arrival.is_whole() => too_slow(),
             Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the node did not answer in time")
                 .remedy("try again, or another node")
                 .retry_after(1)
@@ -139,6 +143,12 @@ async fn admit(
         headers.insert(header::VARY, header::HeaderValue::from_static("origin"));
     }
     response
+}
+
+fn too_slow() -> Response {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body of the request did not arrive in time")
+        .remedy("send it again, in smaller parts where the way is slow")
+        .into_response()
 }
 
 /// What axum itself refuses (a query, a path or a body that it cannot read) it says in plain text: the same as a problem.
@@ -206,6 +216,10 @@ async fn receipt(State(api): Api, Path(index): Path<String>, Query(wait): Query<
             });
             Ok((StatusCode::ACCEPTED, Json(body)).into_response())
         }
+        ReceiptState::Conflict(why) => {
+            let why = format!("there is no receipt of leaf {index} here: {why}");
+            Err(Problem::new(StatusCode::CONFLICT, "log_conflict", why).remedy("submit the leaf to another node's log"))
+        }
         ReceiptState::Unknown(why) => {
             Err(Problem::not_found(why)
                 .remedy("ask the node that promised the leaf; GET /v1/status names a node's log"))
@@ -216,10 +230,6 @@ async fn receipt(State(api): Api, Path(index): Path<String>, Query(wait): Query<
 /// `GET /v1/notary/refresh/{height}`
 async fn refresh(State(api): Api, Path(height): Path<u64>) -> Result<Response, Problem> {
     let last = api.backend.chain().height();
-        ReceiptState::Conflict(why) => {
-            let why = format!("there is no receipt of leaf {index} here: {why}");
-            Err(Problem::new(StatusCode::CONFLICT, "log_conflict", why).remedy("submit the leaf to another node's log"))
-        }
     if height == 0 || height.saturating_add(2) > last {
         return Err(Problem::not_found(format!(
             "height {height} cannot be refreshed yet: block {} is needed, the last one is {last}",

@@ -14,18 +14,22 @@ use crate::http::BoundedListener;
 /// Far longer than any patience of a test.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// As long as any test.
+const LONG: Patience = Patience { header: LIMIT.saturating_mul(2), body: LIMIT.saturating_mul(2) };
+
 /// A request that is answered and whose connection stays open.
 const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async fn server(patience: Duration) -> (SocketAddr, watch::Sender<bool>, JoinHandle<()>) {
     let whoami = get(|ConnectInfo(ClientAddr(client)): ConnectInfo<ClientAddr>| async move { client.to_string() });
+    let patience = Patience { header: patience, body: 2 * LIMIT };
     serving(8, Router::new().route("/", whoami), patience).await
 }
 
 async fn serving(
     places: usize,
     routes: Router,
-    patience: Duration,
+    patience: Patience,
 ) -> (SocketAddr, watch::Sender<bool>, JoinHandle<()>) {
     let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), places, 2 * LIMIT).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -92,7 +96,7 @@ async fn stopping_closes_connections_that_wait_for_a_request() {
 #[tokio::test]
 async fn where_no_place_is_free_the_oldest_that_does_not_ask_gives_up_its_own() {
     let routes = Router::new().route("/", get(async || "ok"));
-    let (address, _stop, _served) = serving(3, routes, 2 * LIMIT).await;
+    let (address, _stop, _served) = serving(3, routes, LONG).await;
     // One that has asked, one that sends half a header, one that says nothing: the first of those that never asked goes first.
     let mut asked = send(address, ASK).await;
     assert_eq!(status(&mut asked).await, "HTTP/1.1 200");
@@ -130,7 +134,7 @@ async fn a_request_that_is_served_and_a_websocket_keep_their_places() {
         })
     });
     let routes = Router::new().route("/", get(async || "ok")).route("/slow", slow).route("/socket", socket);
-    let (address, _stop, _served) = serving(2, routes, 2 * LIMIT).await;
+    let (address, _stop, _served) = serving(2, routes, LONG).await;
     let ask = "GET /socket HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut socket = send(address, ask.as_bytes()).await;
@@ -157,7 +161,7 @@ async fn a_request_that_is_served_and_a_websocket_keep_their_places() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_get_through_while_half_open_connections_are_kept_up() {
     let routes = Router::new().route("/", get(async || "ok"));
-    let (address, _stop, _served) = serving(8, routes, 2 * LIMIT).await;
+    let (address, _stop, _served) = serving(8, routes, LONG).await;
     // Far more than places, and each is opened again when it is closed.
     let attackers: Vec<_> = (0..40)
         .map(|_| {
@@ -179,4 +183,69 @@ async fn probes_get_through_while_half_open_connections_are_kept_up() {
     for attacker in attackers {
         attacker.abort();
     }
+}
+
+/// Answers with the length of the body, and counts what it answers.
+fn measuring(answered: &Arc<std::sync::atomic::AtomicUsize>) -> Router {
+    let answered = Arc::clone(answered);
+    let measure = axum::routing::post(async move |body: axum::body::Bytes| {
+        answered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        body.len().to_string()
+    });
+    Router::new().route("/", measure.get(async || "ok"))
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_in_time_is_408_and_the_connection_is_closed() {
+    let answered = Arc::default();
+    let patience = Patience { body: Duration::from_millis(200), ..LONG };
+    let (address, _stop, _served) = serving(8, measuring(&answered), patience).await;
+    for begun in [
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf of it",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ] {
+        let answer = all(send(address, begun.as_bytes()).await).await;
+        assert!(answer.starts_with("HTTP/1.1 408"), "{begun:?}: {answer}");
+    }
+    // A trickle is no faster.
+    let mut trickle = send(address, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n").await;
+    let mut sent = 0;
+    while trickle.write_all(b"x").await.is_ok() {
+        let mut byte = [0];
+        if timeout(Duration::from_millis(20), trickle.read(&mut byte)).await.is_ok() {
+            break;
+        }
+        sent += 1;
+        assert!(sent < 1_000, "it is kept");
+    }
+    assert_eq!(answered.load(std::sync::atomic::Ordering::SeqCst), 0);
+    // Bodies that are here in time are answered, also after the pause of a moment.
+    let mut whole = send(address, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nwh").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    whole.write_all(b"ole").await.unwrap();
+    assert_eq!(status(&mut whole).await, "HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn where_no_place_is_free_a_body_that_does_not_arrive_gives_up_its_place() {
+    let answered = Arc::default();
+    let (address, _stop, _served) = serving(2, measuring(&answered), LONG).await;
+    let begun = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf";
+    let mut slow = [send(address, begun).await, send(address, begun).await];
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Without displacement it would wait for the patience, which is longer than the limit.
+    let mut probe = send(address, ASK).await;
+    assert_eq!(status(&mut probe).await, "HTTP/1.1 200");
+    assert!(is_closed(&mut slow[0]).await);
+    assert_eq!(answered.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_keep_the_answer_back() {
+    let (address, _stop, _served) = serving(1, Router::new().route("/", get(async || "ok")), LONG).await;
+    let mut client = send(address, b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf").await;
+    assert_eq!(status(&mut client).await, "HTTP/1.1 200");
+    let mut probe = send(address, ASK).await;
+    assert_eq!(status(&mut probe).await, "HTTP/1.1 200", "its place is free, or can be taken");
 }

@@ -19,13 +19,13 @@ async fn one_more_connection_than_allowed_waits_for_a_place() {
     let _first = TcpStream::connect(address).await.unwrap();
     let _second = TcpStream::connect(address).await.unwrap();
     let (served, _) = listener.accept().await;
-    assert!(served.seat().begin());
+    assert!(served.seat().begin(false));
     let soon = Duration::from_millis(300);
     assert!(timeout(soon, listener.accept()).await.is_err(), "the second one is not accepted yet");
     drop(served);
     // The wait that was given up above has not lost it.
     let (second, _) = timeout(Duration::from_secs(5), listener.accept()).await.unwrap();
-    assert!(second.seat().begin());
+    assert!(second.seat().begin(false));
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn one_that_does_not_ask_is_told_to_go_when_another_comes() {
     let (first, _) = listener.accept().await;
     let (second, _) = timeout(Duration::from_secs(5), listener.accept()).await.unwrap();
     timeout(Duration::from_secs(5), first.seat().displaced()).await.unwrap();
-    assert!(!first.seat().begin() && second.seat().begin());
+    assert!(!first.seat().begin(false) && second.seat().begin(false));
 }
 
 #[tokio::test]

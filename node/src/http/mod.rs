@@ -1,5 +1,6 @@
 //! What all HTTP listeners share: bounded connections that must send their requests in time, Host and Origin checks, a rate limit per client.
 
+mod arrival;
 mod connections;
 mod guard;
 mod listener;
@@ -7,7 +8,8 @@ mod places;
 mod quoting;
 mod rate;
 
-pub use connections::{HEADER_PATIENCE, serve_connections};
+pub use arrival::Arrival;
+pub use connections::{Patience, serve_connections};
 pub use guard::{AccessRules, Refusal};
 pub use listener::{BoundedListener, ClientAddr};
 pub use quoting::QuotingListener;

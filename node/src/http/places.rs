@@ -1,8 +1,8 @@
 //! The places of one listener: who holds one, and who loses it when all are taken.
 //!
 //! Whoever opens connections and never asks anything costs nothing and would keep everybody else out until the patience ends. So where
-//! no place is free a new connection takes the place of the one that has waited longest without asking; a connection whose request is being
-//! answered, or that became a WebSocket, keeps its place.
+//! no place is free a new connection takes the place of the one that has waited longest without asking, or else of the one whose request has
+//! a body that is longest on its way; a connection whose request is being answered, or that became a WebSocket, keeps its place.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,6 +16,8 @@ use super::rate::network;
 
 /// A connection has at least so long to ask before another may take its place. It also bounds how often places change hands.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+/// A connection that has asked has at least so long to send the body of its request.
+const LEAST_BODY_PATIENCE: Duration = Duration::from_secs(1);
 /// A client that is not on this machine holds at most one place in so many.
 const SHARES: usize = 4;
 
@@ -45,6 +47,8 @@ pub struct Seat {
 enum Doing {
     /// No whole header of its next request is here. `asked`: there was a request before.
     Waiting { since: Instant, asked: bool },
+    /// The header of its request is here, and not all of the body.
+    Sending { since: Instant },
     /// Its request is being answered, or it is a WebSocket.
     Served,
     /// The answer is given to the connection and not written yet.
@@ -118,17 +122,20 @@ impl Places {
 }
 
 impl Held {
-    /// Frees the place of the one among `these` that has waited longest; those that never asked go first.
+    /// Frees the place of the one among `these` that has waited longest; those that never asked go first, then those that have nothing
+    /// under way, which lose nothing but their connection.
     fn displace(&mut self, now: Instant, these: impl Fn(&Seat) -> bool) -> bool {
-        let waiting = |(number, seat): (&u64, &Arc<Seat>)| match *lock(&seat.doing) {
-            Doing::Waiting { since, asked } if now.saturating_duration_since(since) >= LEAST_PATIENCE => {
-                Some((asked, since, *number))
-            }
-            _ => None,
+        let waiting = |(number, seat): (&u64, &Arc<Seat>)| {
+            let (rank, since, least) = match *lock(&seat.doing) {
+                Doing::Waiting { since, asked } => (u8::from(asked), since, LEAST_PATIENCE),
+                Doing::Sending { since } => (2, since, LEAST_BODY_PATIENCE),
+                _ => return None,
+            };
+            (now.saturating_duration_since(since) >= least).then_some((rank, since, *number))
         };
         let mut candidates: Vec<_> = self.seats.iter().filter(|(_, seat)| these(seat)).filter_map(waiting).collect();
         candidates.sort_unstable();
-        // One that begins to ask at this moment keeps its place, and the next one goes.
+        // One that begins to ask, or has sent all, at this moment keeps its place, and the next one goes.
         let gone =
             candidates.into_iter().find(|(_, _, number)| self.seats.get(number).is_some_and(|seat| seat.leave()));
         gone.is_some_and(|(_, _, number)| self.seats.remove(&number).is_some())
@@ -136,20 +143,30 @@ impl Held {
 }
 
 impl Seat {
-    /// A whole header is here. `false` where the place is lost already: the request must not be answered.
-    pub fn begin(&self) -> bool {
+    /// A whole header is here; a body follows it where the request `sends` one. `false` where the place is lost already: the request must
+    /// not be answered.
+    pub fn begin(&self, sends: bool) -> bool {
         let mut doing = lock(&self.doing);
         let keeps = !matches!(*doing, Doing::Displaced);
         if keeps {
-            *doing = Doing::Served;
+            *doing = if sends { Doing::Sending { since: Instant::now() } } else { Doing::Served };
         }
         keeps
+    }
+
+    /// The whole body is here, or no more of it is wanted. `false` where the place is lost already.
+    pub fn received(&self) -> bool {
+        let mut doing = lock(&self.doing);
+        if matches!(*doing, Doing::Sending { .. }) {
+            *doing = Doing::Served;
+        }
+        !matches!(*doing, Doing::Displaced)
     }
 
     /// The whole answer is given to the connection.
     pub fn answered(&self) {
         let mut doing = lock(&self.doing);
-        if matches!(*doing, Doing::Served) {
+        if matches!(*doing, Doing::Served | Doing::Sending { .. }) {
             *doing = Doing::Answered;
         }
     }
@@ -167,10 +184,10 @@ impl Seat {
         self.displaced.notified().await;
     }
 
-    /// Gives the place up, unless a request has begun.
+    /// Gives the place up, unless a whole request is here.
     fn leave(&self) -> bool {
         let mut doing = lock(&self.doing);
-        let waits = matches!(*doing, Doing::Waiting { .. });
+        let waits = matches!(*doing, Doing::Waiting { .. } | Doing::Sending { .. });
         if waits {
             *doing = Doing::Displaced;
             self.displaced.notify_one();

@@ -15,7 +15,7 @@ fn displaced(place: &Place) -> bool {
 
 /// An answer that is written at `at`.
 fn ask(place: &Place, at: Instant) {
-    assert!(place.seat.begin());
+    assert!(place.seat.begin(false));
     *lock(&place.seat.doing) = Doing::Waiting { since: at, asked: true };
 }
 
@@ -37,7 +37,7 @@ fn the_one_that_has_waited_longest_without_asking_goes_first() {
     let sixth = place(places.attempt(LOOPBACK, at(202)));
     assert_eq!([&first, &fourth, &fifth].map(displaced), [true, false, false]);
     assert!(matches!(places.attempt(LOOPBACK, at(203)), Attempt::Later));
-    assert!(!first.seat.begin(), "a request that comes too late is not answered");
+    assert!(!first.seat.begin(false), "a request that comes too late is not answered");
     drop((first, second, third));
     assert!(matches!(places.attempt(LOOPBACK, at(203)), Attempt::Later), "they had nothing to give back");
     drop(sixth);
@@ -49,7 +49,7 @@ fn whoever_is_served_keeps_its_place_until_the_answer_is_written() {
     let places = Places::new(1);
     let held = place(places.attempt(LOOPBACK, Instant::now()));
     let later = || Instant::now() + Duration::from_secs(3_600);
-    assert!(held.seat.begin());
+    assert!(held.seat.begin(false));
     // A flush before the answer is of something else.
     held.seat.flushed();
     assert!(matches!(places.attempt(LOOPBACK, later()), Attempt::Later));
@@ -58,6 +58,33 @@ fn whoever_is_served_keeps_its_place_until_the_answer_is_written() {
     held.seat.flushed();
     place(places.attempt(LOOPBACK, later()));
     assert!(displaced(&held));
+}
+
+#[test]
+fn a_body_that_is_on_its_way_for_long_gives_its_place_to_others_and_a_whole_one_does_not() {
+    let places = Places::new(3);
+    let start = Instant::now();
+    let at = |ms: u64| start + Duration::from_millis(ms);
+    let [slow, sent, idle] = [0, 1, 2].map(|ms| place(places.attempt(LOOPBACK, at(ms))));
+    for sending in [&slow, &sent] {
+        assert!(sending.seat.begin(true));
+        *lock(&sending.seat.doing) = Doing::Sending { since: start };
+    }
+    assert!(sent.seat.received(), "all of it is here");
+    ask(&idle, at(0));
+    // One that has nothing under way goes before.
+    let other = place(places.attempt(LOOPBACK, at(500)));
+    assert_eq!([&slow, &sent, &idle].map(displaced), [false, false, true]);
+    assert!(other.seat.begin(false));
+    assert!(matches!(places.attempt(LOOPBACK, at(999)), Attempt::Later), "a body has a second at least");
+    let next = place(places.attempt(LOOPBACK, at(1_001)));
+    assert_eq!([&slow, &sent, &other].map(displaced), [true, false, false]);
+    assert!(!slow.seat.received(), "what arrives too late is not answered");
+    assert!(next.seat.begin(true));
+    // Whoever answers without reading it does not wait for the rest.
+    next.seat.answered();
+    next.seat.flushed();
+    assert!(matches!(*lock(&next.seat.doing), Doing::Waiting { asked: true, .. }));
 }
 
 #[test]
@@ -74,7 +101,7 @@ fn a_client_from_elsewhere_holds_its_share_and_displaces_only_itself() {
     let _others = [place(places.attempt(other, start)), place(places.attempt(LOOPBACK, start))];
     let third = place(places.attempt(client(3), soon));
     assert_eq!([&first, &second, &third].map(displaced), [true, false, false]);
-    assert!(second.seat.begin() && third.seat.begin());
+    assert!(second.seat.begin(false) && third.seat.begin(false));
     assert!(matches!(places.attempt(client(4), soon + LEAST_PATIENCE), Attempt::Refused));
     // Loopback has no share, also not in the form of a mapped address.
     let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
@@ -88,7 +115,7 @@ fn a_client_from_elsewhere_holds_its_share_and_displaces_only_itself() {
 async fn a_place_that_becomes_free_goes_to_whoever_waits() {
     let places = Places::new(1);
     let held = places.take(LOOPBACK).await.unwrap();
-    assert!(held.seat.begin());
+    assert!(held.seat.begin(false));
     let waiter = tokio::spawn({
         let places = Arc::clone(&places);
         async move { places.take(LOOPBACK).await.is_some() }

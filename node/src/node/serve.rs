@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Loopback;
 use crate::error::{Error, Result};
-use crate::http::{BoundedListener, HEADER_PATIENCE, QuotingListener, serve_connections};
+use crate::http::{BoundedListener, Patience, QuotingListener, serve_connections};
 
 /// A connection on which nothing happens for so long is closed. Long polls answer before.
 const IDLE: Duration = Duration::from_secs(120);
@@ -25,5 +25,5 @@ pub async fn bind(address: Loopback, connections: usize, flag: &'static str) -> 
 
 /// Serves until `stopping` turns true, then lets open requests end.
 pub fn serve(listener: BoundedListener, routes: Router, stopping: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(serve_connections(QuotingListener(listener), routes, stopping, HEADER_PATIENCE))
+    tokio::spawn(serve_connections(QuotingListener(listener), routes, stopping, Patience::DEFAULT))
 }

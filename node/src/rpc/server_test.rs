@@ -3,7 +3,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::*;
-use crate::http::{BoundedListener, QuotingListener, serve_connections};
+use crate::http::{BoundedListener, Patience, QuotingListener, serve_connections};
 use crate::testkit::{Solo, StillBackend, transfer};
 
 fn service(config: RpcConfig, change: impl FnOnce(&mut RpcService)) -> Arc<RpcService> {
@@ -102,7 +102,7 @@ async fn websockets_leave_connections_for_others() {
     let service = service(config, |service| service.context.stopping = stop.subscribe());
     let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), 4, PATIENCE).await.unwrap();
     let address = axum::serve::Listener::local_addr(&listener).unwrap();
-    let served = serve_connections(QuotingListener(listener), service.router(), stop.subscribe(), PATIENCE);
+    let served = serve_connections(QuotingListener(listener), service.router(), stop.subscribe(), Patience::DEFAULT);
     let served = tokio::spawn(served);
     let open = async || {
         let mut client = TcpStream::connect(address).await.unwrap();

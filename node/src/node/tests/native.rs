@@ -158,3 +158,19 @@ async fn what_cannot_be_read_is_answered_as_every_other_error() {
     assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{answer}");
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_arrive_is_said_to_be_the_clients_fault() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[("api.request_timeout_s", "1")]).await;
+    let address = node.endpoints.api.trim_start_matches("http://");
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    let begun = b"POST /v1/notary/leaves HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"leaves\":";
+    client.write_all(begun).await.unwrap();
+    let mut answer = String::new();
+    let read = client.read_to_string(&mut answer);
+    tokio::time::timeout(std::time::Duration::from_secs(20), read).await.expect("it waits for ever").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"request_timeout\""), "{answer}");
+    node.stop().await;
+}
