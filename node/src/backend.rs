@@ -58,6 +58,10 @@ pub struct Live {
     pub watching: bool,
     /// When the last block was committed here.
     pub last_commit: Option<SystemTime>,
+    /// Connected peers.
+    pub peers: u64,
+    /// Leaves of our notary log under an anchor, by the ledger.
+    pub anchored: u64,
     /// How our notary log compares with what the chain witnessed of it.
     pub log: LogState,
 }

@@ -350,6 +350,8 @@ impl StillBackend {
             signer: SignerState::Active,
             watching: false,
             last_commit: Some(SystemTime::UNIX_EPOCH),
+            peers: 0,
+            anchored: 0,
             log: crate::backend::LogState::Sound,
         };
         Self { memory: solo.memory.clone(), identity, live, blocks: broadcast::Sender::new(8) }

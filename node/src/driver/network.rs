@@ -143,11 +143,11 @@ impl Network {
                 Event::Gossip { message, data, .. } => self.transactions(message, &data),
                 Event::Request { data, reply, .. } => self.sync.serve(data, reply),
                 Event::Connected(peer) => {
-                    self.shared.metrics.peers.inc();
+                    self.shared.peer_came();
                     self.sync.connected(peer.peer_id);
                 }
                 Event::Disconnected { peer } => {
-                    self.shared.metrics.peers.dec();
+                    self.shared.peer_went();
                     self.sync.disconnected(peer);
                 }
                 // Listening, and what later versions tell: the network logs it itself.

@@ -45,6 +45,8 @@ impl Shared {
             signer: SignerState::Observing,
             watching: true,
             last_commit: None,
+            peers: 0,
+            anchored: 0,
             log: LogState::Unchecked,
         };
         Arc::new(Self {
@@ -69,6 +71,24 @@ impl Shared {
     /// Changes facts.
     pub fn update(&self, change: impl FnOnce(&mut Live)) {
         change(&mut self.lock());
+    }
+
+    /// A peer was connected.
+    pub fn peer_came(&self) {
+        self.update(|live| live.peers += 1);
+        self.metrics.peers.inc();
+    }
+
+    /// A peer is connected no longer.
+    pub fn peer_went(&self) {
+        self.update(|live| live.peers = live.peers.saturating_sub(1));
+        self.metrics.peers.dec();
+    }
+
+    /// The ledger holds an anchor of our notary log with so many leaves.
+    pub fn anchored(&self, leaves: u64) {
+        self.update(|live| live.anchored = leaves);
+        self.metrics.anchored_size.set(i64::try_from(leaves).unwrap_or(i64::MAX));
     }
 
     /// A peer claims a height; `None` forgets the peer, or a claim that it could not show.

@@ -33,6 +33,19 @@ fn a_node_catches_up_while_peers_claim_more_than_the_block_under_way() {
 }
 
 #[test]
+fn peers_and_anchored_leaves_are_facts_and_the_gauges_follow() {
+    let shared = shared(10);
+    shared.peer_came();
+    shared.peer_came();
+    shared.peer_went();
+    shared.anchored(7);
+    assert_eq!((shared.live().peers, shared.live().anchored), (1, 7));
+    assert_eq!((shared.metrics.peers.get(), shared.metrics.anchored_size.get()), (1, 7));
+    shared.metrics.peers.set(0);
+    assert_eq!(shared.live().peers, 1, "a gauge decides nothing");
+}
+
+#[test]
 fn a_gossip_message_is_judged_once_when_all_its_bundles_are() {
     use Judged::{Never, NotTaken, Taken};
     for (answers, expected) in [

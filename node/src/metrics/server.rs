@@ -8,7 +8,6 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use pyralog_consensus::engine::SignerState;
 use serde_json::json;
@@ -24,8 +23,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// Judges a node that has `peers` at `now`.
-    pub fn of(backend: &dyn Backend, peers: u64, started: SystemTime, stall_after: Duration, now: SystemTime) -> Self {
+    /// Judges a node at `now`.
+    pub fn of(backend: &dyn Backend, started: SystemTime, stall_after: Duration, now: SystemTime) -> Self {
         let (live, height) = (backend.live(), backend.chain().height());
         let state = backend.chain().state();
         let validators = state.validators.validators();
@@ -38,7 +37,7 @@ impl Health {
             reasons.push("no block is committed yet".into());
         }
         // Before it shows as a stall: alone it decides nothing.
-        if peers == 0 && validates && validators.len() > 1 {
+        if live.peers == 0 && validates && validators.len() > 1 {
             reasons.push(format!(
                 "no peers: one of {} validators decides no block alone; see that p2p.bootstrap names others that run",
                 validators.len()
@@ -69,23 +68,21 @@ impl Health {
 pub struct MetricsService {
     backend: Arc<dyn Backend>,
     registry: Registry,
-    peers: Gauge,
     stall_after: Duration,
     started: SystemTime,
     refresh: Box<dyn Fn() + Send + Sync>,
 }
 
 impl MetricsService {
-    /// A service; `peers` counts those that are connected, `refresh` sets gauges that are read from elsewhere, before each scrape.
+    /// A service; `refresh` sets gauges that are read from elsewhere, before each scrape.
     pub fn new(
         backend: Arc<dyn Backend>,
         registry: Registry,
-        peers: Gauge,
         stall_after: Duration,
         refresh: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
         let started = SystemTime::now();
-        Arc::new(Self { backend, registry, peers, stall_after, started, refresh: Box::new(refresh) })
+        Arc::new(Self { backend, registry, stall_after, started, refresh: Box::new(refresh) })
     }
 
     /// The routes.
@@ -95,8 +92,7 @@ impl MetricsService {
 
     /// Whether the node is ready now.
     pub fn health(&self) -> Health {
-        let peers = u64::try_from(self.peers.get()).unwrap_or(0);
-        Health::of(self.backend.as_ref(), peers, self.started, self.stall_after, SystemTime::now())
+        Health::of(self.backend.as_ref(), self.started, self.stall_after, SystemTime::now())
     }
 }
 

@@ -11,7 +11,7 @@ fn judged(change: impl FnOnce(&mut StillBackend), after: u64) -> Vec<String> {
     let mut backend = StillBackend::over(&solo);
     change(&mut backend);
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(after);
-    Health::of(&backend, 0, SystemTime::UNIX_EPOCH, Duration::from_secs(30), now).reasons
+    Health::of(&backend, SystemTime::UNIX_EPOCH, Duration::from_secs(30), now).reasons
 }
 
 #[test]
@@ -52,13 +52,7 @@ async fn readyz_answers_503_with_the_reasons() {
     let ask = async |signer: SignerState| {
         let mut backend = StillBackend::over(&solo);
         (backend.live.signer, backend.live.last_commit) = (signer, Some(SystemTime::now()));
-        let service = MetricsService::new(
-            Arc::new(backend),
-            Registry::default(),
-            Gauge::default(),
-            Duration::from_secs(30),
-            || (),
-        );
+        let service = MetricsService::new(Arc::new(backend), Registry::default(), Duration::from_secs(30), || ());
         let request = Request::builder().uri("/readyz").header("host", "127.0.0.1").body(axum::body::Body::empty());
         let response = handle(State(service), request.unwrap()).await;
         let status = response.status();
@@ -77,7 +71,7 @@ async fn readyz_answers_503_with_the_reasons() {
 fn before_the_first_block_nothing_is_ready() {
     let backend = StillBackend::over(&Solo::new());
     let now = SystemTime::UNIX_EPOCH;
-    let reasons = Health::of(&backend, 0, now, Duration::from_secs(30), now).reasons;
+    let reasons = Health::of(&backend, now, Duration::from_secs(30), now).reasons;
     assert_eq!(reasons, ["no block is committed yet"]);
 }
 

@@ -159,18 +159,12 @@ impl Node {
             config: config.api.clone(),
         });
         let gauges = Arc::clone(&shared);
-        let metrics_service = MetricsService::new(
-            Arc::clone(&backend),
-            registry,
-            shared.metrics.peers.clone(),
-            config.stall_after(),
-            move || {
-                gauges.metrics.log_size.set(log.size() as i64);
-                let (count, bytes) = gauges.pool.read(|pool| (pool.transactions(), pool.bytes()));
-                gauges.metrics.mempool_size.set(count as i64);
-                gauges.metrics.mempool_bytes.set(bytes as i64);
-            },
-        );
+        let metrics_service = MetricsService::new(Arc::clone(&backend), registry, config.stall_after(), move || {
+            gauges.metrics.log_size.set(log.size() as i64);
+            let (count, bytes) = gauges.pool.read(|pool| (pool.transactions(), pool.bytes()));
+            gauges.metrics.mempool_size.set(count as i64);
+            gauges.metrics.mempool_bytes.set(bytes as i64);
+        });
         let servers = vec![
             serve::serve(rpc_listener, rpc_service.router(), stopping.subscribe()),
             serve::serve(api_listener, api_service.router(), stopping.subscribe()),

@@ -68,7 +68,7 @@ impl AnchorDriver {
                 Registered::Yes(record) => {
                     warned = false;
                     // Before the log can be found sound: admission counts the leaves beyond it.
-                    self.shared.metrics.anchored_size.set(record.size as i64);
+                    self.shared.anchored(record.size);
                     // Reading the roots of an old size costs; while the log is sound only a new anchor can change the answer.
                     if !self.is_sound() || compared != Some(record.size) {
                         self.compare(&record)?;

@@ -93,8 +93,8 @@ impl Admission {
     /// Why they were not taken. After [`Refused::Unavailable`] they may or may not be in the log.
     pub async fn submit(&self, leaves: Vec<Vec<u8>>) -> Result<Submission, Refused> {
         self.check(&leaves)?;
-        self.may_promise()?;
-        let _places = self.reserve(leaves.len())?;
+        let anchored = self.may_promise()?;
+        let _places = self.reserve(leaves.len(), anchored)?;
         let hashes: Vec<Roots> = leaves.iter().map(|leaf| leaf_hashes(leaf)).collect();
         let started = Instant::now();
         let (sender, receiver) = oneshot::channel();
@@ -114,8 +114,8 @@ impl Admission {
         Ok(Submission { first, hashes, anchor_by })
     }
 
-    /// Nothing is appended that might contradict what was promised before.
-    fn may_promise(&self) -> Result<(), Refused> {
+    /// Nothing is appended that might contradict what was promised before. Tells how many leaves are anchored.
+    fn may_promise(&self) -> Result<u64, Refused> {
         let live = self.shared.live();
         match (live.log, live.signer) {
             (LogState::Conflict(why), _) => Err(Refused::Closed(why)),
@@ -123,7 +123,7 @@ impl Admission {
             (LogState::Sound, signer @ SignerState::Suspended { .. }) => Err(Refused::Closed(format!(
                 "this validator promises nothing while its signer does not sign: {signer}"
             ))),
-            (LogState::Sound, _) => Ok(()),
+            (LogState::Sound, _) => Ok(live.anchored),
         }
     }
 
@@ -143,7 +143,7 @@ impl Admission {
         }
     }
 
-    fn reserve(&self, count: usize) -> Result<Places<'_>, Refused> {
+    fn reserve(&self, count: usize, anchored: u64) -> Result<Places<'_>, Refused> {
         let waiting = self.pending.fetch_add(count, Ordering::AcqRel);
         let places = Places(&self.pending, count);
         if waiting + count > self.config.max_pending_leaves {
@@ -151,7 +151,6 @@ impl Admission {
             return Err(Refused::Busy(waiting));
         }
         // Both sizes are kept up to date by others. A leaf that becomes durable at this moment counts twice at most.
-        let anchored = u64::try_from(self.shared.metrics.anchored_size.get()).unwrap_or(0);
         let unanchored = self.shared.log_size.borrow().saturating_sub(anchored).saturating_add(waiting as u64);
         if unanchored.saturating_add(count as u64) > self.config.max_unanchored_leaves {
             self.shared.metrics.leaves_refused.inc();

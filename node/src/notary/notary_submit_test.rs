@@ -121,7 +121,10 @@ async fn where_blocks_stand_still_only_so_many_leaves_are_promised() {
     assert!(refused.to_string().contains("blocks stand still"), "{refused}");
     assert_eq!(*admission.shared.log_size.borrow(), 5, "nothing of the refused is in the log");
     // A block that anchors four of the five makes room for four.
-    admission.shared.metrics.anchored_size.set(4);
+    admission.shared.metrics.anchored_size.set(9);
+    assert_eq!(admission.submit(vec![vec![5]; 4]).await, Err(Refused::Unanchored(5)), "a gauge decides nothing");
+    admission.shared.anchored(4);
+    assert_eq!(admission.shared.metrics.anchored_size.get(), 4);
     assert_eq!(admission.submit(vec![vec![5]; 5]).await, Err(Refused::Unanchored(1)));
     assert_eq!(admission.submit(vec![vec![5]; 4]).await.unwrap().first, 5);
     assert_eq!(admission.pending.load(Ordering::Acquire), 0);
