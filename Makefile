@@ -2,12 +2,12 @@
 # Always the whole workspace: another selection of packages would build the dependencies again with other features.
 # One build directory outside the checkout keeps the dependencies warm for a second clone; override CARGO_TARGET_DIR to move it.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/pyralog/target
+CARGO    ?= cargo
+DEBUG    := $(CARGO_TARGET_DIR)/debug
+BINS     := pyralogd pyralog pyralog-testnet
+NEXTEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 # Cargo asks modification times whether a crate is fresh, which a second checkout in the same build directory defeats.
 CHECKOUT := $(CARGO_TARGET_DIR)/checkout
-CARGO   ?= cargo
-DEBUG   := $(CARGO_TARGET_DIR)/debug
-BINS    := pyralogd pyralog pyralog-testnet
-NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build testnet test unit verify fix bench sim fuzz interop audit
