@@ -244,7 +244,7 @@ impl Solo {
             signer: Some(Box::new(key)),
             wal: WalRecovery::default(),
             mark: None,
-            nonce: 1,
+            number: 1,
         })
         .unwrap();
         let ports = MemoryPorts {

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::block::ValidatorAddress;
 
-/// Numbers kept of one asker, the highest. Numbers rise from start to start, so a recorded presence of an earlier start does not take the place of
-/// the last one's; a few are kept because a clock may have been set back between two starts.
-const KEPT: usize = 4;
 /// Answers to one number that are given at once, at the next retry tick.
 const PROMPT: u32 = 40;
 /// Retry ticks between later ones: who repeats a presence for ever gets little for it, and who waits for others still hears us soon.
@@ -30,12 +27,16 @@ struct Ask {
 pub(super) struct Asks(BTreeMap<ValidatorAddress, BTreeMap<u64, Ask>>);
 
 impl Asks {
+    /// Numbers kept of one asker, the highest. Numbers rise from start to start, so a recorded presence of an earlier start does not take the place of
+    /// the last one's; a few are kept because a home that was restored may not know its last.
+    pub(super) const KEPT: usize = 4;
+
     /// `asker` asks under `number`. `false` if that must be an old presence: higher numbers of it are known.
     pub(super) fn note(&mut self, asker: ValidatorAddress, number: u64) -> bool {
         let numbers = self.0.entry(asker).or_default();
         let ask = numbers.entry(number).or_default();
         (ask.waits, ask.quiet) = (true, 0);
-        if numbers.len() > KEPT {
+        if numbers.len() > Self::KEPT {
             numbers.pop_first();
         }
         numbers.contains_key(&number)
@@ -97,7 +98,7 @@ mod tests {
         let mut asks = Asks::default();
         assert!((10..14).all(|number| asks.note(who(1), number)));
         assert!(!asks.note(who(1), 9), "older than all that are kept");
-        assert_eq!(asks.due(9).len(), KEPT, "a clock may have been set back");
+        assert_eq!(asks.due(9).len(), Asks::KEPT, "a clock may have been set back");
         assert!(asks.note(who(1), 20) && !asks.knows(who(1), 10));
         assert_eq!(asks.due(9), [(who(1), 20)]);
     }

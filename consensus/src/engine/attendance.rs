@@ -10,17 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use pyralog_crypto::Signature;
 
 use super::asks::Asks;
+use super::context::CoreInput;
 use super::gossip::Judged;
 use super::host::{Host, Phase};
 use super::presence::{Answer, MAX_ANSWERS, Presence, Signed};
 use super::wire::Body;
 use super::{Engine, Report, Verdict};
 use crate::application::Application;
-use crate::block::{ValidatorAddress, ValidatorSet};
+use crate::block::ValidatorAddress;
 use crate::error::EngineError;
-
-/// Different presences of one validator that are forwarded between two retry ticks. A correct one sends one or two.
-const MAX_FORWARDED: usize = 8;
 
 /// What is known of who is there.
 #[derive(Debug, Default)]
@@ -35,8 +33,8 @@ pub(super) struct Attendance {
     missed: bool,
     /// Who asks us.
     asks: Asks,
-    /// First bytes of the signatures of presences that were forwarded since the last retry tick.
-    forwarded: BTreeMap<ValidatorAddress, BTreeSet<[u8; 8]>>,
+    /// What each validator asked and answered in presences that were forwarded since the last retry tick: (asker, number).
+    forwarded: BTreeMap<ValidatorAddress, BTreeSet<(ValidatorAddress, u64)>>,
 }
 
 impl Attendance {
@@ -44,26 +42,19 @@ impl Attendance {
         Self { number, ..Self::default() }
     }
 
-    /// Whether a presence that was verified is forwarded.
-    fn forward(&mut self, presence: &Presence) -> bool {
-        let forwarded = self.forwarded.entry(presence.address).or_default();
-        let [a, b, c, d, e, f, g, h, ..] = presence.signature.0;
-        forwarded.len() < MAX_FORWARDED && forwarded.insert([a, b, c, d, e, f, g, h])
-    }
-
-    /// The highest height that validators with more than a third of the power worked on, or a later one, when they answered: at least one of
-    /// them told the truth.
-    fn height(&self, set: &ValidatorSet) -> u64 {
-        let power = |address: &ValidatorAddress| set.get(address).map_or(0, |validator| u128::from(validator.power));
-        let mut heights: Vec<_> = self.present.iter().map(|(address, height)| (*height, power(address))).collect();
-        heights.sort_unstable();
-        let mut sum = 0;
-        let total = u128::from(set.total_power());
-        let reaches = |(_, power): &&(u64, u128)| {
-            sum += power;
-            sum * 3 > total
-        };
-        heights.iter().rev().find(reaches).map_or(0, |(height, _)| *height)
+    /// Takes in what a presence that was verified asks. `true` if it is of use to others: it asks under one of the last numbers of its sender, or answers
+    /// one of somebody else's, and nothing that was forwarded since the last retry tick does the same. What was recorded crowds nobody out.
+    fn note(&mut self, presence: &Presence) -> bool {
+        let address = presence.address;
+        let asks = presence.asks.filter(|number| self.asks.note(address, *number)).map(|number| (address, number));
+        let answers = presence.answers.iter().map(|answer| (answer.asker, answer.number));
+        let known = answers.filter(|(asker, number)| self.asks.knows(*asker, *number));
+        let forwarded = self.forwarded.entry(address).or_default();
+        let before = forwarded.len();
+        // Who counts up without end is forwarded no more often than there are numbers kept.
+        let asked = forwarded.range((address, 0)..=(address, u64::MAX)).count();
+        forwarded.extend(known.chain(asks.filter(|_| asked < Asks::KEPT)));
+        forwarded.len() > before
     }
 }
 
@@ -81,17 +72,9 @@ impl<A: Application> Engine<A> {
             return Ok(Verdict::Ignore);
         }
         let attendance = &mut host.attendance;
-        let mut useful = presence.asks.is_some_and(|number| attendance.asks.note(address, number));
-        let mut to_us = None;
+        let verdict = if attendance.note(&presence) { Verdict::Accept } else { Verdict::Ignore };
         let ours = (host.guard.address(), attendance.number);
-        for answer in &presence.answers {
-            useful |= attendance.asks.knows(answer.asker, answer.number);
-            if (answer.asker, answer.number) == ours {
-                to_us = Some(answer);
-            }
-        }
-        let verdict = if useful && attendance.forward(&presence) { Verdict::Accept } else { Verdict::Ignore };
-        if let Some(answer) = to_us {
+        if let Some(answer) = presence.answers.iter().find(|answer| (answer.asker, answer.number) == ours) {
             attendance.present.entry(address).or_insert(presence.height);
             match &answer.newest {
                 Some(Signed::Vote(vote)) => self.look_for_own_vote(vote),
@@ -131,7 +114,8 @@ impl<A: Application> Engine<A> {
         }
     }
 
-    /// The last signature of a validator that is known here, of the height under way and the one after.
+    /// The last signature of a validator that is known here, of the height under way and the one after: among what arrived, what certificates hold, and
+    /// what the WAL holds that is not replayed yet.
     fn newest_of(&self, address: &ValidatorAddress) -> Option<Signed> {
         let next = self.host.height();
         let rounds = self.core.driver.votes().all_rounds().values();
@@ -140,7 +124,21 @@ impl<A: Application> Engine<A> {
             let (first, last) = ((height, *address, 0, 0), (height, *address, u8::MAX, u32::MAX));
             self.host.early.range(first..=last).flat_map(|(_, votes)| votes)
         });
-        let votes = votes.chain(early).filter(|vote| vote.message.address == *address).cloned().map(Signed::Vote);
+        let logged = self.host.wal.iter();
+        let polkas = logged.clone().filter_map(|input| match input {
+            CoreInput::PolkaCertificate(polka) => Some(polka),
+            _ => None,
+        });
+        let polkas = polkas.chain(self.core.driver.polka_certificates());
+        let certified = polkas.flat_map(|polka| polka.votes(&self.host.ctx));
+        let round = self.core.round_certificate().map(|entered| &entered.certificate);
+        let certified = certified.chain(round.into_iter().flat_map(|certificate| certificate.votes(&self.host.ctx)));
+        let logged = logged.filter_map(|input| match input {
+            CoreInput::Vote(vote) => Some(vote),
+            _ => None,
+        });
+        let votes = votes.chain(early).chain(logged).cloned().chain(certified);
+        let votes = votes.filter(|vote| vote.message.address == *address).map(Signed::Vote);
         let candidates = (next..=next.saturating_add(1)).flat_map(|height| self.host.candidates.at(height));
         let proposals = candidates.flat_map(|(_, candidate)| candidate.proposals.values());
         let proposals = proposals.filter(|proposal| proposal.message.address == *address).cloned();
@@ -175,22 +173,17 @@ impl<A: Application> Host<A> {
             return false;
         }
         let (set, own) = (&self.set.set, self.guard.address());
-        let here = self.attendance.present.keys().chain([&own]).filter_map(|address| set.get(address));
+        // Whoever has blocks that are not here yet does not count yet: signatures of ours may be in them. One that lies about its height counts as
+        // silent.
+        let height = self.height();
+        let present = self.attendance.present.iter().filter(|(_, at)| **at <= height).map(|(address, _)| address);
+        let here = present.chain([&own]).filter_map(|address| set.get(address));
         let power = here.fold(0, |sum: u64, validator| sum.saturating_add(validator.power));
-        let height = self.attendance.height(set);
-        if !self.quorum().is_met(set, power) {
-            if !std::mem::replace(&mut self.attendance.missed, true) {
-                let total = set.total_power();
-                self.report(Report::Unattended { power, total });
-            }
-            return true;
+        self.attendance.complete = self.quorum().is_met(set, power);
+        if !self.attendance.complete && !std::mem::replace(&mut self.attendance.missed, true) {
+            let total = set.total_power();
+            self.report(Report::Unattended { power, total });
         }
-        if height > self.height() {
-            // At least one that tells the truth has these blocks.
-            self.sync_target = self.sync_target.max(height - 1);
-            return true;
-        }
-        self.attendance.complete = true;
-        false
+        !self.attendance.complete
     }
 }

@@ -186,6 +186,7 @@ impl<A: Application> Engine<A> {
         let host = &mut self.host;
         let height = next.height;
         host.app.commit(height);
+        let was_member = host.is_member();
         host.set = host.next_set.clone();
         host.next_set = SharedSet::new(next.next_validators.clone());
         host.chain = next;
@@ -210,6 +211,8 @@ impl<A: Application> Engine<A> {
             // We came into the set while we followed. An older copy of this home may have been there before.
             host.guard.observing = true;
             self.observe_or_begin();
+        } else if host.signer.is_some() && host.is_member() != was_member {
+            host.report_signer();
         }
         let host = &mut self.host;
         if !host.guard.observing {

@@ -226,7 +226,7 @@ impl<A: Application> Host<A> {
 
     pub(super) fn signer_state(&self) -> SignerState {
         match self.guard.state(self.height()) {
-            SignerState::Active if !self.is_attended() && !self.is_member() => SignerState::Following,
+            SignerState::Active if !self.is_member() => SignerState::Following,
             state => state,
         }
     }

@@ -50,9 +50,9 @@ pub struct Recovery<A> {
     pub wal: WalRecovery,
     /// The last durable mark.
     pub mark: Option<SignMark>,
-    /// The number of this start, higher than that of every earlier one: answers to an earlier start must not count for it. Of what the clock
-    /// shows, say; after a clock was set back the others may take the question for an old one, until they have not heard it for a while.
-    pub nonce: u64,
+    /// The number of this start, higher than that of every earlier one: answers to an earlier start must not count for it, and the others take a lower
+    /// number for an old one, until they have not heard it for a while.
+    pub number: u64,
 }
 
 /// How many commits before the last are searched for own signatures above the mark.
@@ -64,7 +64,7 @@ impl<A: Application> Engine<A> {
     /// # Errors
     /// A damaged WAL entry or a chain state that contradicts itself.
     pub fn recover(recovery: Recovery<A>) -> Result<Self, EngineError> {
-        let Recovery { config, chain, app, txs, history, signer, wal, mark, nonce } = recovery;
+        let Recovery { config, chain, app, txs, history, signer, wal, mark, number } = recovery;
         let key = signer.as_ref().map(|signer| signer.public_key());
         let entries = decode_entries(&wal)?;
         let own = key.as_ref().map(ValidatorAddress::of);
@@ -129,7 +129,7 @@ impl<A: Application> Engine<A> {
             sync_target: 0,
             sync_asked: None,
             sync_queue: BTreeMap::new(),
-            attendance: Attendance::new(nonce),
+            attendance: Attendance::new(number),
             observed_height: 0,
             prolonged: 0,
             torn_looks: 0,

@@ -90,9 +90,9 @@ impl Home {
         self.data().join("peers.bin")
     }
 
-    /// The newest checkpoint that may have been signed, per own log.
-    pub fn checkpoint_record(&self) -> PathBuf {
-        self.data().join("notary-checkpoint.bin")
+    /// The number of the last start.
+    pub fn start_number(&self) -> PathBuf {
+        self.data().join("start.number")
     }
 
     /// Makes the directories, the keys' one for us alone.

@@ -4,6 +4,7 @@ mod backend;
 mod genesis;
 mod serve;
 mod start;
+mod start_number;
 
 #[cfg(test)]
 mod tests;

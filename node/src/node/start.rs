@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
@@ -16,7 +16,7 @@ use pyralog_crypto::codec::Decode;
 use pyralog_crypto::{LogId, PublicKey, Signer};
 use tokio::sync::{mpsc, watch};
 
-use super::{Endpoints, Node, NodeBackend, genesis, serve};
+use super::{Endpoints, Node, NodeBackend, genesis, serve, start_number};
 use crate::api::{ApiService, ApiState};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
@@ -99,7 +99,8 @@ impl Node {
         let ports = NodePorts::new(&core, chain.clone(), engine.clone(), commands.clone(), Arc::clone(&shared));
         let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
         let ledger = ledger.sharing(view.signatures());
-        let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator))?;
+        let number = start_number::next(home)?;
+        let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator), number)?;
         // Before the engine: it ends when the engine's end of the queue is dropped, also where the engine does not start.
         let checker = spawn_tx_checker(unchecked, view.clone(), Arc::clone(&shared))?;
         let (thread, ended) = spawn_engine(recovered, ports, inbox)?;
@@ -258,6 +259,7 @@ fn recover(
     ledger: Ledger,
     shared: &Shared,
     signer: Box<dyn Signer>,
+    number: u64,
 ) -> Result<Engine<Ledger>> {
     let wal = core.wal().take_recovery().unwrap_or_default();
     let damaged = |e| Error::Storage(format!("the signer mark under {} cannot be read: {e}", core.dir().display()));
@@ -280,15 +282,9 @@ fn recover(
         signer: Some(signer),
         wal: WalRecovery { entries: wal.entries, truncated: wal.truncated },
         mark,
-        nonce: start_number(SystemTime::now(), random()?),
+        number,
     })
     .map_err(|e| Error::Consensus(e.to_string()))
-}
-
-/// Rises from start to start and hardly ever repeats, whatever the clock does: milliseconds since 1970 in the upper 42 bits, then luck.
-fn start_number(now: SystemTime, luck: [u8; 4]) -> u64 {
-    let ms = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    (ms as u64) << 22 | u64::from(u32::from_be_bytes(luck) >> 10)
 }
 
 fn engine_config(config: &ConsensusConfig) -> EngineConfig {

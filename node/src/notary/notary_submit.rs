@@ -120,6 +120,8 @@ impl Admission {
         match (live.log, live.signer) {
             (LogState::Conflict(why), _) => Err(Refused::Closed(why)),
             (LogState::Unchecked, _) => Err(Refused::NotYet),
+            // Also in the middle of its life, when it comes into the validator set.
+            _ if live.watching => Err(Refused::NotYet),
             (LogState::Sound, signer @ SignerState::Suspended { .. }) => Err(Refused::Closed(format!(
                 "this validator promises nothing while its signer does not sign: {signer}"
             ))),

@@ -15,7 +15,7 @@ use pyralog_crypto::{Encode, Signer, SigningKey};
 use super::chain::{CHAIN, Run, Stored, key, run};
 
 /// The number under which engines ask who is there.
-const NONCE: u64 = 7;
+const NUMBER: u64 = 7;
 /// Timers until it signs: it asks a few times who is there before it has watched long enough.
 const ATTENDED: usize = 6;
 /// Timers that a fuzzed engine lives through at most after the input.
@@ -54,7 +54,7 @@ fn recover(
         signer: signer.map(|key| Box::new(key) as Box<dyn Signer>),
         wal,
         mark,
-        nonce: NONCE,
+        number: NUMBER,
     })
 }
 
@@ -99,7 +99,7 @@ impl Probe {
     /// The other validators say that they are there.
     #[allow(clippy::expect_used, reason = "keys in memory sign anything")]
     fn attend(&mut self) {
-        let to = (ValidatorAddress::of(&key(100).public_key()), NONCE);
+        let to = (ValidatorAddress::of(&key(100).public_key()), NUMBER);
         for other in 101..104 {
             let message = WireMessage::presence(CHAIN, &key(other), super::chain::BASE + 1, to, 0);
             let bytes = message.expect("a presence").to_bytes().into();

@@ -79,7 +79,7 @@ impl Node {
             signer: Some(Box::new(node_key(self.number))),
             wal,
             mark,
-            nonce: self.life,
+            number: self.life,
         };
         self.engine = Some(Engine::recover(recovery)?);
         self.seen.clear();

@@ -59,7 +59,7 @@ impl Net {
     }
 
     /// The number under which node `i` asks who is there, since its last start.
-    pub(super) fn nonce(&self, i: usize) -> u64 {
+    pub(super) fn number(&self, i: usize) -> u64 {
         let bodies = self.nodes[i].sent.iter().map(|bytes| WireMessage::from_bytes(bytes).unwrap().body);
         let mut asked =
             bodies.filter_map(|body| if let Body::Presence(presence) = body { presence.asks } else { None });
@@ -68,7 +68,7 @@ impl Net {
 
     /// All others tell node `i` that they are there, whatever the network loses, and it gets the time to take that in.
     pub(super) fn attend(&mut self, i: usize) {
-        let to = (self.address(i), self.nonce(i));
+        let to = (self.address(i), self.number(i));
         let height = self.height(i) + 1;
         for from in (0..self.nodes.len()).filter(|from| *from != i) {
             let key = self.nodes[from].key.as_ref().unwrap();

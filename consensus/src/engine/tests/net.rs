@@ -167,7 +167,7 @@ impl Net {
     /// Starts a node from its disk.
     pub(super) fn start(&mut self, i: usize) {
         // No two starts have the same.
-        let nonce = self.generation;
+        let number = self.generation;
         let node = &mut self.nodes[i];
         assert!(node.engine.is_none());
         let disk = node.disk.lock().unwrap();
@@ -188,7 +188,7 @@ impl Net {
             signer,
             wal: WalRecovery { entries: disk.wal.clone(), truncated: std::mem::take(&mut node.truncated) },
             mark: disk.mark,
-            nonce,
+            number,
         };
         drop(disk);
         node.engine = Some(Engine::recover(recovery).unwrap());

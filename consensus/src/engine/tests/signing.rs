@@ -412,7 +412,7 @@ fn recovery_is_deterministic_and_damage_is_refused() {
             signer: None,
             wal: crate::engine::WalRecovery { entries: disk.wal.clone(), truncated: false },
             mark: None,
-            nonce: 1,
+            number: 1,
         })
         .err()
     };
