@@ -16,7 +16,7 @@ fn admission(dir: &std::path::Path, config: NotaryConfig) -> (Core, Admission) {
     let (core, _) = Core::open(dir, Options::default()).unwrap();
     let log = core.notary_log(LogId([1; 32])).unwrap();
     let shared = Shared::new(7, MempoolLimits::default(), 4, Metrics::register(&mut Registry::default()));
-    shared.update(|live| live.log = LogState::Sound);
+    shared.update(|live| (live.log, live.watching) = (LogState::Sound, false));
     let admission = Admission::new(log, Arc::new(key()), "pyralog-dev-1", &config, shared);
     (core, admission)
 }
@@ -103,6 +103,9 @@ async fn nothing_is_promised_by_a_log_that_may_be_older_than_the_chain() {
     let conflict = LogState::Conflict("it is shorter".into());
     assert_eq!(refused(conflict).await, Err(Refused::Closed("it is shorter".into())));
     let seen = SignMark { height: 9, round: 0, step: Step::Prevote };
+    admission.shared.update(|live| live.watching = true);
+    assert!(matches!(refused(LogState::Sound).await, Err(Refused::NotYet)), "promised while it watches");
+    admission.shared.update(|live| live.watching = false);
     admission.shared.update(|live| live.signer = SignerState::Suspended { seen });
     assert!(matches!(refused(LogState::Sound).await, Err(Refused::Closed(_))), "promised while suspended");
     admission.shared.update(|live| live.signer = SignerState::Active);
