@@ -42,7 +42,7 @@ fn main() {
     println!("open after a clean end, {size} leaves    {:>10.1} ms", millis(started.elapsed()));
     drop(core);
     for name in ["tree.blake3", "tree.sha256"] {
-        let dir = std::fs::read_dir(home.path().join("home/logs")).unwrap().next().unwrap().unwrap().path();
+        let dir = std::fs::read_dir(home.path().join("home/notary")).unwrap().next().unwrap().unwrap().path();
         std::fs::remove_file(dir.join(name)).unwrap();
     }
     let started = Instant::now();

@@ -10,13 +10,16 @@ use pyralog_crypto::LogId;
 
 use crate::Error;
 use crate::chain::{Chain, ChainFile, Tables};
+use crate::disk::Disk;
 use crate::home::{Home, make_dir};
+use crate::journal::{Entry, Journal, JournalOptions};
 use crate::mark::{self, Mark};
 use crate::notary::{self, LogRecovery, NotaryLog};
 use crate::options::{Backend, Options};
 use crate::queue::Queue;
+use crate::registry::Registry;
 use crate::stats::{Counters, Stats};
-use crate::wal::{CutTail, Wal, WalFile};
+use crate::wal::{self, CutTail, Wal, WalPlace, WalRecovery, WalReplay};
 use crate::writer::{Logs, Writer};
 
 /// What was found and repaired at open. Nothing in it was ever acknowledged, unless it says so.
@@ -25,8 +28,8 @@ use crate::writer::{Logs, Writer};
 pub struct RecoveryReport {
     /// The data directory was made by this start.
     pub created: bool,
-    /// A torn last entry of the WAL that was cut off now. [`crate::WalRecovery::truncated`] also remembers earlier ones.
-    pub wal_cut: Option<CutTail>,
+    /// A torn last group of the journal, which will be written over. [`crate::WalRecovery::truncated`] also remembers earlier ones.
+    pub cut: Option<CutTail>,
     /// Height of the WAL's last reset.
     pub wal_height: u64,
     /// Entries in the WAL.
@@ -48,6 +51,7 @@ pub struct Core {
     backend: Backend,
     tables: Arc<dyn Tables>,
     options: Options,
+    registry: Mutex<Registry>,
     logs: Logs,
     wal: Wal,
     mark: Mark,
@@ -76,21 +80,24 @@ impl Core {
         let disk = &backend.disk;
         let home = Home::open(disk.as_ref(), dir)?;
         let mut report = RecoveryReport { created: home.created, ..RecoveryReport::default() };
-        let (wal_file, wal_recovery, wal_cut) = WalFile::open(disk, &dir.join("wal"), options.wal_bytes)?;
-        report.wal_cut = wal_cut;
-        report.wal_height = wal_recovery.height;
-        report.wal_entries = wal_recovery.entries.len() as u64;
         let tables = backend.open_tables(dir, &options)?;
         let chain_file = Arc::new(ChainFile::open(Arc::clone(&tables), dir.join("tables"))?);
         report.chain_height = chain_file.latest();
+        let mut registry = Registry::open(Arc::clone(&tables), dir.join("tables"))?;
+        let mut openings = open_logs(&backend, dir, &options, &mut registry)?;
+        let replayed = replay(disk, dir, &options, &mut openings)?;
+        let Replayed { journal, wal, place, cut } = replayed;
+        report.cut = cut;
+        report.wal_height = wal.height;
+        report.wal_entries = wal.entries.len() as u64;
         let used = report.wal_height > 0 || report.wal_entries > 0 || report.chain_height > 0;
         let mark_file = mark::open(disk.as_ref(), dir, used)?;
         report.mark_torn = mark_file.torn();
 
         let mut logs = BTreeMap::new();
-        for id in log_ids(&backend, dir)? {
-            let (log, recovery) = notary::open(disk, &tables, log_dir(dir, id), id, &options)?;
-            logs.insert(id, Arc::new(log));
+        for opening in openings.into_values() {
+            let (log, recovery) = opening.finish(&tables, &options)?;
+            logs.insert(log.id, Arc::new(log));
             report.logs.push(recovery);
         }
         report.log();
@@ -99,13 +106,15 @@ impl Core {
         let counters = Arc::new(Counters::default());
         let sink = Arc::clone(&options.events);
         let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), options.queue_bytes, options.group_bytes));
-        let wal = Wal::new(Arc::clone(&queue), wal_recovery);
+        let wal = Wal::new(Arc::clone(&queue), wal);
         let mark = Mark::new(Arc::clone(&queue), mark_file.value().map(Bytes::copy_from_slice));
         let chain = Chain::new(Arc::clone(&queue), Arc::clone(&chain_file));
         let writer = Writer {
             queue: Arc::clone(&queue),
             counters: Arc::clone(&counters),
-            wal: wal_file,
+            settled: journal.active_group(),
+            journal,
+            wal: place,
             mark_file,
             mark: mark.clone(),
             chain: chain_file,
@@ -119,8 +128,9 @@ impl Core {
                 named.spawn(move || writer.run()).map_err(|e| Error::io("start the writer thread for", dir, e))?;
             (Some(thread), None)
         };
-        let manual = Mutex::new(manual);
-        let core = Self { queue, counters, backend, tables, options, logs, wal, mark, chain, thread, manual, home };
+        let (manual, registry) = (Mutex::new(manual), Mutex::new(registry));
+        let core =
+            Self { queue, counters, backend, tables, options, registry, logs, wal, mark, chain, thread, manual, home };
         Ok((core, report))
     }
 
@@ -136,8 +146,12 @@ impl Core {
         if let Some(log) = logs.get(&id) {
             return Ok(NotaryLog::new(Arc::clone(&self.queue), Arc::clone(log)));
         }
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let stream = registry.take_stream()?;
         let dir = log_dir(&self.home.dir, id);
-        let (log, _recovery) = notary::open(&self.backend.disk, &self.tables, dir, id, &self.options)?;
+        let opening = notary::Opening::open(&self.backend.disk, dir, id, stream, &self.options)?;
+        registry.put_notary(id, stream)?;
+        let (log, _recovery) = opening.finish(&self.tables, &self.options)?;
         let log = Arc::new(log);
         logs.insert(id, Arc::clone(&log));
         Ok(NotaryLog::new(Arc::clone(&self.queue), log))
@@ -234,8 +248,11 @@ impl std::fmt::Debug for Core {
 
 impl RecoveryReport {
     fn log(&self) {
-        if let Some(cut) = &self.wal_cut {
-            tracing::warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "cut off a torn last WAL entry");
+        if let Some(cut) = &self.cut {
+            tracing::warn!(
+                file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes,
+                "the last group of the journal was cut by a crash; it was never acknowledged"
+            );
         }
         if self.mark_torn {
             tracing::warn!("a write of the signer mark was cut by a crash; the mark before it stands");
@@ -243,23 +260,77 @@ impl RecoveryReport {
         for log in &self.logs {
             if let Some(reason) = &log.retracted {
                 tracing::error!(log = %log.log, %reason, "a notary log refuses appends");
-            } else if let Some(cut) = &log.cut {
-                tracing::warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "cut off torn leaves");
             }
         }
     }
 }
 
-fn log_dir(home: &Path, id: LogId) -> PathBuf {
-    home.join("logs").join(id.to_string())
+/// What the journal held, beside what went to the logs.
+struct Replayed {
+    journal: Journal,
+    wal: WalRecovery,
+    place: WalPlace,
+    cut: Option<CutTail>,
 }
 
-fn log_ids(backend: &Backend, home: &Path) -> Result<Vec<LogId>, Error> {
-    let dir = home.join("logs");
-    make_dir(backend.disk.as_ref(), &dir)?;
-    let names = backend.disk.list(&dir).map_err(|e| Error::io("list", &dir, e))?;
+/// Opens the journal and gives what it holds to whom it belongs.
+fn replay(
+    disk: &Arc<dyn Disk>,
+    home: &Path,
+    options: &Options,
+    logs: &mut BTreeMap<u64, notary::Opening>,
+) -> Result<Replayed, Error> {
+    let dir = home.join("journal");
+    // The mark is made after the journal, so a home that has one without the other has lost it, and acknowledged writes with it.
+    Journal::require(disk.as_ref(), &dir, disk.open(&mark::path(home)).is_ok())?;
+    let journal_options = JournalOptions { file_bytes: options.journal_bytes, ..JournalOptions::default() };
+    let mut wal = WalReplay::default();
+    let (mut journal, found) = Journal::open(disk, &dir, journal_options, |group, entry| match entry.stream {
+        wal::STREAM => wal.take(&dir, group, entry),
+        // A stream without a log is of one that was deleted.
+        stream => logs.get_mut(&stream).map_or(Ok(()), |log| log.replay(entry.position, entry.bytes)),
+    })?;
+    let (mut wal, mut place) = wal.finish(&dir, journal.next_group())?;
+    if found.cut.is_some() && !wal.truncated {
+        let bytes = wal::Record::Torn.encode();
+        journal.append(&[Entry { stream: wal::STREAM, position: place.next, bytes: &bytes }])?;
+        place.next += 1;
+        wal.truncated = true;
+    }
+    Ok(Replayed { journal, wal, place, cut: found.cut })
+}
+
+/// Opens the files of every notary log of the home, by stream.
+fn open_logs(
+    backend: &Backend,
+    home: &Path,
+    options: &Options,
+    registry: &mut Registry,
+) -> Result<BTreeMap<u64, notary::Opening>, Error> {
+    let disk = &backend.disk;
+    let dir = home.join("notary");
+    make_dir(disk.as_ref(), &dir)?;
+    let names = disk.list(&dir).map_err(|e| Error::io("list", &dir, e))?;
+    let mut known: BTreeMap<LogId, u64> = registry.notary_logs()?.into_iter().collect();
+    let mut logs = BTreeMap::new();
     // Other names are somebody else's.
-    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    for id in names.iter().filter_map(|name| name.parse::<LogId>().ok()) {
+        let dir = log_dir(home, id);
+        let Some(stream) = notary::stream_of(disk.as_ref(), &dir)? else { continue };
+        if known.remove(&id).is_none() {
+            // The crash came before the log was entered, or the tables were lost.
+            registry.put_notary(id, stream)?;
+        }
+        logs.insert(stream, notary::Opening::open(disk, dir, id, stream, options)?);
+    }
+    match known.into_keys().next() {
+        Some(id) => Err(Error::damaged(&log_dir(home, id), 0, "the files of the notary log are missing")),
+        None => Ok(logs),
+    }
+}
+
+fn log_dir(home: &Path, id: LogId) -> PathBuf {
+    home.join("notary").join(id.to_string())
 }
 
 #[cfg(test)]

@@ -1,62 +1,21 @@
 //! The decoders of this crate's files, one call each, for fuzzers. None may panic, whatever the bytes; each answers whether it
 //! accepted them.
 
-use std::convert::Infallible;
-use std::path::Path;
-use std::sync::Arc;
-
-use crate::disk::{Disk, FaultyDisk};
-use crate::frame::{FILE_HEADER, FrameFile, Kind};
 use crate::{chain, home, ids, journal, notary, record, segment, slot, wal};
 
-const DIR: &str = "/fuzz";
-
-/// A whole frame file: header, frames, torn tail.
-#[must_use]
-pub fn frame_file(bytes: &[u8]) -> bool {
-    let disk = FaultyDisk::new(0);
-    let path = Path::new(DIR).join("file");
-    disk.overwrite(&path, bytes.to_vec());
-    let replays = |kind| {
-        let frames = FrameFile::open(&disk, &path, kind);
-        frames.and_then(|mut frames| frames.replay(FILE_HEADER, |_, _| Ok(()))).is_ok()
-    };
-    replays(Kind::Wal) || replays(Kind::Leaves)
-}
-
-/// The bytes behind the header of a WAL file, through recovery, cut and a second recovery, which must find nothing torn.
+/// A record of the WAL in the journal.
 ///
 /// # Panics
-/// If the second recovery finds other entries than the first, or a tail to cut.
+/// If it has another encoding.
 #[must_use]
-pub fn wal_file(bytes: &[u8]) -> bool {
-    let faulty = FaultyDisk::new(0);
-    let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
-    let dir = Path::new(DIR);
-    if wal::WalFile::open(&disk, dir, 1).is_err() {
-        return false;
-    }
-    for path in faulty.files() {
-        let mut file = faulty.contents(&path).unwrap_or_default();
-        file.extend_from_slice(bytes);
-        faulty.overwrite(&path, file);
-    }
-    let Ok((_, first, cut)) = wal::WalFile::open(&disk, dir, 1) else { return false };
-    let again = wal::WalFile::open(&disk, dir, 1).ok().map(|(_, second, cut)| (second, cut));
-    assert_eq!(again, Some((first, None)), "after cutting {cut:?}");
-    true
+pub fn wal_record(bytes: &[u8]) -> bool {
+    wal::Record::decode(bytes).map(|record| assert_eq!(record.encode(), bytes, "two encodings of one record")).is_some()
 }
 
-/// The payload of a WAL frame.
-#[must_use]
-pub fn wal_records(bytes: &[u8]) -> bool {
-    wal::read_records(bytes, |_| ()).is_some()
-}
-
-/// The payload of a frame of leaves.
+/// A group of leaves in the journal.
 #[must_use]
 pub fn leaf_group(bytes: &[u8]) -> bool {
-    matches!(notary::read_group(bytes, |_, _| Ok::<(), Infallible>(())), Ok(Some(_)))
+    notary::decode_leaves(bytes).is_some()
 }
 
 /// One copy of a small record (signer mark, signed checkpoint, synced trees).

@@ -6,11 +6,12 @@ use crate::Error;
 use crate::disk::{Disk, Lock};
 
 /// The format this build reads and writes. It may still change until the replicated core lands; each change counts it up.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
-const OURS: [&str; 4] = ["wal", "mark", "logs", "tables"];
+/// Also the names of format 1.
+const OURS: [&str; 6] = ["journal", "wal", "mark", "notary", "logs", "tables"];
 
 /// A locked data directory of the right format.
 #[derive(Debug)]
@@ -57,6 +58,17 @@ pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
         Some(parent) if !parent.as_os_str().is_empty() => disk.sync_dir(parent).map_err(|e| Error::sync(parent, e)),
         _ => Ok(()),
     }
+}
+
+/// Lists a directory and removes files that a crash left half made.
+pub(crate) fn clean_list(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, Error> {
+    let mut names = disk.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    for name in names.iter().filter(|name| name.ends_with(".tmp")) {
+        let path = dir.join(name);
+        disk.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+    }
+    names.retain(|name| !name.ends_with(".tmp"));
+    Ok(names)
 }
 
 fn read_format(disk: &dyn Disk, dir: &Path) -> Result<Option<u32>, Error> {

@@ -49,6 +49,7 @@ mod notary;
 mod options;
 mod queue;
 mod record;
+mod registry;
 pub mod segment;
 mod slot;
 mod stats;

@@ -1,7 +1,7 @@
 //! The signer mark: a tiny record, replaced as a whole.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use crate::event::{Completion, Ticket};
 use crate::home::make_dir;
 use crate::queue::{Operation, Queue};
 use crate::slot::{MAX_SLOT_BYTES, SlotFile};
+
+const DIR: &str = "mark";
 
 /// Handle of the signer mark: the highest (height, round, step) whose signature may have left, as the engine encodes it.
 #[derive(Clone)]
@@ -61,14 +63,18 @@ impl Mark {
     }
 }
 
+/// The file of the mark in the data directory `home`.
+pub(crate) fn path(home: &Path) -> PathBuf {
+    home.join(DIR).join("signer")
+}
+
 /// Opens the file of the mark in the data directory `home`, or makes it where the home was never used. The first start makes it before anything
 /// is written, so in a home that holds a WAL or a chain it can only have been lost, and with it what this member has signed.
 ///
 /// # Errors
 /// [`Error::MarkMissing`], and those of [`SlotFile::open`].
 pub(crate) fn open(disk: &dyn Disk, home: &Path, used: bool) -> Result<SlotFile, Error> {
-    let dir = home.join("mark");
-    let path = dir.join("signer");
+    let (dir, path) = (home.join(DIR), path(home));
     if used && disk.open(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return Err(Error::MarkMissing { file: path });
     }

@@ -15,9 +15,9 @@ use crate::event::EventSink;
 pub struct Progress {
     /// The log whose trees are rebuilt.
     pub log: LogId,
-    /// Bytes of leaf files read so far.
+    /// Leaves that the trees have.
     pub done: u64,
-    /// Bytes of leaf files in all.
+    /// Leaves in all.
     pub total: u64,
 }
 
@@ -26,21 +26,19 @@ pub struct Progress {
 pub struct Options {
     /// Hears events without a completion of their own, and failures of the store itself. Default: nobody.
     pub events: EventSink,
-    /// Hears how a rebuild at open goes on: about every 8 MiB, and at its end. Default: nobody.
+    /// Hears how a rebuild at open goes on: every 65,536 leaves, and at its end. Default: nobody.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
-    /// A leaf file is closed and the next one begun when it reaches this many bytes. Default 64 MiB; opening reads at most one.
+    /// A segment of a notary log is sealed and the next one begun when it reaches this many bytes. Default 64 MiB; opening reads at
+    /// most one.
     pub segment_bytes: u64,
-    /// The consensus WAL moves to a new file at the first reset after this many bytes. Default 4 MiB.
-    pub wal_bytes: u64,
+    /// Bytes of a journal file. When one is full, what it holds is synced elsewhere, and it is used again; a start after a crash
+    /// replays about two of them. Default 16 MiB.
+    pub journal_bytes: u64,
     /// Bytes of leaves that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
     pub queue_bytes: u64,
     /// Bytes of leaves that one group commit takes from the queue at most; consensus never waits for more than this. Default
     /// 1 MiB, at most 16 MiB.
     pub group_bytes: u64,
-    /// The trees are synced after this many leaves: a start after a crash hashes at most these again. Default 65,536.
-    pub tree_sync_leaves: u64,
-    /// Check every closed leaf file at open, not only the last. Default off.
-    pub verify_sealed: bool,
     /// No writer thread: requests wait for [`crate::Core::drive`]. For simulators. Default off.
     pub manual: bool,
     /// Memory of RocksDB's block cache, in bytes. Default 8 MiB.
@@ -53,11 +51,9 @@ impl Default for Options {
             events: Arc::new(|_| ()),
             progress: None,
             segment_bytes: 64 << 20,
-            wal_bytes: 4 << 20,
+            journal_bytes: 16 << 20,
             queue_bytes: 64 << 20,
             group_bytes: 1 << 20,
-            tree_sync_leaves: 1 << 16,
-            verify_sealed: false,
             manual: false,
             table_cache_bytes: 8 << 20,
         }
@@ -68,11 +64,9 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("segment_bytes", &self.segment_bytes)
-            .field("wal_bytes", &self.wal_bytes)
+            .field("journal_bytes", &self.journal_bytes)
             .field("queue_bytes", &self.queue_bytes)
             .field("group_bytes", &self.group_bytes)
-            .field("tree_sync_leaves", &self.tree_sync_leaves)
-            .field("verify_sealed", &self.verify_sealed)
             .field("manual", &self.manual)
             .finish_non_exhaustive()
     }
@@ -81,7 +75,7 @@ impl fmt::Debug for Options {
 /// Where a core keeps its bytes.
 #[derive(Debug, Clone)]
 pub struct Backend {
-    /// WAL, marks, leaves, trees.
+    /// Journal, mark, segments, trees.
     pub disk: Arc<dyn Disk>,
     /// Chain, state, indexes; `None` is RocksDB in the directory `tables` of the home.
     pub tables: Option<Arc<dyn Tables>>,

@@ -1,34 +1,38 @@
-//! The consensus write-ahead log.
-//!
-//! Entries are opaque. One file holds the entries since the last reset; a reset is a record in the same file, or, when that has
-//! grown, a new file, which is durable before the old one goes. So at every moment the disk holds either the entries before the
-//! reset or the reset.
+//! The consensus write-ahead log: a stream of the journal.
 //!
 //! ```text
-//! frame payload = record*          record = kind:u8 length:u32 bytes[length]
-//! kind 1 = entry, kind 2 = reset (8 bytes: height)
+//! journal entry = stream 1, position = number of the record since the home was made, bytes = kind:u8 rest
+//! kind 1 = entry (rest: 1 or more bytes), 2 = reset (rest: height:u64), 3 = torn (no rest)
 //! ```
+//!
+//! Entries are opaque. The log is what stands behind the last reset; whatever is before it may leave the journal. A record may stand in the
+//! journal twice, under the same position, since the entries of a long height are carried on when an old file is to be used again.
+//!
+//! *Torn* is written when a start finds that the journal's last group was cut by a crash. It stands until the next reset, so that the signer
+//! abstains even if the process that saw it died before it could.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::Error;
-use crate::disk::Disk;
 use crate::event::{Completion, Ticket};
-use crate::frame::{FrameFile, Kind, MAX_FRAME_BYTES, u32_at, u64_at};
+use crate::frame::u64_at;
+use crate::journal::{Entry, MAX_GROUP_BYTES};
 use crate::queue::{Operation, Queue};
 
+/// Stream of the journal.
+pub(crate) const STREAM: u64 = 1;
 /// Most bytes of one WAL entry.
-pub const MAX_WAL_ENTRY_BYTES: usize = MAX_FRAME_BYTES - RECORD_HEADER;
+pub const MAX_WAL_ENTRY_BYTES: usize = MAX_GROUP_BYTES - RECORD_OVERHEAD;
 
-const RECORD_HEADER: usize = 5;
+/// Bytes that a record takes in the journal beside the entry.
+const RECORD_OVERHEAD: usize = 21;
 const ENTRY: u8 = 1;
 const RESET: u8 = 2;
-/// Exists while the log's current height has lost its torn last entry: the signer must abstain even if the process that saw it
-/// died before it could.
-const TORN_FILE: &str = "torn";
+const TORN: u8 = 3;
 
 /// What the log held at open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,9 +41,20 @@ pub struct WalRecovery {
     pub height: u64,
     /// Entries since then, oldest first.
     pub entries: Vec<Bytes>,
-    /// A torn last entry was cut off, now or at an earlier start since the last reset. It was never acknowledged, but what it
-    /// said may have been about to be signed: the signer must abstain.
+    /// The journal's last group was cut by a crash, now or at an earlier start since the last reset. It was never acknowledged, but
+    /// what it said may have been about to be signed: the signer must abstain.
     pub truncated: bool,
+}
+
+/// A torn last write that was cut off, or will be written over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutTail {
+    /// The file.
+    pub file: PathBuf,
+    /// Where it began.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 /// Handle for writing the log.
@@ -78,9 +93,9 @@ impl Wal {
 
     fn submit_entry(&self, entry: Bytes, done: Option<Completion>) -> Result<Ticket, Error> {
         if entry.is_empty() || entry.len() > MAX_WAL_ENTRY_BYTES {
-            return Err(Error::Size { what: "a WAL entry", found: entry.len() as u64, allowed: "1 to 33554427" });
+            return Err(Error::Size { what: "a WAL entry", found: entry.len() as u64, allowed: "1 to 33554411" });
         }
-        let bytes = (entry.len() + RECORD_HEADER) as u64;
+        let bytes = (entry.len() + RECORD_OVERHEAD) as u64;
         self.queue.push(Operation::WalEntry(entry), bytes, done)
     }
 
@@ -102,163 +117,107 @@ impl Wal {
     }
 }
 
-/// The log's file, owned by the writer.
-#[derive(Debug)]
-pub(crate) struct WalFile {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
-    frames: FrameFile,
-    entries: u64,
-    rotate_at: u64,
-    torn_marked: bool,
-}
-
-/// A torn last frame that was cut off.
+/// One record of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CutTail {
-    /// The file.
-    pub file: PathBuf,
-    /// Where the torn frame began.
-    pub offset: u64,
-    /// Bytes cut off.
-    pub bytes: u64,
-}
-
-impl WalFile {
-    /// Opens the log in its directory.
-    pub(crate) fn open(
-        disk: &Arc<dyn Disk>,
-        dir: &Path,
-        rotate_at: u64,
-    ) -> Result<(Self, WalRecovery, Option<CutTail>), Error> {
-        crate::home::make_dir(disk.as_ref(), dir)?;
-        let names = crate::notary::clean_list(disk.as_ref(), dir)?;
-        let mut generations: Vec<u64> = names.iter().filter_map(|name| parse_name(name)).collect();
-        generations.sort_unstable();
-        let mut frames = match generations.pop() {
-            // A file is renamed to its name only when it stands for a reset, so the newest one is the log.
-            Some(newest) => FrameFile::open(disk.as_ref(), &dir.join(file_name(newest)), Kind::Wal)?,
-            None => FrameFile::create(disk.as_ref(), &dir.join(file_name(1)), Kind::Wal, 1, 0, 0)?,
-        };
-        let mut recovery = WalRecovery { height: frames.first, ..WalRecovery::default() };
-        let path = frames.path().to_owned();
-        let torn = frames.replay(crate::frame::FILE_HEADER, |offset, payload| {
-            read_records(payload, |record| match record {
-                Record::Entry(bytes) => recovery.entries.push(Bytes::copy_from_slice(bytes)),
-                Record::Reset(height) => {
-                    recovery.height = height;
-                    recovery.entries.clear();
-                }
-            })
-            .ok_or_else(|| Error::damaged(&path, offset, "the frame checks but does not hold WAL records"))
-        })?;
-        let mut torn_marked = names.iter().any(|name| name == TORN_FILE);
-        let cut = match torn {
-            Some(torn) => {
-                if !torn_marked {
-                    let marker = dir.join(TORN_FILE);
-                    disk.create(&marker).map_err(|e| Error::io("create", &marker, e))?;
-                    disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
-                    torn_marked = true;
-                }
-                frames.cut()?;
-                Some(CutTail { file: path, offset: torn.offset, bytes: torn.bytes })
-            }
-            None => None,
-        };
-        for old in generations {
-            let stale = dir.join(file_name(old));
-            disk.remove(&stale).map_err(|e| Error::io("remove", &stale, e))?;
-        }
-        recovery.truncated = torn_marked;
-        let entries = recovery.entries.len() as u64;
-        let file = Self { disk: Arc::clone(disk), dir: dir.to_owned(), frames, entries, rotate_at, torn_marked };
-        Ok((file, recovery, cut))
-    }
-
-    /// Appends entries durably and answers the number of the first one since the last reset.
-    pub(crate) fn append(&mut self, entries: &[Bytes]) -> Result<u64, Error> {
-        let mut payload = Vec::with_capacity(entries.iter().map(|entry| entry.len() + RECORD_HEADER).sum());
-        for entry in entries {
-            write_record(&mut payload, ENTRY, entry);
-        }
-        self.frames.append(&[&payload])?;
-        self.frames.sync()?;
-        let first = self.entries;
-        self.entries += entries.len() as u64;
-        Ok(first)
-    }
-
-    /// Entries since the last reset.
-    pub(crate) fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// Forgets the entries and begins a height, durably.
-    pub(crate) fn reset(&mut self, height: u64) -> Result<(), Error> {
-        if self.frames.frame_bytes() >= self.rotate_at {
-            self.rotate(height)?;
-        } else {
-            let mut payload = Vec::with_capacity(RECORD_HEADER + 8);
-            write_record(&mut payload, RESET, &height.to_be_bytes());
-            self.frames.append(&[&payload])?;
-            self.frames.sync()?;
-        }
-        self.entries = 0;
-        if self.torn_marked {
-            let marker = self.dir.join(TORN_FILE);
-            self.disk.remove(&marker).map_err(|e| Error::io("remove", &marker, e))?;
-            self.disk.sync_dir(&self.dir).map_err(|e| Error::sync(&self.dir, e))?;
-            self.torn_marked = false;
-        }
-        Ok(())
-    }
-
-    fn rotate(&mut self, height: u64) -> Result<(), Error> {
-        let generation = self.frames.generation() + 1;
-        let path = self.dir.join(file_name(generation));
-        let next = FrameFile::create(self.disk.as_ref(), &path, Kind::Wal, generation, height, 0)?;
-        let old = std::mem::replace(&mut self.frames, next);
-        // If the removal is lost in a crash, the next open repeats it.
-        self.disk.remove(old.path()).map_err(|e| Error::io("remove", old.path(), e))
-    }
-}
-
-fn file_name(generation: u64) -> String {
-    format!("wal-{generation:020}.log")
-}
-
-fn parse_name(name: &str) -> Option<u64> {
-    name.strip_prefix("wal-")?.strip_suffix(".log")?.parse().ok()
-}
-
-fn write_record(payload: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
-    payload.push(kind);
-    payload.extend((bytes.len() as u32).to_be_bytes());
-    payload.extend_from_slice(bytes);
-}
-
-/// One record of a frame.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Record<'a> {
-    Entry(&'a [u8]),
+pub(crate) enum Record {
+    Entry(Bytes),
     Reset(u64),
+    Torn,
 }
 
-/// Gives each record of a payload to `visit`; `None` where the payload is not exactly a sequence of records.
-pub(crate) fn read_records<'a>(mut payload: &'a [u8], mut visit: impl FnMut(Record<'a>)) -> Option<()> {
-    while !payload.is_empty() {
-        let header = payload.get(..RECORD_HEADER)?;
-        let length = u32_at(header, 1) as usize;
-        let body = payload.get(RECORD_HEADER..RECORD_HEADER.checked_add(length)?)?;
-        match header[0] {
-            ENTRY if !body.is_empty() => visit(Record::Entry(body)),
-            RESET if body.len() == 8 => visit(Record::Reset(u64_at(body, 0))),
-            _ => return None,
+impl Record {
+    /// The bytes of the record in the journal.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Entry(bytes) => [&[ENTRY][..], bytes].concat(),
+            Self::Reset(height) => [&[RESET][..], &height.to_be_bytes()].concat(),
+            Self::Torn => vec![TORN],
         }
-        payload = &payload[RECORD_HEADER + length..];
     }
-    Some(())
+
+    /// The record of [`Record::encode`]'s bytes, and of no others.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (&ENTRY, rest) if !rest.is_empty() => Some(Self::Entry(Bytes::copy_from_slice(rest))),
+            (&RESET, rest) if rest.len() == 8 => Some(Self::Reset(u64_at(rest, 0))),
+            (&TORN, []) => Some(Self::Torn),
+            _ => None,
+        }
+    }
+}
+
+/// Collects the log from a journal that is replayed.
+#[derive(Debug, Default)]
+pub(crate) struct WalReplay {
+    /// By position, from the last reset on, each with the last group that holds it.
+    records: BTreeMap<u64, (Record, u64)>,
+}
+
+/// Where the log stands in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WalPlace {
+    /// Position of the next record.
+    pub(crate) next: u64,
+    /// Position of the last reset, or 0 before the first one. What is before it is not needed.
+    pub(crate) live: u64,
+    /// The journal's groups before this one are not needed.
+    pub(crate) group: u64,
+    /// Entries since the last reset.
+    pub(crate) entries: u64,
+}
+
+impl WalReplay {
+    /// Takes an entry of the journal's group `group`; `dir` is the journal's.
+    pub(crate) fn take(&mut self, dir: &Path, group: u64, entry: Entry<'_>) -> Result<(), Error> {
+        let position = entry.position;
+        let damaged = |why: &str| Err(Error::damaged(dir, 0, format!("group {group} checks, but {why}")));
+        let Some(record) = Record::decode(entry.bytes).filter(|_| position < u64::MAX) else {
+            return damaged("holds a WAL record that is none");
+        };
+        if self.begins_with_reset().is_some_and(|reset| position < reset) {
+            return Ok(());
+        }
+        if let Record::Reset(_) = record {
+            self.records = self.records.split_off(&position);
+        }
+        match self.records.insert(position, (record.clone(), group)) {
+            Some((other, _)) if other != record => {
+                damaged("an earlier one holds another WAL record at the same position")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Position of the reset that the records begin with, if they do.
+    fn begins_with_reset(&self) -> Option<u64> {
+        let (position, (record, _)) = self.records.first_key_value()?;
+        matches!(record, Record::Reset(_)).then_some(*position)
+    }
+
+    /// The log, and its place; `next_group` is the group that the journal writes next.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where records are missing.
+    pub(crate) fn finish(self, dir: &Path, next_group: u64) -> Result<(WalRecovery, WalPlace), Error> {
+        let live = self.begins_with_reset().unwrap_or(0);
+        let group = self.records.values().map(|(_, group)| *group).min().unwrap_or(next_group);
+        let mut place = WalPlace { next: live, live, group, entries: 0 };
+        let mut recovery = WalRecovery::default();
+        for (position, (record, _)) in self.records {
+            if position != place.next {
+                let why = format!("WAL record {} is missing, and record {position} is there", place.next);
+                return Err(Error::damaged(dir, 0, why));
+            }
+            place.next += 1;
+            match record {
+                Record::Entry(entry) => recovery.entries.push(entry),
+                Record::Reset(height) => recovery.height = height,
+                Record::Torn => recovery.truncated = true,
+            }
+        }
+        place.entries = recovery.entries.len() as u64;
+        Ok((recovery, place))
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The one writer: takes groups from the queue, makes each durable with one sync per file, then tells all tickets.
+//! The one writer: takes groups from the queue, makes each durable with one write of the journal, then tells all tickets.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,25 +9,39 @@ use pyralog_crypto::LogId;
 
 use crate::Error;
 use crate::chain::{ChainFile, ChainWrite};
+use crate::journal::{Entry, Journal, MAX_GROUP_BYTES};
 use crate::mark::Mark;
-use crate::notary::{Log, Submission};
+use crate::notary::{Log, Submission, encode_leaves};
 use crate::queue::{CheckpointReply, Operation, Queue, Reply, Request, refuse};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
-use crate::wal::WalFile;
+use crate::wal::{self, WalPlace};
 
 /// The open logs, by id.
 pub(crate) type Logs = Arc<Mutex<BTreeMap<LogId, Arc<Log>>>>;
+
+/// From this many journal files on the WAL's entries leave the oldest one, where nothing else keeps it.
+const CARRY_FILES: usize = 4;
 
 /// Owns everything that is written.
 pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) wal: WalFile,
+    pub(crate) journal: Journal,
+    pub(crate) wal: WalPlace,
+    /// What the journal's groups before this one say is in files of its own.
+    pub(crate) settled: u64,
     pub(crate) mark_file: SlotFile,
     pub(crate) mark: Mark,
     pub(crate) chain: Arc<ChainFile>,
     pub(crate) logs: Logs,
+}
+
+/// An entry of the journal that owns its bytes.
+struct Owned {
+    stream: u64,
+    position: u64,
+    bytes: Vec<u8>,
 }
 
 /// A group, sorted by what its requests touch.
@@ -48,7 +62,7 @@ struct LeafGroup {
 }
 
 impl Writer {
-    /// Serves groups until the queue is closed and empty, then leaves the trees synced.
+    /// Serves groups until the queue is closed and empty, then leaves nothing for the next start to do.
     pub(crate) fn run(mut self) {
         let guard = PanicGuard(Arc::clone(&self.queue));
         loop {
@@ -72,18 +86,14 @@ impl Writer {
         some
     }
 
-    /// Syncs derived files, so that the next start has nothing to do.
-    pub(crate) fn finish(&self) {
+    /// Syncs what the journal still holds and ends it, so that the next start has nothing to do.
+    pub(crate) fn finish(&mut self) {
         if self.queue.failure().is_some() {
             return;
         }
-        let logs: Vec<Arc<Log>> = self.logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for log in logs {
-            if let Err(reason) = log.sync_trees() {
-                tracing::error!(log = %log.id, %reason, "could not sync the trees at the end");
-                self.queue.fail(&reason);
-                return;
-            }
+        if let Err(reason) = self.settle().and_then(|()| self.journal.close()) {
+            tracing::error!(%reason, "could not sync the logs at the end");
+            self.queue.fail(&reason);
         }
     }
 
@@ -100,14 +110,15 @@ impl Writer {
         self.counters.group(started.elapsed());
     }
 
-    /// Makes the parts of a group durable, one after the other; each part is told as soon as it is. Consensus comes first: it
-    /// waits for nobody's leaves. After a failure the rest is refused.
+    /// Makes a group durable: all that goes into the journal with one write, then mark and chain; each part is told as soon as it is.
+    /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
         let Group { wal, marks, leaves, checkpoints, reset, chain } = group;
-        let mut outcome = self.commit_wal(wal, Ok(()));
+        let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), &leaves);
+        let mut outcome = journaled.map(|first| self.place(&wal, reset.is_some(), first));
+        self.tell_wal(wal, &outcome);
         outcome = self.commit_marks(marks, outcome);
-        if let Some((height, reply)) = reset {
-            outcome = outcome.and_then(|()| self.wal.reset(height));
+        if let Some((_, reply)) = reset {
             tell(vec![reply], &outcome, |_| (0, 0));
         }
         if let Some((write, reply)) = chain {
@@ -121,7 +132,7 @@ impl Writer {
             tell(vec![reply], &outcome, |_| (height, height));
         }
         for group in leaves.into_values() {
-            outcome = self.commit_leaves(group, outcome);
+            outcome = self.apply_leaves(group, outcome);
         }
         for (log, mut then, reply) in checkpoints {
             let checkpoint = outcome.clone().and_then(|()| log.sign_present());
@@ -129,24 +140,98 @@ impl Writer {
             then.send(checkpoint);
             tell(vec![reply], &outcome, |_| (0, 0));
         }
+        if outcome.is_ok() && self.journal.active_group() > self.settled {
+            outcome = self.settle();
+        }
         outcome
     }
 
-    fn commit_wal(&mut self, wal: Vec<(Bytes, Reply)>, outcome: Result<(), Error>) -> Result<(), Error> {
-        if wal.is_empty() {
-            return outcome;
+    /// Writes what goes into the journal, as one group where it fits, and answers the number of the first group.
+    fn append(
+        &mut self,
+        wal: &[(Bytes, Reply)],
+        reset: Option<u64>,
+        leaves: &BTreeMap<LogId, LeafGroup>,
+    ) -> Result<u64, Error> {
+        // A reset comes alone: it begins after all entries before it, and none of this group follows it.
+        let records = reset.map(wal::Record::Reset).into_iter();
+        let records = records.chain(wal.iter().map(|(entry, _)| wal::Record::Entry(entry.clone())));
+        let records = (self.wal.next..).zip(records);
+        let own = records.map(|(position, record)| Owned { stream: wal::STREAM, position, bytes: record.encode() });
+        let leaves = leaves.values().map(|group| Owned {
+            stream: group.log.stream,
+            position: group.log.size(),
+            bytes: encode_leaves(&group.submissions),
+        });
+        self.append_all(&own.chain(leaves).collect::<Vec<_>>())
+    }
+
+    /// Writes entries in as few groups as can hold them. What one caller asks for is one entry, so nothing of it is torn apart.
+    fn append_all(&mut self, mut entries: &[Owned]) -> Result<u64, Error> {
+        let first = self.journal.next_group();
+        while !entries.is_empty() {
+            let mut bytes = 0;
+            let fits = |entry: &&Owned| {
+                bytes += 20 + entry.bytes.len();
+                bytes <= MAX_GROUP_BYTES
+            };
+            let count = entries.iter().take_while(fits).count().max(1);
+            let (part, rest) = entries.split_at(count);
+            let part: Vec<Entry<'_>> = part
+                .iter()
+                .map(|Owned { stream, position, bytes }| Entry { stream: *stream, position: *position, bytes })
+                .collect();
+            self.journal.append(&part)?;
+            entries = rest;
         }
+        Ok(first)
+    }
+
+    /// Notes where the WAL now stands; `first` is the group that was written.
+    fn place(&mut self, wal: &[(Bytes, Reply)], reset: bool, first: u64) {
+        if reset {
+            self.wal = WalPlace { next: self.wal.next + 1, live: self.wal.next, group: first, entries: 0 };
+        }
+        self.wal.next += wal.len() as u64;
+        self.wal.entries += wal.len() as u64;
+    }
+
+    fn tell_wal(&self, wal: Vec<(Bytes, Reply)>, outcome: &Result<(), Error>) {
         let (entries, replies): (Vec<Bytes>, Vec<Reply>) = wal.into_iter().unzip();
-        let first = outcome.and_then(|()| self.wal.append(&entries));
-        if first.is_ok() {
+        if outcome.is_ok() {
             count(&self.counters.wal_entries, entries.len());
             count(&self.counters.wal_bytes, entries.iter().map(Bytes::len).sum());
         }
-        let number = first.as_ref().copied().unwrap_or(0);
-        let outcome = first.map(|_| ());
-        let size = self.wal.entries();
-        tell(replies, &outcome, |place| (number + place as u64, size));
-        outcome
+        let size = self.wal.entries;
+        let first = size.saturating_sub(entries.len() as u64);
+        tell(replies, outcome, |place| (first + place as u64, size));
+    }
+
+    /// Makes everything that the journal holds durable in files of its own, and gives back the journal files that nothing needs.
+    fn settle(&mut self) -> Result<(), Error> {
+        let up_to = self.journal.next_group();
+        let logs: Vec<Arc<Log>> = self.logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for log in logs {
+            log.settle()?;
+        }
+        self.settled = up_to;
+        self.journal.release(self.settled.min(self.wal.group))?;
+        if self.journal.files().0 >= CARRY_FILES { self.carry() } else { Ok(()) }
+    }
+
+    /// Writes the live WAL records of the oldest journal file once more, so that a long height does not keep every file behind it.
+    fn carry(&mut self) -> Result<(), Error> {
+        let mut records = Vec::new();
+        let live = self.wal.live;
+        let end = self.journal.oldest(|_, Entry { stream, position, bytes }| {
+            if stream == wal::STREAM && position >= live {
+                records.push(Owned { stream, position, bytes: bytes.to_vec() });
+            }
+            Ok(())
+        })?;
+        self.append_all(&records)?;
+        self.wal.group = self.wal.group.max(end);
+        self.journal.release(self.settled.min(self.wal.group))
     }
 
     fn commit_marks(&mut self, marks: Vec<(Bytes, Reply)>, outcome: Result<(), Error>) -> Result<(), Error> {
@@ -160,10 +245,10 @@ impl Writer {
         outcome
     }
 
-    fn commit_leaves(&mut self, group: LeafGroup, outcome: Result<(), Error>) -> Result<(), Error> {
+    /// Gives leaves that the journal holds to their log.
+    fn apply_leaves(&mut self, group: LeafGroup, outcome: Result<(), Error>) -> Result<(), Error> {
         let LeafGroup { log, submissions, replies } = group;
-        let first = outcome.and_then(|()| log.append(&submissions));
-        let mut next = first.as_ref().copied().unwrap_or(0);
+        let mut next = log.size();
         let firsts: Vec<u64> = submissions
             .iter()
             .map(|submission| {
@@ -172,7 +257,7 @@ impl Writer {
                 first
             })
             .collect();
-        let outcome = first.map(|_| ());
+        let outcome = outcome.and_then(|()| log.apply(&submissions));
         if outcome.is_ok() {
             let leaves = submissions.iter().flat_map(|submission| &submission.leaves);
             count(&self.counters.leaves, leaves.clone().count());

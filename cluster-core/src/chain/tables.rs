@@ -25,11 +25,13 @@ pub enum Family {
     Chain,
     /// Leaf hash to leaf index, derived from the notary logs.
     LeafIndex,
+    /// The logs and their streams.
+    Log,
 }
 
 impl Family {
     /// All tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Block,
         Self::Commit,
         Self::Meta,
@@ -39,6 +41,7 @@ impl Family {
         Self::State,
         Self::Chain,
         Self::LeafIndex,
+        Self::Log,
     ];
 
     /// Name of the column family.
@@ -54,6 +57,7 @@ impl Family {
             Self::State => "state",
             Self::Chain => "chain",
             Self::LeafIndex => "leaf-index",
+            Self::Log => "log",
         }
     }
 }

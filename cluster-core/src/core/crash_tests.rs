@@ -179,7 +179,7 @@ fn live(rig: &Rig, seed: u64, lives: Vec<Life>) {
 }
 
 fn rig(seed: u64) -> Rig {
-    Rig { segment_bytes: 300, tree_sync_leaves: 16, ..Rig::new(seed) }
+    Rig { segment_bytes: 300, journal_bytes: 20 << 10, ..Rig::new(seed) }
 }
 
 #[test]

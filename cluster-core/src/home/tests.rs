@@ -13,7 +13,7 @@ fn dir() -> &'static Path {
 fn a_new_home_gets_a_format_and_opens_again() {
     let disk = FaultyDisk::new(1);
     assert!(Home::open(&disk, dir()).unwrap().created);
-    assert_eq!(disk.contents(&dir().join("FORMAT")).unwrap(), b"pyralog-data 1\n");
+    assert_eq!(disk.contents(&dir().join("FORMAT")).unwrap(), b"pyralog-data 2\n");
     assert!(!Home::open(&disk, dir()).unwrap().created);
 }
 
@@ -34,9 +34,9 @@ fn other_formats_are_refused_with_a_sentence() {
     let disk = FaultyDisk::new(1);
     drop(Home::open(&disk, dir()).unwrap());
     let format = dir().join("FORMAT");
-    disk.overwrite(&format, b"pyralog-data 0\n".to_vec());
+    disk.overwrite(&format, b"pyralog-data 1\n".to_vec());
     let older = Home::open(&disk, dir()).unwrap_err();
-    assert!(matches!(older, Error::OlderFormat { found: 0, expected: 1, .. }));
+    assert!(matches!(older, Error::OlderFormat { found: 1, expected: 2, .. }));
     assert!(older.to_string().contains("start with an empty --home"), "{older}");
     disk.overwrite(&format, b"pyralog-data 99\n".to_vec());
     let newer = Home::open(&disk, dir()).unwrap_err();

@@ -110,7 +110,7 @@ fn live(disk: &FaultyDisk, seed: u64, lives: &[(Vec<Step>, u64)]) {
             disk.crash();
         }
     }
-    let (journal, groups, _) = open(disk).unwrap();
+    let (mut journal, groups, _) = open(disk).unwrap();
     oracle.check(groups, seed);
     journal.close().unwrap();
     oracle.check(open(disk).unwrap().1, seed);

@@ -1,6 +1,6 @@
 //! One group as bytes.
 
-use crate::frame::{MAX_FRAME_BYTES, u32_at, u64_at};
+use crate::frame::{MAX_PART_BYTES, u32_at, u64_at};
 
 /// Groups begin at multiples of this; see [`crate::journal`].
 pub(super) const BLOCK: u64 = 4096;
@@ -55,7 +55,7 @@ impl GroupHeader {
         let header = Self { length: u32_at(bytes, 4), body_crc: u32_at(bytes, 8), number: u64_at(bytes, 24) };
         let (generation, crc) = (u64_at(bytes, 16), u32_at(bytes, 12));
         let ours = generation == identity.generation || super::canary::identity_unchecked();
-        let fits = bytes[..4] == MAGIC && header.length as usize <= MAX_FRAME_BYTES;
+        let fits = bytes[..4] == MAGIC && header.length as usize <= MAX_PART_BYTES;
         if ours && fits && crc == header.crc(identity, offset) {
             return Found::Header(header);
         }

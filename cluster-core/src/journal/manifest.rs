@@ -20,7 +20,8 @@ use crate::slot::{MAX_SLOT_BYTES, SlotFile};
 pub(super) const MAX_FILES: usize = 1000;
 
 const _: () = assert!(8 + 4 * MAX_FILES <= MAX_SLOT_BYTES);
-const FILE: &str = "files";
+/// Name of the list's file.
+pub(super) const FILE: &str = "files";
 
 /// The list, and the file that holds it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <dir>/files             which files are in use, oldest first: see the manifest
-//!       journal-<number>  pre-written files of one size; they are used in turn and never renamed
+//!       journal-<number>  pre-written files; they are used in turn and never renamed
 //!
 //! file   = header group*
 //! header = "PYRAJRNL" version:u32 kind:u32 generation:u64 salt:u64 first:u64 size:u64 zero[4044] crc:u32       4,096 bytes
@@ -51,7 +51,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::disk::Disk;
-use crate::frame::MAX_FRAME_BYTES;
+use crate::frame::MAX_PART_BYTES;
 use file::JournalFile;
 use group::{BLOCK, GROUP_HEADER};
 use manifest::{MAX_FILES, Manifest};
@@ -61,13 +61,16 @@ pub use recover::JournalRecovery;
 
 /// Kind of file, beside those of frame files.
 const KIND: u32 = 3;
+/// Most bytes of one group: 20 for each entry, and its bytes.
+pub const MAX_GROUP_BYTES: usize = MAX_PART_BYTES;
 /// A buffer that has grown beyond this is not kept.
 const KEPT_BUFFER: usize = 4 << 20;
 
 /// Settings of [`Journal::open`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalOptions {
-    /// Bytes of each file made from now on, rounded up to a multiple of 4,096; at least 8,192. Default 64 MiB.
+    /// Bytes of each file made from now on, rounded up to a multiple of 4,096; at least 8,192. A group that is larger gets a larger
+    /// file of its own. Default 16 MiB.
     pub file_bytes: u64,
     /// Released files that are kept for their next use; further ones are removed. Default 2.
     pub spare_files: usize,
@@ -75,8 +78,17 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { file_bytes: 64 << 20, spare_files: 2 }
+        Self { file_bytes: 16 << 20, spare_files: 2 }
     }
+}
+
+/// A file in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct InUse {
+    /// Number of its first group.
+    first: u64,
+    /// Bytes of it.
+    size: u64,
 }
 
 /// An open journal. See the module documentation.
@@ -86,8 +98,8 @@ pub struct Journal {
     dir: PathBuf,
     options: JournalOptions,
     manifest: Manifest,
-    /// Number of the first group of each file in use.
-    firsts: VecDeque<u64>,
+    /// The files in use, oldest first.
+    files: VecDeque<InUse>,
     spares: Vec<u32>,
     active: JournalFile,
     /// Where in the active file the next group begins.
@@ -114,6 +126,13 @@ impl Journal {
         recover::open(disk, dir, JournalOptions { file_bytes, ..options }, visit)
     }
 
+    /// Refuses a directory that holds no journal where `used` says that it must.
+    pub(crate) fn require(disk: &dyn Disk, dir: &Path, used: bool) -> Result<(), Error> {
+        let path = dir.join(manifest::FILE);
+        let missing = used && disk.open(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if missing { Err(Error::damaged(&path, 0, "the journal is missing")) } else { Ok(()) }
+    }
+
     /// Writes the entries as one group, durably, and answers its number. They survive a crash all together or not at all.
     ///
     /// # Errors
@@ -124,12 +143,12 @@ impl Journal {
             return Err(failure.clone());
         }
         let bytes = group::body_bytes(entries);
-        if entries.is_empty() || bytes > self.max_group_bytes() {
-            let allowed = "1 or more entries, and what one journal file or 33554432 bytes can hold";
+        if entries.is_empty() || bytes > MAX_GROUP_BYTES {
+            let allowed = "1 or more entries, and at most 33554432 bytes";
             return Err(Error::Size { what: "a group of journal entries", found: bytes as u64, allowed });
         }
-        if self.must_turn(bytes) && self.firsts.len() >= MAX_FILES {
-            return Err(Error::Busy { queued: self.firsts.len() as u64 * self.options.file_bytes });
+        if self.must_turn(bytes) && self.files.len() >= MAX_FILES {
+            return Err(Error::Busy { queued: self.files.iter().map(|file| file.size).sum() });
         }
         self.commit(entries)
     }
@@ -143,7 +162,7 @@ impl Journal {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let freed = self.firsts.iter().skip(1).take_while(|first| **first <= up_to).count();
+        let freed = self.files.iter().skip(1).take_while(|file| file.first <= up_to).count();
         if freed == 0 {
             return Ok(());
         }
@@ -171,17 +190,34 @@ impl Journal {
         self.next
     }
 
-    /// Most bytes of one group: 20 for each entry, and its bytes.
+    /// Gives the entries of the oldest file in use to `visit`, as [`Journal::open`] does, and answers the number of the group behind
+    /// them. Nothing is given where that file is the only one.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], what the disk answered, and what `visit` answers; the journal can still be used.
+    pub fn oldest(&self, mut visit: impl FnMut(u64, Entry<'_>) -> Result<(), Error>) -> Result<u64, Error> {
+        let Some((_, name)) = self.manifest.list.files().next().filter(|_| self.files.len() > 1) else {
+            return Ok(self.files.front().map_or(self.next, |file| file.first));
+        };
+        let path = self.dir.join(name);
+        let file = JournalFile::open(self.disk.as_ref(), &path)?.map_err(|why| Error::damaged(&path, 0, why))?;
+        let end = scan::replay(&file, &mut visit)?;
+        match self.files.get(1) {
+            Some(next) if next.first == end.number => Ok(end.number),
+            _ => Err(Error::damaged(&path, end.offset, format!("group {} does not check", end.number))),
+        }
+    }
+
+    /// Number of the first group of the file that is written.
     #[must_use]
-    pub fn max_group_bytes(&self) -> usize {
-        let file = self.options.file_bytes - BLOCK - GROUP_HEADER as u64;
-        usize::try_from(file).unwrap_or(usize::MAX).min(MAX_FRAME_BYTES)
+    pub fn active_group(&self) -> u64 {
+        self.active.first
     }
 
     /// Files in use, and spare ones.
     #[must_use]
     pub fn files(&self) -> (usize, usize) {
-        (self.firsts.len(), self.spares.len())
+        (self.files.len(), self.spares.len())
     }
 
     /// Why the journal refuses everything, if it does.
@@ -194,9 +230,9 @@ impl Journal {
     ///
     /// # Errors
     /// Why the journal failed, now or before.
-    pub fn close(mut self) -> Result<(), Error> {
-        match self.failure.take() {
-            Some(failure) => Err(failure),
+    pub fn close(&mut self) -> Result<(), Error> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
             // A file without room for it is left as it is: the next one would have to be made for an empty group.
             None if self.must_turn(0) => Ok(()),
             None => self.commit(&[]).map(|_| ()),
@@ -217,8 +253,9 @@ impl Journal {
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) -> Result<u64, Error> {
-        if self.must_turn(group::body_bytes(entries)) {
-            self.turn()?;
+        let body = group::body_bytes(entries);
+        if self.must_turn(body) {
+            self.turn(body)?;
         }
         let number = self.next;
         let JournalFile { file, path, identity, .. } = &self.active;
@@ -243,20 +280,21 @@ impl Journal {
 
     /// Whether a group of that many bytes needs the next file.
     fn must_turn(&self, body: usize) -> bool {
-        let group = (GROUP_HEADER + body).next_multiple_of(BLOCK as usize) as u64;
-        self.end.saturating_add(group) > self.active.size
+        self.end.saturating_add(group_bytes(body)) > self.active.size
     }
 
-    fn turn(&mut self) -> Result<(), Error> {
+    /// Brings the next file into use, which has room for a group of that many bytes.
+    fn turn(&mut self, body: usize) -> Result<(), Error> {
         let Self { disk, dir, manifest, spares, options, next, .. } = self;
-        self.active = next_file(disk.as_ref(), dir, manifest, spares, *options, *next)?;
-        self.firsts.push_back(self.next);
+        let size = options.file_bytes.max(BLOCK + group_bytes(body));
+        self.active = next_file(disk.as_ref(), dir, manifest, spares, *options, *next, size)?;
+        self.files.push_back(InUse { first: self.next, size });
         self.end = BLOCK;
         Ok(())
     }
 
     fn prewrite(&self) -> Result<u32, Error> {
-        prewrite(self.disk.as_ref(), &self.dir, &self.manifest, &self.spares, self.options)
+        prewrite(self.disk.as_ref(), &self.dir, &self.manifest, &self.spares, self.options.file_bytes)
     }
 
     /// Takes the oldest files out of use. The list says so durably before one of them can be written again.
@@ -265,10 +303,10 @@ impl Journal {
         list.generation += count as u64;
         let freed: Vec<u32> = list.numbers.drain(..count).collect();
         self.manifest.put(list)?;
-        self.firsts.drain(..count);
+        let sizes: Vec<u64> = self.files.drain(..count).map(|file| file.size).collect();
         let mut removed = false;
-        for number in freed {
-            if self.spares.len() < self.options.spare_files {
+        for (number, size) in freed.into_iter().zip(sizes) {
+            if size == self.options.file_bytes && self.spares.len() < self.options.spare_files {
                 self.spares.push(number);
             } else {
                 let path = self.dir.join(file::file_name(number));
@@ -281,7 +319,13 @@ impl Journal {
     }
 }
 
-/// Brings the next file into use: a spare one, or a new one. `first` is the number of its first group.
+/// Bytes of a group whose entries have `body` bytes.
+fn group_bytes(body: usize) -> u64 {
+    (GROUP_HEADER + body).next_multiple_of(BLOCK as usize) as u64
+}
+
+/// Brings the next file into use: a spare one, or a new one where there is none or another size is needed. `first` is the number of its
+/// first group.
 fn next_file(
     disk: &dyn Disk,
     dir: &Path,
@@ -289,13 +333,15 @@ fn next_file(
     spares: &mut Vec<u32>,
     options: JournalOptions,
     first: u64,
+    size: u64,
 ) -> Result<JournalFile, Error> {
-    let number = match spares.pop() {
+    let spare = if size == options.file_bytes { spares.pop() } else { None };
+    let number = match spare {
         Some(number) => number,
-        None => prewrite(disk, dir, manifest, spares, options)?,
+        None => prewrite(disk, dir, manifest, spares, size)?,
     };
     let path = dir.join(file::file_name(number));
-    let file = JournalFile::begin(disk, &path, manifest.list.next_generation(), first, options.file_bytes)?;
+    let file = JournalFile::begin(disk, &path, manifest.list.next_generation(), first, size)?;
     let mut list = manifest.list.clone();
     list.numbers.push_back(number);
     manifest.put(list)?;
@@ -303,16 +349,10 @@ fn next_file(
 }
 
 /// Makes a new spare file and answers its number, the lowest that is free.
-fn prewrite(
-    disk: &dyn Disk,
-    dir: &Path,
-    manifest: &Manifest,
-    spares: &[u32],
-    options: JournalOptions,
-) -> Result<u32, Error> {
+fn prewrite(disk: &dyn Disk, dir: &Path, manifest: &Manifest, spares: &[u32], size: u64) -> Result<u32, Error> {
     let taken = |number: &u32| manifest.list.numbers.contains(number) || spares.contains(number);
     let number = (0..=u32::MAX).find(|number| !taken(number)).unwrap_or(u32::MAX);
-    file::prewrite(disk, &dir.join(file::file_name(number)), options.file_bytes)?;
+    file::prewrite(disk, &dir.join(file::file_name(number)), size)?;
     Ok(number)
 }
 

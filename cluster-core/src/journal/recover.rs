@@ -8,7 +8,7 @@ use super::file::{self, JournalFile};
 use super::group::Entry;
 use super::manifest::Manifest;
 use super::scan::{self, End};
-use super::{Journal, JournalOptions, next_file};
+use super::{InUse, Journal, JournalOptions, next_file};
 use crate::Error;
 use crate::disk::Disk;
 use crate::wal::CutTail;
@@ -34,7 +34,7 @@ pub(super) fn open(
     mut visit: impl FnMut(u64, Entry<'_>) -> Result<(), Error>,
 ) -> Result<(Journal, JournalRecovery), Error> {
     crate::home::make_dir(disk.as_ref(), dir)?;
-    let names = crate::notary::clean_list(disk.as_ref(), dir)?;
+    let names = crate::home::clean_list(disk.as_ref(), dir)?;
     let numbers: Vec<u32> = names.iter().filter_map(|name| file::parse_name(name)).collect();
     let mut manifest = Manifest::open(disk.as_ref(), dir, !numbers.is_empty())?;
     let (_live, spares): (Vec<u32>, Vec<u32>) =
@@ -42,7 +42,7 @@ pub(super) fn open(
     require_listed(disk.as_ref(), dir, &manifest, &spares)?;
     let mut spares = sort_out(disk.as_ref(), dir, spares, options)?;
 
-    let mut firsts = VecDeque::new();
+    let mut files = VecDeque::new();
     let mut last: Option<(JournalFile, End)> = None;
     for (generation, name) in manifest.list.files() {
         let path = dir.join(name);
@@ -62,7 +62,7 @@ pub(super) fn open(
             // What a killed process wrote and did not sync is shown only when it cannot be lost any more.
             file.file.sync().map_err(|e| Error::sync(&path, e))?;
         }
-        firsts.push_back(file.first);
+        files.push_back(InUse { first: file.first, size: file.size });
         let end = scan::replay(&file, &mut visit)?;
         last = Some((file, end));
     }
@@ -70,21 +70,22 @@ pub(super) fn open(
     let (active, end) = match last {
         Some(last) => last,
         None => {
-            let first = next_file(disk.as_ref(), dir, &mut manifest, &mut spares, options, 1)?;
-            firsts.push_back(1);
+            let size = options.file_bytes;
+            let first = next_file(disk.as_ref(), dir, &mut manifest, &mut spares, options, 1, size)?;
+            files.push_back(InUse { first: 1, size });
             let end = End { offset: super::group::BLOCK, number: 1, broken: 0 };
             (first, end)
         }
     };
     scan::require_last(&active, end)?;
     let cut = (end.broken > 0).then(|| CutTail { file: active.path.clone(), offset: end.offset, bytes: end.broken });
-    let first_group = firsts.front().copied().unwrap_or(end.number);
+    let first_group = files.front().map_or(end.number, |file| file.first);
     let journal = Journal {
         disk: Arc::clone(disk),
         dir: dir.to_owned(),
         options,
         manifest,
-        firsts,
+        files,
         spares,
         active,
         end: end.offset,

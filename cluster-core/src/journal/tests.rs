@@ -96,21 +96,53 @@ fn a_group_is_as_it_is_drawn() {
 }
 
 #[test]
-fn sizes_are_bounded_and_the_largest_group_fits() {
+fn sizes_are_bounded_and_a_large_group_gets_a_file_of_its_own() {
     let disk = FaultyDisk::new(1);
     let (mut journal, ..) = open(&disk).unwrap();
-    let max = journal.max_group_bytes();
-    assert_eq!(max, 7 * 4096 - 32);
     assert!(matches!(journal.append(&[]), Err(Error::Size { found: 0, .. })));
-    let large = vec![1; max - group::ENTRY_HEADER + 1];
-    assert!(matches!(journal.append(&[Entry { stream: 1, position: 1, bytes: &large }]), Err(Error::Size { .. })));
-    for _ in 0..3 {
-        journal.append(&[Entry { stream: 1, position: 1, bytes: &large[1..] }]).unwrap();
+    let over = vec![1; MAX_GROUP_BYTES - group::ENTRY_HEADER + 1];
+    assert!(matches!(journal.append(&[Entry { stream: 1, position: 1, bytes: &over }]), Err(Error::Size { .. })));
+    // What fits an ordinary file exactly, one byte more, and the most there can be.
+    let room = 7 * 4096 - group::GROUP_HEADER - group::ENTRY_HEADER;
+    let lengths = [room, room + 1, 5, over.len() - 1, room + 1];
+    for length in lengths {
+        journal.append(&[Entry { stream: 1, position: 1, bytes: &over[..length] }]).unwrap();
     }
-    assert_eq!(open(&disk).unwrap().1.len(), 3);
-    let huge = JournalOptions { file_bytes: 1 << 40, spare_files: 0 };
-    let limit = Journal { options: huge, ..journal }.max_group_bytes();
-    assert_eq!(limit, MAX_FRAME_BYTES);
+    let (mut journal, groups, _) = open(&disk).unwrap();
+    let found: Vec<usize> = groups.values().map(|group| group[0].2.len()).collect();
+    assert_eq!(found, lengths);
+    // Only files of the ordinary size become spare.
+    put(&mut journal, 9, 9);
+    journal.release(journal.next_group() - 1).unwrap();
+    assert!(disk.used() < 4 * SMALL.file_bytes, "{}", disk.used());
+    assert_eq!(open(&disk).unwrap().1.len(), 1);
+}
+
+#[test]
+fn the_oldest_file_is_read_without_a_start() {
+    let disk = FaultyDisk::new(1);
+    let (mut journal, ..) = open(&disk).unwrap();
+    let oldest = |journal: &Journal| {
+        let mut positions = Vec::new();
+        let end = journal.oldest(|_, entry| {
+            positions.push(entry.position);
+            Ok(())
+        });
+        (positions, end.unwrap())
+    };
+    put(&mut journal, 1, 10);
+    assert_eq!(oldest(&journal), (Vec::new(), 1), "the only file is still written");
+    for position in 2..=17 {
+        put(&mut journal, position, 10);
+    }
+    assert_eq!(oldest(&journal), ((1..=7).collect(), 8));
+    journal.release(8).unwrap();
+    assert_eq!(oldest(&journal), ((8..=14).collect(), 15));
+    let mut bytes = disk.contents(&path(1)).unwrap();
+    bytes[5 * 4096 + 40] ^= 1;
+    disk.overwrite(&path(1), bytes);
+    let error = journal.oldest(|_, _| Ok(())).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { file, offset: 20480, .. } if *file == path(1)), "{error}");
 }
 
 #[test]

@@ -1,28 +1,26 @@
 //! One log: what readers share and what the writer does to it.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyralog_crypto::{Blake3, Checkpoint, Frontier, Hash, LogId, MerkleHash, Roots, Sha256, merkle};
 
 use super::index::LeafIndex;
-use super::leaves::{self, LeafFiles, Segment};
-use super::nodes::{NodeFile, PlaceFile};
-use super::record::{Signed, Synced};
+use super::nodes::NodeFile;
+use super::record::TreeSize;
 use crate::Error;
-use crate::disk::Disk;
-use crate::frame::{FILE_HEADER, FrameFile, Kind};
+use crate::segment::{Item, RecordLog, SegmentLog};
 use crate::slot::SlotFile;
 
 /// An open log.
 pub(crate) struct Log {
     pub(crate) id: LogId,
+    /// Its stream of the journal.
+    pub(crate) stream: u64,
     pub(crate) retracted: Option<Error>,
     pub(crate) blake3: NodeFile,
     pub(crate) sha256: NodeFile,
-    pub(super) places: PlaceFile,
-    pub(super) leaves: LeafFiles,
+    pub(super) leaves: SegmentLog,
     pub(super) index: LeafIndex,
     /// Leaves that are durable and in the trees. Stored with Release after both, so whoever sees a size can read below it.
     pub(super) size: AtomicU64,
@@ -32,15 +30,10 @@ pub(crate) struct Log {
 
 /// What only the writer touches.
 pub(super) struct LogWriter {
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) dir: PathBuf,
-    pub(super) active: FrameFile,
     pub(super) trees: Growing,
     pub(super) signed: SlotFile,
     pub(super) synced: SlotFile,
     pub(super) synced_size: u64,
-    pub(super) segment_bytes: u64,
-    pub(super) tree_sync_leaves: u64,
 }
 
 /// One accepted submission.
@@ -76,13 +69,13 @@ impl Log {
     }
 
     pub(crate) fn leaf(&self, index: u64) -> Result<Vec<u8>, Error> {
-        let (leaf, file, offset) = self.leaves.read(self.places.read(index)?)?;
+        let mut leaf = Vec::new();
+        self.leaves.read(index, &mut |record| {
+            leaf.extend_from_slice(record.bytes);
+            false
+        })?;
         if Blake3::leaf(&leaf) != self.blake3.read(0, index)? {
-            return Err(Error::damaged(
-                &file,
-                offset,
-                format!("leaf {index} does not have the hash that the tree holds"),
-            ));
+            return Err(self.blake3.broken());
         }
         Ok(leaf)
     }
@@ -96,50 +89,26 @@ impl Log {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends submissions durably, in one frame, and answers the index of the first leaf. Any error is final for the store.
-    pub(crate) fn append(&self, submissions: &[Submission]) -> Result<u64, Error> {
+    /// Takes submissions that the journal holds durably. Any error is final for the store.
+    pub(crate) fn apply(&self, submissions: &[Submission]) -> Result<(), Error> {
         let writer = &mut *self.writer();
-        if writer.active.frame_bytes() >= writer.segment_bytes {
-            self.next_segment(writer)?;
-        }
         let first = writer.trees.size();
-        let count: usize = submissions.iter().map(|submission| submission.leaves.len()).sum();
-        let mut payload = Vec::new();
-        let mut places = Vec::with_capacity(count);
-        leaves::begin_group(&mut payload, first, count as u32);
-        for leaf in submissions.iter().flat_map(|submission| &submission.leaves) {
-            places.push(leaves::put_leaf(&mut payload, leaf));
-        }
-        let at = writer.active.append(&[&payload])?;
-        writer.active.sync()?;
-        let begin = writer.active.base + (at - FILE_HEADER);
+        let leaves = submissions.iter().flat_map(|submission| &submission.leaves);
+        // A leaf says itself when it was made, where that matters.
+        let items: Vec<Item<'_>> = leaves.map(|leaf| Item { timestamp: 0, bytes: leaf }).collect();
+        self.leaves.append(&items)?;
         let hashes = || submissions.iter().flat_map(|submission| &submission.hashes);
-        for (place, hash) in places.iter().zip(hashes()) {
-            writer.trees.push(*hash, begin + place);
-        }
-        writer.trees.flush(&self.blake3, &self.sha256, &self.places)?;
+        hashes().for_each(|hash| writer.trees.push(*hash));
+        writer.trees.flush(&self.blake3, &self.sha256)?;
         self.index.add(first, hashes().map(|hash| hash.blake3))?;
         self.size.store(writer.trees.size(), Ordering::Release);
-        if writer.trees.size() - writer.synced_size >= writer.tree_sync_leaves {
-            self.sync_trees_of(writer)?;
-        }
-        Ok(first)
-    }
-
-    fn next_segment(&self, writer: &mut LogWriter) -> Result<(), Error> {
-        let first = writer.trees.size();
-        let base = writer.active.base + writer.active.frame_bytes();
-        let path = writer.dir.join(leaves::file_name(first));
-        let generation = writer.active.generation() + 1;
-        writer.active = FrameFile::create(writer.disk.as_ref(), &path, Kind::Leaves, generation, first, base)?;
-        self.leaves.push(Segment { first, base });
         Ok(())
     }
 
     /// Records the present size and roots as handed out for signing, durably, and answers them.
     pub(crate) fn sign_present(&self) -> Result<Checkpoint, Error> {
         let writer = &mut *self.writer();
-        let signed = Signed { size: writer.trees.size(), roots: writer.trees.roots() };
+        let signed = TreeSize { size: writer.trees.size(), roots: writer.trees.roots() };
         if self.signed_size() != signed.size || writer.signed.value().is_none() {
             writer.signed.put(&signed.encode())?;
             self.signed.store(signed.size, Ordering::Release);
@@ -147,28 +116,27 @@ impl Log {
         Ok(Checkpoint { log: self.id, size: signed.size, roots: signed.roots })
     }
 
-    /// Syncs the derived files, so that the next open need not hash again.
-    pub(crate) fn sync_trees(&self) -> Result<(), Error> {
+    /// Makes leaves and trees durable in their own files, so that the journal need not keep what it holds of the log.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
         let writer = &mut *self.writer();
-        if writer.synced_size == writer.trees.size() || self.retracted.is_some() {
+        let synced = TreeSize { size: writer.trees.size(), roots: writer.trees.roots() };
+        if writer.synced_size == synced.size {
             return Ok(());
         }
-        self.sync_trees_of(writer)
-    }
-
-    fn sync_trees_of(&self, writer: &mut LogWriter) -> Result<(), Error> {
+        self.leaves.sync()?;
+        if self.retracted.is_some() {
+            // The record of what the trees once held is all that is left of it.
+            return Ok(());
+        }
         self.blake3.0.sync()?;
         self.sha256.0.sync()?;
-        self.places.0.sync()?;
-        let place = writer.active.base + writer.active.frame_bytes();
-        let synced = Synced { size: writer.trees.size(), place, roots: writer.trees.roots() };
         writer.synced.put(&synced.encode())?;
         writer.synced_size = synced.size;
         Ok(())
     }
 }
 
-/// Both trees and the places as they grow: frontiers, and bytes that wait for one write per file.
+/// Both trees as they grow: frontiers, and nodes that wait for one write per file.
 #[derive(Debug)]
 pub(super) struct Growing {
     blake3: Frontier<Blake3>,
@@ -177,13 +145,12 @@ pub(super) struct Growing {
     written: u64,
     blake3_nodes: Vec<u8>,
     sha256_nodes: Vec<u8>,
-    places: Vec<u8>,
 }
 
 impl Growing {
     pub(super) fn new(blake3: Frontier<Blake3>, sha256: Frontier<Sha256>) -> Self {
         let written = blake3.size();
-        Self { blake3, sha256, written, blake3_nodes: Vec::new(), sha256_nodes: Vec::new(), places: Vec::new() }
+        Self { blake3, sha256, written, blake3_nodes: Vec::new(), sha256_nodes: Vec::new() }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -194,27 +161,25 @@ impl Growing {
         Roots { blake3: self.blake3.root(), sha256: self.sha256.root() }
     }
 
-    pub(super) fn push(&mut self, leaf: Roots, place: u64) {
+    pub(super) fn push(&mut self, leaf: Roots) {
         for (_, _, node) in self.blake3.append(leaf.blake3) {
             self.blake3_nodes.extend(node.0);
         }
         for (_, _, node) in self.sha256.append(leaf.sha256) {
             self.sha256_nodes.extend(node.0);
         }
-        self.places.extend(place.to_be_bytes());
     }
 
     /// Bytes that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.blake3_nodes.len() + self.sha256_nodes.len() + self.places.len()
+        self.blake3_nodes.len() + self.sha256_nodes.len()
     }
 
-    pub(super) fn flush(&mut self, blake3: &NodeFile, sha256: &NodeFile, places: &PlaceFile) -> Result<(), Error> {
+    pub(super) fn flush(&mut self, blake3: &NodeFile, sha256: &NodeFile) -> Result<(), Error> {
         blake3.0.write(&self.blake3_nodes, NodeFile::bytes(self.written))?;
         sha256.0.write(&self.sha256_nodes, NodeFile::bytes(self.written))?;
-        places.0.write(&self.places, PlaceFile::bytes(self.written))?;
         self.written = self.size();
-        for buffer in [&mut self.blake3_nodes, &mut self.sha256_nodes, &mut self.places] {
+        for buffer in [&mut self.blake3_nodes, &mut self.sha256_nodes] {
             buffer.clear();
             if buffer.capacity() > 1 << 20 {
                 *buffer = Vec::new();

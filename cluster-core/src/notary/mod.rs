@@ -1,12 +1,14 @@
 //! The notary log: leaves in order, two Merkle trees over them, proofs for any past size.
 //!
 //! ```text
-//! logs/<log id>/leaves-<first leaf>.seg    the leaves: frame files, closed at 64 MiB
-//!               signed                     size and roots last handed out for signing (slot file)
-//!               tree.blake3, tree.sha256   complete nodes of each tree      } derived: synced every 65,536 leaves,
-//!               places                     where each leaf stands           } checked at open, rebuilt from the leaves
-//!               synced                     how far the three are synced (slot file)
+//! notary/<log id>/leaves/                    the leaves, one record each: see [`crate::segment`]
+//!                 signed                     size and roots last handed out for signing (slot file)
+//!                 tree.blake3, tree.sha256   complete nodes of each tree: derived, checked at open, rebuilt from the leaves
+//!                 synced                     how far both are synced (slot file)
 //! ```
+//!
+//! A leaf is durable when the journal has it. It then goes into the leaf files and the trees, which are synced before the journal
+//! lets go of it.
 
 mod index;
 mod leaves;
@@ -15,7 +17,6 @@ mod nodes;
 mod record;
 mod recover;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use pyralog_crypto::{
@@ -24,16 +25,16 @@ use pyralog_crypto::{
 };
 
 use crate::Error;
-use crate::disk::Disk;
 use crate::event::{Completion, Ticket};
 use crate::queue::{CheckpointReply, Operation, Queue};
 
 pub use recover::LogRecovery;
 
 #[cfg(any(test, feature = "testkit"))]
-pub(crate) use leaves::read_group;
+pub(crate) use leaves::decode as decode_leaves;
+pub(crate) use leaves::encode as encode_leaves;
 pub(crate) use log::{Log, Submission};
-pub(crate) use recover::open;
+pub(crate) use recover::{Opening, stream_of};
 
 /// Most leaves of one submission.
 pub const MAX_SUBMISSION_LEAVES: usize = 4096;
@@ -243,18 +244,7 @@ impl NotaryLog {
 /// Whether the bytes are one of a log's small records.
 #[cfg(any(test, feature = "testkit"))]
 pub(crate) fn decodes(bytes: &[u8]) -> bool {
-    record::Signed::decode(bytes).is_some() || record::Synced::decode(bytes).is_some()
-}
-
-/// Lists a directory and removes files that a crash left half made.
-pub(crate) fn clean_list(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, Error> {
-    let mut names = disk.list(dir).map_err(|e| Error::io("list", dir, e))?;
-    for name in names.iter().filter(|name| name.ends_with(".tmp")) {
-        let path = dir.join(name);
-        disk.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-    }
-    names.retain(|name| !name.ends_with(".tmp"));
-    Ok(names)
+    record::TreeSize::decode(bytes).is_some()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The complete nodes of a tree in one flat file, and the places of the leaves in another.
+//! The complete nodes of a tree in one flat file.
 //!
 //! Nodes stand in the order in which appends complete them: each leaf hash, followed by the nodes it completes from level 1
 //! upwards. Leaf `n - 1` leaves `2n - popcount(n)` nodes in the file, so every node has a fixed place, an append is one write at
@@ -11,10 +11,8 @@ use pyralog_crypto::{Hash, NodeSource};
 
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::u64_at;
 
 const HASH: u64 = 32;
-const PLACE: u64 = 8;
 
 /// An append-only file of derived data.
 #[derive(Debug)]
@@ -105,20 +103,6 @@ impl NodeSource for NodeFile {
 
     fn node(&self, level: u8, index: u64) -> Result<Hash, Error> {
         self.read(level, index)
-    }
-}
-
-/// The place of each leaf: bytes of leaf frames before its length prefix, over all leaf files.
-#[derive(Debug)]
-pub(crate) struct PlaceFile(pub(crate) FlatFile);
-
-impl PlaceFile {
-    pub(crate) fn bytes(size: u64) -> u64 {
-        size * PLACE
-    }
-
-    pub(crate) fn read(&self, index: u64) -> Result<u64, Error> {
-        Ok(u64_at(&self.0.exact::<8>(index * PLACE)?, 0))
     }
 }
 

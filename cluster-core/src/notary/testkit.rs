@@ -17,21 +17,20 @@ pub(crate) struct Rig {
     pub(crate) disk: FaultyDisk,
     pub(crate) tables: MemoryTables,
     pub(crate) segment_bytes: u64,
-    pub(crate) tree_sync_leaves: u64,
+    pub(crate) journal_bytes: u64,
 }
 
 impl Rig {
     pub(crate) fn new(seed: u64) -> Self {
         let disk = FaultyDisk::new(seed);
-        Self { tables: MemoryTables::new(disk.clone()), disk, segment_bytes: 64 << 20, tree_sync_leaves: 1 << 16 }
+        Self { tables: MemoryTables::new(disk.clone()), disk, segment_bytes: 64 << 20, journal_bytes: 1 << 20 }
     }
 
     pub(crate) fn options(&self) -> Options {
         Options {
             manual: true,
             segment_bytes: self.segment_bytes,
-            tree_sync_leaves: self.tree_sync_leaves,
-            wal_bytes: 500,
+            journal_bytes: self.journal_bytes,
             ..Options::default()
         }
     }
@@ -54,7 +53,7 @@ impl Rig {
     }
 
     pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
-        Path::new("/member/logs").join(LOG.to_string()).join(name)
+        Path::new("/member/notary").join(LOG.to_string()).join(name)
     }
 
     /// Flips one bit of a file of the log.

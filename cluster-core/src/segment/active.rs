@@ -13,6 +13,9 @@ use crate::Error;
 use crate::disk::{Disk, File};
 use crate::wal::CutTail;
 
+/// A buffer that has grown beyond this is not kept.
+const KEPT_BUFFER: usize = 1 << 20;
+
 /// A growing segment with its indexes.
 #[derive(Debug)]
 pub(super) struct Active {
@@ -90,16 +93,28 @@ impl Active {
         Ok((!seal).then(|| CutTail { file: self.path.clone(), offset: end, bytes: size - end }))
     }
 
-    /// Adds one batch, not synced. After an error nothing may be added any more.
+    /// Adds records in batches of some KiB, with one write, not synced. After an error nothing may be added any more.
     pub(super) fn append(&mut self, items: &[Item<'_>]) -> Result<(), Error> {
-        let (position, offset) = (self.end(), self.next());
-        let header = batch::encode(&mut self.buffer, self.identity, position, offset, items);
-        self.file.write_at(&self.buffer, position).map_err(|e| Error::io("append to", &self.path, e))?;
-        let point = self.tally.add(&header, &self.buffer, items.iter().map(|item| item.timestamp));
-        if self.buffer.capacity() > 1 << 20 {
-            self.buffer = Vec::new();
+        let (position, mut offset) = (self.end(), self.next());
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let mut batches = Vec::new();
+        for part in batch::parts(items) {
+            let begin = buffer.len();
+            let header = batch::encode(&mut buffer, self.identity, position + begin as u64, offset, part);
+            offset = header.next();
+            batches.push((header, begin, part));
         }
-        self.index(point)
+        self.file.write_at(&buffer, position).map_err(|e| Error::io("append to", &self.path, e))?;
+        for (header, begin, part) in batches {
+            let whole = &buffer[begin..begin + header.bytes() as usize];
+            let point = self.tally.add(&header, whole, part.iter().map(|item| item.timestamp));
+            self.index(point)?;
+        }
+        if buffer.capacity() <= KEPT_BUFFER {
+            self.buffer = buffer;
+        }
+        Ok(())
     }
 
     fn index(&mut self, point: Option<Point>) -> Result<(), Error> {

@@ -9,6 +9,8 @@ pub(super) const BATCH_HEADER: usize = 28;
 pub(super) const RECORD_HEADER: usize = 12;
 
 const MAGIC: [u8; 4] = *b"PYB1";
+/// A single read checks one batch, and an index names each: larger ones make reads dear, smaller ones writes.
+const PART_BYTES: usize = 16 << 10;
 
 /// What distinguishes one segment file from all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,22 @@ pub(super) fn body_bytes(items: &[Item<'_>]) -> usize {
     items.iter().map(|item| RECORD_HEADER + item.bytes.len()).sum()
 }
 
-/// Puts the whole batch into `buffer`, whatever was in it. The caller has checked the size.
+/// The records in parts that become a batch each: of about [`PART_BYTES`], and at least one record.
+pub(super) fn parts<'i, 'b>(mut items: &'i [Item<'b>]) -> impl Iterator<Item = &'i [Item<'b>]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |item: &&Item<'_>| {
+            bytes += RECORD_HEADER + item.bytes.len();
+            bytes <= PART_BYTES
+        };
+        let count = items.iter().take_while(fits).count().max(1);
+        let (part, rest) = items.split_at_checked(count)?;
+        items = rest;
+        Some(part)
+    })
+}
+
+/// Puts the whole batch behind what is in `buffer`. The caller has checked the size.
 pub(super) fn encode(
     buffer: &mut Vec<u8>,
     identity: Identity,
@@ -88,23 +105,24 @@ pub(super) fn encode(
     offset: u64,
     items: &[Item<'_>],
 ) -> BatchHeader {
-    buffer.clear();
+    let begin = buffer.len();
     buffer.extend([0; BATCH_HEADER]);
     for item in items {
         buffer.extend(item.timestamp.to_be_bytes());
         buffer.extend((item.bytes.len() as u32).to_be_bytes());
         buffer.extend_from_slice(item.bytes);
     }
-    let body = &buffer[BATCH_HEADER..];
+    let body = &buffer[begin + BATCH_HEADER..];
     let (length, count) = (body.len() as u32, items.len() as u32);
     let header = BatchHeader { length, count, body_crc: crc32c::crc32c(body), offset };
-    buffer[..4].copy_from_slice(&MAGIC);
-    buffer[4..8].copy_from_slice(&header.length.to_be_bytes());
-    buffer[8..12].copy_from_slice(&header.count.to_be_bytes());
-    buffer[12..16].copy_from_slice(&header.body_crc.to_be_bytes());
-    buffer[16..24].copy_from_slice(&header.offset.to_be_bytes());
-    let crc = crc(&buffer[..24], identity, position);
-    buffer[24..28].copy_from_slice(&crc.to_be_bytes());
+    let head = &mut buffer[begin..begin + BATCH_HEADER];
+    head[..4].copy_from_slice(&MAGIC);
+    head[4..8].copy_from_slice(&header.length.to_be_bytes());
+    head[8..12].copy_from_slice(&header.count.to_be_bytes());
+    head[12..16].copy_from_slice(&header.body_crc.to_be_bytes());
+    head[16..24].copy_from_slice(&header.offset.to_be_bytes());
+    let crc = crc(&head[..24], identity, position);
+    head[24..].copy_from_slice(&crc.to_be_bytes());
     header
 }
 

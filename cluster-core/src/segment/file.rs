@@ -33,6 +33,20 @@ pub(super) fn create(disk: &dyn Disk, path: &Path, stream: u64, base: u64) -> Re
 
 /// Opens a segment file and checks its header against its stream and its name.
 pub(super) fn open(disk: &dyn Disk, path: &Path, stream: u64, base: u64) -> Result<(Arc<dyn File>, Identity), Error> {
+    let (file, identity) = read(disk, path)?;
+    if (identity.stream, identity.base) != (stream, base) {
+        let why = format!("the file begins with record {} of stream {}", identity.base, identity.stream);
+        return Err(Error::damaged(path, 0, format!("{why}, not with record {base} of stream {stream}")));
+    }
+    Ok((file, identity))
+}
+
+/// The stream that the header of a segment file names.
+pub(super) fn stream_of(disk: &dyn Disk, path: &Path) -> Result<u64, Error> {
+    Ok(read(disk, path)?.1.stream)
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> Result<(Arc<dyn File>, Identity), Error> {
     let file = disk.open(path).map_err(|e| Error::io("open", path, e))?;
     let mut bytes = [0; FILE_HEADER as usize];
     let read = file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?;
@@ -47,10 +61,6 @@ pub(super) fn open(disk: &dyn Disk, path: &Path, stream: u64, base: u64) -> Resu
         return damaged("the file header names another version or kind");
     }
     let identity = Identity { stream: u64_at(&bytes, 16), base: u64_at(&bytes, 24), salt: u64_at(&bytes, 32) };
-    if (identity.stream, identity.base) != (stream, base) {
-        let why = format!("the file begins with record {} of stream {}", identity.base, identity.stream);
-        return damaged(&format!("{why}, not with record {base} of stream {stream}"));
-    }
     Ok((file, identity))
 }
 

@@ -84,6 +84,14 @@ impl SegmentLog {
         open::open(disk, dir, stream, segment_bytes)
     }
 
+    /// Stream of the segments in a directory; `None` where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where the header of the first does not check, and what the disk answered.
+    pub fn stream_of(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, Error> {
+        open::stream_of(disk, dir)
+    }
+
     /// Checks every byte of every sealed segment and of its indexes, and puts indexes in place of those that are wrong. Answers the names
     /// of these. The last segment is checked when the stream is opened, and by every read.
     ///

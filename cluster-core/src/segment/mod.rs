@@ -40,7 +40,7 @@ mod sealed;
 use std::fmt::Debug;
 
 use crate::Error;
-use crate::frame::MAX_FRAME_BYTES;
+use crate::frame::MAX_PART_BYTES;
 
 pub use log::{SegmentLog, SegmentRecovery};
 pub use memory::MemoryLog;
@@ -51,7 +51,7 @@ const KIND: u32 = 4;
 /// Bytes of batches from one entry of an index to the next, at least.
 const INDEX_BYTES: u64 = 4096;
 /// Most bytes of one batch: 12 for each record, and its bytes.
-pub const MAX_BATCH_BYTES: usize = MAX_FRAME_BYTES;
+pub const MAX_BATCH_BYTES: usize = MAX_PART_BYTES;
 
 /// A record to be appended. Its bytes are opaque; the timestamp is for finding it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +100,8 @@ pub trait RecordLog: Debug + Send + Sync {
     /// Offset that the next record gets.
     fn next_offset(&self) -> u64;
 
-    /// Appends records as one batch and answers the offset of the first. They are not durable yet. Batches of some KiB make
-    /// single reads cheap: a read checks whole batches.
+    /// Appends records and answers the offset of the first. They are not durable yet. On disk they become batches of about 16 KiB,
+    /// since a read checks whole batches.
     ///
     /// # Errors
     /// [`Error::Size`] for no records or more than [`MAX_BATCH_BYTES`]. Any other error is final for writing.

@@ -17,7 +17,7 @@ const LOG: LogId = LogId([0x5a; 32]);
 const LOOPS: u64 = 36;
 
 fn options() -> Options {
-    Options { segment_bytes: 64 << 10, wal_bytes: 8 << 10, tree_sync_leaves: 500, ..Options::default() }
+    Options { segment_bytes: 64 << 10, journal_bytes: 256 << 10, ..Options::default() }
 }
 
 /// The leaf of a writer's submission; different for each life of the child.

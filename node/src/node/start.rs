@@ -224,10 +224,10 @@ fn open(home: &Home, config: &Config, log_key: &PublicKey, engine: &EngineHandle
         ..core::Options::default()
     };
     let (core, report) = Core::open(&home.store(), options).map_err(failed)?;
-    if let Some(cut) = &report.wal_cut {
+    if let Some(cut) = &report.cut {
         tracing::warn!(
             file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes,
-            "the consensus WAL had a torn last entry; it was cut off, and the signer abstains where it may have signed"
+            "the journal had a torn last write; it does not count, and the signer abstains where it may have signed"
         );
     }
     genesis::bind(home, &core, &genesis)?;

@@ -5,23 +5,22 @@ use crate::Error;
 
 #[test]
 fn a_changed_leaf_is_told_with_file_and_offset() {
-    let rig = Rig { segment_bytes: 200, tree_sync_leaves: 1, ..Rig::new(1) };
+    let rig = Rig { segment_bytes: 200, ..Rig::new(1) };
     let (core, _) = rig.open();
     let log = core.notary_log(LOG).unwrap();
     for _ in 0..20 {
         grow(&core, &log, 1);
     }
-    let name = "leaves-00000000000000000000.seg";
-    // File header, frame header, group header, length prefix: the first byte of leaf 0.
-    rig.flip(name, 64 + 16 + 12 + 4);
+    let name = "leaves/00000000000000000000.seg";
+    // File header, batch header, record header: the first byte of leaf 0.
+    rig.flip(name, 64 + 28 + 12);
     let error = log.leaf(0).unwrap_err();
-    assert!(matches!(&error, Error::Damaged { file, offset: 92, .. } if *file == rig.file(name)), "{error}");
-    assert_eq!(log.leaf(1).unwrap(), leaf(1));
-    // The same at open, where closed files are checked too.
-    drop((core, log));
-    drop(rig.open());
-    let error = rig.try_open(crate::Options { verify_sealed: true, ..rig.options() }).unwrap_err();
     assert!(matches!(&error, Error::Damaged { file, offset: 64, .. } if *file == rig.file(name)), "{error}");
+    assert_eq!(log.leaf(1).unwrap(), leaf(1));
+    // A leaf that checks and is not the one in the tree.
+    rig.flip("tree.blake3", 32);
+    let error = log.leaf(1).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { file, .. } if *file == rig.file("tree.blake3")), "{error}");
 }
 
 #[test]
@@ -40,18 +39,21 @@ fn a_changed_node_gives_no_proof() {
 }
 
 #[test]
-fn trees_are_synced_at_the_interval_and_at_the_end() {
-    let rig = Rig { tree_sync_leaves: 100, ..Rig::new(1) };
+fn trees_are_synced_when_a_journal_file_is_full_and_at_the_end() {
+    // The header, and three groups of one block each.
+    let rig = Rig { journal_bytes: 16 << 10, ..Rig::new(1) };
     let (core, _) = rig.open();
     let log = core.notary_log(LOG).unwrap();
-    grow(&core, &log, 250);
-    grow(&core, &log, 60);
+    for _ in 0..5 {
+        grow(&core, &log, 10);
+    }
     rig.crash();
     let (core, report) = rig.open();
-    assert_eq!((report.logs[0].size, report.logs[0].rehashed), (310, 60));
+    // The fourth group began a file: four were synced then.
+    assert_eq!((report.logs[0].size, report.logs[0].rehashed), (50, 10));
     drop(log);
     core.close().unwrap();
     rig.crash();
     let (_core, report) = rig.open();
-    assert_eq!((report.logs[0].size, report.logs[0].rehashed), (310, 0));
+    assert_eq!((report.logs[0].size, report.logs[0].rehashed, report.logs[0].replayed), (50, 0, 0));
 }

@@ -17,7 +17,6 @@ fn places_follow_the_order_of_completion() {
         }
     }
     assert_eq!(NodeFile::bytes(3), 4 * 32);
-    assert_eq!(PlaceFile::bytes(3), 24);
 }
 
 proptest! {

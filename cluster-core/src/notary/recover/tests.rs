@@ -26,57 +26,61 @@ fn sign(core: &Core, log: &NotaryLog) {
     while core.drive() {}
 }
 
-fn last_segment(rig: &Rig) -> std::path::PathBuf {
-    rig.disk.files().into_iter().rfind(|path| path.extension().is_some_and(|extension| extension == "seg")).unwrap()
+fn segments(rig: &Rig) -> Vec<std::path::PathBuf> {
+    rig.disk.files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "seg")).collect()
+}
+
+/// Forgets that anything of the log but its record of what was signed was ever written.
+fn lose_all_but_signed(rig: &Rig) {
+    for path in
+        rig.disk.files().into_iter().filter(|path| path.starts_with(rig.file("")) && *path != rig.file("signed"))
+    {
+        rig.disk.lose(&path);
+    }
 }
 
 #[test]
-fn truncation_at_every_byte_of_the_last_group_loses_it_whole() {
+fn what_only_the_journal_has_comes_back_from_any_state_of_the_files() {
     let rig = Rig::new(1);
-    made(&rig, &[3, 4]);
-    let file = last_segment(&rig);
-    let before = rig.disk.contents(&file).unwrap().len();
-    let (core, log, _) = opened(&rig);
-    append(&log, 7, 2).unwrap();
-    append(&log, 9, 3).unwrap();
+    let (core, _) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
+    grow(&core, &log, 3);
+    append(&log, 3, 2).unwrap();
+    append(&log, 5, 4).unwrap();
     core.drive();
-    drop((core, log));
-    // The crash came before anything behind the leaves was written.
+    let file = rig.file("leaves/00000000000000000000.seg");
     let whole = rig.disk.contents(&file).unwrap();
-    let derived = ["tree.blake3", "tree.sha256", "places", "synced"].map(|name| rig.file(name));
-    for path in &derived {
-        rig.disk.lose(path);
-    }
-    for cut in before..whole.len() {
+    // Nothing was synced but the journal: of the leaf file any part may be there.
+    for cut in 64..=whole.len() {
+        rig.crash();
         rig.disk.overwrite(&file, whole[..cut].to_vec());
-        for path in &derived {
-            rig.disk.lose(path);
-        }
-        let (_core, log, recovery) = opened(&rig);
-        check(&log, 7);
-        let torn = recovery.cut.map(|cut| (cut.file, cut.offset, cut.bytes));
-        assert_eq!(torn, (cut > before).then(|| (file.clone(), before as u64, (cut - before) as u64)), "cut at {cut}");
+        let (core, log, recovery) = opened(&rig);
+        check(&log, 9);
+        assert_eq!((recovery.size, recovery.rehashed), (9, 9), "cut at {cut}");
+        assert_eq!(recovery.replayed == 0, cut == whole.len(), "cut at {cut}");
+        assert_eq!(rig.disk.contents(&file).unwrap()[..64], whole[..64]);
+        // A clean end would sync it.
+        std::mem::forget((core, log));
     }
 }
 
 #[test]
-fn flips_before_the_last_group_are_refused_with_file_and_offset() {
+fn flips_of_synced_leaves_are_refused_with_file_and_offset() {
     let rig = Rig::new(1);
     made(&rig, &[3, 4, 2]);
-    let file = last_segment(&rig);
+    let file = rig.file("leaves/00000000000000000000.seg");
     let whole = rig.disk.contents(&file).unwrap();
-    let second = 64 + 16 + 12 + (0..3).map(|number| 4 + leaf(number).len()).sum::<usize>();
-    let third = second + 16 + 12 + (3..7).map(|number| 4 + leaf(number).len()).sum::<usize>();
-    for at in 0..third {
+    let batch = |leaves: std::ops::Range<u64>| 28 + leaves.map(|number| 12 + leaf(number).len()).sum::<usize>();
+    let (second, third) = (64 + batch(0..3), 64 + batch(0..3) + batch(3..7));
+    for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 4;
         rig.disk.overwrite(&file, bytes.clone());
-        let expected = if at < 64 {
-            0
-        } else if at < second {
-            64
-        } else {
-            second
+        let expected = match at {
+            0..64 => 0,
+            _ if at < second => 64,
+            _ if at < third => second,
+            _ => third,
         };
         match rig.try_open(rig.options()) {
             Err(Error::Damaged { file: found, offset, .. }) => {
@@ -91,16 +95,16 @@ fn flips_before_the_last_group_are_refused_with_file_and_offset() {
 }
 
 #[test]
-fn missing_or_short_or_foreign_derived_files_are_rebuilt_with_progress() {
-    let rig = Rig { segment_bytes: 150, tree_sync_leaves: 10, ..Rig::new(1) };
+fn missing_or_short_or_foreign_trees_are_rebuilt_with_progress() {
+    let rig = Rig { segment_bytes: 150, ..Rig::new(1) };
     made(&rig, &[5; 12]);
-    for name in ["tree.blake3", "tree.sha256", "places", "synced"] {
+    for name in ["tree.blake3", "tree.sha256", "synced"] {
         rig.disk.lose(&rig.file(name));
         let (_core, log, recovery) = opened(&rig);
         assert_eq!(recovery.rehashed, 60, "{name}");
         check(&log, 60);
     }
-    for name in ["tree.blake3", "tree.sha256", "places"] {
+    for name in ["tree.blake3", "tree.sha256"] {
         let bytes = rig.disk.contents(&rig.file(name)).unwrap();
         rig.disk.overwrite(&rig.file(name), bytes[..bytes.len() - 1].to_vec());
         let (_core, log, recovery) = opened(&rig);
@@ -124,33 +128,14 @@ fn missing_or_short_or_foreign_derived_files_are_rebuilt_with_progress() {
     assert_eq!(report.logs[0].rehashed, 60);
     check(&core.notary_log(LOG).unwrap(), 60);
     let steps = steps.lock().unwrap();
-    assert!(steps.last().is_some_and(|step| step.done == step.total && step.log == LOG), "{steps:?}");
-}
-
-#[test]
-fn only_what_was_not_synced_is_hashed_again() {
-    let rig = Rig { segment_bytes: 300, tree_sync_leaves: 20, ..Rig::new(3) };
-    let (core, _) = rig.open();
-    let log = core.notary_log(LOG).unwrap();
-    for _ in 0..9 {
-        grow(&core, &log, 5);
-    }
-    rig.crash();
-    let (_core, log, recovery) = opened(&rig);
-    assert_eq!((recovery.size, recovery.rehashed), (45, 5));
-    check(&log, 45);
+    assert!(steps.last().is_some_and(|step| (step.done, step.total, step.log) == (60, 60, LOG)), "{steps:?}");
 }
 
 #[test]
 fn a_missing_leaf_file_is_damage_and_a_wrong_one_too() {
     let rig = Rig { segment_bytes: 150, ..Rig::new(1) };
     made(&rig, &[5; 8]);
-    let files: Vec<_> = rig
-        .disk
-        .files()
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "seg"))
-        .collect();
+    let files = segments(&rig);
     assert!(files.len() >= 4);
     for file in &files[..files.len() - 1] {
         let whole = rig.disk.contents(file).unwrap();
@@ -167,9 +152,24 @@ fn a_missing_leaf_file_is_damage_and_a_wrong_one_too() {
     let whole = rig.disk.contents(&files[1]).unwrap();
     rig.disk.overwrite(&files[1], other);
     let error = rig.try_open(rig.options()).unwrap_err();
-    assert!(matches!(&error, Error::Damaged { file, offset: 32, .. } if *file == files[1]), "{error}");
+    assert!(matches!(&error, Error::Damaged { file, offset: 0, .. } if *file == files[1]), "{error}");
     rig.disk.overwrite(&files[1], whole);
     check(&opened(&rig).1, 40);
+}
+
+#[test]
+fn a_lost_log_and_a_lost_journal_are_damage() {
+    let rig = Rig::new(1);
+    made(&rig, &[5]);
+    for part in ["/member/notary", "/member/journal"] {
+        let files: Vec<_> = rig.disk.files().into_iter().filter(|path| path.starts_with(part)).collect();
+        let kept: Vec<_> = files.iter().map(|path| (path, rig.disk.contents(path).unwrap())).collect();
+        files.iter().for_each(|path| rig.disk.lose(path));
+        let error = rig.try_open(rig.options()).unwrap_err();
+        assert!(matches!(&error, Error::Damaged { file, .. } if file.starts_with(part)), "{part}: {error}");
+        kept.into_iter().for_each(|(path, bytes)| rig.disk.overwrite(path, bytes));
+    }
+    check(&opened(&rig).1, 5);
 }
 
 #[test]
@@ -178,34 +178,40 @@ fn a_log_shorter_than_its_signed_checkpoint_refuses_and_says_so_until_it_is_whol
     let (core, _) = rig.open();
     let log = core.notary_log(LOG).unwrap();
     grow(&core, &log, 5);
-    let file = last_segment(&rig);
-    let short = rig.disk.contents(&file).unwrap();
+    drop((core, log));
+    // A copy of the whole home, but for the record of what is signed later.
+    let copy: Vec<_> =
+        rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect();
+    let (core, _) = rig.open();
+    let log = core.notary_log(LOG).unwrap();
     grow(&core, &log, 4);
     sign(&core, &log);
     drop((core, log));
-    let whole = rig.disk.contents(&file).unwrap();
+    let later: Vec<_> = copy.iter().map(|(path, _)| (path.clone(), rig.disk.contents(path).unwrap())).collect();
 
-    // Gone whole, or as a torn tail: here the bytes must stay, they may be all that is left.
-    for bytes in [short, whole[..whole.len() - 1].to_vec()] {
-        rig.disk.overwrite(&file, bytes.clone());
-        let (core, log, recovery) = opened(&rig);
-        let expected = "has 5 leaves that are fewer than were signed; its last recorded checkpoint says 9 leaves: appends are refused";
-        let error = append(&log, 5, 1).unwrap_err();
-        assert!(error.to_string().contains(expected), "{error}");
-        assert!(matches!(error, Error::LogRetracted { size: 5, signed: 9, .. }));
-        assert!(matches!(log.checkpoint_to_sign(|_| ()), Err(Error::LogRetracted { .. })));
-        assert!(recovery.retracted.is_some() && log.retracted().is_some());
-        assert!(!error.is_fatal());
-        // Reading goes on, and so does everything else.
-        check(&log, 5);
-        core.wal().append(bytes::Bytes::from_static(b"x")).unwrap();
-        while core.drive() {}
-        assert!(core.failure().is_none());
-        drop((core, log));
-        assert_eq!(rig.disk.contents(&file).unwrap(), bytes);
-    }
+    let restore = |files: &[(std::path::PathBuf, Vec<u8>)]| {
+        for (path, bytes) in files.iter().filter(|(path, _)| *path != rig.file("signed")) {
+            rig.disk.overwrite(path, bytes.clone());
+        }
+    };
+    restore(&copy);
+    let (core, log, recovery) = opened(&rig);
+    let expected =
+        "has 5 leaves that are fewer than were signed; its last recorded checkpoint says 9 leaves: appends are refused";
+    let error = append(&log, 5, 1).unwrap_err();
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(matches!(error, Error::LogRetracted { size: 5, signed: 9, .. }));
+    assert!(matches!(log.checkpoint_to_sign(|_| ()), Err(Error::LogRetracted { .. })));
+    assert!(recovery.retracted.is_some() && log.retracted().is_some());
+    assert!(!error.is_fatal());
+    // Reading goes on, and so does everything else.
+    check(&log, 5);
+    core.wal().append(bytes::Bytes::from_static(b"x")).unwrap();
+    while core.drive() {}
+    assert!(core.failure().is_none());
+    drop((core, log));
 
-    rig.disk.overwrite(&file, whole);
+    restore(&later);
     let (core, log, recovery) = opened(&rig);
     assert!(recovery.retracted.is_none());
     assert_eq!(log.signed_size(), 9);
@@ -215,28 +221,23 @@ fn a_log_shorter_than_its_signed_checkpoint_refuses_and_says_so_until_it_is_whol
 
 #[test]
 fn a_log_with_other_leaves_than_were_signed_refuses() {
+    let other = Rig::new(2);
+    let (core, _) = other.open();
+    core.notary_log(LOG).unwrap().append(vec![vec![0xff; 9]; 6]).unwrap();
+    while core.drive() {}
+    drop(core);
     let rig = Rig::new(1);
     let (core, _) = rig.open();
     let log = core.notary_log(LOG).unwrap();
     grow(&core, &log, 5);
     sign(&core, &log);
     drop((core, log));
-    let signed = rig.disk.contents(&rig.file("signed")).unwrap();
-    for path in rig.disk.files().into_iter().filter(|path| path.starts_with(rig.file(""))) {
-        rig.disk.lose(&path);
-    }
-    rig.disk.overwrite(&rig.file("signed"), signed);
-    let (core, log, _) = opened(&rig);
-    assert!(append(&log, 0, 1).unwrap_err().to_string().contains("has 0 leaves that are fewer than were signed"));
-    drop((core, log));
-    // Somebody fills it up to the size with something else.
-    let other = Rig::new(2);
-    let (core, _) = other.open();
-    core.notary_log(LOG).unwrap().append(vec![vec![0xff; 9]; 6]).unwrap();
-    while core.drive() {}
-    drop(core);
-    for name in ["leaves-00000000000000000000.seg", "synced", "tree.blake3", "tree.sha256", "places"] {
-        rig.disk.overwrite(&rig.file(name), other.disk.contents(&other.file(name)).unwrap());
+    // Somebody puts another log in its place.
+    lose_all_but_signed(&rig);
+    for path in
+        other.disk.files().into_iter().filter(|path| path.starts_with(rig.file("")) && *path != rig.file("signed"))
+    {
+        rig.disk.overwrite(&path, other.disk.contents(&path).unwrap());
     }
     let (_core, log, recovery) = opened(&rig);
     assert!(matches!(
@@ -248,12 +249,19 @@ fn a_log_with_other_leaves_than_were_signed_refuses() {
 
 #[test]
 fn a_log_shorter_than_its_synced_trees_has_lost_acknowledged_leaves() {
-    let rig = Rig { tree_sync_leaves: 1, ..Rig::new(1) };
+    let rig = Rig::new(1);
     made(&rig, &[3]);
-    let file = last_segment(&rig);
-    let short = rig.disk.contents(&file).unwrap();
-    made_more(&rig, 2);
-    rig.disk.overwrite(&file, short);
+    let leaves = |rig: &Rig| -> Vec<_> {
+        let files = rig
+            .disk
+            .files()
+            .into_iter()
+            .filter(|path| path.starts_with(rig.file("leaves")) || path.starts_with("/member/journal"));
+        files.map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
+    };
+    let short = leaves(&rig);
+    made(&rig, &[2]);
+    short.into_iter().for_each(|(path, bytes)| rig.disk.overwrite(&path, bytes));
     for _ in 0..2 {
         let (_core, log, recovery) = opened(&rig);
         let Some(reason @ Error::LogRetracted { size: 3, signed: 5, .. }) = recovery.retracted else {
@@ -265,8 +273,21 @@ fn a_log_shorter_than_its_synced_trees_has_lost_acknowledged_leaves() {
     }
 }
 
-fn made_more(rig: &Rig, count: u64) {
-    let (core, _) = rig.open();
-    let log = core.notary_log(LOG).unwrap();
-    grow(&core, &log, count);
+#[test]
+fn lost_tables_are_made_again_for_the_logs() {
+    let rig = Rig::new(1);
+    made(&rig, &[5]);
+    let fresh = Rig { tables: crate::MemoryTables::new(rig.disk.clone()), disk: rig.disk.clone(), ..rig };
+    let (core, log, recovery) = opened(&fresh);
+    assert_eq!((recovery.size, recovery.reindexed), (5, 5));
+    check(&log, 5);
+    // Another log does not get the stream of this one.
+    let other = core.notary_log(crate::LogId([3; 32])).unwrap();
+    grow(&core, &other, 2);
+    grow(&core, &log, 1);
+    drop((core, log, other));
+    fresh.crash();
+    let (core, _) = fresh.open();
+    check(&core.notary_log(LOG).unwrap(), 6);
+    check(&core.notary_log(crate::LogId([3; 32])).unwrap(), 2);
 }

@@ -23,7 +23,7 @@ pub(super) fn open(
     segment_bytes: u64,
 ) -> Result<(SegmentLog, SegmentRecovery), Error> {
     crate::home::make_dir(disk.as_ref(), dir)?;
-    let names = crate::notary::clean_list(disk.as_ref(), dir)?;
+    let names = crate::home::clean_list(disk.as_ref(), dir)?;
     let mut bases: Vec<u64> = names.iter().filter_map(|name| file::parse_name(name)).collect();
     bases.sort_unstable();
     let path = dir.join(SYNCED);
@@ -72,6 +72,16 @@ pub(super) fn open(
         rebuilds: Mutex::new(()),
     };
     Ok((log, recovery))
+}
+
+pub(super) fn stream_of(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, Error> {
+    let names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("list", dir, error)),
+    };
+    let first = names.iter().filter_map(|name| file::parse_name(name)).min();
+    first.map(|base| file::stream_of(disk, &file::path(dir, base))).transpose()
 }
 
 /// Removes what a trim wanted to remove when the power went.

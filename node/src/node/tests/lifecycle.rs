@@ -130,19 +130,13 @@ async fn damage_in_the_storage_is_one_clear_message() {
     let node = start(&homes.homes[0], &[]).await;
     node.reach(3).await;
     node.stop().await;
-    let wal = homes.homes[0].store().join("wal");
-    let file = fs::read_dir(&wal)
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|e| e == "log"))
-        .unwrap();
+    let file = homes.homes[0].store().join("journal/journal-000000");
     let mut bytes = fs::read(&file).unwrap();
-    let at = bytes.len() / 3;
-    bytes[at] ^= 0xff;
+    // In the entries of the second group.
+    bytes[2 * 4096 + 60] ^= 0xff;
     fs::write(&file, bytes).unwrap();
     let message = refusal(&homes).await;
-    assert!(message.contains("damaged at offset") && message.contains(".log"), "{message}");
+    assert!(message.contains("damaged at offset 8192") && message.contains("journal-000000"), "{message}");
     assert!(!message.contains('\n'), "one line: {message}");
 }
 

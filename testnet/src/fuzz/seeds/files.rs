@@ -12,23 +12,16 @@ use pyralog_crypto::{Encode, SignedCheckpoint};
 use super::{Out, txs};
 use crate::fuzz::chain::{CHAIN, key, run};
 
-/// Bytes before the first frame of a file, and before the payload of a frame.
-const FILE_HEADER: usize = 64;
-const FRAME_HEADER: usize = 16;
-
 pub(super) fn put(out: &mut Out) {
     let files = home();
     let file = |end: &str| -> Option<&Vec<u8>> { files.iter().find(|(path, _)| path.ends_with(end)).map(|(_, f)| f) };
-    if let Some(wal) = file(".log") {
-        out.put("frame_file", "wal", wal.clone());
-        out.put("wal_file", "frames", wal[FILE_HEADER..].to_vec());
-        out.put("wal_file", "torn", wal[FILE_HEADER..wal.len() - 3].to_vec());
-        out.put("wal_records", "entries", wal[FILE_HEADER + FRAME_HEADER..].to_vec());
+    out.put("wal_record", "reset", [&[2][..], &9u64.to_be_bytes()].concat());
+    out.put("wal_record", "torn", [3]);
+    for (number, (_, entry)) in run().wal.iter().take(2).enumerate() {
+        out.put("wal_record", format!("entry-{number}"), [&[1][..], entry].concat());
     }
-    if let Some(segment) = file(".seg") {
-        out.put("frame_file", "leaves", segment.clone());
-        out.put("leaf_group", "five", segment[FILE_HEADER + FRAME_HEADER..].to_vec());
-    }
+    let leaves = (0..5u8).flat_map(|n| [&u32::from(9 + n).to_be_bytes()[..], &vec![n; 9 + usize::from(n)]].concat());
+    out.put("leaf_group", "five", leaves.collect::<Vec<u8>>());
     if let Some(slots) = file("signer") {
         out.put("slot", "mark", slots[..4096.min(slots.len())].to_vec());
     }
@@ -36,7 +29,6 @@ pub(super) fn put(out: &mut Out) {
         out.put("format", "FORMAT", format.clone());
     }
     out.put("log_record", "size", vec![7; 72]);
-    out.put("log_record", "checkpoint", vec![7; 80]);
     out.put("chain_values", "height", 7u64.to_be_bytes().to_vec());
     out.put("chain_values", "place", [7u64.to_be_bytes().as_slice(), &3u32.to_be_bytes()].concat());
     out.put("ids", "mark", [&[1, 16][..], &9u64.to_be_bytes()].concat());

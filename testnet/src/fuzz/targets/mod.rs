@@ -28,9 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "keystore", run: crypto::keystore },
     Target { name: "text", run: crypto::text },
     // cluster-core
-    Target { name: "frame_file", run: pyralog_cluster_core::fuzz::frame_file },
-    Target { name: "wal_file", run: pyralog_cluster_core::fuzz::wal_file },
-    Target { name: "wal_records", run: pyralog_cluster_core::fuzz::wal_records },
+    Target { name: "wal_record", run: pyralog_cluster_core::fuzz::wal_record },
     Target { name: "leaf_group", run: pyralog_cluster_core::fuzz::leaf_group },
     Target { name: "slot", run: pyralog_cluster_core::fuzz::slot },
     Target { name: "log_record", run: pyralog_cluster_core::fuzz::log_record },
