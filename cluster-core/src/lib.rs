@@ -48,7 +48,6 @@ mod mark;
 mod notary;
 mod options;
 mod queue;
-mod record;
 mod registry;
 pub mod segment;
 mod slot;
@@ -71,8 +70,10 @@ pub use ids::{
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};
 pub use options::{Backend, Options, Progress};
-pub use pyralog_crypto::{Checkpoint, LogId, MAX_LEAF_BYTES, Roots};
-pub use record::{Header, MAX_HEADER_NAME_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS, MAX_TIMESTAMP, Record};
+pub use pyralog_crypto::{
+    Checkpoint, Header, LogId, MAX_HEADER_NAME_BYTES, MAX_LEAF_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS,
+    MAX_TIMESTAMP, Record, RecordError, Roots,
+};
 pub use slot::MAX_SLOT_BYTES;
 pub use stats::Stats;
 pub use wal::{CutTail, MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

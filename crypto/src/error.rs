@@ -265,3 +265,82 @@ pub enum NotaryError {
         found: usize,
     },
 }
+
+/// A record breaks a bound. Blame: the caller's input.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// A timestamp above its bound.
+    #[error("a record's timestamp is {found} ms since 1970, at most {max} is allowed")]
+    Timestamp {
+        /// Bound.
+        max: u64,
+        /// Found.
+        found: u64,
+    },
+    /// More than the allowed number of headers.
+    #[error("a record has {found} headers, at most {max} are allowed")]
+    TooManyHeaders {
+        /// Bound.
+        max: usize,
+        /// Found.
+        found: usize,
+    },
+    /// A header's name that is empty or above its bound.
+    #[error("the name of a record's header has {found} bytes, 1 to {max} are allowed")]
+    HeaderName {
+        /// Bound.
+        max: usize,
+        /// Found.
+        found: usize,
+    },
+    /// All parts together above their bound.
+    #[error(
+        "a record has {found} bytes, at most {max} are allowed: split its value, or store it elsewhere and record its digest"
+    )]
+    TooLarge {
+        /// Bound.
+        max: usize,
+        /// Found.
+        found: usize,
+    },
+}
+
+/// A checkpoint of a partition, or a proof against one, is wrong. Blame: whoever supplied it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PartitionError {
+    /// A checkpoint that no partition can have.
+    #[error("partition checkpoint: {0}")]
+    Checkpoint(&'static str),
+    /// A field of a proof contradicts the checkpoint or another field.
+    #[error("proof field \"{field}\": {why}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// The contradiction.
+        why: &'static str,
+    },
+    /// A path of a proof does not verify.
+    #[error("proof field \"{field}\": {error}")]
+    Path {
+        /// The field.
+        field: &'static str,
+        /// Why not.
+        error: MerkleError,
+    },
+    /// The two checkpoints name different partitions.
+    #[error("the checkpoints are not of the same partition")]
+    OtherPartition,
+    /// The newer checkpoint has fewer records.
+    #[error("a partition of {old} records cannot have shrunk to {new}")]
+    Shrunk {
+        /// Older size.
+        old: u64,
+        /// Newer size.
+        new: u64,
+    },
+    /// Two checkpoints of one size say different things: the partition was forked.
+    #[error("the checkpoints differ at the same size of {0} records: the partition was forked")]
+    Fork(u64),
+}

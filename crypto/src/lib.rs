@@ -13,6 +13,8 @@
 //! | [`keystore`] | keys sealed under a passphrase |
 //! | [`checkpoint`], [`promise`], [`range_promise`] | what the owner of a log signs |
 //! | [`notary_leaf`] | what a leaf of a notary log commits to |
+//! | [`record`] | a record of a record log, and its one encoding |
+//! | [`partition`] | what is signed of one partition of a record log, and proofs against it |
 
 pub mod address;
 pub mod chain_id;
@@ -25,8 +27,10 @@ pub mod keys;
 pub mod keystore;
 pub mod merkle;
 pub mod notary_leaf;
+pub mod partition;
 pub mod promise;
 pub mod range_promise;
+pub mod record;
 #[cfg(test)]
 mod test_support;
 
@@ -35,12 +39,17 @@ pub use chain_id::{check_chain_id, check_log_name};
 pub use checkpoint::{Checkpoint, LogId, Roots, SignedCheckpoint};
 pub use codec::{Decode, Encode, Reader, Writer};
 pub use error::{
-    CodecError, KeystoreError, MerkleError, NotaryError, ParseError, ProveError, SignatureError, SignerError,
+    CodecError, KeystoreError, MerkleError, NotaryError, ParseError, PartitionError, ProveError, RecordError,
+    SignatureError, SignerError,
 };
 pub use hash::{Blake3, Hash, HashId, MerkleHash, Sha256};
 pub use keys::{PublicKey, Signature, Signer, SigningKey, verify_batch};
 pub use keystore::KdfParams;
 pub use merkle::{ConsistencyProof, Frontier, InclusionProof, MemoryTree, NodeSource};
 pub use notary_leaf::{DocumentDigest, DocumentHasher, MAX_LEAF_BYTES, Metadata, NotaryLeaf, Salt, leaf_hashes};
+pub use partition::{
+    PartitionCheckpoint, PartitionConsistency, RecordProof, SegmentGrowth, SegmentLeaf, SignedPartitionCheckpoint,
+};
 pub use promise::{Promise, SignedPromise};
 pub use range_promise::{RangePromise, SignedRangePromise};
+pub use record::{Header, MAX_HEADER_NAME_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS, MAX_TIMESTAMP, Record};

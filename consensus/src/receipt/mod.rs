@@ -21,6 +21,8 @@ mod notary_tamper_test;
 mod notary_verify;
 #[cfg(test)]
 mod protocol_vectors_test;
+#[cfg(test)]
+mod record_vectors_test;
 mod refresh;
 mod trust;
 mod tx_path;

@@ -20,11 +20,11 @@ use pyralog_crypto::{
 };
 use std::{collections::BTreeMap, fs, path::Path};
 
-const CHAIN: &str = "pyralog-dev-vectors";
+pub(super) const CHAIN: &str = "pyralog-dev-vectors";
 
-type Vectors = BTreeMap<String, String>;
+pub(super) type Vectors = BTreeMap<String, String>;
 
-fn put(out: &mut Vectors, name: &str, bytes: impl AsRef<[u8]>) {
+pub(super) fn put(out: &mut Vectors, name: &str, bytes: impl AsRef<[u8]>) {
     assert!(out.insert(name.to_owned(), hex::encode(bytes)).is_none(), "{name} twice");
 }
 
@@ -356,6 +356,7 @@ fn the_document_prints_what_the_code_makes() {
     receipts(&mut vectors, &mut json);
     gossip(&mut vectors);
     requests(&mut vectors);
+    super::record_vectors_test::records(&mut vectors);
     let made_genesis = genesis(&mut vectors);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol.md");
     let (in_document, mut json_in_document) = printed(&fs::read_to_string(path).unwrap());

@@ -69,6 +69,15 @@ impl InclusionProof {
         Ok(self.fold::<H>(leaf_hash))
     }
 
+    /// The hashes of the path that stand left of the leaf, lowest level first: the roots of the complete subtrees that the leaves
+    /// `0..index` consist of, one for each set bit of `index`. Index, size and path length must fit each other.
+    pub(crate) fn left_siblings(&self) -> impl Iterator<Item = &Hash> {
+        // Up to where the paths of this leaf and of the last leaf meet, each level has a sibling; all above stand to the left.
+        let inner = 64 - (self.index ^ self.size.saturating_sub(1)).leading_zeros() as usize;
+        let is_left = move |level: usize| level >= inner || self.index >> level & 1 == 1;
+        self.path.iter().enumerate().filter(move |(level, _)| is_left(*level)).map(|(_, hash)| hash)
+    }
+
     /// The loop of RFC 9162 section 2.1.3.2; index, size and path length fit each other.
     fn fold<H: MerkleHash>(&self, leaf_hash: &Hash) -> Hash {
         let (mut node, mut last) = (self.index, self.size - 1);

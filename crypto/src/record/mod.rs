@@ -5,16 +5,17 @@
 //! header  = name:text (1 to 255 bytes) value:bytes                                                 at most 256 of them
 //! ```
 //!
-//! The parts are those of [`pyralog_crypto::codec`]: integers big-endian, byte strings and texts behind a `u32` length, lists behind a
+//! The parts are those of [`crate::codec`]: integers big-endian, byte strings and texts behind a `u32` length, lists behind a
 //! `u32` count, an optional value behind a byte 0 or 1. So a record has exactly one encoding, and hashes of records agree everywhere.
 //!
 //! The timestamp counts milliseconds since 1970-01-01T00:00:00Z, without leap seconds. It is unsigned, since no record was made before
 //! then (the date of an old document belongs in a header), and at most 2^63 - 1, so that it fits the signed fields of other protocols.
 
 use bytes::Bytes;
-use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 
-use crate::Error;
+use crate::codec::{Decode, Encode, Reader, Writer};
+use crate::error::{CodecError, RecordError};
+use crate::hash::{Blake3, Hash, MerkleHash};
 
 /// Most bytes of one encoded record.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
@@ -54,22 +55,21 @@ impl Record {
     /// not the same as none.
     ///
     /// # Errors
-    /// [`Error::Size`] names the bound that is exceeded.
-    pub fn new(timestamp: u64, key: Option<Bytes>, value: Bytes, headers: Vec<Header>) -> Result<Self, Error> {
-        let size = |what, found, allowed| Err(Error::Size { what, found, allowed });
+    /// [`RecordError`] names the bound that is exceeded.
+    pub fn new(timestamp: u64, key: Option<Bytes>, value: Bytes, headers: Vec<Header>) -> Result<Self, RecordError> {
         if timestamp > MAX_TIMESTAMP {
-            return size("a record's timestamp", timestamp, "0 to 9223372036854775807");
+            return Err(RecordError::Timestamp { max: MAX_TIMESTAMP, found: timestamp });
         }
         if headers.len() > MAX_RECORD_HEADERS {
-            return size("a record", headers.len() as u64, "at most 256 headers");
+            return Err(RecordError::TooManyHeaders { max: MAX_RECORD_HEADERS, found: headers.len() });
         }
         if let Some(header) = headers.iter().find(|header| !fits_name(&header.name)) {
-            return size("a header's name", header.name.len() as u64, "1 to 255 bytes");
+            return Err(RecordError::HeaderName { max: MAX_HEADER_NAME_BYTES, found: header.name.len() });
         }
         let record = Self { timestamp, key, value, headers };
-        let bytes = record.encoded_len();
-        if bytes > MAX_RECORD_BYTES {
-            return size("a record", bytes as u64, "at most 1048576 bytes");
+        let found = record.encoded_len();
+        if found > MAX_RECORD_BYTES {
+            return Err(RecordError::TooLarge { max: MAX_RECORD_BYTES, found });
         }
         Ok(record)
     }
@@ -96,6 +96,12 @@ impl Record {
     #[must_use]
     pub fn headers(&self) -> &[Header] {
         &self.headers
+    }
+
+    /// BLAKE3 leaf hash of the encoding: what the tree of the record's segment holds ([`crate::partition`]).
+    #[must_use]
+    pub fn leaf_hash(&self) -> Hash {
+        Blake3::leaf(&self.to_bytes())
     }
 
     /// Bytes of the encoding.
@@ -163,12 +169,6 @@ fn fits_name(name: &str) -> bool {
 
 fn header_len(name: &str, value: &[u8]) -> usize {
     2 * LENGTH_BYTES + name.len() + value.len()
-}
-
-/// Whether the bytes are a record; it must be their only one.
-#[cfg(any(test, feature = "testkit"))]
-pub(crate) fn fuzz(bytes: &[u8]) -> bool {
-    Record::from_bytes(bytes).map(|record| assert_eq!(record.to_bytes(), bytes, "two encodings of one record")).is_ok()
 }
 
 #[cfg(test)]
