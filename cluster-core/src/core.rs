@@ -13,6 +13,7 @@ use crate::chain::{Chain, ChainFile, Tables};
 use crate::disk::Disk;
 use crate::home::{Home, make_dir};
 use crate::journal::{Entry, Journal, JournalOptions};
+use crate::logs::{self, Logs, Partitions};
 use crate::mark::{self, Mark};
 use crate::notary::{self, LogRecovery, NotaryLog};
 use crate::options::{Backend, Options};
@@ -20,7 +21,7 @@ use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::stats::{Counters, Stats};
 use crate::wal::{self, CutTail, Wal, WalPlace, WalRecovery, WalReplay};
-use crate::writer::{Logs, Writer};
+use crate::writer::{NotaryLogs, Writer};
 
 /// What was found and repaired at open. Nothing in it was ever acknowledged, unless it says so.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +52,8 @@ pub struct Core {
     backend: Backend,
     tables: Arc<dyn Tables>,
     options: Options,
-    registry: Mutex<Registry>,
+    registry: Arc<Mutex<Registry>>,
+    notary_logs: NotaryLogs,
     logs: Logs,
     wal: Wal,
     mark: Mark,
@@ -85,8 +87,18 @@ impl Core {
         report.chain_height = chain_file.latest();
         let mut registry = Registry::open(Arc::clone(&tables), dir.join("tables"))?;
         let mut openings = open_logs(&backend, dir, &options, &mut registry)?;
-        let replayed = replay(disk, dir, &options, &mut openings)?;
-        let Replayed { journal, wal, place, cut } = replayed;
+        let counters = Arc::new(Counters::default());
+        let sink = Arc::clone(&options.events);
+        let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), options.queue_bytes, options.group_bytes));
+        let registry = Arc::new(Mutex::new(registry));
+        let partitions = Partitions::default();
+        let log_place = logs::Place {
+            disk: Arc::clone(disk),
+            dir: dir.join("logs"),
+            registry: Arc::clone(&registry),
+        };
+        let logs = Logs::open(Arc::clone(&queue), log_place, Arc::clone(&partitions))?;
+        let Replayed { journal, wal, place, cut } = replay(disk, dir, &options, &mut openings, &partitions)?;
         report.cut = cut;
         report.wal_height = wal.height;
         report.wal_entries = wal.entries.len() as u64;
@@ -94,18 +106,15 @@ impl Core {
         let mark_file = mark::open(disk.as_ref(), dir, used)?;
         report.mark_torn = mark_file.torn();
 
-        let mut logs = BTreeMap::new();
+        let mut notary_logs = BTreeMap::new();
         for opening in openings.into_values() {
             let (log, recovery) = opening.finish(&tables, &options)?;
-            logs.insert(log.id, Arc::new(log));
+            notary_logs.insert(log.id, Arc::new(log));
             report.logs.push(recovery);
         }
         report.log();
 
-        let logs: Logs = Arc::new(Mutex::new(logs));
-        let counters = Arc::new(Counters::default());
-        let sink = Arc::clone(&options.events);
-        let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), options.queue_bytes, options.group_bytes));
+        let notary_logs: NotaryLogs = Arc::new(Mutex::new(notary_logs));
         let wal = Wal::new(Arc::clone(&queue), wal);
         let mark = Mark::new(Arc::clone(&queue), mark_file.value().map(Bytes::copy_from_slice));
         let chain = Chain::new(Arc::clone(&queue), Arc::clone(&chain_file));
@@ -118,7 +127,8 @@ impl Core {
             mark_file,
             mark: mark.clone(),
             chain: chain_file,
-            logs: Arc::clone(&logs),
+            notary_logs: Arc::clone(&notary_logs),
+            partitions,
         };
         let (thread, manual) = if options.manual {
             (None, Some(writer))
@@ -128,9 +138,10 @@ impl Core {
                 named.spawn(move || writer.run()).map_err(|e| Error::io("start the writer thread for", dir, e))?;
             (Some(thread), None)
         };
-        let (manual, registry) = (Mutex::new(manual), Mutex::new(registry));
-        let core =
-            Self { queue, counters, backend, tables, options, registry, logs, wal, mark, chain, thread, manual, home };
+        let manual = Mutex::new(manual);
+        let core = Self {
+            queue, counters, backend, tables, options, registry, notary_logs, logs, wal, mark, chain, thread, manual, home,
+        };
         Ok((core, report))
     }
 
@@ -142,12 +153,12 @@ impl Core {
         if let Some(failure) = self.queue.failure() {
             return Err(failure);
         }
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = self.notary_logs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = logs.get(&id) {
             return Ok(NotaryLog::new(Arc::clone(&self.queue), Arc::clone(log)));
         }
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let stream = registry.take_stream()?;
+        let stream = registry.take_streams(1)?;
         let dir = log_dir(&self.home.dir, id);
         let opening = notary::Opening::open(&self.backend.disk, dir, id, stream, &self.options)?;
         registry.put_notary(id, stream)?;
@@ -160,7 +171,13 @@ impl Core {
     /// Ids of the home's notary logs.
     #[must_use]
     pub fn log_ids(&self) -> Vec<LogId> {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.notary_logs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// The other logs.
+    #[must_use]
+    pub fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// The consensus WAL.
@@ -278,8 +295,10 @@ fn replay(
     disk: &Arc<dyn Disk>,
     home: &Path,
     options: &Options,
-    logs: &mut BTreeMap<u64, notary::Opening>,
+    notary_logs: &mut BTreeMap<u64, notary::Opening>,
+    partitions: &Partitions,
 ) -> Result<Replayed, Error> {
+    let partitions = partitions.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = home.join("journal");
     // The mark is made after the journal, so a home that has one without the other has lost it, and acknowledged writes with it.
     Journal::require(disk.as_ref(), &dir, disk.open(&mark::path(home)).is_ok())?;
@@ -287,8 +306,12 @@ fn replay(
     let mut wal = WalReplay::default();
     let (mut journal, found) = Journal::open(disk, &dir, journal_options, |group, entry| match entry.stream {
         wal::STREAM => wal.take(&dir, group, entry),
-        // A stream without a log is of one that was deleted.
-        stream => logs.get_mut(&stream).map_or(Ok(()), |log| log.replay(entry.position, entry.bytes)),
+        stream => match (notary_logs.get_mut(&stream), partitions.get(&stream)) {
+            (Some(log), _) => log.replay(entry.position, entry.bytes),
+            (_, Some(partition)) => partition.replay(entry.position, entry.bytes),
+            // Its log was deleted.
+            _ => Ok(()),
+        },
     })?;
     let (mut wal, mut place) = wal.finish(&dir, journal.next_group())?;
     if found.cut.is_some() && !wal.truncated {

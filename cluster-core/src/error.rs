@@ -143,6 +143,40 @@ pub enum Error {
         /// How it begins.
         text: String,
     },
+    /// A text is not the name of a log.
+    #[error("{name:?} is not the name of a log: give 1 to 100 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit")]
+    LogName {
+        /// How it begins.
+        name: String,
+    },
+    /// There is no log of this name.
+    #[error("there is no log {name:?}: create it first, or look at the list of logs")]
+    NoSuchLog {
+        /// The name.
+        name: String,
+    },
+    /// There is a log of this name already.
+    #[error("there is a log {name} already: delete it first, or choose another name")]
+    LogExists {
+        /// The name.
+        name: String,
+    },
+    /// The log does not have that many partitions.
+    #[error("log {name} has the partitions 0 to {last}; {asked} was asked for")]
+    NoSuchPartition {
+        /// The log.
+        name: String,
+        /// Its last partition.
+        last: u32,
+        /// The partition in the question.
+        asked: u32,
+    },
+    /// A log in memory gives nothing to sign, since it begins again with each start.
+    #[error("log {name} is in memory only and has no checkpoints: create it on disk to prove its records")]
+    NoCheckpoints {
+        /// The log.
+        name: String,
+    },
     /// A submission or record has no bytes or too many.
     #[error("{what} has {found} bytes or entries, allowed are {allowed}")]
     Size {
@@ -293,6 +327,11 @@ impl Error {
                 | Self::NodeNumber { .. }
                 | Self::BlockBits { .. }
                 | Self::NotAnId { .. }
+                | Self::LogName { .. }
+                | Self::NoSuchLog { .. }
+                | Self::LogExists { .. }
+                | Self::NoSuchPartition { .. }
+                | Self::NoCheckpoints { .. }
                 | Self::ClockLeapt { .. }
                 | Self::OutOfRange { .. }
                 | Self::NoSuchRecord { .. }

@@ -3,7 +3,7 @@
 
 use pyralog_crypto::{Decode, Encode};
 
-use crate::{Record, chain, home, ids, journal, notary, segment, slot, wal};
+use crate::{Record, chain, home, ids, items, journal, notary, segment, slot, wal};
 
 /// A record of the WAL in the journal.
 ///
@@ -17,7 +17,7 @@ pub fn wal_record(bytes: &[u8]) -> bool {
 /// A group of leaves in the journal.
 #[must_use]
 pub fn leaf_group(bytes: &[u8]) -> bool {
-    notary::decode_leaves(bytes).is_some()
+    items::decode(bytes, pyralog_crypto::MAX_LEAF_BYTES).is_some()
 }
 
 /// One copy of a small record (signer mark, signed checkpoint, synced trees).

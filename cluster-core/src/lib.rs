@@ -43,7 +43,9 @@ mod frame;
 pub mod fuzz;
 mod home;
 mod ids;
+mod items;
 pub mod journal;
+mod logs;
 mod mark;
 mod notary;
 mod options;
@@ -52,6 +54,7 @@ mod registry;
 pub mod segment;
 mod slot;
 mod stats;
+mod stream;
 mod wal;
 mod window;
 mod writer;
@@ -66,6 +69,9 @@ pub use home::FORMAT;
 pub use ids::{
     Clock, CoarseClock, MAX_BLOCK_BITS, MAX_RANGE, NodeNumber, Obelisk, ObeliskOptions, SCARAB_EPOCH_MS, Scarab,
     ScarabOptions, ScarabRange, Scarabs,
+};
+pub use logs::{
+    Log, LogName, LogSpec, Logs, MAX_APPEND_BYTES, MAX_APPEND_RECORDS, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Partition, Storage,
 };
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};

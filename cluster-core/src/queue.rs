@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pyralog_crypto::{Checkpoint, Roots};
+use pyralog_crypto::{Checkpoint, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::ChainWrite;
 use crate::event::{Completion, Event, EventSink, Ticket};
-use crate::notary::Log;
+use crate::logs::{PartitionState, RecordBatch};
+use crate::notary::{Log, Submission};
 use crate::stats::{Counters, count};
 
 /// What to do.
@@ -19,38 +20,33 @@ pub(crate) enum Operation {
     /// Forget the entries so far; a barrier.
     WalReset(u64),
     Mark(Bytes),
-    Leaves {
-        log: Arc<Log>,
-        leaves: Vec<Vec<u8>>,
-        hashes: Vec<Roots>,
-    },
+    Leaves(Arc<Log>, Submission),
+    Records(Arc<PartitionState>, RecordBatch),
     /// Record (size, roots) of the durable prefix, then hand it out for signing.
-    Checkpoint {
-        log: Arc<Log>,
-        then: CheckpointReply,
-    },
+    Checkpoint(Arc<Log>, CheckpointReply<Checkpoint>),
+    PartitionCheckpoint(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>),
     /// A barrier.
     Chain(Box<ChainWrite>),
 }
 
-/// The lane of leaves and what waits for them; the other is consensus'.
-const LEAVES: usize = 1;
+/// The lane of what is appended to logs, and what waits for that; the other is consensus'.
+const LOGS: usize = 1;
 
-/// Hears the recorded checkpoint.
-pub(crate) type CheckpointThen = Box<dyn FnOnce(Result<Checkpoint, Error>) + Send>;
+/// Hears a recorded checkpoint.
+pub(crate) type CheckpointThen<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
 
 /// A checkpoint reply that is answered even when the writer dies.
-pub(crate) struct CheckpointReply(pub(crate) Option<CheckpointThen>);
+pub(crate) struct CheckpointReply<T>(pub(crate) Option<CheckpointThen<T>>);
 
-impl CheckpointReply {
-    pub(crate) fn send(&mut self, answer: Result<Checkpoint, Error>) {
+impl<T> CheckpointReply<T> {
+    pub(crate) fn send(&mut self, answer: Result<T, Error>) {
         if let Some(then) = self.0.take() {
             then(answer);
         }
     }
 }
 
-impl Drop for CheckpointReply {
+impl<T> Drop for CheckpointReply<T> {
     fn drop(&mut self) {
         self.send(Err(Error::WriterStopped("a checkpoint request was dropped".into())));
     }
@@ -69,6 +65,11 @@ impl Reply {
     pub(crate) fn durable(mut self, first_index: u64, size: u64) {
         count(&self.counters.durable, 1);
         self.answer(Event::Durable { ticket: self.ticket, first_index, size });
+    }
+
+    pub(crate) fn unavailable(mut self, reason: Error) {
+        count(&self.counters.failed, 1);
+        self.answer(Event::Unavailable { ticket: self.ticket, reason });
     }
 
     pub(crate) fn fatal(mut self, reason: Error) {
@@ -101,11 +102,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Leaves come from outside and in floods; consensus must not wait behind them, so they queue apart.
+    /// Appends come from outside and in floods; consensus must not wait behind them, so they queue apart.
     fn lane(&self) -> usize {
         match self.operation {
-            Operation::Leaves { .. } | Operation::Checkpoint { .. } => LEAVES,
-            _ => 0,
+            Operation::WalEntry(_) | Operation::WalReset(_) | Operation::Mark(_) | Operation::Chain(_) => 0,
+            _ => LOGS,
         }
     }
 
@@ -127,7 +128,7 @@ pub(crate) struct Queue {
     wake: Condvar,
     sink: EventSink,
     counters: Arc<Counters>,
-    leaf_limit: u64,
+    append_limit: u64,
     group_limit: u64,
 }
 
@@ -139,10 +140,10 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, leaf_limit: u64, group_limit: u64) -> Self {
+    pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, append_limit: u64, group_limit: u64) -> Self {
         let state = State { lanes: Default::default(), next_ticket: 1, closed: false, failure: None };
         let group_limit = group_limit.clamp(1, 16 << 20);
-        Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, leaf_limit, group_limit }
+        Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, append_limit, group_limit }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,9 +160,10 @@ impl Queue {
         if state.closed {
             return Err(Error::Closed);
         }
-        // What consensus writes is bounded by itself and must not be refused for a flood of leaves.
-        let waiting = state.lanes[LEAVES].bytes;
-        if matches!(operation, Operation::Leaves { .. }) && waiting > 0 && waiting + bytes > self.leaf_limit {
+        // What consensus writes is bounded by itself and must not be refused for a flood of appends.
+        let waiting = state.lanes[LOGS].bytes;
+        let append = matches!(operation, Operation::Leaves(..) | Operation::Records(..));
+        if append && waiting > 0 && waiting + bytes > self.append_limit {
             self.counters.refused_busy.fetch_add(1, Relaxed);
             return Err(Error::Busy { queued: waiting });
         }
@@ -178,7 +180,7 @@ impl Queue {
         Ok(ticket)
     }
 
-    /// The next group: of consensus' requests one barrier alone, or those up to the next barrier, and of the leaves, each up to
+    /// The next group: of consensus' requests one barrier alone, or those up to the next barrier, and of the appends, each up to
     /// the byte limit. Waits where `wait` is set; an empty answer then means closed and empty.
     pub(crate) fn take(&self, wait: bool) -> Vec<Request> {
         let mut state = self.state();
@@ -249,8 +251,10 @@ impl Lane {
 
 /// Answers a request that will not be served.
 pub(crate) fn refuse(request: Request, reason: &Error) {
-    if let Operation::Checkpoint { mut then, .. } = request.operation {
-        then.send(Err(reason.clone()));
+    match request.operation {
+        Operation::Checkpoint(_, mut then) => then.send(Err(reason.clone())),
+        Operation::PartitionCheckpoint(_, mut then) => then.send(Err(reason.clone())),
+        _ => {}
     }
     request.reply.fatal(reason.clone());
 }

@@ -3,21 +3,37 @@
 //! ```text
 //! key "next"                  value next:u64, the stream that the next log gets; streams are never given twice
 //! key "notary/" log id[32]    value stream:u64, of a notary log whose files were made
+//! key "made/" stream:u64      value empty, of a partition whose files were made
+//! key "log/" name             value state:u8 stream:u64 spec, state 0 = there, 1 = being deleted; a log has as many streams as partitions
 //! ```
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyralog_crypto::LogId;
+use pyralog_crypto::{Decode, Encode, LogId};
 
 use crate::Error;
 use crate::chain::{Batch, Durability, Family, Tables};
 use crate::frame::u64_at;
+use crate::logs::{LogName, LogSpec};
 use crate::wal;
 
 const NEXT: &[u8] = b"next";
 const NOTARY: &[u8] = b"notary/";
+const LOG: &[u8] = b"log/";
+const MADE: &[u8] = b"made/";
 const FIRST: u64 = wal::STREAM + 1;
+
+/// A log that is not a notary log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Stream of its partition 0; those of the others follow.
+    pub(crate) stream: u64,
+    pub(crate) spec: LogSpec,
+    /// Its files are to be removed.
+    pub(crate) deleted: bool,
+}
 
 /// The table of streams.
 #[derive(Debug)]
@@ -40,17 +56,71 @@ impl Registry {
 
     /// The notary logs whose files were made, with their streams.
     pub(crate) fn notary_logs(&self) -> Result<Vec<(LogId, u64)>, Error> {
-        let mut found = Vec::new();
-        self.tables.scan(Family::Log, NOTARY, &mut |key, value| {
-            let id = key.strip_prefix(NOTARY);
-            found.extend(id.map(|id| (id.to_vec(), value.to_vec())));
-            id.is_some()
-        })?;
         let entry = |(id, value): (Vec<u8>, Vec<u8>)| {
             let id = id.try_into().map_err(|_| self.broken())?;
             Ok((LogId(id), self.number(&value)?))
         };
-        found.into_iter().map(entry).collect()
+        self.entries(NOTARY)?.into_iter().map(entry).collect()
+    }
+
+    /// The other logs, by name.
+    pub(crate) fn logs(&self) -> Result<Vec<Entry>, Error> {
+        let entry = |(name, value): (Vec<u8>, Vec<u8>)| {
+            let entry = self.entry(&value)?;
+            if entry.spec.name.as_str().as_bytes() == name { Ok(entry) } else { Err(self.broken()) }
+        };
+        self.entries(LOG)?.into_iter().map(entry).collect()
+    }
+
+    /// Keys behind a prefix, and values.
+    fn entries(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let mut found = Vec::new();
+        self.tables.scan(Family::Log, prefix, &mut |key, value| {
+            let rest = key.strip_prefix(prefix);
+            found.extend(rest.map(|rest| (rest.to_vec(), value.to_vec())));
+            rest.is_some()
+        })?;
+        Ok(found)
+    }
+
+    fn entry(&self, value: &[u8]) -> Result<Entry, Error> {
+        let entry = value.split_at_checked(9).and_then(|(head, spec)| {
+            let deleted = match head[0] {
+                0 => false,
+                1 => true,
+                _ => return None,
+            };
+            Some(Entry { stream: self.number(&head[1..]).ok()?, spec: LogSpec::from_bytes(spec).ok()?, deleted })
+        });
+        entry.ok_or_else(|| self.broken())
+    }
+
+    /// Enters a log, durably, or that it is being deleted.
+    pub(crate) fn put_log(&self, entry: &Entry) -> Result<(), Error> {
+        let value = [&[u8::from(entry.deleted)][..], &entry.stream.to_be_bytes(), &entry.spec.to_bytes()].concat();
+        let mut batch = Batch::default();
+        batch.put(Family::Log, [LOG, entry.spec.name.as_str().as_bytes()].concat(), value);
+        self.tables.write(batch, Durability::Synced)
+    }
+
+    /// Forgets a log and that its files were made, durably.
+    pub(crate) fn remove_log(&self, name: &LogName, streams: impl Iterator<Item = u64>) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.delete(Family::Log, [LOG, name.as_str().as_bytes()].concat());
+        streams.for_each(|stream| batch.delete(Family::Log, made_key(stream)));
+        self.tables.write(batch, Durability::Synced)
+    }
+
+    /// Streams of the partitions whose files were made.
+    pub(crate) fn made(&self) -> Result<BTreeSet<u64>, Error> {
+        self.entries(MADE)?.into_iter().map(|(stream, _)| self.number(&stream)).collect()
+    }
+
+    /// Says durably that the files of a partition were made.
+    pub(crate) fn put_made(&self, stream: u64) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.put(Family::Log, made_key(stream), []);
+        self.tables.write(batch, Durability::Synced)
     }
 
     /// Says durably that the files of a notary log were made.
@@ -62,14 +132,15 @@ impl Registry {
         self.tables.write(batch, Durability::Synced)
     }
 
-    /// Takes a stream that nobody has or had, durably.
-    pub(crate) fn take_stream(&mut self) -> Result<u64, Error> {
-        let stream = self.next;
+    /// Takes `count` streams, one behind the other, that nobody has or had, durably; answers the first.
+    pub(crate) fn take_streams(&mut self, count: u64) -> Result<u64, Error> {
+        let first = self.next;
+        let next = first.checked_add(count).ok_or_else(|| self.broken())?;
         let mut batch = Batch::default();
-        batch.put(Family::Log, NEXT, (stream + 1).to_be_bytes());
+        batch.put(Family::Log, NEXT, next.to_be_bytes());
         self.tables.write(batch, Durability::Synced)?;
-        self.next = stream + 1;
-        Ok(stream)
+        self.next = next;
+        Ok(first)
     }
 
     fn number(&self, value: &[u8]) -> Result<u64, Error> {
@@ -80,6 +151,10 @@ impl Registry {
     fn broken(&self) -> Error {
         Error::Tables { dir: self.dir.clone(), message: "an entry of the logs is not as this store writes it".into() }
     }
+}
+
+fn made_key(stream: u64) -> Vec<u8> {
+    [MADE, &stream.to_be_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ pub struct Stats {
     pub leaves: u64,
     /// Payload bytes of those leaves.
     pub leaf_bytes: u64,
+    /// Records appended to other logs.
+    pub records: u64,
+    /// Bytes of those records.
+    pub record_bytes: u64,
     /// WAL entries made durable.
     pub wal_entries: u64,
     /// Bytes of those entries.
@@ -48,6 +52,8 @@ pub(crate) struct Counters {
     pub(crate) refused_busy: AtomicU64,
     pub(crate) leaves: AtomicU64,
     pub(crate) leaf_bytes: AtomicU64,
+    pub(crate) records: AtomicU64,
+    pub(crate) record_bytes: AtomicU64,
     pub(crate) wal_entries: AtomicU64,
     pub(crate) wal_bytes: AtomicU64,
     pub(crate) blocks: AtomicU64,
@@ -71,6 +77,8 @@ impl Counters {
             refused_busy: self.refused_busy.load(Relaxed),
             leaves: self.leaves.load(Relaxed),
             leaf_bytes: self.leaf_bytes.load(Relaxed),
+            records: self.records.load(Relaxed),
+            record_bytes: self.record_bytes.load(Relaxed),
             wal_entries: self.wal_entries.load(Relaxed),
             wal_bytes: self.wal_bytes.load(Relaxed),
             blocks: self.blocks.load(Relaxed),

@@ -5,20 +5,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use pyralog_crypto::LogId;
+use pyralog_crypto::{Checkpoint, LogId, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::{ChainFile, ChainWrite};
+use crate::items;
 use crate::journal::{Entry, Journal, MAX_GROUP_BYTES};
+use crate::logs::{PartitionState, Partitions};
 use crate::mark::Mark;
-use crate::notary::{Log, Submission, encode_leaves};
+use crate::notary::Log;
 use crate::queue::{CheckpointReply, Operation, Queue, Reply, Request, refuse};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
+use crate::stream::Stream;
 use crate::wal::{self, WalPlace};
 
-/// The open logs, by id.
-pub(crate) type Logs = Arc<Mutex<BTreeMap<LogId, Arc<Log>>>>;
+/// The notary logs, by id.
+pub(crate) type NotaryLogs = Arc<Mutex<BTreeMap<LogId, Arc<Log>>>>;
 
 /// From this many journal files on the WAL's entries leave the oldest one, where nothing else keeps it.
 const CARRY_FILES: usize = 4;
@@ -34,7 +37,8 @@ pub(crate) struct Writer {
     pub(crate) mark_file: SlotFile,
     pub(crate) mark: Mark,
     pub(crate) chain: Arc<ChainFile>,
-    pub(crate) logs: Logs,
+    pub(crate) notary_logs: NotaryLogs,
+    pub(crate) partitions: Partitions,
 }
 
 /// An entry of the journal that owns its bytes.
@@ -49,15 +53,21 @@ struct Owned {
 struct Group {
     wal: Vec<(Bytes, Reply)>,
     marks: Vec<(Bytes, Reply)>,
-    leaves: BTreeMap<LogId, LeafGroup>,
-    checkpoints: Vec<(Arc<Log>, CheckpointReply, Reply)>,
+    leaves: Parts<Log>,
+    records: Parts<PartitionState>,
+    checkpoints: Vec<(Arc<Log>, CheckpointReply<Checkpoint>, Reply)>,
+    partition_checkpoints: Vec<(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>, Reply)>,
     reset: Option<(u64, Reply)>,
     chain: Option<(Box<ChainWrite>, Reply)>,
 }
 
-struct LeafGroup {
-    log: Arc<Log>,
-    submissions: Vec<Submission>,
+/// What goes to each stream, by its number.
+type Parts<S> = BTreeMap<u64, Part<S>>;
+
+/// What goes to one stream.
+struct Part<S: Stream> {
+    to: Arc<S>,
+    submissions: Vec<S::Submission>,
     replies: Vec<Reply>,
 }
 
@@ -113,8 +123,10 @@ impl Writer {
     /// Makes a group durable: all that goes into the journal with one write, then mark and chain; each part is told as soon as it is.
     /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
-        let Group { wal, marks, leaves, checkpoints, reset, chain } = group;
-        let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), &leaves);
+        let Group { wal, marks, leaves, records, checkpoints, partition_checkpoints, reset, chain } = group;
+        let (leaves, records) = (admit(leaves), admit(records));
+        let appended = entries(&leaves).chain(entries(&records)).collect();
+        let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), appended);
         let mut outcome = journaled.map(|first| self.place(&wal, reset.is_some(), first));
         self.tell_wal(wal, &outcome);
         outcome = self.commit_marks(marks, outcome);
@@ -131,14 +143,13 @@ impl Writer {
             }
             tell(vec![reply], &outcome, |_| (height, height));
         }
-        for group in leaves.into_values() {
-            outcome = self.apply_leaves(group, outcome);
+        outcome = self.apply(leaves, outcome);
+        outcome = self.apply(records, outcome);
+        for (log, then, reply) in checkpoints {
+            outcome = sign(outcome, then, reply, || log.sign_present());
         }
-        for (log, mut then, reply) in checkpoints {
-            let checkpoint = outcome.clone().and_then(|()| log.sign_present());
-            outcome = checkpoint.as_ref().map(|_| ()).map_err(Clone::clone);
-            then.send(checkpoint);
-            tell(vec![reply], &outcome, |_| (0, 0));
+        for (partition, then, reply) in partition_checkpoints {
+            outcome = sign(outcome, then, reply, || partition.sign_present());
         }
         if outcome.is_ok() && self.journal.active_group() > self.settled {
             outcome = self.settle();
@@ -151,19 +162,14 @@ impl Writer {
         &mut self,
         wal: &[(Bytes, Reply)],
         reset: Option<u64>,
-        leaves: &BTreeMap<LogId, LeafGroup>,
+        appended: Vec<Owned>,
     ) -> Result<u64, Error> {
         // A reset comes alone: it begins after all entries before it, and none of this group follows it.
         let records = reset.map(wal::Record::Reset).into_iter();
         let records = records.chain(wal.iter().map(|(entry, _)| wal::Record::Entry(entry.clone())));
         let records = (self.wal.next..).zip(records);
         let own = records.map(|(position, record)| Owned { stream: wal::STREAM, position, bytes: record.encode() });
-        let leaves = leaves.values().map(|group| Owned {
-            stream: group.log.stream,
-            position: group.log.size(),
-            bytes: encode_leaves(&group.submissions),
-        });
-        self.append_all(&own.chain(leaves).collect::<Vec<_>>())
+        self.append_all(&own.chain(appended).collect::<Vec<_>>())
     }
 
     /// Writes entries in as few groups as can hold them. What one caller asks for is one entry, so nothing of it is torn apart.
@@ -210,10 +216,12 @@ impl Writer {
     /// Makes everything that the journal holds durable in files of its own, and gives back the journal files that nothing needs.
     fn settle(&mut self) -> Result<(), Error> {
         let up_to = self.journal.next_group();
-        let logs: Vec<Arc<Log>> = self.logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for log in logs {
-            log.settle()?;
-        }
+        let logs: Vec<Arc<Log>> =
+            self.notary_logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        logs.iter().try_for_each(|log| log.settle())?;
+        let partitions: Vec<Arc<PartitionState>> =
+            self.partitions.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        partitions.iter().try_for_each(|partition| partition.settle())?;
         self.settled = up_to;
         self.journal.release(self.settled.min(self.wal.group))?;
         if self.journal.files().0 >= CARRY_FILES { self.carry() } else { Ok(()) }
@@ -245,28 +253,70 @@ impl Writer {
         outcome
     }
 
-    /// Gives leaves that the journal holds to their log.
-    fn apply_leaves(&mut self, group: LeafGroup, outcome: Result<(), Error>) -> Result<(), Error> {
-        let LeafGroup { log, submissions, replies } = group;
-        let mut next = log.size();
-        let firsts: Vec<u64> = submissions
-            .iter()
-            .map(|submission| {
+    /// Gives what the journal holds to the streams.
+    fn apply<S: Stream>(&self, parts: Parts<S>, mut outcome: Result<(), Error>) -> Result<(), Error> {
+        for Part { to, submissions, replies } in parts.into_values() {
+            let mut next = to.next();
+            let first_of = |submission: &S::Submission| {
                 let first = next;
-                next += submission.leaves.len() as u64;
+                next += S::items(submission).len() as u64;
                 first
-            })
-            .collect();
-        let outcome = outcome.and_then(|()| log.apply(&submissions));
-        if outcome.is_ok() {
-            let leaves = submissions.iter().flat_map(|submission| &submission.leaves);
-            count(&self.counters.leaves, leaves.clone().count());
-            count(&self.counters.leaf_bytes, leaves.map(Vec::len).sum());
+            };
+            let firsts: Vec<u64> = submissions.iter().map(first_of).collect();
+            let bytes = submissions.iter().flat_map(S::items).map(Vec::len).sum();
+            outcome = outcome.and_then(|()| to.apply(submissions));
+            let size = to.next();
+            if let (Ok(()), Some(first)) = (&outcome, firsts.first()) {
+                S::count(&self.counters, (size - first) as usize, bytes);
+            }
+            tell(replies, &outcome, |place| (firsts.get(place).copied().unwrap_or(0), size));
         }
-        let size = log.size();
-        tell(replies, &outcome, |place| (firsts.get(place).copied().unwrap_or(0), size));
         outcome
     }
+}
+
+/// Tells those that their stream takes nothing, and answers the others.
+fn admit<S: Stream>(parts: Parts<S>) -> Parts<S> {
+    let admitted = parts.into_iter().filter_map(|(stream, part)| match part.to.refusal() {
+        None => Some((stream, part)),
+        Some(reason) => {
+            part.replies.into_iter().for_each(|reply| reply.unavailable(reason.clone()));
+            None
+        }
+    });
+    admitted.collect()
+}
+
+/// The entries of the journal for what is appended.
+fn entries<S: Stream>(parts: &Parts<S>) -> impl Iterator<Item = Owned> + '_ {
+    let durable = parts.iter().filter(|(_, part)| part.to.is_durable());
+    durable.map(|(stream, part)| Owned {
+        stream: *stream,
+        position: part.to.next(),
+        bytes: items::encode(part.submissions.iter().flat_map(S::items).map(Vec::as_slice)),
+    })
+}
+
+/// Hands a checkpoint out that `record` has recorded durably.
+fn sign<T>(
+    outcome: Result<(), Error>,
+    mut then: CheckpointReply<T>,
+    reply: Reply,
+    record: impl FnOnce() -> Result<T, Error>,
+) -> Result<(), Error> {
+    let checkpoint = outcome.and_then(|()| record());
+    let failure = checkpoint.as_ref().err().cloned();
+    then.send(checkpoint);
+    match failure {
+        None => reply.durable(0, 0),
+        // The log was deleted meanwhile, or the like.
+        Some(reason) if !reason.is_fatal() => reply.unavailable(reason),
+        Some(reason) => {
+            reply.fatal(reason.clone());
+            return Err(reason);
+        }
+    }
+    Ok(())
 }
 
 fn sort(requests: Vec<Request>) -> Group {
@@ -276,17 +326,21 @@ fn sort(requests: Vec<Request>) -> Group {
             Operation::WalEntry(entry) => group.wal.push((entry, reply)),
             Operation::WalReset(height) => group.reset = Some((height, reply)),
             Operation::Mark(mark) => group.marks.push((mark, reply)),
-            Operation::Leaves { log, leaves, hashes } => {
-                let empty = || LeafGroup { log: Arc::clone(&log), submissions: Vec::new(), replies: Vec::new() };
-                let part = group.leaves.entry(log.id).or_insert_with(empty);
-                part.submissions.push(Submission { leaves, hashes });
-                part.replies.push(reply);
-            }
-            Operation::Checkpoint { log, then } => group.checkpoints.push((log, then, reply)),
+            Operation::Leaves(log, submission) => add(&mut group.leaves, log, submission, reply),
+            Operation::Records(partition, batch) => add(&mut group.records, partition, batch, reply),
+            Operation::Checkpoint(log, then) => group.checkpoints.push((log, then, reply)),
+            Operation::PartitionCheckpoint(partition, then) => group.partition_checkpoints.push((partition, then, reply)),
             Operation::Chain(write) => group.chain = Some((write, reply)),
         }
     }
     group
+}
+
+fn add<S: Stream>(parts: &mut Parts<S>, to: Arc<S>, submission: S::Submission, reply: Reply) {
+    let stream = to.stream();
+    let part = parts.entry(stream).or_insert_with(|| Part { to, submissions: Vec::new(), replies: Vec::new() });
+    part.submissions.push(submission);
+    part.replies.push(reply);
 }
 
 /// Tells replies, in order, what became of them.

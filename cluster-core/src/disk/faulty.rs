@@ -266,6 +266,17 @@ impl Disk for FaultyDisk {
         Ok(())
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        let inside = |path: &PathBuf| path.parent() == Some(dir);
+        if state.names.keys().any(inside) || state.dirs.iter().any(inside) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.dirs.remove(dir);
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let state = &mut *self.state();
         state.change()?;

@@ -54,6 +54,12 @@ pub trait Disk: Debug + Send + Sync {
     /// The operating system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+
     /// Makes the names in a directory durable.
     ///
     /// # Errors

@@ -11,12 +11,14 @@ use super::record::TreeSize;
 use crate::Error;
 use crate::segment::{Item, RecordLog, SegmentLog};
 use crate::slot::SlotFile;
+use crate::stats::{Counters, count};
+use crate::stream::Stream;
 
 /// An open log.
 pub(crate) struct Log {
     pub(crate) id: LogId,
     /// Its stream of the journal.
-    pub(crate) stream: u64,
+    pub(super) stream: u64,
     pub(crate) retracted: Option<Error>,
     pub(crate) blake3: NodeFile,
     pub(crate) sha256: NodeFile,
@@ -89,8 +91,42 @@ impl Log {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes submissions that the journal holds durably. Any error is final for the store.
-    pub(crate) fn apply(&self, submissions: &[Submission]) -> Result<(), Error> {
+    /// Records the present size and roots as handed out for signing, durably, and answers them.
+    pub(crate) fn sign_present(&self) -> Result<Checkpoint, Error> {
+        let writer = &mut *self.writer();
+        let signed = TreeSize { size: writer.trees.size(), roots: writer.trees.roots() };
+        if self.signed_size() != signed.size || writer.signed.value().is_none() {
+            writer.signed.put(&signed.encode())?;
+            self.signed.store(signed.size, Ordering::Release);
+        }
+        Ok(Checkpoint { log: self.id, size: signed.size, roots: signed.roots })
+    }
+}
+
+impl Stream for Log {
+    type Submission = Submission;
+
+    fn stream(&self) -> u64 {
+        self.stream
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    fn refusal(&self) -> Option<Error> {
+        self.retracted.clone()
+    }
+
+    fn next(&self) -> u64 {
+        self.size()
+    }
+
+    fn items(submission: &Submission) -> &[Vec<u8>] {
+        &submission.leaves
+    }
+
+    fn apply(&self, submissions: Vec<Submission>) -> Result<(), Error> {
         let writer = &mut *self.writer();
         let first = writer.trees.size();
         let leaves = submissions.iter().flat_map(|submission| &submission.leaves);
@@ -105,19 +141,7 @@ impl Log {
         Ok(())
     }
 
-    /// Records the present size and roots as handed out for signing, durably, and answers them.
-    pub(crate) fn sign_present(&self) -> Result<Checkpoint, Error> {
-        let writer = &mut *self.writer();
-        let signed = TreeSize { size: writer.trees.size(), roots: writer.trees.roots() };
-        if self.signed_size() != signed.size || writer.signed.value().is_none() {
-            writer.signed.put(&signed.encode())?;
-            self.signed.store(signed.size, Ordering::Release);
-        }
-        Ok(Checkpoint { log: self.id, size: signed.size, roots: signed.roots })
-    }
-
-    /// Makes leaves and trees durable in their own files, so that the journal need not keep what it holds of the log.
-    pub(crate) fn settle(&self) -> Result<(), Error> {
+    fn settle(&self) -> Result<(), Error> {
         let writer = &mut *self.writer();
         let synced = TreeSize { size: writer.trees.size(), roots: writer.trees.roots() };
         if writer.synced_size == synced.size {
@@ -133,6 +157,11 @@ impl Log {
         writer.synced.put(&synced.encode())?;
         writer.synced_size = synced.size;
         Ok(())
+    }
+
+    fn count(counters: &Counters, items: usize, bytes: usize) {
+        count(&counters.leaves, items);
+        count(&counters.leaf_bytes, bytes);
     }
 }
 

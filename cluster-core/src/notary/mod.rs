@@ -11,7 +11,6 @@
 //! lets go of it.
 
 mod index;
-mod leaves;
 mod log;
 mod nodes;
 mod record;
@@ -26,13 +25,11 @@ use pyralog_crypto::{
 
 use crate::Error;
 use crate::event::{Completion, Ticket};
+use crate::items::ITEM_HEADER;
 use crate::queue::{CheckpointReply, Operation, Queue};
 
 pub use recover::LogRecovery;
 
-#[cfg(any(test, feature = "testkit"))]
-pub(crate) use leaves::decode as decode_leaves;
-pub(crate) use leaves::encode as encode_leaves;
 pub(crate) use log::{Log, Submission};
 pub(crate) use recover::{Opening, stream_of};
 
@@ -118,8 +115,8 @@ impl NotaryLog {
         }
         // Hashing happens here, in the caller's thread, not in the one writer.
         let hashes = leaves.iter().map(|leaf| leaf_hashes(leaf)).collect();
-        let bytes = leaves.iter().map(|leaf| leaves::ENTRY_HEADER + leaf.len()).sum::<usize>() as u64;
-        self.queue.push(Operation::Leaves { log: Arc::clone(&self.log), leaves, hashes }, bytes, done)
+        let bytes = leaves.iter().map(|leaf| ITEM_HEADER + leaf.len()).sum::<usize>() as u64;
+        self.queue.push(Operation::Leaves(Arc::clone(&self.log), Submission { leaves, hashes }), bytes, done)
     }
 
     /// Records size and roots of the durable prefix durably and then hands them out for signing. The log will never again accept
@@ -137,7 +134,7 @@ impl NotaryLog {
         let then = CheckpointReply(Some(Box::new(then)));
         // Told by `then`; the event itself interests nobody.
         let ignore: Completion = Box::new(|_| ());
-        self.queue.push(Operation::Checkpoint { log: Arc::clone(&self.log), then }, 0, Some(ignore))
+        self.queue.push(Operation::Checkpoint(Arc::clone(&self.log), then), 0, Some(ignore))
     }
 
     /// Size of the last checkpoint handed out for signing; 0 if there was none.

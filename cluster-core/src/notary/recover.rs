@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use pyralog_crypto::{Blake3, Frontier, LogId, MerkleHash, Roots, Sha256, leaf_hashes, merkle};
+use pyralog_crypto::{Blake3, Frontier, LogId, MAX_LEAF_BYTES, MerkleHash, Roots, Sha256, leaf_hashes, merkle};
 
 use super::index::LeafIndex;
-use super::leaves;
 use super::log::{Growing, Log, LogWriter};
 use super::nodes::{FlatFile, NodeFile};
 use super::record::TreeSize;
 use crate::Error;
 use crate::chain::Tables;
 use crate::disk::Disk;
+use crate::items;
 use crate::options::{Options, Progress};
 use crate::segment::{Item, RecordLog, SegmentLog};
 use crate::slot::SlotFile;
@@ -84,7 +84,7 @@ impl Opening {
     pub(crate) fn replay(&mut self, first: u64, bytes: &[u8]) -> Result<(), Error> {
         let next = self.leaves.next_offset();
         let damaged = |why: String| Err(Error::damaged(&self.dir.join(LEAVES), 0, why));
-        let Some(leaves) = leaves::decode(bytes) else {
+        let Some(leaves) = items::decode(bytes, MAX_LEAF_BYTES) else {
             return damaged(format!("the journal's leaves from {first} on are none"));
         };
         if first > next {

@@ -1,0 +1,257 @@
+//! Logs of records, each in partitions.
+//!
+//! ```text
+//! logs/<name>.<stream>/<partition>/    segments and trees of one partition: see [`crate::segment`] and [`crate::tree`]
+//!                      signed          what was last handed out for signing (slot file)
+//! ```
+//!
+//! The table of logs says which there are; `stream` is that of partition 0, so that a log of an earlier name has another directory. A
+//! partition's files are made at its first append and opened when they are first needed.
+
+mod files;
+mod partition;
+mod spec;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::Error;
+use crate::disk::Disk;
+use crate::home::make_dir;
+use crate::queue::Queue;
+use crate::registry::{Entry, Registry};
+
+pub use partition::{MAX_APPEND_BYTES, MAX_APPEND_RECORDS, Partition};
+pub(crate) use partition::{PartitionState, RecordBatch};
+pub use spec::{LogName, LogSpec, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Storage};
+
+/// The partitions of all logs, by stream.
+pub(crate) type Partitions = Arc<Mutex<BTreeMap<u64, Arc<PartitionState>>>>;
+
+/// Where the files of one partition are, and the table that says so.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) registry: Arc<Mutex<Registry>>,
+}
+
+/// All logs of a home but the notary logs. Clones are handles of the same.
+#[derive(Clone)]
+pub struct Logs {
+    queue: Arc<Queue>,
+    /// Home of the logs.
+    place: Place,
+    partitions: Partitions,
+    logs: Arc<Mutex<BTreeMap<LogName, Log>>>,
+}
+
+/// A log. Clones are handles of the same.
+#[derive(Debug, Clone)]
+pub struct Log {
+    spec: Arc<LogSpec>,
+    partitions: Arc<[Partition]>,
+}
+
+impl Logs {
+    /// Takes the logs from the table, and removes what is left of those that were being deleted. Opens no file of a partition.
+    pub(crate) fn open(queue: Arc<Queue>, place: Place, partitions: Partitions) -> Result<Self, Error> {
+        let this = Self { queue, place, partitions, logs: Arc::default() };
+        let (entries, made) = {
+            let registry = this.registry();
+            (registry.logs()?, registry.made()?)
+        };
+        this.require_known(&entries)?;
+        for entry in entries {
+            if entry.deleted {
+                this.remove(&entry)?;
+            } else {
+                let was_made = |stream: &u64| made.contains(stream);
+                let log = this.log(&entry, was_made);
+                this.logs().insert(entry.spec.name, log);
+            }
+        }
+        Ok(this)
+    }
+
+    /// Makes a log.
+    ///
+    /// # Errors
+    /// [`Error::LogExists`], [`Error::Size`], or why the table or the disk refused; then there is no log, or the next start shows it.
+    pub fn create(&self, spec: LogSpec) -> Result<Log, Error> {
+        spec.check()?;
+        if let Some(failure) = self.queue.failure() {
+            return Err(failure);
+        }
+        let mut logs = self.logs();
+        if logs.contains_key(&spec.name) {
+            return Err(Error::LogExists { name: spec.name.to_string() });
+        }
+        let entry = {
+            let mut registry = self.registry();
+            let stream = registry.take_streams(u64::from(spec.partitions))?;
+            let entry = Entry { stream, spec, deleted: false };
+            registry.put_log(&entry)?;
+            entry
+        };
+        let log = self.log(&entry, |_| false);
+        logs.insert(entry.spec.name, log.clone());
+        Ok(log)
+    }
+
+    /// The log of a name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLog`].
+    pub fn open_log(&self, name: &str) -> Result<Log, Error> {
+        let found = name.parse().ok().and_then(|name: LogName| self.logs().get(&name).cloned());
+        found.ok_or_else(|| Error::NoSuchLog { name: name.chars().take(MAX_LOG_NAME_BYTES).collect() })
+    }
+
+    /// All logs, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<Log> {
+        self.logs().values().cloned().collect()
+    }
+
+    /// Deletes a log with all its records, for ever. Handles of it refuse everything but reads of what is open from then on.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLog`]; why the table or the disk refused, where the next start may finish it.
+    pub fn delete(&self, name: &str) -> Result<(), Error> {
+        let log = self.open_log(name)?;
+        let mut logs = self.logs();
+        let entry = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == log.spec.name);
+        let Some(mut entry) = entry.filter(|_| logs.contains_key(&log.spec.name)) else {
+            return Err(Error::NoSuchLog { name: name.to_owned() });
+        };
+        entry.deleted = true;
+        self.registry().put_log(&entry)?;
+        logs.remove(&entry.spec.name);
+        for number in 0..entry.spec.partitions {
+            let state = self.states().remove(&(entry.stream + u64::from(number)));
+            if let Some(state) = state {
+                state.delete();
+            }
+        }
+        self.remove(&entry)
+    }
+
+    /// Lets go the records that no log need keep at the time `now_ms` (milliseconds since 1970), for ever. Only partitions that were used since the
+    /// start are looked at. The caller vouches for the clock: one that is ahead removes too early.
+    ///
+    /// # Errors
+    /// What the disk answered, for the first partition where it did.
+    pub fn retain(&self, now_ms: u64) -> Result<(), Error> {
+        let limited = |state: &&Arc<PartitionState>| state.spec.retention != crate::segment::Retention::default();
+        let states: Vec<_> = self.states().values().filter(limited).cloned().collect();
+        states.iter().try_for_each(|state| state.retain(now_ms))
+    }
+
+    /// Refuses a directory of a log that the table does not name: with the table its records would be lost.
+    fn require_known(&self, entries: &[Entry]) -> Result<(), Error> {
+        let (disk, home) = (self.place.disk.as_ref(), &self.place.dir);
+        make_dir(disk, home)?;
+        for name in disk.list(home).map_err(|e| Error::io("list", home, e))? {
+            let dir = home.join(&name);
+            let parts = name.rsplit_once('.').map(|(name, stream)| (name.parse::<LogName>(), stream.parse::<u64>()));
+            // Other names are somebody else's.
+            let Some((Ok(_), Ok(_))) = parts else { continue };
+            if !entries.iter().any(|entry| self.dir(entry) == dir) {
+                let why = "the tables do not name this log: restore them as well, or move its directory away";
+                return Err(Error::damaged(&dir, 0, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles of a log, whose partitions are entered.
+    fn log(&self, entry: &Entry, was_made: impl Fn(&u64) -> bool) -> Log {
+        let spec = Arc::new(entry.spec.clone());
+        let dir = self.dir(entry);
+        let partition = |number: u32| {
+            let stream = entry.stream + u64::from(number);
+            let place = Place { dir: dir.join(number.to_string()), ..self.place.clone() };
+            let state = PartitionState::new(stream, Arc::clone(&spec), number, place, was_made(&stream));
+            let state = Arc::new(state);
+            self.states().insert(stream, Arc::clone(&state));
+            Partition::new(Arc::clone(&self.queue), state)
+        };
+        Log { partitions: (0..spec.partitions).map(partition).collect(), spec: Arc::clone(&spec) }
+    }
+
+    fn dir(&self, entry: &Entry) -> PathBuf {
+        self.place.dir.join(format!("{}.{}", entry.spec.name, entry.stream))
+    }
+
+    /// Removes the files of a log, and then its entry.
+    fn remove(&self, entry: &Entry) -> Result<(), Error> {
+        let (disk, dir) = (self.place.disk.as_ref(), self.dir(entry));
+        for number in 0..entry.spec.partitions {
+            remove_dir(disk, &dir.join(number.to_string()))?;
+        }
+        remove_dir(disk, &dir)?;
+        disk.sync_dir(&self.place.dir).map_err(|e| Error::sync(&self.place.dir, e))?;
+        let streams = (0..entry.spec.partitions).map(|number| entry.stream + u64::from(number));
+        self.registry().remove_log(&entry.spec.name, streams)
+    }
+
+    fn logs(&self) -> MutexGuard<'_, BTreeMap<LogName, Log>> {
+        // Nothing in the locked sections panics.
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn states(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<PartitionState>>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.place.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    /// What its creator said.
+    #[must_use]
+    pub fn spec(&self) -> &LogSpec {
+        &self.spec
+    }
+
+    /// One partition.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchPartition`].
+    pub fn partition(&self, number: u32) -> Result<&Partition, Error> {
+        self.partitions.get(number as usize).ok_or_else(|| Error::NoSuchPartition {
+            name: self.spec.name.to_string(),
+            last: self.spec.partitions - 1,
+            asked: number,
+        })
+    }
+
+    /// All partitions.
+    #[must_use]
+    pub fn partitions(&self) -> &[Partition] {
+        &self.partitions
+    }
+}
+
+/// Removes the files of a directory, and it.
+fn remove_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("list", dir, error)),
+    };
+    for name in names {
+        let path = dir.join(name);
+        disk.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+    }
+    disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
+    disk.remove_dir(dir).map_err(|e| Error::io("remove", dir, e))
+}
+
+#[cfg(test)]
+mod tests;
