@@ -11,6 +11,7 @@ use pyralog_crypto::LogId;
 use crate::Error;
 use crate::chain::{Chain, ChainFile, Tables};
 use crate::disk::Disk;
+use crate::fsck::{self, FsckReport};
 use crate::home::{Home, make_dir};
 use crate::journal::{Entry, Journal, JournalOptions};
 use crate::logs::{self, Logs, Partitions};
@@ -41,6 +42,8 @@ pub struct RecoveryReport {
     pub chain_height: u64,
     /// Every notary log of the home.
     pub logs: Vec<LogRecovery>,
+    /// Partitions of other logs that cannot be used, each with the reason. What the journal holds of them stays there.
+    pub damaged: Vec<Error>,
 }
 
 /// The store of one member: notary logs, consensus WAL, signer mark, chain. See the crate documentation.
@@ -92,13 +95,11 @@ impl Core {
         let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), options.queue_bytes, options.group_bytes));
         let registry = Arc::new(Mutex::new(registry));
         let partitions = Partitions::default();
-        let log_place = logs::Place {
-            disk: Arc::clone(disk),
-            dir: dir.join("logs"),
-            registry: Arc::clone(&registry),
-        };
+        let log_place = logs::Place { disk: Arc::clone(disk), dir: dir.join("logs"), registry: Arc::clone(&registry) };
         let logs = Logs::open(Arc::clone(&queue), log_place, Arc::clone(&partitions))?;
-        let Replayed { journal, wal, place, cut } = replay(disk, dir, &options, &mut openings, &partitions)?;
+        let Replayed { journal, wal, place, pinned, cut, damaged } =
+            replay(disk, dir, &options, &mut openings, &partitions)?;
+        report.damaged = damaged;
         report.cut = cut;
         report.wal_height = wal.height;
         report.wal_entries = wal.entries.len() as u64;
@@ -124,6 +125,7 @@ impl Core {
             settled: journal.active_group(),
             journal,
             wal: place,
+            pinned,
             mark_file,
             mark: mark.clone(),
             chain: chain_file,
@@ -140,7 +142,20 @@ impl Core {
         };
         let manual = Mutex::new(manual);
         let core = Self {
-            queue, counters, backend, tables, options, registry, notary_logs, logs, wal, mark, chain, thread, manual, home,
+            queue,
+            counters,
+            backend,
+            tables,
+            options,
+            registry,
+            notary_logs,
+            logs,
+            wal,
+            mark,
+            chain,
+            thread,
+            manual,
+            home,
         };
         Ok((core, report))
     }
@@ -159,7 +174,7 @@ impl Core {
         }
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let stream = registry.take_streams(1)?;
-        let dir = log_dir(&self.home.dir, id);
+        let dir = notary_dir(&self.home.dir, id);
         let opening = notary::Opening::open(&self.backend.disk, dir, id, stream, &self.options)?;
         registry.put_notary(id, stream)?;
         let (log, _recovery) = opening.finish(&self.tables, &self.options)?;
@@ -223,6 +238,31 @@ impl Core {
         }
     }
 
+    /// Checks everything for [`crate::fsck()`]; nobody else uses the store.
+    pub(crate) fn check(&self, report: &mut FsckReport) {
+        fsck::check_tables(&self.home.dir, self.tables.as_ref(), report);
+        let logs: Vec<_> = self.notary_logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for log in logs {
+            report.notary_logs += 1;
+            report.leaves += log.size();
+            let mut damage = Vec::new();
+            let checked = log.verify(&mut |error| damage.push(error));
+            fsck::note(report, &notary_dir(&self.home.dir, log.id), damage, checked);
+        }
+        for log in self.logs.list() {
+            for partition in log.partitions() {
+                let mut damage = Vec::new();
+                let checked = partition.check(&mut |error| damage.push(error)).map(|checked| {
+                    let Some((records, remade)) = checked else { return Vec::new() };
+                    report.partitions += 1;
+                    report.records += records;
+                    remade
+                });
+                fsck::note(report, partition.dir(), damage, checked);
+            }
+        }
+    }
+
     /// Serves one group on the calling thread; `false` where nothing waits. Only with [`Options::manual`].
     pub fn drive(&self) -> bool {
         self.manual.lock().unwrap_or_else(PoisonError::into_inner).as_mut().is_some_and(Writer::drive)
@@ -274,6 +314,9 @@ impl RecoveryReport {
         if self.mark_torn {
             tracing::warn!("a write of the signer mark was cut by a crash; the mark before it stands");
         }
+        for reason in &self.damaged {
+            tracing::error!(%reason, "a partition of a log cannot be used");
+        }
         for log in &self.logs {
             if let Some(reason) = &log.retracted {
                 tracing::error!(log = %log.log, %reason, "a notary log refuses appends");
@@ -287,7 +330,10 @@ struct Replayed {
     journal: Journal,
     wal: WalRecovery,
     place: WalPlace,
+    /// Group of the first entry that could not be given to its partition.
+    pinned: Option<u64>,
     cut: Option<CutTail>,
+    damaged: Vec<Error>,
 }
 
 /// Opens the journal and gives what it holds to whom it belongs.
@@ -304,11 +350,19 @@ fn replay(
     Journal::require(disk.as_ref(), &dir, disk.open(&mark::path(home)).is_ok())?;
     let journal_options = JournalOptions { file_bytes: options.journal_bytes, ..JournalOptions::default() };
     let mut wal = WalReplay::default();
+    let (mut pinned, mut damaged) = (None, BTreeMap::new());
     let (mut journal, found) = Journal::open(disk, &dir, journal_options, |group, entry| match entry.stream {
         wal::STREAM => wal.take(&dir, group, entry),
         stream => match (notary_logs.get_mut(&stream), partitions.get(&stream)) {
             (Some(log), _) => log.replay(entry.position, entry.bytes),
-            (_, Some(partition)) => partition.replay(entry.position, entry.bytes),
+            (_, Some(partition)) => match partition.replay(entry.position, entry.bytes) {
+                Err(reason @ Error::Damaged { .. }) => {
+                    pinned.get_or_insert(group);
+                    damaged.insert(stream, reason);
+                    Ok(())
+                }
+                other => other,
+            },
             // Its log was deleted.
             _ => Ok(()),
         },
@@ -320,7 +374,7 @@ fn replay(
         place.next += 1;
         wal.truncated = true;
     }
-    Ok(Replayed { journal, wal, place, cut: found.cut })
+    Ok(Replayed { journal, wal, place, pinned, cut: found.cut, damaged: damaged.into_values().collect() })
 }
 
 /// Opens the files of every notary log of the home, by stream.
@@ -338,7 +392,7 @@ fn open_logs(
     let mut logs = BTreeMap::new();
     // Other names are somebody else's.
     for id in names.iter().filter_map(|name| name.parse::<LogId>().ok()) {
-        let dir = log_dir(home, id);
+        let dir = notary_dir(home, id);
         let Some(stream) = notary::stream_of(disk.as_ref(), &dir)? else { continue };
         if known.remove(&id).is_none() {
             // The crash came before the log was entered, or the tables were lost.
@@ -347,12 +401,12 @@ fn open_logs(
         logs.insert(stream, notary::Opening::open(disk, dir, id, stream, options)?);
     }
     match known.into_keys().next() {
-        Some(id) => Err(Error::damaged(&log_dir(home, id), 0, "the files of the notary log are missing")),
+        Some(id) => Err(Error::damaged(&notary_dir(home, id), 0, "the files of the notary log are missing")),
         None => Ok(logs),
     }
 }
 
-fn log_dir(home: &Path, id: LogId) -> PathBuf {
+pub(crate) fn notary_dir(home: &Path, id: LogId) -> PathBuf {
     home.join("notary").join(id.to_string())
 }
 

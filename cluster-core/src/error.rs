@@ -144,7 +144,9 @@ pub enum Error {
         text: String,
     },
     /// A text is not the name of a log.
-    #[error("{name:?} is not the name of a log: give 1 to 100 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit")]
+    #[error(
+        "{name:?} is not the name of a log: give 1 to 100 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit"
+    )]
     LogName {
         /// How it begins.
         name: String,

@@ -8,7 +8,7 @@ use crate::disk::{Disk, Lock};
 /// The format this build reads and writes. It may still change until the replicated core lands; each change counts it up.
 pub const FORMAT: u32 = 2;
 
-const FORMAT_FILE: &str = "FORMAT";
+pub(crate) const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 /// Also the names of format 1.
 const OURS: [&str; 6] = ["journal", "wal", "mark", "notary", "logs", "tables"];

@@ -39,6 +39,7 @@ pub mod disk;
 mod error;
 mod event;
 mod frame;
+mod fsck;
 #[cfg(any(test, feature = "testkit"))]
 pub mod fuzz;
 mod home;
@@ -65,13 +66,15 @@ pub use chain::{Batch, Chain, Durability, Family, Genesis, PutBlock, RocksTables
 pub use core::{Core, RecoveryReport};
 pub use error::Error;
 pub use event::{Completion, Event, EventSink, Ticket, channel, completion};
+pub use fsck::{Finding, FsckReport, Severity, fsck};
 pub use home::FORMAT;
 pub use ids::{
     Clock, CoarseClock, MAX_BLOCK_BITS, MAX_RANGE, NodeNumber, Obelisk, ObeliskOptions, SCARAB_EPOCH_MS, Scarab,
     ScarabOptions, ScarabRange, Scarabs,
 };
 pub use logs::{
-    Log, LogName, LogSpec, Logs, MAX_APPEND_BYTES, MAX_APPEND_RECORDS, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Partition, Storage,
+    Log, LogName, LogSpec, Logs, MAX_APPEND_BYTES, MAX_APPEND_RECORDS, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Partition,
+    Storage,
 };
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pyralog_crypto::{Checkpoint, PartitionCheckpoint};
+use pyralog_crypto::Checkpoint;
 
 use crate::Error;
 use crate::chain::ChainWrite;
@@ -24,7 +24,6 @@ pub(crate) enum Operation {
     Records(Arc<PartitionState>, RecordBatch),
     /// Record (size, roots) of the durable prefix, then hand it out for signing.
     Checkpoint(Arc<Log>, CheckpointReply<Checkpoint>),
-    PartitionCheckpoint(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>),
     /// A barrier.
     Chain(Box<ChainWrite>),
 }
@@ -253,7 +252,6 @@ impl Lane {
 pub(crate) fn refuse(request: Request, reason: &Error) {
     match request.operation {
         Operation::Checkpoint(_, mut then) => then.send(Err(reason.clone())),
-        Operation::PartitionCheckpoint(_, mut then) => then.send(Err(reason.clone())),
         _ => {}
     }
     request.reply.fatal(reason.clone());

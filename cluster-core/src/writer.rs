@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use pyralog_crypto::{Checkpoint, LogId, PartitionCheckpoint};
+use pyralog_crypto::{Checkpoint, LogId};
 
 use crate::Error;
 use crate::chain::{ChainFile, ChainWrite};
@@ -32,6 +32,8 @@ pub(crate) struct Writer {
     pub(crate) counters: Arc<Counters>,
     pub(crate) journal: Journal,
     pub(crate) wal: WalPlace,
+    /// The groups from this one on are needed by a partition that cannot be used.
+    pub(crate) pinned: Option<u64>,
     /// What the journal's groups before this one say is in files of its own.
     pub(crate) settled: u64,
     pub(crate) mark_file: SlotFile,
@@ -56,7 +58,6 @@ struct Group {
     leaves: Parts<Log>,
     records: Parts<PartitionState>,
     checkpoints: Vec<(Arc<Log>, CheckpointReply<Checkpoint>, Reply)>,
-    partition_checkpoints: Vec<(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>, Reply)>,
     reset: Option<(u64, Reply)>,
     chain: Option<(Box<ChainWrite>, Reply)>,
 }
@@ -123,7 +124,7 @@ impl Writer {
     /// Makes a group durable: all that goes into the journal with one write, then mark and chain; each part is told as soon as it is.
     /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
-        let Group { wal, marks, leaves, records, checkpoints, partition_checkpoints, reset, chain } = group;
+        let Group { wal, marks, leaves, records, checkpoints, reset, chain } = group;
         let (leaves, records) = (admit(leaves), admit(records));
         let appended = entries(&leaves).chain(entries(&records)).collect();
         let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), appended);
@@ -148,9 +149,6 @@ impl Writer {
         for (log, then, reply) in checkpoints {
             outcome = sign(outcome, then, reply, || log.sign_present());
         }
-        for (partition, then, reply) in partition_checkpoints {
-            outcome = sign(outcome, then, reply, || partition.sign_present());
-        }
         if outcome.is_ok() && self.journal.active_group() > self.settled {
             outcome = self.settle();
         }
@@ -158,12 +156,7 @@ impl Writer {
     }
 
     /// Writes what goes into the journal, as one group where it fits, and answers the number of the first group.
-    fn append(
-        &mut self,
-        wal: &[(Bytes, Reply)],
-        reset: Option<u64>,
-        appended: Vec<Owned>,
-    ) -> Result<u64, Error> {
+    fn append(&mut self, wal: &[(Bytes, Reply)], reset: Option<u64>, appended: Vec<Owned>) -> Result<u64, Error> {
         // A reset comes alone: it begins after all entries before it, and none of this group follows it.
         let records = reset.map(wal::Record::Reset).into_iter();
         let records = records.chain(wal.iter().map(|(entry, _)| wal::Record::Entry(entry.clone())));
@@ -213,7 +206,7 @@ impl Writer {
         tell(replies, outcome, |place| (first + place as u64, size));
     }
 
-    /// Makes everything that the journal holds durable in files of its own, and gives back the journal files that nothing needs.
+    /// Makes everything that the journal holds durable in files of its own.
     fn settle(&mut self) -> Result<(), Error> {
         let up_to = self.journal.next_group();
         let logs: Vec<Arc<Log>> =
@@ -223,8 +216,9 @@ impl Writer {
             self.partitions.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         partitions.iter().try_for_each(|partition| partition.settle())?;
         self.settled = up_to;
-        self.journal.release(self.settled.min(self.wal.group))?;
-        if self.journal.files().0 >= CARRY_FILES { self.carry() } else { Ok(()) }
+        self.release()?;
+        // Where a partition holds the oldest file, carrying would free nothing.
+        if self.journal.files().0 >= CARRY_FILES && self.pinned.is_none() { self.carry() } else { Ok(()) }
     }
 
     /// Writes the live WAL records of the oldest journal file once more, so that a long height does not keep every file behind it.
@@ -239,7 +233,13 @@ impl Writer {
         })?;
         self.append_all(&records)?;
         self.wal.group = self.wal.group.max(end);
-        self.journal.release(self.settled.min(self.wal.group))
+        self.release()
+    }
+
+    /// Gives back the journal files that nothing needs.
+    fn release(&mut self) -> Result<(), Error> {
+        let needed = self.wal.group.min(self.pinned.unwrap_or(u64::MAX));
+        self.journal.release(self.settled.min(needed))
     }
 
     fn commit_marks(&mut self, marks: Vec<(Bytes, Reply)>, outcome: Result<(), Error>) -> Result<(), Error> {
@@ -329,7 +329,6 @@ fn sort(requests: Vec<Request>) -> Group {
             Operation::Leaves(log, submission) => add(&mut group.leaves, log, submission, reply),
             Operation::Records(partition, batch) => add(&mut group.records, partition, batch, reply),
             Operation::Checkpoint(log, then) => group.checkpoints.push((log, then, reply)),
-            Operation::PartitionCheckpoint(partition, then) => group.partition_checkpoints.push((partition, then, reply)),
             Operation::Chain(write) => group.chain = Some((write, reply)),
         }
     }

@@ -1,8 +1,10 @@
 //! The chain: blocks, commits, results, state and indexes, each block atomic with all that belongs to it.
 
 mod block;
+mod check;
 #[cfg(any(test, feature = "testkit"))]
 mod memory;
+mod overlay;
 mod rocks;
 mod store;
 mod tables;
@@ -15,6 +17,8 @@ pub use store::Chain;
 pub use tables::{Batch, Durability, Family, Tables, Visit};
 
 pub(crate) use block::ChainWrite;
+pub(crate) use check::check;
+pub(crate) use overlay::OverlayTables;
 pub(crate) use store::ChainFile;
 
 /// Whether the bytes are a value of an index table.

@@ -28,23 +28,20 @@ impl RocksTables {
     /// # Errors
     /// [`Error::Tables`], [`Error::DiskFull`].
     pub fn open(dir: &Path, cache_bytes: usize) -> Result<Self, Error> {
-        let cache = Cache::new_lru_cache(cache_bytes);
-        let mut options = Options::default();
+        let mut options = options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-        options.set_paranoid_checks(true);
-        options.set_max_open_files(128);
-        options.set_max_background_jobs(2);
-        options.set_db_write_buffer_size(24 << 20);
-        options.set_max_total_wal_size(64 << 20);
-        options.set_keep_log_file_num(2);
-        options.set_max_log_file_size(1 << 20);
-        options.set_stats_dump_period_sec(0);
-        options.set_bytes_per_sync(1 << 20);
-        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache)));
-        let db = DB::open_cf_descriptors(&options, dir, families).map_err(|e| failure(dir, &e))?;
+        let db = DB::open_cf_descriptors(&options, dir, families(cache_bytes)).map_err(|e| failure(dir, &e))?;
         Ok(Self { db, dir: dir.to_owned() })
+    }
+
+    /// Opens the store for reading; nothing is written, not even to its directory.
+    ///
+    /// # Errors
+    /// [`Error::Tables`], also where there is no store.
+    pub fn open_read(dir: &Path, cache_bytes: usize) -> Result<Self, Error> {
+        let db = DB::open_cf_descriptors_read_only(&options(), dir, families(cache_bytes), false);
+        Ok(Self { db: db.map_err(|e| failure(dir, &e))?, dir: dir.to_owned() })
     }
 
     fn handle(&self, family: Family) -> Result<&ColumnFamily, Error> {
@@ -56,6 +53,27 @@ impl RocksTables {
     fn failed(&self, error: &rocksdb::Error) -> Error {
         failure(&self.dir, error)
     }
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_paranoid_checks(true);
+    options.set_max_open_files(128);
+    options.set_max_background_jobs(2);
+    options.set_db_write_buffer_size(24 << 20);
+    options.set_max_total_wal_size(64 << 20);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_stats_dump_period_sec(0);
+    options.set_bytes_per_sync(1 << 20);
+    options
+}
+
+fn families(cache_bytes: usize) -> Vec<ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(cache_bytes);
+    let descriptor = |family: &Family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache));
+    Family::ALL.iter().map(descriptor).collect()
 }
 
 fn family_options(cache: &Cache) -> Options {

@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 #[cfg(any(test, feature = "testkit"))]
 mod faulty;
+mod overlay;
 mod real;
 
 #[cfg(any(test, feature = "testkit"))]
 pub use faulty::FaultyDisk;
+pub use overlay::Overlay;
 pub use real::RealDisk;
 
 /// A file system.
@@ -23,6 +25,12 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The operating system's; `NotFound` where there is no such file.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+
+    /// Opens an existing file for reading only, as one can on a disk that takes no writes.
+    ///
+    /// # Errors
+    /// As [`Disk::open`].
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
     /// Creates an empty file for reading and writing, truncating one of that name.
     ///

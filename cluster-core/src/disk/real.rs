@@ -25,6 +25,10 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile(fs::File::options().read(true).write(true).open(path)?)))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(RealFile(fs::File::open(path)?)))
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         Ok(Arc::new(RealFile(fs::File::options().read(true).write(true).create(true).truncate(true).open(path)?)))
     }

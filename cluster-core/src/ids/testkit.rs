@@ -80,6 +80,10 @@ impl Disk for OddDisk {
         Ok(self.wrap(path, self.disk.open(path)?))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         Ok(self.wrap(path, self.disk.create(path)?))
     }
@@ -98,6 +102,10 @@ impl Disk for OddDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.disk.remove(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.remove_dir(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -1,17 +1,18 @@
 //! One partition of a log: its handle, and what readers and the writer share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use pyralog_crypto::{Blake3, Encode, Hash, MerkleHash, PartitionCheckpoint, PartitionConsistency, Record, RecordProof};
+use pyralog_crypto::Encode;
 
 use super::files::PartitionFiles;
 use super::{LogSpec, Storage};
 use crate::Error;
 use crate::event::{Completion, Ticket};
 use crate::items::ITEM_HEADER;
-use crate::queue::{CheckpointReply, Operation, Queue};
+use crate::queue::{Operation, Queue};
+use crate::record::{MAX_TIMESTAMP, Record};
 use crate::registry::Registry;
 use crate::segment::{SegmentInfo, Stored};
 use crate::stats::{Counters, count};
@@ -82,7 +83,11 @@ impl Partition {
     pub fn read(&self, from: u64, visit: &mut dyn FnMut(Stored<'_>) -> bool) -> Result<(), Error> {
         let Some(files) = self.state.files()? else {
             let stream = self.state.stream;
-            return if from == 0 { Ok(()) } else { Err(Error::NoSuchRecord { stream, first: 0, next: 0, asked: from }) };
+            return if from == 0 {
+                Ok(())
+            } else {
+                Err(Error::NoSuchRecord { stream, first: 0, next: 0, asked: from })
+            };
         };
         // A record shows itself to readers when its hash is in the trees.
         let size = files.size();
@@ -112,58 +117,34 @@ impl Partition {
         Ok(self.state.files()?.map_or_else(Vec::new, |files| files.records().segments()))
     }
 
-    /// Records size, number of segments and root of the durable prefix durably and then hands them out for signing. The partition will
-    /// never again accept a record while it is shorter than this. Where nothing was appended since the last time, nothing is written.
+    /// Checks every byte of its files and rebuilds derived ones that are wrong. Answers the number of records and the names of those files;
+    /// `None` where there are no files. What is damaged is given to `damage`.
     ///
     /// # Errors
-    /// [`Error::NoCheckpoints`] for a log in memory, and those of [`Partition::append_then`]; `then` is then called with the same error
-    /// or dropped.
-    pub fn checkpoint_to_sign(
-        &self,
-        then: impl FnOnce(Result<PartitionCheckpoint, Error>) + Send + 'static,
-    ) -> Result<Ticket, Error> {
-        if self.state.spec.storage == Storage::Memory {
-            return Err(Error::NoCheckpoints { name: self.state.spec.name.to_string() });
+    /// Why the files cannot be opened, or appends are refused.
+    pub(crate) fn check(&self, damage: &mut dyn FnMut(Error)) -> Result<Option<(u64, Vec<PathBuf>)>, Error> {
+        let Some(files) = self.state.files()? else { return Ok(None) };
+        let remade = files.verify(damage);
+        match self.state.refusal() {
+            Some(reason) => Err(reason),
+            None => Ok(Some((files.size() - files.records().first_offset(), remade))),
         }
-        self.state.made()?;
-        if let Some(reason) = self.state.refusal() {
-            return Err(reason);
-        }
-        let then = CheckpointReply(Some(Box::new(then)));
-        // Told by `then`; the event itself interests nobody.
-        let ignore: Completion = Box::new(|_| ());
-        self.queue.push(Operation::PartitionCheckpoint(Arc::clone(&self.state), then), 0, Some(ignore))
     }
 
-    /// A proof that record `offset` is in the partition as `checkpoint` says it is. It is verified before it is given.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchRecord`] where the record is not there (any more), [`Error::NoSuchProof`] where the checkpoint does not have it, [`Error::Damaged`].
-    pub fn prove(&self, offset: u64, checkpoint: &PartitionCheckpoint) -> Result<RecordProof, Error> {
-        self.state.some_files(offset)?.prove(offset, checkpoint)
-    }
-
-    /// A proof that the partition at `new` records continues the one at `old` records. It is verified before it is given.
-    ///
-    /// # Errors
-    /// As [`Partition::prove`].
-    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<PartitionConsistency, Error> {
-        self.state.some_files(new)?.prove_consistency(old, new)
-    }
-
-    /// Checks every byte of its files, and rebuilds derived ones that are wrong; answers their names.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for the first file that is damaged, and what the disk answered.
-    pub fn verify(&self) -> Result<Vec<PathBuf>, Error> {
-        self.state.files()?.map_or_else(|| Ok(Vec::new()), PartitionFiles::verify)
+    /// Where its files are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.state.place.dir
     }
 }
 
 impl std::fmt::Debug for Partition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let PartitionState { stream, spec, number, .. } = self.state.as_ref();
-        f.debug_struct("Partition").field("log", &spec.name.as_str()).field("number", number).field("stream", stream).finish()
+        f.debug_struct("Partition")
+            .field("log", &spec.name.as_str())
+            .field("number", number)
+            .field("stream", stream)
+            .finish()
     }
 }
 
@@ -172,16 +153,18 @@ pub(crate) struct RecordBatch {
     pub(super) times: Vec<u64>,
     /// Encoded.
     pub(super) records: Vec<Vec<u8>>,
-    /// Of the leaves that the records are.
-    pub(super) hashes: Vec<Hash>,
 }
 
 impl RecordBatch {
     fn new(records: &[Record]) -> Self {
         let times = records.iter().map(Record::timestamp).collect();
-        let records: Vec<Vec<u8>> = records.iter().map(Encode::to_bytes).collect();
-        let hashes = records.iter().map(|record| Blake3::leaf(record)).collect();
-        Self { times, records, hashes }
+        Self { times, records: records.iter().map(Encode::to_bytes).collect() }
+    }
+
+    /// The timestamp in an encoded record, where it is one as far as its front shows.
+    pub(super) fn time_of(record: &[u8]) -> Option<u64> {
+        let head = record.get(..9).filter(|head| head[0] == 1)?;
+        Some(crate::frame::u64_at(head, 1)).filter(|time| *time <= MAX_TIMESTAMP)
     }
 }
 
@@ -193,6 +176,8 @@ pub(crate) struct PartitionState {
     pub(super) number: u32,
     pub(super) place: super::Place,
     files: OnceLock<PartitionFiles>,
+    /// Why they are not used, where what the journal holds of them could not be given to them.
+    broken: OnceLock<Error>,
     /// Whether the files were made. Locked by whoever opens them.
     was_made: Mutex<bool>,
     /// Whether the log was deleted. Locked while something is written.
@@ -204,11 +189,15 @@ pub(crate) struct PartitionState {
 impl PartitionState {
     pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: super::Place, was_made: bool) -> Self {
         let (was_made, deleted) = (Mutex::new(was_made), Mutex::new(false));
-        Self { stream, spec, number, place, files: OnceLock::new(), was_made, deleted, settled: AtomicU64::new(0) }
+        let (files, broken) = (OnceLock::new(), OnceLock::new());
+        Self { stream, spec, number, place, files, broken, was_made, deleted, settled: AtomicU64::new(0) }
     }
 
     /// The files, opened, where they were ever made.
     pub(super) fn files(&self) -> Result<Option<&PartitionFiles>, Error> {
+        if let Some(reason) = self.broken.get() {
+            return Err(reason.clone());
+        }
         if let Some(files) = self.files.get() {
             return Ok(Some(files));
         }
@@ -218,6 +207,9 @@ impl PartitionState {
 
     /// The files, opened, and made where they were not.
     pub(super) fn made(&self) -> Result<&PartitionFiles, Error> {
+        if let Some(reason) = self.broken.get() {
+            return Err(reason.clone());
+        }
         if let Some(files) = self.files.get() {
             return Ok(files);
         }
@@ -234,7 +226,7 @@ impl PartitionState {
     /// The caller holds `was_made`.
     fn open(&self, was_made: bool) -> Result<&PartitionFiles, Error> {
         if self.files.get().is_none() {
-            let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, was_made)?;
+            let files = PartitionFiles::open(&self.place, self.stream, &self.spec, was_made)?;
             self.settled.store(files.size(), Ordering::Release);
             // Nobody else opens at the same time.
             let _ours = self.files.set(files);
@@ -242,15 +234,19 @@ impl PartitionState {
         self.files.get().ok_or(Error::Closed)
     }
 
-    fn some_files(&self, asked: u64) -> Result<&PartitionFiles, Error> {
-        self.files()?.ok_or(Error::NoSuchRecord { stream: self.stream, first: 0, next: 0, asked })
-    }
-
     /// Takes an entry of the journal; what the files have is skipped.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for this partition, which is not used then: the journal must keep the entry for when its files are whole again.
+    /// Any other error is final for the store.
     pub(crate) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
-        let files = self.made()?;
+        let replayed = self.made().and_then(|files| files.replay(&self.place, first, bytes));
         self.settled.store(0, Ordering::Release);
-        files.replay(first, bytes)
+        if let Err(reason @ Error::Damaged { .. }) = &replayed {
+            // The first reason is the one that counts.
+            let _later = self.broken.set(reason.clone());
+        }
+        replayed
     }
 
     /// Lets go what the log need not keep at `now_ms`.
@@ -265,15 +261,6 @@ impl PartitionState {
     /// From now on nothing is written.
     pub(super) fn delete(&self) {
         *self.deleted() = true;
-    }
-
-    /// Records the present size and root as handed out for signing, durably, and answers them.
-    pub(crate) fn sign_present(&self) -> Result<PartitionCheckpoint, Error> {
-        let deleted = self.deleted();
-        match self.files.get() {
-            Some(files) if !*deleted => files.sign_present(),
-            _ => Err(self.gone()),
-        }
     }
 
     fn gone(&self) -> Error {
@@ -309,7 +296,7 @@ impl Stream for PartitionState {
         if *self.deleted() {
             return Some(self.gone());
         }
-        self.files.get().and_then(PartitionFiles::retracted)
+        self.broken.get().cloned().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
     }
 
     fn next(&self) -> u64 {
@@ -324,7 +311,7 @@ impl Stream for PartitionState {
         let deleted = self.deleted();
         match self.files.get() {
             // What comes between an append and a deletion is deleted.
-            Some(files) if !*deleted => submissions.iter().try_for_each(|batch| files.append(batch)),
+            Some(files) if !*deleted => files.append(&submissions),
             _ => Ok(()),
         }
     }

@@ -82,7 +82,11 @@ impl LogSpec {
             return Err(Error::Size { what: "a log", found, allowed: "1 to 4096 partitions" });
         }
         if !SEGMENT_BYTES.contains(&self.segment_bytes) {
-            return Err(Error::Size { what: "a segment", found: self.segment_bytes, allowed: "4096 to 1073741824 bytes" });
+            return Err(Error::Size {
+                what: "a segment",
+                found: self.segment_bytes,
+                allowed: "4096 to 1073741824 bytes",
+            });
         }
         Ok(())
     }

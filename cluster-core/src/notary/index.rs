@@ -32,10 +32,7 @@ impl LeafIndex {
     /// Adds leaves that follow each other. The count of covered leaves is in the same batch and table, so a crash cannot keep it
     /// and lose the entries.
     pub(crate) fn add(&self, first: u64, hashes: impl Iterator<Item = Hash>) -> Result<(), Error> {
-        let mut keys: Vec<Vec<u8>> = hashes
-            .zip(first..)
-            .map(|(hash, index)| [&self.log.0[..], &hash.0[..16], &index.to_be_bytes()].concat())
-            .collect();
+        let mut keys: Vec<Vec<u8>> = hashes.zip(first..).map(|(hash, index)| self.key(&hash, index)).collect();
         let index = first + keys.len() as u64;
         // Ascending inserts cost RocksDB's memtable about half of what random ones do.
         keys.sort_unstable();
@@ -61,6 +58,18 @@ impl LeafIndex {
         Ok(size - covered)
     }
 
+    /// Enters a leaf that should be there already, where it is not; answers whether it was not. It is there also where an earlier leaf has the
+    /// same hash.
+    pub(crate) fn put_right(&self, index: u64, hash: &Hash, nodes: &NodeFile) -> Result<bool, Error> {
+        let wrong = self.find(hash, nodes, index + 1)?.is_none();
+        if wrong {
+            let mut batch = Batch::default();
+            batch.put(Family::LeafIndex, self.key(hash, index), []);
+            self.tables.write(batch, Durability::Synced)?;
+        }
+        Ok(wrong)
+    }
+
     /// The lowest index below `size` with this leaf hash. Each candidate is checked against the tree.
     pub(crate) fn find(&self, hash: &Hash, nodes: &NodeFile, size: u64) -> Result<Option<u64>, Error> {
         let prefix = self.prefix(hash);
@@ -81,6 +90,10 @@ impl LeafIndex {
             false
         })?;
         found
+    }
+
+    fn key(&self, hash: &Hash, index: u64) -> Vec<u8> {
+        [&self.log.0[..], &hash.0[..16], &index.to_be_bytes()].concat()
     }
 
     fn prefix(&self, hash: &Hash) -> Vec<u8> {

@@ -1,14 +1,16 @@
 //! One log: what readers share and what the writer does to it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pyralog_crypto::{Blake3, Checkpoint, Frontier, Hash, LogId, MerkleHash, Roots, Sha256, merkle};
+use pyralog_crypto::{Blake3, Checkpoint, Frontier, Hash, LogId, MerkleHash, Roots, Sha256, leaf_hashes, merkle};
 
 use super::index::LeafIndex;
 use super::nodes::NodeFile;
 use super::record::TreeSize;
 use crate::Error;
+use crate::chain::Family;
 use crate::segment::{Item, RecordLog, SegmentLog};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
@@ -89,6 +91,33 @@ impl Log {
     fn writer(&self) -> MutexGuard<'_, LogWriter> {
         // After a panic of the writer the queue refuses everything; nothing half changed is used again.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads every leaf and compares trees and index with them; puts right what is wrong there and answers the names of those files. Nobody
+    /// appends meanwhile.
+    ///
+    /// # Errors
+    /// What the disk answered, or the first damage; leaf files that are damaged are given to `damage` before.
+    pub(crate) fn verify(&self, damage: &mut dyn FnMut(Error)) -> Result<Vec<PathBuf>, Error> {
+        let mut remade = self.leaves.verify(damage);
+        let mut trees = Growing::new(Frontier::new(), Frontier::new());
+        let (mut wrong, mut outcome) = ([false; 3], Ok(()));
+        self.leaves.read(0, &mut |leaf| {
+            let hashes = leaf_hashes(leaf.bytes);
+            trees.push(hashes);
+            // The index is looked up through the tree, so its nodes must be right before.
+            outcome = trees.put_right(&self.blake3, &self.sha256).and_then(|[blake3, sha256]| {
+                let index = self.index.put_right(leaf.offset, &hashes.blake3, &self.blake3)?;
+                wrong = [wrong[0] | blake3, wrong[1] | sha256, wrong[2] | index];
+                Ok(())
+            });
+            outcome.is_ok()
+        })?;
+        outcome?;
+        let index = PathBuf::from(format!("tables/{}", Family::LeafIndex.name()));
+        let paths = [self.blake3.0.path().to_owned(), self.sha256.0.path().to_owned(), index];
+        remade.extend(paths.into_iter().zip(wrong).filter(|(_, wrong)| *wrong).map(|(path, _)| path));
+        Ok(remade)
     }
 
     /// Records the present size and roots as handed out for signing, durably, and answers them.
@@ -207,6 +236,19 @@ impl Growing {
     pub(super) fn flush(&mut self, blake3: &NodeFile, sha256: &NodeFile) -> Result<(), Error> {
         blake3.0.write(&self.blake3_nodes, NodeFile::bytes(self.written))?;
         sha256.0.write(&self.sha256_nodes, NodeFile::bytes(self.written))?;
+        self.flushed();
+        Ok(())
+    }
+
+    /// As [`Growing::flush`], where the nodes should be in the files already; answers in which they were not.
+    fn put_right(&mut self, blake3: &NodeFile, sha256: &NodeFile) -> Result<[bool; 2], Error> {
+        let at = NodeFile::bytes(self.written);
+        let wrong = [blake3.0.put_right(&self.blake3_nodes, at)?, sha256.0.put_right(&self.sha256_nodes, at)?];
+        self.flushed();
+        Ok(wrong)
+    }
+
+    fn flushed(&mut self) {
         self.written = self.size();
         for buffer in [&mut self.blake3_nodes, &mut self.sha256_nodes] {
             buffer.clear();
@@ -214,7 +256,6 @@ impl Growing {
                 *buffer = Vec::new();
             }
         }
-        Ok(())
     }
 }
 

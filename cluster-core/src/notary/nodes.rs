@@ -4,7 +4,7 @@
 //! upwards. Leaf `n - 1` leaves `2n - popcount(n)` nodes in the file, so every node has a fixed place, an append is one write at
 //! the end, the length alone tells how many leaves are covered, and cutting to a smaller size is one truncation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyralog_crypto::{Hash, NodeSource};
@@ -44,6 +44,21 @@ impl FlatFile {
 
     pub(crate) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Error> {
         self.file.write_at(bytes, at).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// Writes bytes that should be there already, where they are not; answers whether they were not.
+    pub(crate) fn put_right(&self, bytes: &[u8], at: u64) -> Result<bool, Error> {
+        let mut found = vec![0; bytes.len()];
+        let read = self.file.read_at(&mut found, at).map_err(|e| Error::io("read", &self.path, e))?;
+        let wrong = read < bytes.len() || found != bytes;
+        if wrong {
+            self.write(bytes, at)?;
+        }
+        Ok(wrong)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn sync(&self) -> Result<(), Error> {

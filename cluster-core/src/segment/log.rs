@@ -93,18 +93,19 @@ impl SegmentLog {
     }
 
     /// Checks every byte of every sealed segment and of its indexes, and puts indexes in place of those that are wrong. Answers the names
-    /// of these. The last segment is checked when the stream is opened, and by every read.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for the first segment that is damaged, and what the disk answered.
-    pub fn verify(&self) -> Result<Vec<PathBuf>, Error> {
+    /// of these; each segment that is damaged or cannot be read is given to `damage`. The last segment is checked when the stream is opened, and by
+    /// every read.
+    pub fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
         let sealed = self.view().sealed.clone();
         let _turn = self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut replaced = Vec::new();
         for segment in sealed {
-            replaced.extend(segment.rebuild(self.disk.as_ref())?);
+            match segment.rebuild(self.disk.as_ref()) {
+                Ok(paths) => replaced.extend(paths),
+                Err(error) => damage(error),
+            }
         }
-        Ok(replaced)
+        replaced
     }
 
     /// Why the stream refuses to be written, if it does.

@@ -1,0 +1,395 @@
+//! Logs over appends, restarts, crashes, deletions and damage.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Receiver;
+
+use proptest::prelude::*;
+use pyralog_crypto::{Decode, LogId};
+
+use super::*;
+use crate::notary::testkit::Rig;
+use crate::record::Record;
+use crate::segment::Retention;
+use crate::{Core, Event, completion};
+
+fn spec(name: &str) -> LogSpec {
+    LogSpec {
+        name: name.parse().unwrap(),
+        id: LogId([7; 32]),
+        partitions: 3,
+        storage: Storage::Disk,
+        retention: Retention::default(),
+        segment_bytes: 4096,
+    }
+}
+
+fn record(number: u64) -> Record {
+    let value = vec![number as u8; 10 + (number % 300) as usize];
+    Record::new(1000 + number, Some(number.to_be_bytes().to_vec().into()), value.into(), Vec::new()).unwrap()
+}
+
+fn append(partition: &Partition, numbers: std::ops::Range<u64>) -> Result<Receiver<Event>, Error> {
+    let (done, event) = completion();
+    partition.append_then(&numbers.map(record).collect::<Vec<_>>(), done)?;
+    Ok(event)
+}
+
+fn grow(core: &Core, partition: &Partition, numbers: std::ops::Range<u64>) {
+    let count = numbers.end - numbers.start;
+    let before = partition.range().unwrap().1;
+    let event = append(partition, numbers).unwrap();
+    while core.drive() {}
+    assert_eq!(event.try_recv().unwrap().durable().unwrap(), (before, before + count));
+}
+
+fn read(partition: &Partition, from: u64) -> Result<Vec<(u64, Record)>, Error> {
+    let mut found = Vec::new();
+    partition.read(from, &mut |stored| {
+        let record = Record::from_bytes(stored.bytes).unwrap();
+        assert_eq!(record.timestamp(), stored.timestamp);
+        found.push((stored.offset, record));
+        true
+    })?;
+    Ok(found)
+}
+
+fn expected(from: u64, to: u64) -> Vec<(u64, Record)> {
+    (from..to).map(|number| (number, record(number))).collect()
+}
+
+fn files_of(rig: &Rig, name: &str) -> Vec<PathBuf> {
+    rig.disk.files().into_iter().filter(|path| path.to_string_lossy().contains(&format!("/logs/{name}."))).collect()
+}
+
+#[test]
+fn records_come_back_in_order_by_offset_and_by_time_also_after_a_restart() {
+    let rig = Rig { journal_bytes: 32 << 10, ..Rig::new(1) };
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    let [one, two] = [log.partition(1).unwrap(), log.partition(2).unwrap()];
+    for begin in (0..200).step_by(20) {
+        grow(&core, one, begin..begin + 20);
+    }
+    grow(&core, two, 0..3);
+    let check = |core: &Core| {
+        let log = core.logs().open_log("orders").unwrap();
+        assert_eq!(log.spec(), &spec("orders"));
+        let [zero, one, two] = [0, 1, 2].map(|number| log.partition(number).unwrap().clone());
+        assert_eq!(read(&one, 0).unwrap(), expected(0, 200));
+        assert_eq!(read(&one, 150).unwrap(), expected(150, 200));
+        assert_eq!(read(&two, 1).unwrap(), expected(1, 3));
+        assert_eq!((read(&zero, 0).unwrap(), read(&one, 200).unwrap()), (Vec::new(), Vec::new()));
+        assert_eq!((zero.range().unwrap(), one.range().unwrap()), ((0, 0), (0, 200)));
+        assert_eq!(
+            [0, 1000, 1137, 1199, 1200].map(|time| one.offset_at(time).unwrap()),
+            [Some(0), Some(0), Some(137), Some(199), None]
+        );
+        assert_eq!(zero.offset_at(0).unwrap(), None);
+        assert!(one.segments().unwrap().len() > 3 && zero.segments().unwrap().is_empty());
+        for (partition, next) in [(&zero, 0), (&one, 200)] {
+            let behind = read(partition, next + 1).unwrap_err();
+            assert!(matches!(behind, Error::NoSuchRecord { first: 0, next: n, .. } if n == next), "{behind}");
+        }
+        assert!(matches!(log.partition(3), Err(Error::NoSuchPartition { last: 2, asked: 3, .. })));
+    };
+    check(&core);
+    assert_eq!((core.stats().records, core.stats().leaves), (203, 0));
+    drop((core, log));
+    rig.crash();
+    let (core, _) = rig.open();
+    check(&core);
+    core.close().unwrap();
+    check(&rig.open().0);
+    assert!(
+        files_of(&rig, "orders").iter().all(|path| !path.to_string_lossy().contains(".2/0/")),
+        "nothing was made for partition 0"
+    );
+}
+
+#[test]
+fn appends_have_bounds() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    let partition = log.partition(0).unwrap();
+    let large = Record::new(0, None, vec![0; 1 << 19].into(), Vec::new()).unwrap();
+    for bad in [vec![], vec![record(0); MAX_APPEND_RECORDS + 1], vec![large; 8]] {
+        let (done, event) = completion();
+        assert!(matches!(partition.append_then(&bad, done), Err(Error::Size { .. })));
+        assert!(event.try_recv().is_err());
+    }
+    append(partition, 0..MAX_APPEND_RECORDS as u64).unwrap();
+    assert_eq!(partition.range().unwrap(), (0, 0), "nothing is visible before it is durable");
+    core.drive();
+    assert_eq!(partition.range().unwrap(), (0, MAX_APPEND_RECORDS as u64));
+}
+
+#[test]
+fn names_are_unique_and_free_again_after_a_deletion() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let logs = core.logs();
+    let log = logs.create(spec("orders")).unwrap();
+    assert!(matches!(logs.create(spec("orders")), Err(Error::LogExists { .. })));
+    assert!(matches!(logs.create(LogSpec { partitions: 0, ..spec("b") }), Err(Error::Size { .. })));
+    let partition = log.partition(0).unwrap();
+    grow(&core, partition, 0..5);
+    let waiting = append(partition, 5..6).unwrap();
+    logs.delete("orders").unwrap();
+    for missing in ["orders", "never", "Not a name", ""] {
+        assert!(matches!(logs.open_log(missing), Err(Error::NoSuchLog { .. })));
+        assert!(matches!(logs.delete(missing), Err(Error::NoSuchLog { .. })));
+    }
+    while core.drive() {}
+    assert!(matches!(waiting.try_recv().unwrap(), Event::Unavailable { reason: Error::NoSuchLog { .. }, .. }));
+    assert!(matches!(append(partition, 6..7), Err(Error::NoSuchLog { .. })));
+    assert_eq!(files_of(&rig, "orders"), Vec::<PathBuf>::new());
+    let again = logs.create(spec("orders")).unwrap();
+    assert_eq!(again.partition(0).unwrap().range().unwrap(), (0, 0));
+    grow(&core, again.partition(0).unwrap(), 100..103);
+    drop((core, log, again));
+    rig.crash();
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("orders").unwrap();
+    assert_eq!(core.logs().list().len(), 1);
+    assert_eq!(read(log.partition(0).unwrap(), 0).unwrap()[0].1, record(100));
+}
+
+#[test]
+fn a_log_in_memory_begins_again_with_each_start() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(LogSpec { storage: Storage::Memory, ..spec("fast") }).unwrap();
+    let before = rig.disk.operations();
+    grow(&core, log.partition(0).unwrap(), 0..50);
+    assert_eq!(rig.disk.operations(), before, "nothing goes to the disk");
+    assert_eq!(read(log.partition(0).unwrap(), 7).unwrap(), expected(7, 50));
+    drop((core, log));
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("fast").unwrap();
+    assert_eq!((log.spec().storage, log.partition(0).unwrap().range().unwrap()), (Storage::Memory, (0, 0)));
+    grow(&core, log.partition(0).unwrap(), 0..5);
+}
+
+#[test]
+fn retention_lets_whole_segments_go_and_the_rest_stays_readable() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let by_size = Retention { max_bytes: Some(10_000), ..Retention::default() };
+    let by_age = Retention { max_age_ms: Some(50), ..Retention::default() };
+    let logs = [("size", by_size), ("age", by_age), ("kept", Retention::default())].map(|(name, retention)| {
+        let log = core.logs().create(LogSpec { retention, ..spec(name) }).unwrap();
+        for begin in (0..200).step_by(20) {
+            grow(&core, log.partition(0).unwrap(), begin..begin + 20);
+        }
+        log
+    });
+    core.logs().retain(1170).unwrap();
+    let firsts = logs.iter().map(|log| log.partition(0).unwrap().range().unwrap().0).collect::<Vec<_>>();
+    assert!(firsts[0] > 0 && (1..=120).contains(&firsts[1]) && firsts[2] == 0, "{firsts:?}");
+    for (log, first) in logs.iter().zip(&firsts) {
+        let partition = log.partition(0).unwrap();
+        assert_eq!(read(partition, *first).unwrap(), expected(*first, 200));
+        assert!(*first == 0 || matches!(read(partition, first - 1), Err(Error::NoSuchRecord { .. })));
+    }
+    drop((core, logs));
+    rig.crash();
+    let (core, _) = rig.open();
+    for (name, first) in ["size", "age", "kept"].iter().zip(firsts) {
+        let log = core.logs().open_log(name).unwrap();
+        assert_eq!(log.partition(0).unwrap().range().unwrap(), (first, 200));
+        grow(&core, log.partition(0).unwrap(), 200..210);
+    }
+}
+
+#[test]
+fn a_damaged_partition_is_told_to_its_users_and_stops_nobody_else() {
+    let rig = Rig { journal_bytes: 128 << 10, ..Rig::new(1) };
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    for begin in (0..100).step_by(20) {
+        grow(&core, log.partition(0).unwrap(), begin..begin + 20);
+    }
+    drop(log);
+    core.close().unwrap();
+    let first = files_of(&rig, "orders").into_iter().find(|path| path.ends_with("00000000000000000000.seg")).unwrap();
+    let whole = rig.disk.contents(&first).unwrap();
+    let mut bytes = whole.clone();
+    bytes[70] ^= 1;
+    rig.disk.overwrite(&first, bytes);
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("orders").unwrap();
+    let partition = log.partition(0).unwrap();
+    let error = read(partition, 0).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { file, offset: 64, .. } if *file == first), "{error}");
+    assert_eq!(read(partition, 99).unwrap(), expected(99, 100));
+    grow(&core, log.partition(1).unwrap(), 0..3);
+    drop((core, log));
+    // All segments gone is damage too, for whoever reads or appends.
+    let segments: Vec<PathBuf> =
+        files_of(&rig, "orders").into_iter().filter(|path| path.to_string_lossy().contains("/0/")).collect();
+    let kept: Vec<Vec<u8>> = segments.iter().map(|path| rig.disk.contents(path).unwrap()).collect();
+    segments.iter().for_each(|path| rig.disk.lose(path));
+    let (core, report) = rig.open();
+    assert_eq!(report.damaged.len(), 1, "the journal holds records of it");
+    let log = core.logs().open_log("orders").unwrap();
+    assert!(matches!(read(log.partition(0).unwrap(), 0), Err(Error::Damaged { .. })));
+    assert!(matches!(append(log.partition(0).unwrap(), 0..1), Err(Error::Damaged { .. })));
+    // Long enough for the journal to use its files again, if it may.
+    for number in 3..200 {
+        grow(&core, log.partition(1).unwrap(), number..number + 1);
+    }
+    assert!(core.failure().is_none());
+    drop((core, log));
+    // Restored from a copy, it is used again, and holds what only the journal had.
+    segments.iter().zip(kept).for_each(|(path, bytes)| rig.disk.overwrite(path, bytes));
+    rig.disk.overwrite(&first, whole);
+    let (core, report) = rig.open();
+    assert_eq!(report.damaged.len(), 0);
+    let log = core.logs().open_log("orders").unwrap();
+    assert_eq!(read(log.partition(0).unwrap(), 0).unwrap(), expected(0, 100));
+    grow(&core, log.partition(0).unwrap(), 100..101);
+    assert_eq!(read(log.partition(1).unwrap(), 0).unwrap(), expected(0, 200));
+}
+
+#[test]
+fn logs_without_their_tables_are_refused_and_foreign_names_are_not() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    grow(&core, log.partition(0).unwrap(), 0..5);
+    drop((core, log));
+    rig.disk.create_dir(Path::new("/member/logs/lost+found")).unwrap();
+    rig.disk.overwrite(Path::new("/member/logs/README.txt"), b"hello".to_vec());
+    drop(rig.open());
+    let without = Rig { tables: crate::MemoryTables::new(rig.disk.clone()), disk: rig.disk.clone(), ..rig };
+    let error = without.try_open(without.options()).unwrap_err();
+    assert!(error.to_string().contains("the tables do not name this log"), "{error}");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append { log: u8, partition: u32, count: u64 },
+    Create(u8),
+    Delete(u8),
+    Drive,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let append = (0u8..2, 0u32..3, 1u64..8).prop_map(|(log, partition, count)| Step::Append { log, partition, count });
+    prop::collection::vec(
+        prop_oneof![6 => append, 1 => (0u8..2).prop_map(Step::Create), 1 => (0u8..2).prop_map(Step::Delete), 4 => Just(Step::Drive)],
+        1..40,
+    )
+}
+
+/// Of each log that there is, by partition: records acknowledged, and asked for.
+type Model = BTreeMap<u8, [(u64, u64); 3]>;
+
+fn name(log: u8) -> String {
+    format!("log-{log}")
+}
+
+/// What the logs hold is what was acknowledged, and perhaps what was asked for.
+fn check(core: &Core, model: &mut Model, uncertain: Option<u8>) {
+    for log in 0..2 {
+        let found = core.logs().open_log(&name(log));
+        if uncertain == Some(log) {
+            match found {
+                Ok(_) => model.entry(log).or_default(),
+                Err(_) => {
+                    model.remove(&log);
+                    continue;
+                }
+            };
+        }
+        let (Ok(found), Some(partitions)) = (core.logs().open_log(&name(log)), model.get_mut(&log)) else {
+            assert_eq!((core.logs().open_log(&name(log)).is_ok(), model.contains_key(&log)), (false, false));
+            continue;
+        };
+        for (partition, (acknowledged, asked)) in found.partitions().iter().zip(partitions) {
+            let (first, next) = partition.range().unwrap();
+            if uncertain == Some(log) {
+                // Perhaps deleted and made again.
+                (*acknowledged, *asked) = (next.min(*acknowledged), next.max(*asked));
+            }
+            assert!(first == 0 && next >= *acknowledged && next <= *asked, "{next} is not in {acknowledged}..={asked}");
+            assert_eq!(read(partition, 0).unwrap(), expected(0, next));
+            (*acknowledged, *asked) = (next, next);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn nothing_acknowledged_is_lost_over_power_cuts(seed: u64, lives in prop::collection::vec((steps(), 0u64..150), 1..4)) {
+        let rig = Rig { journal_bytes: 24 << 10, ..Rig::new(seed) };
+        let mut model = Model::new();
+        let mut uncertain = None;
+        for (steps, operations) in lives {
+            let (core, _) = rig.open();
+            check(&core, &mut model, uncertain.take());
+            rig.disk.cut_power_after(operations);
+            let mut waiting: Vec<(u8, usize, u64, Receiver<Event>)> = Vec::new();
+            for step in steps {
+                let done = match step {
+                    Step::Append { log, partition, count } => match core.logs().open_log(&name(log)) {
+                        Ok(found) => {
+                            let asked = &mut model.get_mut(&log).unwrap()[partition as usize].1;
+                            append(found.partition(partition).unwrap(), *asked..*asked + count).map(|event| {
+                                *asked += count;
+                                waiting.push((log, partition as usize, count, event));
+                            })
+                        }
+                        Err(_) => Ok(()),
+                    },
+                    Step::Create(log) if !model.contains_key(&log) => {
+                        uncertain = Some(log);
+                        core.logs().create(spec(&name(log))).map(|_| {
+                            model.insert(log, Default::default());
+                            uncertain = None;
+                        })
+                    }
+                    Step::Delete(log) if model.contains_key(&log) => {
+                        while core.drive() {}
+                        uncertain = Some(log);
+                        core.logs().delete(&name(log)).map(|()| {
+                            waiting.retain(|(of, ..)| *of != log);
+                            model.remove(&log);
+                            uncertain = None;
+                        })
+                    }
+                    Step::Drive => {
+                        core.drive();
+                        Ok(())
+                    }
+                    _ => Ok(()),
+                };
+                waiting.retain(|(log, partition, count, event)| match event.try_recv() {
+                    Ok(Event::Durable { .. }) => {
+                        model.get_mut(log).unwrap()[*partition].0 += count;
+                        false
+                    }
+                    Ok(_) => false,
+                    Err(_) => true,
+                });
+                if done.is_err() {
+                    break;
+                }
+            }
+            drop(core);
+            for (log, partition, count, event) in waiting {
+                if let Ok(Event::Durable { .. }) = event.try_recv() && let Some(partitions) = model.get_mut(&log) {
+                    partitions[partition].0 += count;
+                }
+            }
+            rig.crash();
+        }
+        let (core, _) = rig.open();
+        check(&core, &mut model, uncertain);
+        let report = crate::fsck::tests::checked(&rig, core);
+        prop_assert!(report.is_sound(), "{:?}", report.findings);
+    }
+}
