@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use pyralog_crypto::LogId;
+use pyralog_crypto::{LogId, Record};
 
 use super::*;
 use crate::chain::PutBlock;
 use crate::logs::{LogSpec, Storage};
 use crate::notary::testkit::{LOG, Rig, check as check_log, grow};
-use crate::record::Record;
 use crate::segment::Retention;
 
 /// Ends the core and checks what it left.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pyralog_crypto::MAX_RECORD_BYTES;
+
 use super::partition::RecordBatch;
 use super::{LogSpec, Place, Storage};
 use crate::Error;
 use crate::items;
-use crate::record::MAX_RECORD_BYTES;
 use crate::segment::{Item, MemoryLog, RecordLog, Retention, SegmentLog};
 
 /// The open files of a partition.

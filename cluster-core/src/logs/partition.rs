@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use pyralog_crypto::Encode;
+use pyralog_crypto::{Encode, MAX_TIMESTAMP, Record};
 
 use super::files::PartitionFiles;
 use super::{LogSpec, Storage};
@@ -12,7 +12,6 @@ use crate::Error;
 use crate::event::{Completion, Ticket};
 use crate::items::ITEM_HEADER;
 use crate::queue::{Operation, Queue};
-use crate::record::{MAX_TIMESTAMP, Record};
 use crate::registry::Registry;
 use crate::segment::{SegmentInfo, Stored};
 use crate::stats::{Counters, count};

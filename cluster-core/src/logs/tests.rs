@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
 use proptest::prelude::*;
-use pyralog_crypto::{Decode, LogId};
+use pyralog_crypto::{Decode, LogId, Record};
 
 use super::*;
 use crate::notary::testkit::Rig;
-use crate::record::Record;
 use crate::segment::Retention;
 use crate::{Core, Event, completion};
 
