@@ -20,6 +20,7 @@ use crate::notary::{self, LogRecovery, NotaryLog};
 use crate::options::{Backend, Options};
 use crate::queue::Queue;
 use crate::registry::Registry;
+use crate::space::Space;
 use crate::stats::{Counters, Stats};
 use crate::wal::{self, CutTail, Wal, WalPlace, WalRecovery, WalReplay};
 use crate::writer::{NotaryLogs, Writer};
@@ -92,7 +93,8 @@ impl Core {
         let mut openings = open_logs(&backend, dir, &options, &mut registry)?;
         let counters = Arc::new(Counters::default());
         let sink = Arc::clone(&options.events);
-        let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), options.queue_bytes, options.group_bytes));
+        let space = Space::new(Arc::clone(disk), dir.to_owned(), options.reserve_bytes);
+        let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), &options, space));
         let registry = Arc::new(Mutex::new(registry));
         let partitions = Partitions::default();
         let log_place = logs::Place { disk: Arc::clone(disk), dir: dir.join("logs"), registry: Arc::clone(&registry) };

@@ -230,6 +230,18 @@ pub enum Error {
         /// Bytes in the queue.
         queued: u64,
     },
+    /// Too little space is left for appends; what consensus writes still has some.
+    #[error(
+        "the disk of {} has {free} bytes left, fewer than the {reserve} that are kept for the node itself: free some space; appends go on then", dir.display()
+    )]
+    DiskLow {
+        /// The data directory.
+        dir: PathBuf,
+        /// Free bytes.
+        free: u64,
+        /// Bytes that are to stay free.
+        reserve: u64,
+    },
     /// The core was closed.
     #[error("the store is closed")]
     Closed,
@@ -340,6 +352,7 @@ impl Error {
                 | Self::NotNext { .. }
                 | Self::NoSuchProof(_)
                 | Self::Busy { .. }
+                | Self::DiskLow { .. }
                 | Self::Closed
                 | Self::LogRetracted { .. }
         )

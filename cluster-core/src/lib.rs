@@ -19,7 +19,8 @@
 //! Within one kind, order is the order of tickets. Leaves queue apart from what consensus writes (WAL, mark, chain), which never
 //! waits for more than one group of them. A WAL reset and every write to the chain are barriers: they begin only when all that
 //! consensus requested before them is durable. A failed sync is never retried: the store fails for good and the process must
-//! stop. A full disk is the same, with a sentence, and works again after space is freed and the process restarted.
+//! stop. A full disk is the same, with a sentence, and works again after space is freed and the process restarted; before it comes to that,
+//! appends are refused while there is little space.
 //!
 //! **After a crash** a torn last frame of a file is cut off and reported; any other damage is refused with file and offset.
 //! Trees and indexes are derived from the leaves and rebuilt where they are missing or behind. A log that is shorter than, or
@@ -54,6 +55,7 @@ mod queue;
 mod registry;
 pub mod segment;
 mod slot;
+mod space;
 mod stats;
 mod stream;
 mod wal;

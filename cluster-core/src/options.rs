@@ -34,11 +34,14 @@ pub struct Options {
     /// Bytes of a journal file. When one is full, what it holds is synced elsewhere, and it is used again; a start after a crash
     /// replays about two of them. Default 16 MiB.
     pub journal_bytes: u64,
-    /// Bytes of leaves that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
+    /// Bytes of leaves and records that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
     pub queue_bytes: u64,
-    /// Bytes of leaves that one group commit takes from the queue at most; consensus never waits for more than this. Default
+    /// Bytes of leaves and records that one group commit takes from the queue at most; consensus never waits for more than this. Default
     /// 1 MiB, at most 16 MiB.
     pub group_bytes: u64,
+    /// Appends are refused with [`crate::Error::DiskLow`] while the file system has fewer free bytes than this: what consensus writes must
+    /// not hit a full disk, since that is fatal. Default 32 MiB; 0 is no reserve.
+    pub reserve_bytes: u64,
     /// No writer thread: requests wait for [`crate::Core::drive`]. For simulators. Default off.
     pub manual: bool,
     /// Memory of RocksDB's block cache, in bytes. Default 8 MiB.
@@ -54,6 +57,7 @@ impl Default for Options {
             journal_bytes: 16 << 20,
             queue_bytes: 64 << 20,
             group_bytes: 1 << 20,
+            reserve_bytes: 32 << 20,
             manual: false,
             table_cache_bytes: 8 << 20,
         }
@@ -67,6 +71,7 @@ impl fmt::Debug for Options {
             .field("journal_bytes", &self.journal_bytes)
             .field("queue_bytes", &self.queue_bytes)
             .field("group_bytes", &self.group_bytes)
+            .field("reserve_bytes", &self.reserve_bytes)
             .field("manual", &self.manual)
             .finish_non_exhaustive()
     }

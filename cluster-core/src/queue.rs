@@ -12,6 +12,8 @@ use crate::chain::ChainWrite;
 use crate::event::{Completion, Event, EventSink, Ticket};
 use crate::logs::{PartitionState, RecordBatch};
 use crate::notary::{Log, Submission};
+use crate::options::Options;
+use crate::space::Space;
 use crate::stats::{Counters, count};
 
 /// What to do.
@@ -129,6 +131,7 @@ pub(crate) struct Queue {
     counters: Arc<Counters>,
     append_limit: u64,
     group_limit: u64,
+    pub(crate) space: Space,
 }
 
 struct State {
@@ -139,10 +142,10 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, append_limit: u64, group_limit: u64) -> Self {
+    pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, options: &Options, space: Space) -> Self {
         let state = State { lanes: Default::default(), next_ticket: 1, closed: false, failure: None };
-        let group_limit = group_limit.clamp(1, 16 << 20);
-        Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, append_limit, group_limit }
+        let (append_limit, group_limit) = (options.queue_bytes, options.group_bytes.clamp(1, 16 << 20));
+        Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, append_limit, group_limit, space }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -152,6 +155,10 @@ impl Queue {
 
     /// Accepts a request of about `bytes` bytes.
     pub(crate) fn push(&self, operation: Operation, bytes: u64, done: Option<Completion>) -> Result<Ticket, Error> {
+        let append = matches!(operation, Operation::Leaves(..) | Operation::Records(..));
+        if append {
+            self.space.check()?;
+        }
         let mut state = self.state();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
@@ -161,7 +168,6 @@ impl Queue {
         }
         // What consensus writes is bounded by itself and must not be refused for a flood of appends.
         let waiting = state.lanes[LOGS].bytes;
-        let append = matches!(operation, Operation::Leaves(..) | Operation::Records(..));
         if append && waiting > 0 && waiting + bytes > self.append_limit {
             self.counters.refused_busy.fetch_add(1, Relaxed);
             return Err(Error::Busy { queued: waiting });
@@ -250,9 +256,8 @@ impl Lane {
 
 /// Answers a request that will not be served.
 pub(crate) fn refuse(request: Request, reason: &Error) {
-    match request.operation {
-        Operation::Checkpoint(_, mut then) => then.send(Err(reason.clone())),
-        _ => {}
+    if let Operation::Checkpoint(_, mut then) = request.operation {
+        then.send(Err(reason.clone()));
     }
     request.reply.fatal(reason.clone());
 }

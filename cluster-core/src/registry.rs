@@ -35,6 +35,9 @@ pub(crate) struct Entry {
     pub(crate) deleted: bool,
 }
 
+/// Key, without its prefix, and value.
+type Pair = (Vec<u8>, Vec<u8>);
+
 /// The table of streams.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -56,7 +59,7 @@ impl Registry {
 
     /// The notary logs whose files were made, with their streams.
     pub(crate) fn notary_logs(&self) -> Result<Vec<(LogId, u64)>, Error> {
-        let entry = |(id, value): (Vec<u8>, Vec<u8>)| {
+        let entry = |(id, value): Pair| {
             let id = id.try_into().map_err(|_| self.broken())?;
             Ok((LogId(id), self.number(&value)?))
         };
@@ -65,7 +68,7 @@ impl Registry {
 
     /// The other logs, by name.
     pub(crate) fn logs(&self) -> Result<Vec<Entry>, Error> {
-        let entry = |(name, value): (Vec<u8>, Vec<u8>)| {
+        let entry = |(name, value): Pair| {
             let entry = self.entry(&value)?;
             if entry.spec.name.as_str().as_bytes() == name { Ok(entry) } else { Err(self.broken()) }
         };
@@ -73,7 +76,7 @@ impl Registry {
     }
 
     /// Keys behind a prefix, and values.
-    fn entries(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn entries(&self, prefix: &[u8]) -> Result<Vec<Pair>, Error> {
         let mut found = Vec::new();
         self.tables.scan(Family::Log, prefix, &mut |key, value| {
             let rest = key.strip_prefix(prefix);

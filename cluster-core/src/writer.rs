@@ -144,8 +144,13 @@ impl Writer {
             }
             tell(vec![reply], &outcome, |_| (height, height));
         }
+        let grew = !leaves.is_empty() || !records.is_empty();
         outcome = self.apply(leaves, outcome);
         outcome = self.apply(records, outcome);
+        if grew {
+            // The next append is told.
+            let _told_then = self.queue.space.measure();
+        }
         for (log, then, reply) in checkpoints {
             outcome = sign(outcome, then, reply, || log.sign_present());
         }

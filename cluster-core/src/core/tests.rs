@@ -139,6 +139,26 @@ fn a_full_disk_stops_with_its_name_and_works_again_after_a_restart() {
 }
 
 #[test]
+fn appends_are_refused_before_the_disk_is_full_and_consensus_goes_on() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.try_open(Options { reserve_bytes: 10_000, ..rig.options() }).unwrap();
+    let log = core.notary_log(LOG).unwrap();
+    grow(&core, &log, 10);
+    rig.disk.set_capacity(Some(rig.disk.used() + 10_500));
+    grow(&core, &log, 10);
+    let refused = append(&log, 20, 1).unwrap_err();
+    assert!(matches!(refused, Error::DiskLow { reserve: 10_000, free, .. } if free < 10_000), "{refused}");
+    assert!(!refused.is_fatal() && refused.to_string().contains("free some space"), "{refused}");
+    core.wal().append(entry(0)).unwrap();
+    core.wal().reset(1).unwrap();
+    while core.drive() {}
+    assert!(core.failure().is_none());
+    rig.disk.set_capacity(None);
+    grow(&core, &log, 10);
+    check(&log, 30);
+}
+
+#[test]
 fn a_second_core_on_the_home_is_refused() {
     let rig = Rig::new(1);
     let (core, report) = rig.open();

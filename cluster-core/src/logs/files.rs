@@ -19,7 +19,7 @@ pub(super) struct PartitionFiles {
 }
 
 enum Records {
-    Disk(SegmentLog),
+    Disk(Box<SegmentLog>),
     Memory(MemoryLog),
 }
 
@@ -32,7 +32,7 @@ impl PartitionFiles {
                 if was_made && SegmentLog::stream_of(place.disk.as_ref(), &place.dir)?.is_none() {
                     return Err(Error::damaged(&place.dir, 0, "the segments of the partition are missing"));
                 }
-                Records::Disk(SegmentLog::open(&place.disk, &place.dir, stream, spec.segment_bytes)?.0)
+                Records::Disk(Box::new(SegmentLog::open(&place.disk, &place.dir, stream, spec.segment_bytes)?.0))
             }
         };
         let size = AtomicU64::new(records.log().next_offset());
@@ -106,7 +106,7 @@ impl PartitionFiles {
 impl Records {
     fn log(&self) -> &dyn RecordLog {
         match self {
-            Self::Disk(segments) => segments,
+            Self::Disk(segments) => segments.as_ref(),
             Self::Memory(memory) => memory,
         }
     }

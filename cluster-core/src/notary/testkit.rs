@@ -31,6 +31,7 @@ impl Rig {
             manual: true,
             segment_bytes: self.segment_bytes,
             journal_bytes: self.journal_bytes,
+            reserve_bytes: 0,
             ..Options::default()
         }
     }

@@ -5,9 +5,11 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use super::*;
 use crate::event::{channel, completion};
 
-fn queue(leaf_limit: u64, group_limit: u64) -> (Queue, Receiver<Event>) {
+fn queue(append_limit: u64, group_limit: u64) -> (Queue, Receiver<Event>) {
     let (sink, events) = channel();
-    (Queue::new(sink, Arc::default(), leaf_limit, group_limit), events)
+    let options = Options { queue_bytes: append_limit, group_bytes: group_limit, ..Options::default() };
+    let space = Space::new(Arc::new(crate::disk::FaultyDisk::new(1)), "/d".into(), 0);
+    (Queue::new(sink, Arc::default(), &options, space), events)
 }
 
 fn entry() -> Operation {

@@ -142,7 +142,7 @@ impl Oracle {
             }
             self.acknowledged[stream] = asked[..end].to_vec();
             self.asked[stream].truncate(end);
-            super::tests::verify(&log)?;
+            super::tests::verify(log)?;
         }
         Ok(())
     }

@@ -149,6 +149,12 @@ pub static KEYS: &[Key] = &[
     key!("consensus.observe_ms", consensus.observe_ms, 0..=600_000, "Watch for own signatures after a start"),
     key!("mempool.max_txs", mempool.max_txs, 1..=1_000_000, "Transactions held at most"),
     key!("mempool.max_bytes", mempool.max_bytes, 65_536..=4 << 30, "Bytes of transactions held at most"),
+    key!(
+        "store.reserve_bytes",
+        store.reserve_bytes,
+        ANY,
+        "Leaves and records are refused while the disk has fewer free bytes; 0 for no reserve"
+    ),
     key!("notary.enabled", notary.enabled, ANY, "Whether this node takes leaves"),
     key!("notary.max_leaves", notary.max_leaves, 1..=100_000, "Leaves of one submission"),
     key!(

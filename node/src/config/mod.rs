@@ -40,6 +40,8 @@ pub struct Config {
     pub consensus: ConsensusConfig,
     /// Transactions that wait for a block.
     pub mempool: MempoolConfig,
+    /// The disk.
+    pub store: StoreConfig,
     /// Notarization.
     pub notary: NotaryConfig,
     /// The sealed keys.
@@ -166,6 +168,13 @@ pub struct MempoolConfig {
     pub max_bytes: usize,
 }
 
+/// `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Leaves and records are refused while the disk has fewer free bytes, so that consensus does not meet a full one; 0 is no reserve.
+    pub reserve_bytes: u64,
+}
+
 /// `[notary]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotaryConfig {
@@ -267,6 +276,12 @@ impl Default for ConsensusConfig {
 impl Default for MempoolConfig {
     fn default() -> Self {
         Self { max_txs: 20_000, max_bytes: 64 << 20 }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { reserve_bytes: 32 << 20 }
     }
 }
 

@@ -221,6 +221,7 @@ fn open(home: &Home, config: &Config, log_key: &PublicKey, engine: &EngineHandle
         progress: Some(Arc::new(|progress| {
             tracing::info!(log = %progress.log, done = progress.done, total = progress.total, "rebuilding trees of the notary log");
         })),
+        reserve_bytes: config.store.reserve_bytes,
         ..core::Options::default()
     };
     let (core, report) = Core::open(&home.store(), options).map_err(failed)?;

@@ -196,6 +196,10 @@ impl Admission {
                 Refused::Busy(self.pending.load(Ordering::Acquire))
             }
             core::Error::Size { .. } => Refused::Bad(error.to_string()),
+            core::Error::DiskLow { .. } => {
+                self.shared.metrics.leaves_refused.inc();
+                Refused::Closed(error.to_string())
+            }
             other => Refused::Unavailable(other.to_string()),
         }
     }
