@@ -82,12 +82,19 @@ impl FsckReport {
 }
 
 /// Checks the store in `dir`. `options` are those of its starts. With `repair` what is safe is put right, else nothing is written at all but
-/// the name of this process into the lock file. Memory: as a start, and without `repair` what a start would write.
+/// the name of this process into the lock file. `also` looks at what only the caller understands, where the store opens, and answers what is wrong. Memory: as
+/// a start, and without `repair` what a start would write.
 ///
 /// # Errors
 /// What stands before any checking: [`Error::InUse`], [`Error::NotAHome`], [`Error::OlderFormat`], [`Error::NewerFormat`], and tables that
 /// cannot be opened at all. Everything else is a finding.
-pub fn fsck(dir: &Path, options: &Options, backend: Backend, repair: bool) -> Result<FsckReport, Error> {
+pub fn fsck(
+    dir: &Path,
+    options: &Options,
+    backend: Backend,
+    repair: bool,
+    also: impl FnOnce(&Core) -> Vec<Finding>,
+) -> Result<FsckReport, Error> {
     let options = Options { manual: true, ..options.clone() };
     let backend = if repair { backend } else { overlaid(dir, &options, backend)? };
     let mut report = FsckReport::default();
@@ -95,6 +102,7 @@ pub fn fsck(dir: &Path, options: &Options, backend: Backend, repair: bool) -> Re
         Ok((core, recovery)) => {
             opened(dir, &recovery, &mut report);
             core.check(&mut report);
+            report.findings.extend(also(&core));
             if repair && let Err(error) = core.close() {
                 report.damage(dir, &error);
             }

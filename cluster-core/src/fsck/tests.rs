@@ -11,10 +11,14 @@ use crate::logs::{LogSpec, Storage};
 use crate::notary::testkit::{LOG, Rig, check as check_log, grow};
 use crate::segment::Retention;
 
+fn run(rig: &Rig, repair: bool) -> Result<FsckReport, Error> {
+    fsck(Path::new("/member"), &rig.options(), rig.backend(), repair, |_| Vec::new())
+}
+
 /// Ends the core and checks what it left.
 pub(crate) fn checked(rig: &Rig, core: Core) -> FsckReport {
     drop(core);
-    fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap()
+    run(rig, false).unwrap()
 }
 
 fn contents(rig: &Rig) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -58,7 +62,7 @@ fn a_sound_home_is_clean_and_stays_as_it_is() {
     let (rig, core) = made();
     core.close().unwrap();
     let before = contents(&rig);
-    let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap();
+    let report = run(&rig, false).unwrap();
     assert_eq!(report.findings, []);
     assert_eq!((report.notary_logs, report.leaves, report.partitions, report.records), (1, 70, 1, 90));
     assert_eq!((report.blocks, report.wal_entries), (3, 1));
@@ -67,9 +71,23 @@ fn a_sound_home_is_clean_and_stays_as_it_is() {
 }
 
 #[test]
+fn what_only_the_caller_understands_is_found_too() {
+    let (rig, core) = made();
+    core.close().unwrap();
+    let finding = |path: &str, severity| Finding { severity, path: path.into(), offset: None, what: "wrong".into() };
+    let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), false, |core| {
+        assert_eq!(core.chain().latest_height(), Some(3));
+        vec![finding("/a", Severity::Repairable), finding("/b", Severity::Damage)]
+    });
+    let report = report.unwrap();
+    assert_eq!(report.findings, [finding("/b", Severity::Damage), finding("/a", Severity::Repairable)]);
+    assert!(!report.is_sound());
+}
+
+#[test]
 fn a_running_store_is_not_checked() {
     let (rig, _core) = made();
-    let refused = fsck(Path::new("/member"), &rig.options(), rig.backend(), false);
+    let refused = run(&rig, false);
     assert!(matches!(refused, Err(Error::InUse { .. })));
 }
 
@@ -86,7 +104,7 @@ fn after_a_crash_nothing_is_damaged() {
         drop((core, log));
         rig.crash();
         let before = contents(&rig);
-        let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap();
+        let report = run(&rig, false).unwrap();
         assert!(report.is_sound(), "{:?}", report.findings);
         assert_eq!(contents(&rig), before);
     }
@@ -106,7 +124,7 @@ fn every_flipped_byte_of_every_file_is_found_or_harmless() {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;
             rig.disk.overwrite(path, changed);
-            let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap();
+            let report = run(&rig, false).unwrap();
             match report.findings.first().map(|finding| finding.severity) {
                 Some(Severity::Damage) => damaged += 1,
                 Some(Severity::Repairable) => repairable += 1,
@@ -141,16 +159,16 @@ fn derived_files_are_repaired_and_damage_is_not_touched() {
         rig.disk.overwrite(path, changed);
     }
     let before = contents(&rig);
-    let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap();
+    let report = run(&rig, false).unwrap();
     assert!(report.is_sound() && report.findings.len() > 4, "{:?}", report.findings);
     assert_eq!(contents(&rig), before);
-    let repaired = fsck(Path::new("/member"), &rig.options(), rig.backend(), true).unwrap();
+    let repaired = run(&rig, true).unwrap();
     assert_eq!(repaired.findings, report.findings);
     let after = contents(&rig);
     for (path, bytes) in sound.iter().filter(|(path, _)| derived(path)) {
         assert!(after[path] == *bytes, "{}", path.display());
     }
-    assert_eq!(fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap().findings, []);
+    assert_eq!(run(&rig, false).unwrap().findings, []);
 
     let damaged: Vec<&PathBuf> =
         sound.keys().filter(|path| path.extension().is_some_and(|e| e == "seg")).take(2).collect();
@@ -160,7 +178,7 @@ fn derived_files_are_repaired_and_damage_is_not_touched() {
         rig.disk.overwrite(path, changed);
     }
     let before = contents(&rig);
-    let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), true).unwrap();
+    let report = run(&rig, true).unwrap();
     assert!(!report.is_sound());
     for path in damaged {
         assert!(
@@ -190,12 +208,12 @@ fn the_index_of_leaves_is_checked() {
         .step_by(9)
         .for_each(|key| batch.delete(chain::Family::LeafIndex, key.clone()));
     tables.write(batch, chain::Durability::Synced).unwrap();
-    let report = fsck(Path::new("/member"), &rig.options(), rig.backend(), true).unwrap();
+    let report = run(&rig, true).unwrap();
     assert!(
         report.is_sound() && report.findings.iter().any(|finding| finding.path.ends_with("leaf-index")),
         "{:?}",
         report.findings
     );
-    assert_eq!(fsck(Path::new("/member"), &rig.options(), rig.backend(), false).unwrap().findings, []);
+    assert_eq!(run(&rig, false).unwrap().findings, []);
     check_log(&rig.open().0.notary_log(LOG).unwrap(), 70);
 }

@@ -23,6 +23,8 @@ pub enum Command {
     Start(HomeArgs),
     /// Show what a running node says of itself
     Status(StatusArgs),
+    /// Check everything that a stopped node has on disk
+    Fsck(FsckArgs),
     /// The configuration in force
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -91,6 +93,18 @@ pub struct StatusArgs {
     /// Ask this native API, http://HOST:PORT, instead of the node of the home
     #[arg(long, value_name = "URL")]
     pub(super) node: Option<String>,
+}
+
+/// `fsck`
+#[derive(Debug, Args)]
+pub struct FsckArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// Put right what is safe to put right: torn last writes, derived files, indexes. Damage is never touched
+    #[arg(long)]
+    pub(super) repair: bool,
 }
 
 /// `config …`

@@ -35,6 +35,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Command::Init(args) => init_home(&args, flags),
         Command::Start(args) => start(&args, flags),
         Command::Status(args) => status(&args),
+        Command::Fsck(args) => super::fsck::run(&home_of(&args.home), &args),
         Command::Config(ConfigCommand::Show(args)) => show(&args, flags),
         Command::Signer(SignerCommand::Resume(args)) => resume(&args),
         Command::Version(args) => version(&args),

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod fsck;
 
 pub use args::{Cli, Command, command};
 
