@@ -95,7 +95,7 @@ async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
-    if let Err(refusal) = service.rules.check(request.headers(), "api") {
+    if let Err(refusal) = service.rules.check(request.headers(), Some("api")) {
         return Problem::new(refusal.status, "forbidden", refusal.message).into_response();
     }
     if let (Some(limiter), Some(axum::Extension(ConnectInfo(ClientAddr(client))))) = (&service.limiter, client)

@@ -15,7 +15,7 @@ pub struct AccessRules {
 pub struct Refusal {
     /// 403 or 400.
     pub status: StatusCode,
-    /// A sentence that names the key to change.
+    /// A sentence that names what helps: the key to change, or the names to call by.
     pub message: String,
 }
 
@@ -26,24 +26,32 @@ impl AccessRules {
         Self { hosts: lower(hosts), origins: lower(origins) }
     }
 
-    /// Checks the headers of one request; `section` names the keys in the message.
+    /// Checks the headers of one request; `section` is that of the keys that set these rules, `None` where no key does.
     ///
     /// # Errors
     /// The refusal to send.
-    pub fn check(&self, headers: &HeaderMap, section: &str) -> Result<(), Refusal> {
+    pub fn check(&self, headers: &HeaderMap, section: Option<&str>) -> Result<(), Refusal> {
         let refuse = |message| Err(Refusal { status: StatusCode::FORBIDDEN, message });
         let host = headers.get(header::HOST).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
         if let Some(host) = host
             && !is_loopback_name(&host)
             && !self.hosts.iter().any(|known| *known == host || *known == without_port(&host))
         {
-            return refuse(format!("the Host header {host:?} is not served; name it in {section}.allowed_hosts"));
+            let remedy = match section {
+                Some(section) => format!("name it in {section}.allowed_hosts"),
+                None => "call by 127.0.0.1 or localhost; a proxy in front of this port has to set the header so".into(),
+            };
+            return refuse(format!("the Host header {host:?} is not served; {remedy}"));
         }
         let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
         if let Some(origin) = origin
             && !self.origins.contains(&origin)
         {
-            return refuse(format!("pages of {origin:?} may not call; name it in {section}.allowed_origins"));
+            let remedy = match section {
+                Some(section) => format!("name it in {section}.allowed_origins"),
+                None => "no page may call this port".into(),
+            };
+            return refuse(format!("pages of {origin:?} may not call; {remedy}"));
         }
         Ok(())
     }
@@ -70,6 +78,7 @@ fn is_loopback_name(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Key;
 
     fn check(rules: &AccessRules, host: &str, origin: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
@@ -77,7 +86,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        rules.check(&headers, "api").is_ok()
+        rules.check(&headers, Some("api")).is_ok()
     }
 
     #[test]
@@ -101,7 +110,22 @@ mod tests {
         assert!(!check(&rules, "localhost", Some("null")));
         assert!(!check(&AccessRules::default(), "localhost", Some("http://localhost")));
         let headers = HeaderMap::from_iter([(header::ORIGIN, "http://a".parse().unwrap())]);
-        let message = rules.check(&headers, "rpc").unwrap_err().message;
+        let message = rules.check(&headers, Some("rpc")).unwrap_err().message;
         assert!(message.contains("rpc.allowed_origins"), "{message}");
+    }
+
+    #[test]
+    fn a_refusal_names_keys_that_exist_and_none_where_there_is_none() {
+        for (name, value) in [(header::HOST, "evil.example"), (header::ORIGIN, "http://evil.example")] {
+            let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
+            let said = |section| AccessRules::default().check(&headers, section).unwrap_err().message;
+            for section in ["rpc", "api"] {
+                let message = said(Some(section));
+                let key = message.rsplit(' ').next().unwrap();
+                assert!(key.starts_with(section) && Key::find(key).is_some(), "{message}");
+            }
+            let message = said(None);
+            assert!(!message.contains("allowed_"), "{message}");
+        }
     }
 }

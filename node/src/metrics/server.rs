@@ -97,7 +97,7 @@ impl MetricsService {
 }
 
 async fn handle(State(service): State<Arc<MetricsService>>, request: Request) -> Response {
-    if let Err(refusal) = AccessRules::default().check(request.headers(), "metrics") {
+    if let Err(refusal) = AccessRules::default().check(request.headers(), None) {
         return (refusal.status, refusal.message).into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

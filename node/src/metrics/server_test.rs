@@ -67,6 +67,21 @@ async fn readyz_answers_503_with_the_reasons() {
     assert!(body["reasons"][0].as_str().unwrap().contains("suspended"), "{body}");
 }
 
+#[tokio::test]
+async fn a_foreign_host_is_told_by_which_name_to_call_and_no_setting_that_is_none() {
+    let mut solo = Solo::new().start();
+    solo.reach(2);
+    let backend = Arc::new(StillBackend::over(&solo));
+    let service = MetricsService::new(backend, Registry::default(), Duration::from_secs(30), || ());
+    let request = Request::builder().uri("/metrics").header("host", "evil.example").body(axum::body::Body::empty());
+    let response = handle(State(service), request.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.contains("evil.example") && text.contains("127.0.0.1 or localhost"), "{text}");
+    assert!(!text.contains("metrics."), "{text}");
+}
+
 #[test]
 fn before_the_first_block_nothing_is_ready() {
     let backend = StillBackend::over(&Solo::new());

@@ -110,7 +110,7 @@ impl RpcService {
 }
 
 async fn handle(State(service): State<Arc<RpcService>>, request: Request) -> Response {
-    if let Err(refusal) = service.rules.check(request.headers(), "rpc") {
+    if let Err(refusal) = service.rules.check(request.headers(), Some("rpc")) {
         return (refusal.status, refusal.message).into_response();
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
