@@ -111,7 +111,10 @@ fn refused(args: &VerifyArgs, receipt: &ReceiptFile, trust: &Trust, error: &Rece
         Trust::Genesis(genesis) if genesis.chain_id != complete.chain_id => {
             failure.next(format!("name the genesis file of {} with --genesis", complete.chain_id))
         }
-        Trust::Header { height, .. } if !heights(complete).any(|held| held == *height) => failure.next(refresh(args)),
+        Trust::Header { height, .. } if !heights(complete).any(|held| held == *height) => {
+            let anchored = complete.proof.block.header.height;
+            failure.next(if *height < anchored { later(anchored) } else { refresh(args) })
+        }
         _ if args.max_root_age.is_some() => failure.next(refresh(args)),
         _ => failure,
     }
@@ -129,6 +132,11 @@ fn refresh(args: &VerifyArgs) -> String {
         return "write the receipt to a file, and refresh it there: pyralog receipt refresh FILE".to_owned();
     }
     format!("pyralog receipt refresh {}", quoted(&args.receipt))
+}
+
+/// What helps where the trusted header is older than the receipt's block, at `anchored`: a refresh leads to later headers only.
+fn later(anchored: u64) -> String {
+    format!("trust a header of height {anchored} or above with --trusted-header, or a genesis file with --genesis")
 }
 
 /// The digest of the document. A receipt names its size, so nothing longer is read to its end, which it may not have.

@@ -129,9 +129,16 @@ pub(crate) fn anchor_in_trust(
             let found = links.iter().position(|l| l.attested.header.height == *height);
             let Some(start) = found else {
                 let held: Vec<String> = links.iter().map(|l| l.attested.header.height.to_string()).collect();
+                let anchored = links[refreshed.unwrap_or(links.len()) - 1].attested.header.height;
+                // A refresh leads to later headers only.
+                let remedy = if *height < anchored {
+                    format!("verify with --trusted-header at height {anchored} or above, or against a genesis file")
+                } else {
+                    "refresh it under the trusted header (pyralog receipt refresh), or verify against a genesis file"
+                        .into()
+                };
                 return Err(ReceiptError::Untrusted(format!(
-                    "it holds no header of height {height}, only of {}; refresh it under the trusted header \
-                     (pyralog receipt refresh), or verify against a genesis file",
+                    "it holds no header of height {height}, only of {}; {remedy}",
                     held.join(", ")
                 )));
             };

@@ -162,6 +162,25 @@ fn a_trusted_header_is_a_root() {
     }
 }
 
+/// A refresh leads forward: under a header from before the receipt's block it is of no use.
+#[test]
+fn a_refresh_is_advised_only_where_it_helps() {
+    let mut maker = ReceiptMaker::new("pyralog-dev-1", FOUR);
+    maker.advance(3);
+    let receipt = maker.notarize(subject("a"));
+    maker.advance(9);
+    let fresh = maker.refresh(&receipt);
+    maker.advance(12);
+    for (receipt, height, refresh) in
+        [(&receipt, 2, false), (&receipt, 5, true), (&fresh, 2, false), (&fresh, 5, true), (&fresh, 11, true)]
+    {
+        let text = verify(receipt, "a", &maker.header(height)).unwrap_err().to_string();
+        assert_eq!(text.contains("receipt refresh"), refresh, "{text}");
+        assert_eq!(text.contains("--trusted-header at height 4"), !refresh, "{text}");
+        assert!(text.contains("genesis file"), "{text}");
+    }
+}
+
 /// Receipts from before, between and after two changes of the set, verified from genesis and from headers on the way.
 #[test]
 fn the_bridge_leads_over_changes_of_the_validator_set() {
