@@ -233,6 +233,38 @@ fn a_witness_with_a_forged_header_is_no_evidence() {
     assert!(report.useless[0].1.contains("does not verify"), "{:?}", report.useless);
 }
 
+/// Two chains of one name: whichever genesis is the older, the other chain does not begin with it.
+#[test]
+fn a_chain_that_begins_with_another_genesis_is_said_to() {
+    let (ours, mut theirs) = (constant(20), TestChain::new("pyralog-dev-1", &[(91, 10), (92, 10)]));
+    theirs.push_empty(20);
+    let ask = |time, validators, mode, shown: &TestChain| {
+        let mut client = LightClient::from_genesis(&ours.chain_id, time, validators, 1).unwrap();
+        let result = client.sync(None, mode, &options(), ours.now(), &mut node("a", shown), &mut []);
+        assert_eq!(client.latest().height, 0, "nothing is trusted");
+        result.unwrap_err()
+    };
+    for mode in [Mode::Sequential, Mode::Skipping] {
+        let error = ask(ours.genesis_time, ours.genesis.clone(), mode, &theirs);
+        assert!(matches!(error, LightError::Genesis { height: 1, .. }), "{error}");
+        let error = ask(
+            ours.at(20).header.time.checked_add(Duration::from_secs(1)).unwrap(),
+            theirs.genesis.clone(),
+            mode,
+            &ours,
+        );
+        assert!(matches!(error, LightError::Genesis { .. }), "{error}");
+        assert!(error.to_string().contains("a: its chain does not begin with this genesis"), "{error}");
+    }
+    // A witness of that chain accuses nobody.
+    let mut witnesses = [node("stranger", &theirs), node("honest", &ours)];
+    let report = client(&ours)
+        .sync(None, Mode::Skipping, &options(), ours.now(), &mut node("a", &ours), &mut witnesses)
+        .unwrap();
+    assert_eq!(report.confirmed_by, ["honest"]);
+    assert!(report.useless[0].1.contains("does not begin with this genesis"), "{:?}", report.useless);
+}
+
 #[test]
 fn an_expired_root_is_refused() {
     let chain = constant(20);

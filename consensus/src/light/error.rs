@@ -33,6 +33,16 @@ pub enum LightError {
         /// The hash that was given.
         trusted: Hash,
     },
+    /// A sound light block is shown that cannot follow from the genesis: nothing says which of them is the chain's.
+    #[error("{provider}: its chain does not begin with this genesis (block {height}, {fault})")]
+    Genesis {
+        /// Who shows it.
+        provider: String,
+        /// The height.
+        height: u64,
+        /// In what it parts from the genesis.
+        fault: Fault,
+    },
     /// The stored state cannot be read.
     #[error("the light client's store is damaged: {0}; remove it and start again from genesis or --trusted-header")]
     Store(String),

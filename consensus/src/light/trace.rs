@@ -58,6 +58,7 @@ pub(crate) fn trace(
                 pending.push(block);
                 pending.push(session.fetch(Some(middle))?);
             }
+            Verdict::Foreign(fault) => return Err(LightError::Genesis { provider: session.name(), height, fault }),
             Verdict::Invalid(fault) => return Err(LightError::Invalid { provider: session.name(), height, fault }),
         }
     }

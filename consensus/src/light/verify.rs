@@ -93,6 +93,8 @@ pub enum Verdict {
         /// Total trusted power.
         total: u64,
     },
+    /// It is sound, and of a chain that does not begin with the trusted genesis.
+    Foreign(Fault),
     /// It is wrong.
     Invalid(Fault),
 }
@@ -119,14 +121,14 @@ fn try_verify(block: &LightBlock, trusted: &TrustedState, options: &LightOptions
     // The first block may carry the genesis time itself.
     let first = trusted.hash.is_none() && header.time == trusted.time;
     if header.time <= trusted.time && !first {
-        return Err(Fault::new("header.time", "is not after that of the trusted header"));
+        return apart(block, trusted, "header.time", "is not after that of");
     }
     if now.checked_add(options.clock_drift).is_some_and(|limit| header.time >= limit) {
         return Err(Fault::new("header.time", "lies in the future"));
     }
     let adjacent = header.height - 1 == trusted.height;
     if adjacent && header.validators_hash != trusted.next_validators.hash() {
-        return Err(Fault::new("header.validators_hash", "is not the set that the trusted header hands over to"));
+        return apart(block, trusted, "header.validators_hash", "is not the set handed over by");
     }
     let hash = block.check()?;
     if !adjacent {
@@ -138,6 +140,16 @@ fn try_verify(block: &LightBlock, trusted: &TrustedState, options: &LightOptions
         }
     }
     Ok(Verdict::Verified(Box::new(TrustedState::of(block, hash))))
+}
+
+/// The verdict on a block that cannot follow from the trusted state. A sound one shows that its chain has another genesis, and
+/// nothing says which of the two is right.
+fn apart(block: &LightBlock, trusted: &TrustedState, field: &str, what: &str) -> Result<Verdict, Fault> {
+    if trusted.hash.is_some() {
+        return Err(Fault::new(field, format!("{what} the trusted header")));
+    }
+    block.check()?;
+    Ok(Verdict::Foreign(Fault::new(field, format!("{what} the genesis"))))
 }
 
 #[cfg(test)]

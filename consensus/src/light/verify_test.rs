@@ -39,7 +39,7 @@ fn ours(block: &TestBlock, trusted: &TestBlock, options: &LightOptions, now: Tim
             Kind::Verified
         }
         Verdict::NotEnoughTrust { .. } => Kind::NotEnoughTrust,
-        Verdict::Invalid(_) => Kind::Invalid,
+        Verdict::Foreign(_) | Verdict::Invalid(_) => Kind::Invalid,
     }
 }
 
@@ -135,7 +135,21 @@ fn the_first_block_follows_genesis() {
     let same_time = genesis(chain.genesis.clone(), first.header.time);
     assert!(matches!(verify(&first, &same_time, &options(), chain.now()), Verdict::Verified(_)));
     let others = genesis(validators(&[(1, 10), (2, 10), (3, 10), (5, 10)]), chain.genesis_time);
-    assert!(matches!(verify(&first, &others, &options(), chain.now()), Verdict::Invalid(_)));
+    assert!(
+        matches!(verify(&first, &others, &options(), chain.now()), Verdict::Foreign(f) if f.field == "header.validators_hash")
+    );
+    let later = genesis(chain.genesis.clone(), chain.at(20).header.time);
+    for height in [1, 2, 19] {
+        let block = chain.at(height).light_block();
+        let verdict = verify(&block, &later, &options(), chain.now());
+        assert!(matches!(verdict, Verdict::Foreign(f) if f.field == "header.time"), "{height}");
+    }
+    // Of a block that does not hold together nobody knows which chain it is of.
+    let mut unsound = first.clone();
+    unsound.commit.signatures.swap(0, 1);
+    for root in [&others, &later] {
+        assert!(matches!(verify(&unsound, root, &options(), chain.now()), Verdict::Invalid(_)));
+    }
     let other_chain = TrustedState { chain_id: "pyralog-dev-2".into(), ..good };
     assert!(matches!(verify(&first, &other_chain, &options(), chain.now()), Verdict::Invalid(_)));
 }
@@ -209,7 +223,7 @@ proptest! {
                 match verify(&light, &state, &options(), chain.now()) {
                     Verdict::Verified(_) => Kind::Verified,
                     Verdict::NotEnoughTrust { .. } => Kind::NotEnoughTrust,
-                    Verdict::Invalid(_) => Kind::Invalid,
+                    Verdict::Foreign(_) | Verdict::Invalid(_) => Kind::Invalid,
                 }
             }
         };

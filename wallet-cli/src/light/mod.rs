@@ -226,8 +226,8 @@ fn described(chain_id: &str, path: &Path, report: &SyncReport) -> Output {
     Output::new(document, text)
 }
 
-/// The failure of a light client's error: an attack or a bad block is an invalid proof; an old root, and one that the node does not
-/// show, are not trusted.
+/// The failure of a light client's error: an attack or a bad block is an invalid proof; an old root, one that the node does not
+/// show, and a genesis that its chain does not begin with are not trusted.
 fn failure(error: LightError, store: &Path) -> Failure {
     let message = error.to_string();
     match error {
@@ -246,6 +246,8 @@ fn failure(error: LightError, store: &Path) -> Failure {
         LightError::Invalid { .. } => Failure::invalid(message).next("follow another node with --node URL"),
         LightError::Root { .. } => Failure::untrusted(message)
             .next("ask somebody you trust for HEIGHT:HASH again, or name another node with --node URL"),
+        LightError::Genesis { .. } => Failure::untrusted(message)
+            .next("name the genesis file of the chain that this node follows with --genesis FILE, or a node of the chain that is meant with --node URL"),
         LightError::Expired { .. } => {
             Failure::untrusted(message).next("pyralog light sync --reset --trusted-header HEIGHT:HASH")
         }

@@ -1,3 +1,4 @@
+use pyralog_consensus::light::Fault;
 use pyralog_consensus::light::testkit::{TestChain, validators};
 
 use super::*;
@@ -139,6 +140,7 @@ fn errors_keep_their_blame() {
         (LightError::Expired { height: 1, time }, 5),
         (LightError::Unconfirmed { height: 1, reasons: vec!["dead".to_owned()] }, 5),
         (LightError::Root { provider: "p".to_owned(), height: 1, found: Hash([1; 32]), trusted: Hash([2; 32]) }, 5),
+        (LightError::Genesis { provider: "p".to_owned(), height: 1, fault: Fault::new("header.time", "is early") }, 5),
         (LightError::Options("no".to_owned()), 2),
         (LightError::Store("torn".to_owned()), 1),
         (LightError::Fetch { provider: "p".to_owned(), height: 1, reason: "gone".to_owned() }, 1),

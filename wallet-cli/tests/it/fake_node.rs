@@ -30,6 +30,8 @@ pub struct Mood {
     pub hold: AtomicBool,
     /// Answers every request from now on with a closed connection.
     pub dead: AtomicBool,
+    /// Takes submissions and answers none, as a process that was stopped.
+    pub hangs: AtomicBool,
     /// Dies right after it has promised.
     pub dies_after_promise: AtomicBool,
     /// Answers 503 to so many submissions.
@@ -88,12 +90,17 @@ impl FakeNode {
 
     /// Writes the genesis file of the chain.
     pub fn write_genesis(&self, path: &Path) {
+        self.write_changed_genesis(path, |_| ());
+    }
+
+    /// Writes the genesis file of another chain of the same name.
+    pub fn write_changed_genesis(&self, path: &Path, change: impl FnOnce(&mut GenesisParts)) {
         let world = self.world.lock().unwrap();
         let validators = MEMBERS.iter().map(|(n, power)| {
             let key = validator_key(*n).public_key();
             GenesisValidator { key, name: format!("v{n}"), owner: Address::from_key(&key), stake: power * 1_000_000 }
         });
-        let genesis = Genesis::new(GenesisParts {
+        let mut parts = GenesisParts {
             chain_id: world.maker.chain.chain_id.clone(),
             genesis_time: world.maker.chain.genesis_time,
             consensus_params: ConsensusParams::DEFAULTS,
@@ -101,8 +108,9 @@ impl FakeNode {
             accounts: Vec::new(),
             logs: Vec::new(),
             params: LedgerParams::DEFAULTS,
-        });
-        std::fs::write(path, genesis.unwrap().to_json()).unwrap();
+        };
+        change(&mut parts);
+        std::fs::write(path, Genesis::new(parts).unwrap().to_json()).unwrap();
     }
 
     /// `HEIGHT:HASH` of a block.
@@ -134,6 +142,9 @@ fn serve(mut stream: TcpStream, world: &Mutex<World>, mood: &Mood) {
     let (status, answer) = match (method.as_str(), parts.as_slice()) {
         ("GET", ["v1", "status"]) => (200, status(world, mood)),
         ("GET", ["v1", "logs", _]) => (200, json!({ "owner": log_owner().public_key() })),
+        ("POST", ["v1", "notary", "leaves"]) if mood.hangs.load(Ordering::SeqCst) => loop {
+            std::thread::park();
+        },
         ("POST", ["v1", "notary", "leaves"]) => submit(world, mood, &body),
         ("GET", ["v1", "notary", "receipts", index]) => receipt(world, mood, index.parse().unwrap(), query),
         ("GET", ["v1", "notary", "refresh", _]) => (200, refresh(world)),

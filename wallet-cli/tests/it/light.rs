@@ -1,8 +1,10 @@
 //! `pyralog light sync`.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pyralog_consensus::light::Divergence;
+use pyralog_consensus::light::testkit::validator_key;
 
 use crate::fake_light::Fork;
 use crate::fake_node::FakeNode;
@@ -68,6 +70,27 @@ fn the_genesis_file_of_another_chain_is_5() {
     let run = sync(&tool, &node, &["--genesis", "other.json"]).expect(5).says("pyralog-dev-other").says(CHAIN);
     assert_eq!(run.json()["status"], "untrusted");
     assert!(kept(&tool).is_empty());
+}
+
+#[test]
+fn the_genesis_file_of_another_chain_of_the_same_name_is_5() {
+    for rpc_only in [false, true] {
+        let (tool, [node]) = nodes(rpc_only);
+        for parted in ["header.time", "header.validators_hash"] {
+            node.write_changed_genesis(&tool.file("other.json"), |genesis| match parted {
+                "header.time" => genesis.genesis_time = (genesis.genesis_time + Duration::from_secs(3600)).unwrap(),
+                _ => (91..).zip(&mut genesis.validators).for_each(|(n, one)| one.key = validator_key(n).public_key()),
+            });
+            for mode in [&[][..], &["--sequential"]] {
+                let args = [&["--genesis", "other.json"][..], mode].concat();
+                let run = sync(&tool, &node, &args).expect(5).says("does not begin with this genesis").says(parted);
+                let document = run.json();
+                assert_eq!(document["status"], "untrusted");
+                assert!(document["error"]["next"].as_str().unwrap().contains("--genesis FILE"));
+            }
+            assert!(kept(&tool).is_empty(), "{:?}", kept(&tool));
+        }
+    }
 }
 
 #[test]
