@@ -15,7 +15,7 @@ use pyralog_consensus::duration::parse_wait;
 use serde_json::{Value, json};
 
 use crate::document::Digester;
-use crate::error::{Context, Result};
+use crate::error::{Context, Failure, Result};
 use crate::files;
 use crate::interrupt::{self, Unfinished};
 use crate::node::{Deadline, NodeArgs};
@@ -108,7 +108,7 @@ fn carry_out(
     }
     // The chain's name stands in the pending receipt, and a dead node is better found before gigabytes are hashed.
     let nodes = args.node.connect()?;
-    let served = submit::served(&nodes)?;
+    let served = submit::served(&nodes).map_err(|failure| nothing_begun(&failure))?;
     let nodes = nodes.starting_with(&served.node);
     tally.chain_id = Some(served.chain_id.clone());
 
@@ -135,6 +135,13 @@ fn carry_out(
         }
     }
     Ok(())
+}
+
+/// Where no node named its chain there is nothing to finish later: the same command begins anew.
+fn nothing_begun(failure: &Failure) -> Failure {
+    let report = failure.report();
+    Failure::error(format!("{}; nothing was submitted, and no receipt was begun", report.message))
+        .next_if(report.next.clone())
 }
 
 /// What to say of what was skipped. Receipts are counted: a directory that was notarized before holds one for each file.

@@ -108,6 +108,30 @@ fn a_node_that_dies_leaves_a_pending_receipt_that_another_node_completes() {
 }
 
 #[test]
+fn a_node_that_hangs_at_the_submission_leaves_a_pending_receipt_that_notarize_completes() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    tool.write("a", "a");
+    node.mood.hangs.store(true, Ordering::SeqCst);
+    let run = tool.run(&["notarize", "a", "--json", "--node", &node.url]).expect(4).says("did not answer in time");
+    assert_eq!(run.json()["receipts"][0]["status"], "pending");
+    node.mood.hangs.store(false, Ordering::SeqCst);
+    tool.run(&["notarize", "a", "--node", &node.url]).expect(0);
+}
+
+#[test]
+fn where_no_node_names_its_chain_nothing_is_begun_and_that_is_said() {
+    let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
+    tool.write("a", "a");
+    node.mood.dead.store(true, Ordering::SeqCst);
+    let run = tool.run(&["notarize", "a", "--json", "--node", &node.url]).expect(1).says("no answer from");
+    let document = run.says("nothing was submitted, and no receipt was begun").json();
+    assert!(document["error"]["next"].as_str().unwrap().contains("--node"), "{document}");
+    assert!(!tool.file("a.receipt.json").exists());
+    node.mood.dead.store(false, Ordering::SeqCst);
+    tool.run(&["notarize", "a", "--node", &node.url]).expect(0);
+}
+
+#[test]
 fn a_node_that_holds_another_log_is_not_to_be_asked_again() {
     let (tool, node) = (Tool::new(), FakeNode::start(CHAIN));
     tool.write("a", "a");
