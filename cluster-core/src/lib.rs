@@ -58,6 +58,7 @@ mod slot;
 mod space;
 mod stats;
 mod stream;
+pub mod tree;
 mod wal;
 mod window;
 mod writer;

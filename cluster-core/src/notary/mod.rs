@@ -12,7 +12,7 @@
 
 mod index;
 mod log;
-mod nodes;
+pub(crate) mod nodes;
 mod record;
 mod recover;
 

@@ -24,14 +24,25 @@ pub(crate) struct FlatFile {
 impl FlatFile {
     /// Opens the file, making an empty one where there is none.
     pub(crate) fn open(disk: &dyn Disk, path: PathBuf) -> Result<Self, Error> {
-        let file = match disk.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                disk.create(&path).map_err(|e| Error::io("create", &path, e))?
-            }
-            Err(error) => return Err(Error::io("open", &path, error)),
-        };
+        match Self::existing(disk, path.clone())? {
+            Some(file) => Ok(file),
+            None => Self::create(disk, path),
+        }
+    }
+
+    /// Makes an empty file, in place of what may be there.
+    pub(crate) fn create(disk: &dyn Disk, path: PathBuf) -> Result<Self, Error> {
+        let file = disk.create(&path).map_err(|e| Error::io("create", &path, e))?;
         Ok(Self { file, path })
+    }
+
+    /// Opens the file; `None` where there is none.
+    pub(crate) fn existing(disk: &dyn Disk, path: PathBuf) -> Result<Option<Self>, Error> {
+        match disk.open(&path) {
+            Ok(file) => Ok(Some(Self { file, path })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", &path, error)),
+        }
     }
 
     pub(crate) fn len(&self) -> Result<u64, Error> {

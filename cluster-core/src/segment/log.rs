@@ -9,7 +9,7 @@ use super::cursor::Cursor;
 use super::file;
 use super::index::IndexKind;
 use super::sealed::Sealed;
-use super::{Item, RecordLog, SegmentInfo, VisitRecords, require_batch};
+use super::{Item, RecordLog, SegmentInfo, VisitRecords, fitting, require_batch};
 use crate::Error;
 use crate::disk::{Disk, File};
 use crate::slot::SlotFile;
@@ -70,8 +70,8 @@ struct Source {
 }
 
 impl SegmentLog {
-    /// Opens the stream in a directory, or makes an empty one. A segment is sealed when it has `segment_bytes`. Reads the last segment
-    /// and of the others header and footer.
+    /// Opens the stream in a directory, or makes an empty one. A segment is full when its records have `segment_bytes`, which should stay
+    /// the same: see [`RecordLog::append`]. Reads the last segment and of the others header and footer.
     ///
     /// # Errors
     /// [`Error::Damaged`] names what is missing or does not check; [`Error::DiskFull`]; what the disk answered.
@@ -184,8 +184,9 @@ impl View {
         self.sealed.first().map_or(self.active.identity.base, |segment| segment.identity.base)
     }
 
-    fn infos(&self) -> Vec<SegmentInfo> {
-        let sealed = self.sealed.iter().map(|segment| (segment.identity, segment.footer, file::FOOTER));
+    fn infos(&self, from: u64) -> Vec<SegmentInfo> {
+        let before = self.sealed.partition_point(|segment| segment.footer.next <= from);
+        let sealed = self.sealed[before..].iter().map(|segment| (segment.identity, segment.footer, file::FOOTER));
         let all = sealed.chain([(self.active.identity, self.active.footer(), 0)]);
         let info = |(identity, footer, seal): (Identity, file::Footer, u64)| SegmentInfo {
             first: identity.base,
@@ -216,12 +217,19 @@ impl RecordLog for SegmentLog {
     fn append(&self, items: &[Item<'_>]) -> Result<u64, Error> {
         require_batch(items)?;
         self.write(|writer| {
-            let footer = self.view().active.footer();
-            if footer.batches > 0 && footer.end >= self.segment_bytes {
-                self.turn(writer)?;
+            let first = self.view().active.next();
+            let mut rest = items;
+            while !rest.is_empty() {
+                let held = self.view().active.footer().record_bytes();
+                let (part, later) = rest.split_at(fitting(rest, held, self.segment_bytes));
+                if part.is_empty() {
+                    self.turn(writer)?;
+                } else {
+                    self.view_mut().active.append(part)?;
+                }
+                rest = later;
             }
-            self.view_mut().active.append(items)?;
-            Ok(footer.next)
+            Ok(first)
         })
     }
 
@@ -257,7 +265,7 @@ impl RecordLog for SegmentLog {
     }
 
     fn offset_at(&self, timestamp: u64) -> Result<Option<u64>, Error> {
-        let infos = self.view().infos();
+        let infos = self.view().infos(0);
         let Some(info) = infos.iter().find(|info| info.next > info.first && info.max_time >= timestamp) else {
             return Ok(None);
         };
@@ -271,8 +279,8 @@ impl RecordLog for SegmentLog {
         Err(Error::damaged(&source.path, source.end, "no record has the highest timestamp that the segment names"))
     }
 
-    fn segments(&self) -> Vec<SegmentInfo> {
-        self.view().infos()
+    fn segments_from(&self, from: u64) -> Vec<SegmentInfo> {
+        self.view().infos(from)
     }
 
     fn trim(&self, up_to: u64) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use bytes::Bytes;
 
 use super::batch::RECORD_HEADER;
-use super::{Item, RecordLog, SegmentInfo, Stored, VisitRecords, require_batch};
+use super::{Item, RecordLog, SegmentInfo, Stored, VisitRecords, fitting, require_batch};
 use crate::Error;
 
 /// A stream in memory only. Nothing survives a restart; segments exist so that it is trimmed as one on disk is.
@@ -40,7 +40,7 @@ impl Segment {
 }
 
 impl MemoryLog {
-    /// An empty stream. `stream` is for messages; a segment is closed when it has `segment_bytes`.
+    /// An empty stream. `stream` is for messages; a segment is full when its records have `segment_bytes`.
     #[must_use]
     pub fn new(stream: u64, segment_bytes: u64) -> Self {
         Self { stream, segment_bytes, segments: RwLock::new(VecDeque::from([Segment::new(0)])) }
@@ -77,11 +77,16 @@ impl RecordLog for MemoryLog {
         require_batch(items)?;
         let mut segments = self.segments_mut();
         let next = segments.back().map_or(0, |last| last.info.next);
-        if segments.back().is_none_or(|last| last.info.bytes >= self.segment_bytes) {
-            segments.push_back(Segment::new(next));
-        }
-        if let Some(last) = segments.back_mut() {
-            items.iter().for_each(|item| last.push(item));
+        let mut rest = items;
+        while let Some(last) = segments.back_mut() {
+            let (part, later) = rest.split_at(fitting(rest, last.info.bytes, self.segment_bytes));
+            part.iter().for_each(|item| last.push(item));
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+            let full = last.info.next;
+            segments.push_back(Segment::new(full));
         }
         Ok(next)
     }
@@ -115,8 +120,11 @@ impl RecordLog for MemoryLog {
         }))
     }
 
-    fn segments(&self) -> Vec<SegmentInfo> {
-        Self::segments(self).iter().map(|segment| segment.info).collect()
+    fn segments_from(&self, from: u64) -> Vec<SegmentInfo> {
+        let segments = self.segments();
+        let last = segments.len().saturating_sub(1);
+        let before = segments.partition_point(|segment| segment.info.next <= from).min(last);
+        segments.iter().skip(before).map(|segment| segment.info).collect()
     }
 
     fn trim(&self, up_to: u64) -> Result<(), Error> {

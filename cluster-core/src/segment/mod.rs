@@ -103,6 +103,10 @@ pub trait RecordLog: Debug + Send + Sync {
     /// Appends records and answers the offset of the first. They are not durable yet. On disk they become batches of about 16 KiB,
     /// since a read checks whole batches.
     ///
+    /// A segment ends before the first record that finds it full: 12 bytes for each of its records, and their bytes, are what it should have
+    /// or more. So where segments begin depends on the records alone, not on how many were appended at once: after a crash they begin
+    /// where they began before, and the roots that were signed of them hold.
+    ///
     /// # Errors
     /// [`Error::Size`] for no records or more than [`MAX_BATCH_BYTES`]. Any other error is final for writing.
     fn append(&self, items: &[Item<'_>]) -> Result<u64, Error>;
@@ -125,14 +129,32 @@ pub trait RecordLog: Debug + Send + Sync {
     /// [`Error::Damaged`].
     fn offset_at(&self, timestamp: u64) -> Result<Option<u64>, Error>;
 
+    /// The segments that hold records from offset `from` on, oldest first, and in any case the last one, which is not sealed and may be
+    /// empty.
+    fn segments_from(&self, from: u64) -> Vec<SegmentInfo>;
+
     /// All segments, oldest first. The last one is not sealed and may be empty.
-    fn segments(&self) -> Vec<SegmentInfo>;
+    fn segments(&self) -> Vec<SegmentInfo> {
+        self.segments_from(0)
+    }
 
     /// Removes the sealed segments whose records are all below `up_to`, for ever. See [`Retention`].
     ///
     /// # Errors
     /// What the disk answered; it is final for writing.
     fn trim(&self, up_to: u64) -> Result<(), Error>;
+}
+
+/// How many of these records a segment takes that holds so many bytes of records and should have `segment_bytes`: as long as it is not
+/// full, and the first one in any case where it is empty.
+fn fitting(items: &[Item<'_>], held: u64, segment_bytes: u64) -> usize {
+    let mut bytes = held;
+    let fits = |item: &&Item<'_>| {
+        let fits = bytes < segment_bytes || bytes == 0;
+        bytes += batch::body_bytes(std::slice::from_ref(*item)) as u64;
+        fits
+    };
+    items.iter().take_while(fits).count()
 }
 
 /// Refuses a batch without records or with too many bytes.

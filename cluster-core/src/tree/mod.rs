@@ -1,0 +1,265 @@
+//! The trees of one partition of a record log, beside its segments: what [`pyralog_crypto::partition`] defines, for every size.
+//!
+//! ```text
+//! <dir>/<base>.tree       nodes of the tree of a segment, in the order in which appends complete them, 32 bytes each; derived
+//!       roots             the leaves of the partition's tree
+//!       roots.copy        those of the segments that were removed, once more
+//!
+//! roots = header entry*                                                  64 bytes each, integers big-endian, checksums CRC32C
+//! header = "PYRAROOT" version:u32 kind:u32 stream:u64 zero[36] crc:u32
+//! entry  = first:u64 next:u64 root[32] zero[12] crc:u32                  number k is that of segment k
+//! ```
+//!
+//! An entry's checksum covers its number and the header's too. The last entry may be that of the segment which grows, with the records it
+//! had at some time.
+//!
+//! **What is derived.** The node files follow from the records. Nothing of them is synced; what is missing, cut or wrong is made again
+//! from the records, when the partition is opened or when it does not lead to the root. No root is ever taken from
+//! nodes that were not checked: those of the last segment are compared with its entry at open, or else it is hashed again.
+//!
+//! **What is not.** The entry of a segment that was removed is all that is left of it. [`PartitionTree::trim`] makes it durable in both
+//! files, one after the other, and only then removes the segment. So a write that destroys the sector it touches when the power goes still leaves the
+//! other copy.
+//!
+//! **Memory**: about 120 bytes for each segment that ever was, and the right edge of one tree. Of a stream in memory all nodes are kept as
+//! long as their records.
+//!
+//! **Threads.** One appends; others may prove and trim at the same time. They see what was appended before they began.
+
+mod grow;
+mod nodes;
+mod proofs;
+mod recover;
+mod remake;
+mod roots;
+mod view;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use pyralog_crypto::{Blake3, Hash, LogId, MerkleHash, PartitionCheckpoint};
+
+use crate::Error;
+use crate::disk::Disk;
+use crate::segment::RecordLog;
+
+use grow::Growing;
+use nodes::NodeStore;
+use roots::RootsFile;
+use view::View;
+
+pub use recover::TreeRecovery;
+
+/// The root of a partition at a size, and what a checkpoint says with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionRoot {
+    /// Number of records, removed ones too.
+    pub size: u64,
+    /// Number of segments that hold them.
+    pub segments: u64,
+    /// Root of the tree of the segments.
+    pub root: Hash,
+}
+
+impl PartitionRoot {
+    /// The checkpoint of partition `partition` of `log` that says this.
+    #[must_use]
+    pub const fn checkpoint(self, log: LogId, partition: u32) -> PartitionCheckpoint {
+        let Self { size, segments, root } = self;
+        PartitionCheckpoint { log, partition, size, segments, root }
+    }
+}
+
+/// The trees of one partition. See the module documentation.
+#[derive(Debug)]
+pub struct PartitionTree {
+    records: Arc<dyn RecordLog>,
+    store: NodeStore,
+    /// Locked by whoever appends or trims, for as long as that takes; before the others.
+    writer: Mutex<Writer>,
+    /// Locked for writing only while memory changes.
+    view: RwLock<View>,
+    /// Whose turn it is to make nodes again, or to remove them.
+    rebuilds: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    /// `None` for a stream in memory.
+    roots: Option<RootsFile>,
+    growing: Growing,
+    failure: Option<Error>,
+}
+
+impl PartitionTree {
+    /// Opens the trees of `records`, which are on disk in `dir`, as stream `stream`, and brings them up to the records. Reads no record where
+    /// they are up to them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] names what is missing of removed segments, or does not check and cannot be made again; [`Error::DiskFull`]; what
+    /// the disk answered.
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        stream: u64,
+        records: Arc<dyn RecordLog>,
+    ) -> Result<(Self, TreeRecovery), Error> {
+        recover::on_disk(disk, dir, stream, records)
+    }
+
+    /// The trees of `records`, which are in memory; so are the trees.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRecord`] where records were removed before.
+    pub fn in_memory(records: Arc<dyn RecordLog>) -> Result<Self, Error> {
+        recover::in_memory(records)
+    }
+
+    /// Number of records in the trees, removed ones too.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.view().size()
+    }
+
+    /// Why the trees refuse to be written, if they do.
+    #[must_use]
+    pub fn failure(&self) -> Option<Error> {
+        self.writer().failure.clone()
+    }
+
+    /// Adds the leaf hashes of records that were appended to the stream, from record `first` on. Those that the trees have are skipped; what
+    /// they lack before `first` is read from the stream.
+    ///
+    /// # Errors
+    /// Any error is final for writing: what the disk answered, or [`Error::Damaged`].
+    pub fn append(&self, first: u64, leaves: &[Hash]) -> Result<(), Error> {
+        self.write(|writer| self.extend(writer, first, leaves))
+    }
+
+    /// Removes the sealed segments whose records are all below `up_to` from the stream, for ever, and their nodes. What must remain of them is made
+    /// durable before. The stream must not be trimmed in another way.
+    ///
+    /// # Errors
+    /// What the disk answered; it is final for writing.
+    pub fn trim(&self, up_to: u64) -> Result<(), Error> {
+        self.write(|writer| {
+            let first = self.records.first_offset();
+            let view = self.view();
+            let count = view.closed().partition_point(|leaf| leaf.next <= up_to);
+            let gone = &view.closed()[..count];
+            let Some(last) = gone.last().filter(|last| last.next > first) else { return Ok(()) };
+            if let Some(roots) = &mut writer.roots {
+                roots.secure(gone)?;
+            }
+            // No segment goes that was sealed in the meantime.
+            self.records.trim(last.next)?;
+            let _turn = self.turn();
+            gone.iter().filter(|leaf| leaf.first >= first).try_for_each(|leaf| self.store.remove(leaf.first))
+        })
+    }
+
+    /// Reads all records and checks all nodes against them. Puts nodes in place that are wrong and answers the names of their files; what is
+    /// damaged is given to `damage`.
+    pub fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
+        let first = self.records.first_offset();
+        let parts = {
+            let view = self.view();
+            let from = view.closed().partition_point(|leaf| leaf.next <= first);
+            (from..=view.closed().len()).filter_map(|number| view.part(number)).collect::<Vec<_>>()
+        };
+        let mut remade = Vec::new();
+        for part in parts {
+            match self.remake(&part) {
+                Ok(path) => remade.extend(path),
+                // Removed while the others were read.
+                Err(Error::NoSuchRecord { .. }) => {}
+                Err(error) => damage(error),
+            }
+        }
+        remade
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // Nothing in the locked sections panics.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes, unless an earlier write failed; a failure is remembered for good.
+    fn write(&self, act: impl FnOnce(&mut Writer) -> Result<(), Error>) -> Result<(), Error> {
+        let mut writer = self.writer();
+        if let Some(failure) = &writer.failure {
+            return Err(failure.clone());
+        }
+        let done = act(&mut writer);
+        writer.failure = done.as_ref().err().cloned();
+        done
+    }
+
+    fn extend(&self, writer: &mut Writer, first: u64, leaves: &[Hash]) -> Result<(), Error> {
+        let due = writer.growing.next();
+        let mut bases: Vec<u64> = self.records.segments_from(due).iter().map(|segment| segment.first).collect();
+        if bases.first().is_some_and(|base| *base < due && *base != writer.growing.first) {
+            let why = format!("record {due} belongs to another segment than the stream says");
+            return Err(Error::damaged(&self.store.path(writer.growing.first), 0, why));
+        }
+        bases.retain(|base| *base > writer.growing.first);
+        let mut bases = bases.into_iter().peekable();
+        let mut push = |writer: &mut Writer, leaf| {
+            if bases.next_if_eq(&writer.growing.next()).is_some() {
+                self.close(writer)?;
+            }
+            writer.growing.push(leaf)
+        };
+        let mut outcome = Ok(());
+        if due < first {
+            self.records.read(due, &mut |record| {
+                outcome = push(writer, Blake3::leaf(record.bytes));
+                outcome.is_ok() && record.offset + 1 < first
+            })?;
+        }
+        outcome?;
+        let known = usize::try_from(due.saturating_sub(first)).unwrap_or(usize::MAX).min(leaves.len());
+        leaves[known..].iter().try_for_each(|leaf| push(writer, *leaf))?;
+        writer.growing.flush()?;
+        let leaf = writer.growing.leaf();
+        if let (Some(roots), Some(leaf)) = (&writer.roots, &leaf) {
+            roots.put(self.view().closed().len(), leaf)?;
+        }
+        self.view_mut().active = leaf;
+        Ok(())
+    }
+
+    /// Ends the segment that grows.
+    fn close(&self, writer: &mut Writer) -> Result<(), Error> {
+        writer.growing.flush()?;
+        let Some(leaf) = writer.growing.leaf() else { return Ok(()) };
+        if let Some(roots) = &writer.roots {
+            roots.put(self.view().closed().len(), &leaf)?;
+        }
+        let nodes = self.store.create(leaf.next)?;
+        writer.growing = Growing::new(leaf.next, Arc::clone(&nodes));
+        self.view_mut().close(leaf, nodes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
