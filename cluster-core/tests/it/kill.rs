@@ -9,12 +9,18 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyralog_cluster_core::{Core, LogId, NotaryLog, Options, PutBlock, completion};
-use pyralog_crypto::{Blake3, Sha256, leaf_hashes};
+use pyralog_cluster_core::{
+    Backend, Core, LogId, LogSpec, NotaryLog, Options, Partition, PutBlock, Record, Storage, completion, fsck,
+    segment::Retention,
+};
+use pyralog_crypto::{Blake3, Decode, Sha256, leaf_hashes};
 
 const HOME: &str = "PYRALOG_KILL_TEST_HOME";
 const LOG: LogId = LogId([0x5a; 32]);
+/// Rounds of an ordinary run; the variable asks for more.
 const LOOPS: u64 = 36;
+const LOOPS_ENV: &str = "PYRALOG_KILL_TEST_ROUNDS";
+const PARTITIONS: u32 = 2;
 
 fn options() -> Options {
     Options { segment_bytes: 64 << 10, journal_bytes: 256 << 10, ..Options::default() }
@@ -25,6 +31,26 @@ fn leaf(life: u32, writer: u64, number: u64, place: u64) -> Vec<u8> {
     let mut leaf = format!("{life}/{writer}/{number}/{place}/").into_bytes();
     leaf.resize(leaf.len() + (number % 60) as usize, b'x');
     leaf
+}
+
+/// The log of records, made by the first life that gets so far.
+fn records(core: &Core) -> Vec<Partition> {
+    let spec = LogSpec {
+        name: "records".parse().unwrap(),
+        id: LOG,
+        partitions: PARTITIONS,
+        storage: Storage::Disk,
+        retention: Retention::default(),
+        segment_bytes: 64 << 10,
+    };
+    let log = core.logs().open_log("records").or_else(|_| core.logs().create(spec)).unwrap();
+    log.partitions().to_vec()
+}
+
+fn record(life: u32, partition: u32, number: u64, place: u64) -> Record {
+    let key = format!("{life}/{partition}/{number}/{place}");
+    let value = vec![b'r'; (number % 200) as usize];
+    Record::new(1 + number, Some(key.into()), value.into(), Vec::new()).unwrap()
 }
 
 fn say(line: &str) {
@@ -52,6 +78,9 @@ fn child() {
             scope.spawn(move || write_leaves(&log, life, writer));
         }
         scope.spawn(|| sign(&log));
+        for partition in records(&core) {
+            scope.spawn(move || write_records(&partition, life));
+        }
         write_chain(&core, life);
     });
 }
@@ -63,6 +92,17 @@ fn write_leaves(log: &NotaryLog, life: u32, writer: u64) {
         log.append_then((0..count).map(|place| leaf(life, writer, number, place)).collect(), done).unwrap();
         let (first, _) = wait(&event);
         say(&format!("leaves {first} {count} {life} {writer} {number}"));
+    }
+}
+
+fn write_records(partition: &Partition, life: u32) {
+    for number in 0.. {
+        let count = [1, 20][partition.number() as usize];
+        let batch: Vec<Record> = (0..count).map(|place| record(life, partition.number(), number, place)).collect();
+        let (done, event) = completion();
+        partition.append_then(&batch, done).unwrap();
+        let (first, _) = wait(&event);
+        say(&format!("records {} {first} {count} {life} {number}", partition.number()));
     }
 }
 
@@ -117,6 +157,8 @@ fn stored_mark(core: &Core) -> u64 {
 struct Acknowledged {
     /// First index to (count, life, writer, number).
     submissions: BTreeMap<u64, (u64, u32, u64, u64)>,
+    /// Partition and first offset to (count, life, number).
+    records: BTreeMap<(u32, u64), (u64, u32, u64)>,
     /// Size to roots.
     signed: BTreeMap<u64, (String, String)>,
     height: u64,
@@ -135,6 +177,10 @@ impl Acknowledged {
                 let old = self.submissions.insert(number(1), (number(2), number(3) as u32, number(4), number(5)));
                 assert_eq!(old, None, "index {} was given twice", words[1]);
             }
+            "records" => {
+                let old = self.records.insert((number(1) as u32, number(2)), (number(3), number(4) as u32, number(5)));
+                assert_eq!(old, None, "offset {} of partition {} was given twice", words[2], words[1]);
+            }
             "signed" => {
                 let roots = (words[2].to_owned(), words[3].to_owned());
                 let old = self.signed.insert(number(1), roots.clone());
@@ -151,6 +197,8 @@ impl Acknowledged {
 
     /// What an opened core shows counts as acknowledged from then on, also when its writer died before it could say so.
     fn check(&mut self, home: &Path, checked: &mut u64) {
+        let report = fsck(home, &options(), Backend::default(), false, |_| Vec::new()).unwrap();
+        assert!(report.is_sound(), "{:?}", report.findings);
         let (core, report) = Core::open(home, options()).unwrap();
         let log = core.notary_log(LOG).unwrap();
         let size = log.size();
@@ -180,6 +228,9 @@ impl Acknowledged {
         }
         *checked = size;
 
+        for partition in records(&core) {
+            self.check_records(&partition);
+        }
         let height = core.chain().latest_height().unwrap_or(0);
         assert!(height == self.height || height == self.height + 1, "{height} after {}", self.height);
         self.height = height;
@@ -203,13 +254,39 @@ impl Acknowledged {
     }
 }
 
+impl Acknowledged {
+    fn check_records(&self, partition: &Partition) {
+        let mut found = Vec::new();
+        partition
+            .read(0, &mut |stored| {
+                assert_eq!(stored.offset, found.len() as u64);
+                found.push(Record::from_bytes(stored.bytes).unwrap());
+                true
+            })
+            .unwrap();
+        let of = partition.number();
+        for ((_, first), (count, life, number)) in self.records.range((of, 0)..=(of, u64::MAX)) {
+            for place in 0..*count {
+                let kept = found.get((first + place) as usize);
+                assert_eq!(
+                    kept,
+                    Some(&record(*life, of, *number, place)),
+                    "record {} of partition {of}",
+                    first + place
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn killed_at_random_moments_it_keeps_every_acknowledged_thing() {
     let home = tempfile::tempdir().unwrap();
     let mut random = u64::from(std::process::id());
     let mut acknowledged = Acknowledged::default();
     let mut checked = 0;
-    for round in 0..LOOPS {
+    let loops = std::env::var(LOOPS_ENV).map_or(LOOPS, |rounds| rounds.parse().unwrap());
+    for round in 0..loops {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
             .env(HOME, home.path())
@@ -243,5 +320,6 @@ fn killed_at_random_moments_it_keeps_every_acknowledged_thing() {
         }
         acknowledged.check(home.path(), &mut checked);
     }
-    assert!(acknowledged.submissions.len() > 50 && acknowledged.height > 0, "the child did no work");
+    let worked = acknowledged.submissions.len() > 50 && acknowledged.records.len() > 50 && acknowledged.height > 0;
+    assert!(worked, "the child did no work");
 }
