@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use pyralog_crypto::Checkpoint;
+use pyralog_crypto::{Checkpoint, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::ChainWrite;
@@ -26,6 +26,7 @@ pub(crate) enum Operation {
     Records(Arc<PartitionState>, RecordBatch),
     /// Record (size, roots) of the durable prefix, then hand it out for signing.
     Checkpoint(Arc<Log>, CheckpointReply<Checkpoint>),
+    PartitionCheckpoint(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>),
     /// A barrier.
     Chain(Box<ChainWrite>),
 }
@@ -256,8 +257,10 @@ impl Lane {
 
 /// Answers a request that will not be served.
 pub(crate) fn refuse(request: Request, reason: &Error) {
-    if let Operation::Checkpoint(_, mut then) = request.operation {
-        then.send(Err(reason.clone()));
+    match request.operation {
+        Operation::Checkpoint(_, mut then) => then.send(Err(reason.clone())),
+        Operation::PartitionCheckpoint(_, mut then) => then.send(Err(reason.clone())),
+        _ => {}
     }
     request.reply.fatal(reason.clone());
 }

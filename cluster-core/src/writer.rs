@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use pyralog_crypto::{Checkpoint, LogId};
+use pyralog_crypto::{Checkpoint, LogId, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::{ChainFile, ChainWrite};
@@ -58,6 +58,7 @@ struct Group {
     leaves: Parts<Log>,
     records: Parts<PartitionState>,
     checkpoints: Vec<(Arc<Log>, CheckpointReply<Checkpoint>, Reply)>,
+    partition_checkpoints: Vec<(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>, Reply)>,
     reset: Option<(u64, Reply)>,
     chain: Option<(Box<ChainWrite>, Reply)>,
 }
@@ -124,7 +125,7 @@ impl Writer {
     /// Makes a group durable: all that goes into the journal with one write, then mark and chain; each part is told as soon as it is.
     /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
-        let Group { wal, marks, leaves, records, checkpoints, reset, chain } = group;
+        let Group { wal, marks, leaves, records, checkpoints, partition_checkpoints, reset, chain } = group;
         let (leaves, records) = (admit(leaves), admit(records));
         let appended = entries(&leaves).chain(entries(&records)).collect();
         let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), appended);
@@ -153,6 +154,9 @@ impl Writer {
         }
         for (log, then, reply) in checkpoints {
             outcome = sign(outcome, then, reply, || log.sign_present());
+        }
+        for (partition, then, reply) in partition_checkpoints {
+            outcome = sign(outcome, then, reply, || partition.sign_present());
         }
         if outcome.is_ok() && self.journal.active_group() > self.settled {
             outcome = self.settle();
@@ -334,6 +338,7 @@ fn sort(requests: Vec<Request>) -> Group {
             Operation::Leaves(log, submission) => add(&mut group.leaves, log, submission, reply),
             Operation::Records(partition, batch) => add(&mut group.records, partition, batch, reply),
             Operation::Checkpoint(log, then) => group.checkpoints.push((log, then, reply)),
+            Operation::PartitionCheckpoint(partition, then) => group.partition_checkpoints.push((partition, then, reply)),
             Operation::Chain(write) => group.chain = Some((write, reply)),
         }
     }

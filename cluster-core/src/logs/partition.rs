@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use pyralog_crypto::{Encode, MAX_TIMESTAMP, Record};
+use pyralog_crypto::{
+    Blake3, Encode, Hash, MAX_TIMESTAMP, MerkleHash, PartitionCheckpoint, PartitionConsistency, Record, RecordProof,
+};
 
 use super::files::PartitionFiles;
 use super::{LogSpec, Storage};
 use crate::Error;
 use crate::event::{Completion, Ticket};
 use crate::items::ITEM_HEADER;
-use crate::queue::{Operation, Queue};
+use crate::queue::{CheckpointReply, Operation, Queue};
 use crate::registry::Registry;
 use crate::segment::{SegmentInfo, Stored};
 use crate::stats::{Counters, count};
@@ -116,6 +118,45 @@ impl Partition {
         Ok(self.state.files()?.map_or_else(Vec::new, |files| files.records().segments()))
     }
 
+    /// Records size, number of segments and root of the durable prefix durably and then hands them out for signing. The partition will
+    /// never again accept a record while it is shorter than this. Where nothing was appended since the last time, nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoints`] for a log in memory, and those of [`Partition::append_then`]; `then` is then called with the same error
+    /// or dropped.
+    pub fn checkpoint_to_sign(
+        &self,
+        then: impl FnOnce(Result<PartitionCheckpoint, Error>) + Send + 'static,
+    ) -> Result<Ticket, Error> {
+        if self.state.spec.storage == Storage::Memory {
+            return Err(Error::NoCheckpoints { name: self.state.spec.name.to_string() });
+        }
+        self.state.made()?;
+        if let Some(reason) = self.state.refusal() {
+            return Err(reason);
+        }
+        let then = CheckpointReply(Some(Box::new(then)));
+        // Told by `then`; the event itself interests nobody.
+        let ignore: Completion = Box::new(|_| ());
+        self.queue.push(Operation::PartitionCheckpoint(Arc::clone(&self.state), then), 0, Some(ignore))
+    }
+
+    /// A proof that record `offset` is in the partition as `checkpoint` says it is. It is verified before it is given.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRecord`] where the record is not there (any more), [`Error::NoSuchProof`] where the checkpoint does not have it, [`Error::Damaged`].
+    pub fn prove(&self, offset: u64, checkpoint: &PartitionCheckpoint) -> Result<RecordProof, Error> {
+        self.state.some_files(offset)?.prove(offset, checkpoint)
+    }
+
+    /// A proof that the partition at `new` records continues the one at `old` records. It is verified before it is given.
+    ///
+    /// # Errors
+    /// As [`Partition::prove`].
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<PartitionConsistency, Error> {
+        self.state.some_files(new)?.prove_consistency(old, new)
+    }
+
     /// Checks every byte of its files and rebuilds derived ones that are wrong. Answers the number of records and the names of those files;
     /// `None` where there are no files. What is damaged is given to `damage`.
     ///
@@ -152,12 +193,16 @@ pub(crate) struct RecordBatch {
     pub(super) times: Vec<u64>,
     /// Encoded.
     pub(super) records: Vec<Vec<u8>>,
+    /// Of the leaves that the records are.
+    pub(super) hashes: Vec<Hash>,
 }
 
 impl RecordBatch {
     fn new(records: &[Record]) -> Self {
         let times = records.iter().map(Record::timestamp).collect();
-        Self { times, records: records.iter().map(Encode::to_bytes).collect() }
+        let records: Vec<Vec<u8>> = records.iter().map(Encode::to_bytes).collect();
+        let hashes = records.iter().map(|record| Blake3::leaf(record)).collect();
+        Self { times, records, hashes }
     }
 
     /// The timestamp in an encoded record, where it is one as far as its front shows.
@@ -225,12 +270,16 @@ impl PartitionState {
     /// The caller holds `was_made`.
     fn open(&self, was_made: bool) -> Result<&PartitionFiles, Error> {
         if self.files.get().is_none() {
-            let files = PartitionFiles::open(&self.place, self.stream, &self.spec, was_made)?;
+            let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, was_made)?;
             self.settled.store(files.size(), Ordering::Release);
             // Nobody else opens at the same time.
             let _ours = self.files.set(files);
         }
         self.files.get().ok_or(Error::Closed)
+    }
+
+    fn some_files(&self, asked: u64) -> Result<&PartitionFiles, Error> {
+        self.files()?.ok_or(Error::NoSuchRecord { stream: self.stream, first: 0, next: 0, asked })
     }
 
     /// Takes an entry of the journal; what the files have is skipped.
@@ -239,7 +288,7 @@ impl PartitionState {
     /// [`Error::Damaged`] for this partition, which is not used then: the journal must keep the entry for when its files are whole again.
     /// Any other error is final for the store.
     pub(crate) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
-        let replayed = self.made().and_then(|files| files.replay(&self.place, first, bytes));
+        let replayed = self.made().and_then(|files| files.replay(first, bytes));
         self.settled.store(0, Ordering::Release);
         if let Err(reason @ Error::Damaged { .. }) = &replayed {
             // The first reason is the one that counts.
@@ -260,6 +309,15 @@ impl PartitionState {
     /// From now on nothing is written.
     pub(super) fn delete(&self) {
         *self.deleted() = true;
+    }
+
+    /// Records the present size and root as handed out for signing, durably, and answers them.
+    pub(crate) fn sign_present(&self) -> Result<PartitionCheckpoint, Error> {
+        let deleted = self.deleted();
+        match self.files.get() {
+            Some(files) if !*deleted => files.sign_present(),
+            _ => Err(self.gone()),
+        }
     }
 
     fn gone(&self) -> Error {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 
 use proptest::prelude::*;
-use pyralog_crypto::{Decode, LogId, Record};
+use pyralog_crypto::{Decode, LogId, PartitionCheckpoint, Record};
 
 use super::*;
 use crate::notary::testkit::Rig;
@@ -264,6 +264,99 @@ fn logs_without_their_tables_are_refused_and_foreign_names_are_not() {
     let without = Rig { tables: crate::MemoryTables::new(rig.disk.clone()), disk: rig.disk.clone(), ..rig };
     let error = without.try_open(without.options()).unwrap_err();
     assert!(error.to_string().contains("the tables do not name this log"), "{error}");
+}
+
+fn sign(core: &Core, partition: &Partition) -> Result<PartitionCheckpoint, Error> {
+    let (sender, signed) = std::sync::mpsc::channel();
+    partition.checkpoint_to_sign(move |checkpoint| sender.send(checkpoint).unwrap())?;
+    while core.drive() {}
+    signed.try_recv().unwrap()
+}
+
+#[test]
+fn records_are_proven_across_segments_restarts_and_retention() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let retention = Retention { max_bytes: Some(10_000), ..Retention::default() };
+    let log = core.logs().create(LogSpec { retention, ..spec("orders") }).unwrap();
+    let partition = log.partition(2).unwrap();
+    assert_eq!(sign(&core, partition).unwrap(), PartitionCheckpoint::empty(LogId([7; 32]), 2));
+    let mut checkpoints = Vec::new();
+    for begin in (0..200).step_by(20) {
+        grow(&core, partition, begin..begin + 20);
+        checkpoints.push(sign(&core, partition).unwrap());
+    }
+    let check = |partition: &Partition, from: u64| {
+        for checkpoint in &checkpoints {
+            for offset in (from..checkpoint.size).step_by(7) {
+                let proof = partition.prove(offset, checkpoint).unwrap();
+                proof.verify(&record(offset).leaf_hash(), checkpoint).unwrap();
+                assert!(proof.verify(&record(offset + 1).leaf_hash(), checkpoint).is_err());
+            }
+            assert!(matches!(partition.prove(checkpoint.size, checkpoint), Err(Error::NoSuchProof(_))));
+        }
+    };
+    check(partition, 0);
+    assert!(checkpoints[9].segments > 3);
+    for pair in checkpoints.windows(2) {
+        let proof = partition.prove_consistency(pair[0].size, pair[1].size).unwrap();
+        proof.verify(&pair[0], &pair[1]).unwrap();
+    }
+    let before = rig.disk.operations();
+    assert_eq!(sign(&core, partition).unwrap(), checkpoints[9]);
+    assert_eq!(rig.disk.operations(), before, "nothing new is recorded");
+    drop((core, log));
+    rig.crash();
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("orders").unwrap();
+    let partition = log.partition(2).unwrap();
+    check(partition, 0);
+    core.logs().retain(0).unwrap();
+    let first = partition.range().unwrap().0;
+    assert!(first > 0);
+    let last = checkpoints[9];
+    partition.prove(first, &last).unwrap().verify(&record(first).leaf_hash(), &last).unwrap();
+    assert!(matches!(partition.prove(first - 1, &last), Err(Error::NoSuchRecord { .. })));
+    grow(&core, partition, 200..201);
+    assert_eq!(sign(&core, partition).unwrap().size, 201);
+}
+
+#[test]
+fn a_log_in_memory_has_nothing_to_sign() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(LogSpec { storage: Storage::Memory, ..spec("fast") }).unwrap();
+    grow(&core, log.partition(0).unwrap(), 0..5);
+    assert!(matches!(sign(&core, log.partition(0).unwrap()), Err(Error::NoCheckpoints { .. })));
+}
+
+#[test]
+fn a_partition_that_is_not_what_was_signed_refuses_appends() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    grow(&core, log.partition(0).unwrap(), 0..5);
+    drop(log);
+    core.close().unwrap();
+    let copy: Vec<_> = rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect();
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("orders").unwrap();
+    grow(&core, log.partition(0).unwrap(), 5..9);
+    assert_eq!(sign(&core, log.partition(0).unwrap()).unwrap().size, 9);
+    drop(log);
+    core.close().unwrap();
+    // An older copy of the home, but for the record of what was signed.
+    copy.into_iter().for_each(|(path, bytes)| rig.disk.overwrite(&path, bytes));
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("orders").unwrap();
+    let partition = log.partition(0).unwrap();
+    for refused in [append(partition, 5..6).map(drop), sign(&core, partition).map(drop)] {
+        assert!(matches!(refused, Err(Error::LogRetracted { size: 5, signed: 9, .. })), "{refused:?}");
+    }
+    assert_eq!(read(partition, 0).unwrap(), expected(0, 5));
+    grow(&core, log.partition(1).unwrap(), 0..3);
+    let report = crate::fsck::tests::checked(&rig, core);
+    assert!(!report.is_sound(), "{:?}", report.findings);
 }
 
 #[derive(Debug, Clone)]

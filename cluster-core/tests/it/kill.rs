@@ -16,6 +16,8 @@ use pyralog_cluster_core::{
 use pyralog_crypto::{Blake3, Decode, Sha256, leaf_hashes};
 
 const HOME: &str = "PYRALOG_KILL_TEST_HOME";
+/// Which life of the home the child is. Process ids come round.
+const LIFE: &str = "PYRALOG_KILL_TEST_LIFE";
 const LOG: LogId = LogId([0x5a; 32]);
 /// Rounds of an ordinary run; the variable asks for more.
 const LOOPS: u64 = 36;
@@ -70,7 +72,7 @@ fn child() {
     let Ok(home) = std::env::var(HOME) else { return };
     let (core, _) = Core::open(Path::new(&home), options()).unwrap();
     let log = core.notary_log(LOG).unwrap();
-    let life = std::process::id();
+    let life = std::env::var(LIFE).unwrap().parse().unwrap();
     say("ready 0 0");
     std::thread::scope(|scope| {
         for writer in 0..3u64 {
@@ -290,6 +292,7 @@ fn killed_at_random_moments_it_keeps_every_acknowledged_thing() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
             .env(HOME, home.path())
+            .env(LIFE, round.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
