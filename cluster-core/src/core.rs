@@ -14,7 +14,7 @@ use crate::disk::Disk;
 use crate::fsck::{self, FsckReport};
 use crate::home::{Home, make_dir};
 use crate::journal::{Entry, Journal, JournalOptions};
-use crate::logs::{self, Logs, Partitions};
+use crate::logs::{self, Log, Logs, Partitions};
 use crate::mark::{self, Mark};
 use crate::notary::{self, LogRecovery, NotaryLog};
 use crate::options::{Backend, Options};
@@ -251,17 +251,10 @@ impl Core {
             let checked = log.verify(&mut |error| damage.push(error));
             fsck::note(report, &notary_dir(&self.home.dir, log.id), damage, checked);
         }
-        for log in self.logs.list() {
-            for partition in log.partitions() {
-                let mut damage = Vec::new();
-                let checked = partition.check(&mut |error| damage.push(error)).map(|checked| {
-                    let Some((records, remade)) = checked else { return Vec::new() };
-                    report.partitions += 1;
-                    report.records += records;
-                    remade
-                });
-                fsck::note(report, partition.dir(), damage, checked);
-            }
+        for partition in self.logs.list().iter().flat_map(Log::partitions) {
+            let mut damage = Vec::new();
+            let checked = partition.check(&mut |error| damage.push(error));
+            fsck::note_partition(report, partition.dir(), damage, checked);
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::chain::{self, OverlayTables, RocksTables, Tables};
 use crate::disk::{Disk, Overlay};
+use crate::logs::Checked;
 use crate::segment::SegmentLog;
 use crate::{Backend, Core, Error, Options, RecoveryReport};
 
@@ -221,6 +222,25 @@ pub(crate) fn note(report: &mut FsckReport, part: &Path, damage: Vec<Error>, che
         }),
         Err(error) => report.damage(part, &error),
     }
+}
+
+/// Notes what the check of a partition found.
+pub(crate) fn note_partition(
+    report: &mut FsckReport,
+    part: &Path,
+    damage: Vec<Error>,
+    checked: Result<Option<Checked>, Error>,
+) {
+    let remade = checked.map(|checked| {
+        let Some(Checked { records, rehashed, remade }) = checked else { return Vec::new() };
+        report.partitions += 1;
+        report.records += records;
+        if rehashed > 0 {
+            report.repairable(part, None, format!("{rehashed} records were hashed again into the trees"));
+        }
+        remade
+    });
+    note(report, part, damage, remade);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use pyralog_crypto::{Decode, Encode};
 
-use crate::{Record, chain, home, ids, items, journal, notary, segment, slot, wal};
+use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, segment, slot, tree, wal};
 
 /// A record of the WAL in the journal.
 ///
@@ -90,6 +90,24 @@ pub fn journal_list(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn segment_file(bytes: &[u8]) -> bool {
     segment::fuzz::file(bytes)
+}
+
+/// An entry of the roots of a partition's segments.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn tree_root(bytes: &[u8]) -> bool {
+    tree::fuzz(bytes)
+}
+
+/// What the table of logs says of a log.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn log_spec(bytes: &[u8]) -> bool {
+    LogSpec::from_bytes(bytes).map(|spec| assert_eq!(spec.to_bytes(), bytes, "two encodings of one log")).is_ok()
 }
 
 /// One batch or footer of a segment, page of its index, or record of what is synced.

@@ -338,7 +338,9 @@ fn sort(requests: Vec<Request>) -> Group {
             Operation::Leaves(log, submission) => add(&mut group.leaves, log, submission, reply),
             Operation::Records(partition, batch) => add(&mut group.records, partition, batch, reply),
             Operation::Checkpoint(log, then) => group.checkpoints.push((log, then, reply)),
-            Operation::PartitionCheckpoint(partition, then) => group.partition_checkpoints.push((partition, then, reply)),
+            Operation::PartitionCheckpoint(partition, then) => {
+                group.partition_checkpoints.push((partition, then, reply))
+            }
             Operation::Chain(write) => group.chain = Some((write, reply)),
         }
     }

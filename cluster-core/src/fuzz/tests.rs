@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 13] {
+fn all(bytes: &[u8]) -> [bool; 15] {
     [
         wal_record(bytes),
         leaf_group(bytes),
@@ -34,6 +34,8 @@ fn all(bytes: &[u8]) -> [bool; 13] {
         journal_list(bytes),
         segment_file(bytes),
         segment_parts(bytes),
+        tree_root(bytes),
+        log_spec(bytes),
     ]
 }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyralog_crypto::{
-    Blake3, Decode, Encode, Hash, LogId, MAX_RECORD_BYTES, MerkleHash, PartitionCheckpoint, PartitionConsistency, RecordProof,
+    Blake3, Decode, Encode, Hash, LogId, MAX_RECORD_BYTES, MerkleHash, PartitionCheckpoint, PartitionConsistency,
+    RecordProof,
 };
 
 use super::partition::RecordBatch;
@@ -29,6 +30,8 @@ pub(super) struct PartitionFiles {
     /// The same, where they are on disk.
     segments: Option<Arc<SegmentLog>>,
     tree: PartitionTree,
+    /// Records that had to be hashed again when the trees were opened.
+    rehashed: u64,
     /// Records that readers may see. Stored with Release when they are in the trees.
     size: AtomicU64,
     signed: Mutex<Signed>,
@@ -44,13 +47,7 @@ struct Signed {
 
 impl PartitionFiles {
     /// Opens the files, or makes them where they were not made yet.
-    pub(super) fn open(
-        place: &Place,
-        stream: u64,
-        spec: &LogSpec,
-        number: u32,
-        was_made: bool,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(place: &Place, stream: u64, spec: &LogSpec, number: u32, was_made: bool) -> Result<Self, Error> {
         let (segments, records): (_, Arc<dyn RecordLog>) = match spec.storage {
             Storage::Memory => (None, Arc::new(MemoryLog::new(stream, spec.segment_bytes))),
             Storage::Disk => {
@@ -62,18 +59,25 @@ impl PartitionFiles {
                 (Some(Arc::clone(&segments)), segments)
             }
         };
-        let tree = match spec.storage {
-            Storage::Memory => PartitionTree::in_memory(Arc::clone(&records))?,
-            Storage::Disk => PartitionTree::open(&place.disk, &place.dir, stream, Arc::clone(&records))?.0,
+        let (tree, rehashed) = match spec.storage {
+            Storage::Memory => (PartitionTree::in_memory(Arc::clone(&records))?, 0),
+            Storage::Disk => {
+                let (tree, recovery) = PartitionTree::open(&place.disk, &place.dir, stream, Arc::clone(&records))?;
+                (tree, recovery.rehashed)
+            }
         };
         let size = AtomicU64::new(records.next_offset());
         let signed = Mutex::new(Signed::open(place)?);
         let (id, place, verdict) = (spec.id, place.clone(), OnceLock::new());
-        Ok(Self { id, number, place, records, segments, tree, size, signed, verdict })
+        Ok(Self { id, number, place, records, segments, tree, rehashed, size, signed, verdict })
     }
 
     pub(super) fn records(&self) -> &dyn RecordLog {
         self.records.as_ref()
+    }
+
+    pub(super) fn rehashed(&self) -> u64 {
+        self.rehashed
     }
 
     pub(super) fn size(&self) -> u64 {

@@ -23,8 +23,8 @@ use crate::home::make_dir;
 use crate::queue::Queue;
 use crate::registry::{Entry, Registry};
 
+pub(crate) use partition::{Checked, PartitionState, RecordBatch};
 pub use partition::{MAX_APPEND_BYTES, MAX_APPEND_RECORDS, Partition};
-pub(crate) use partition::{PartitionState, RecordBatch};
 pub use spec::{LogName, LogSpec, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Storage};
 
 /// The partitions of all logs, by stream.

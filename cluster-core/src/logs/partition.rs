@@ -157,17 +157,20 @@ impl Partition {
         self.state.some_files(new)?.prove_consistency(old, new)
     }
 
-    /// Checks every byte of its files and rebuilds derived ones that are wrong. Answers the number of records and the names of those files;
-    /// `None` where there are no files. What is damaged is given to `damage`.
+    /// Checks every byte of its files and rebuilds derived ones that are wrong; `None` where there are no files. What is damaged is given to
+    /// `damage`.
     ///
     /// # Errors
     /// Why the files cannot be opened, or appends are refused.
-    pub(crate) fn check(&self, damage: &mut dyn FnMut(Error)) -> Result<Option<(u64, Vec<PathBuf>)>, Error> {
+    pub(crate) fn check(&self, damage: &mut dyn FnMut(Error)) -> Result<Option<Checked>, Error> {
         let Some(files) = self.state.files()? else { return Ok(None) };
         let remade = files.verify(damage);
         match self.state.refusal() {
             Some(reason) => Err(reason),
-            None => Ok(Some((files.size() - files.records().first_offset(), remade))),
+            None => {
+                let records = files.size() - files.records().first_offset();
+                Ok(Some(Checked { records, rehashed: files.rehashed(), remade }))
+            }
         }
     }
 
@@ -186,6 +189,16 @@ impl std::fmt::Debug for Partition {
             .field("stream", stream)
             .finish()
     }
+}
+
+/// What the check of a partition looked at and put right.
+pub(crate) struct Checked {
+    /// Records that are there.
+    pub(crate) records: u64,
+    /// Records that were hashed again at open.
+    pub(crate) rehashed: u64,
+    /// Derived files that were made again.
+    pub(crate) remade: Vec<PathBuf>,
 }
 
 /// The records of one append.

@@ -338,7 +338,8 @@ fn a_partition_that_is_not_what_was_signed_refuses_appends() {
     grow(&core, log.partition(0).unwrap(), 0..5);
     drop(log);
     core.close().unwrap();
-    let copy: Vec<_> = rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect();
+    let copy: Vec<_> =
+        rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect();
     let (core, _) = rig.open();
     let log = core.logs().open_log("orders").unwrap();
     grow(&core, log.partition(0).unwrap(), 5..9);

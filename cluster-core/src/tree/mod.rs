@@ -255,6 +255,12 @@ impl PartitionTree {
     }
 }
 
+/// Whether the bytes are an entry of the file `roots`.
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) fn fuzz(bytes: &[u8]) -> bool {
+    roots::fuzz(bytes)
+}
+
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
