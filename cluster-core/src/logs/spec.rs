@@ -11,12 +11,13 @@ use crate::segment::Retention;
 /// Most partitions of one log.
 pub const MAX_PARTITIONS: u32 = 4096;
 /// Most bytes of a log's name.
-pub const MAX_LOG_NAME_BYTES: usize = 100;
+pub const MAX_LOG_NAME_BYTES: usize = pyralog_crypto::chain_id::MAX_LOG_NAME;
 /// Fewest and most bytes at which a segment is sealed.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
 const VERSION: u8 = 1;
 
-/// Name of a log: 1 to 100 bytes of `a-z`, `0-9`, `-`, `_` and `.`, beginning with a letter or digit. So it is also the name of a directory.
+/// Name of a log: what [`pyralog_crypto::check_log_name`] allows, 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit. So it is
+/// also the name of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogName(String);
 
@@ -32,10 +33,7 @@ impl FromStr for LogName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let sound = text.len() <= MAX_LOG_NAME_BYTES
-            && text.bytes().next().is_some_and(plain)
-            && text.bytes().all(|byte| plain(byte) || b"-_.".contains(&byte));
+        let sound = pyralog_crypto::check_log_name(text).is_ok() && text.as_bytes()[0].is_ascii_alphanumeric();
         // Text from outside goes into messages, but not all of it.
         let shown = || text.chars().take(MAX_LOG_NAME_BYTES).collect();
         if sound { Ok(Self(text.to_owned())) } else { Err(Error::LogName { name: shown() }) }
