@@ -6,6 +6,7 @@
 //! | [`node`] | start and stop in order |
 //! | [`driver`] | what feeds the sans-IO engine and carries its effects out |
 //! | [`notary`] | admission with promises, anchors, receipts |
+//! | [`logs`] | record logs: append, read with proofs, retention |
 //! | [`store`], [`chain`] | committed blocks, ledger reads |
 //! | [`rpc`], [`api`], [`metrics`], [`http`] | what others ask us, over [`backend`] |
 
@@ -21,6 +22,7 @@ pub mod http;
 pub mod init;
 pub mod keys;
 pub mod logging;
+pub mod logs;
 pub mod metrics;
 pub mod node;
 pub mod notary;

@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 
 use super::Problem;
+use super::values::{NotHex, lower_hex};
 
 /// Reads `{"leaves": ["hex", …]}`. Hex digits are lower-case, and none is missing.
 ///
@@ -46,16 +47,15 @@ impl Reading {
         if self.problem.is_some() || n >= self.max {
             return;
         }
-        // Without an early exit, so that many bytes are looked at at once.
-        if text.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase()) {
-            let problem = Problem::bad(format!("leaf {n} has upper-case digits"));
-            self.problem = Some(problem.remedy("write hex in lower case"));
-            return;
-        }
-        let mut leaf = vec![0; text.len() / 2];
-        match hex::decode_to_slice(text, &mut leaf) {
-            Ok(()) => self.leaves.push(leaf),
-            Err(error) => self.problem = Some(Problem::bad(format!("leaf {n} is not hex: {error}"))),
+        match lower_hex(text) {
+            Ok(leaf) => self.leaves.push(leaf),
+            Err(error) => {
+                let problem = Problem::bad(format!("leaf {n} {error}"));
+                self.problem = Some(match error {
+                    NotHex::UpperCase => problem.remedy("write hex in lower case"),
+                    NotHex::Other(_) => problem,
+                });
+            }
         }
     }
 }

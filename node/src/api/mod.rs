@@ -3,12 +3,16 @@
 mod answers;
 mod chain;
 mod leaves;
+mod logs;
 mod problem;
 mod server;
+mod token;
+mod values;
 
 pub use leaves::parse_leaves;
 pub use problem::Problem;
 pub use server::{ApiService, ApiState};
+pub use token::AdminToken;
 
 #[cfg(test)]
 mod leaves_test;

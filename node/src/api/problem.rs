@@ -1,9 +1,9 @@
-//! Errors of the API: `{"error":{"code","message","remedy"}}`.
+//! Errors of the API: `{"error":{"code","message","remedy"}}`, some with further members.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pyralog_consensus::tx::TxError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::notary::Refused;
 
@@ -20,12 +20,15 @@ pub struct Problem {
     pub remedy: Option<String>,
     /// Seconds for `Retry-After`.
     pub retry_after: Option<u64>,
+    /// Further members, for programs.
+    pub details: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
     /// A problem without a remedy of its own.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), remedy: None, retry_after: None }
+        let (code, message) = (code.into(), message.into());
+        Self { status, code, message, remedy: None, retry_after: None, details: Vec::new() }
     }
 
     /// The caller's input is wrong: 400.
@@ -55,6 +58,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// The same with a further member.
+    #[must_use]
+    pub fn detail(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.details.push((name, value.into()));
         self
     }
 }
@@ -103,13 +113,17 @@ impl From<TxError> for Problem {
             None => (text, None),
         };
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
-        Self { status, code: error.name().into(), message, remedy, retry_after }
+        Self { remedy, retry_after, ..Self::new(status, error.name(), message) }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({"error": {"code": self.code, "message": self.message, "remedy": self.remedy}}).to_string();
+        let mut error = json!({"code": self.code, "message": self.message, "remedy": self.remedy});
+        for (name, value) in self.details {
+            error[name] = value;
+        }
+        let body = json!({"error": error}).to_string();
         let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -14,11 +14,12 @@ use pyralog_consensus::engine::Input;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Problem, answers, chain, parse_leaves};
+use super::{AdminToken, Problem, answers, chain, logs, parse_leaves};
 use crate::backend::Backend;
 use crate::config::ApiConfig;
 use crate::driver::{EngineHandle, Shared};
 use crate::http::{AccessRules, Arrival, ClientAddr, RateLimiter};
+use crate::logs::RecordLogs;
 use crate::notary::{Admission, NotaryReceipts, ReceiptState};
 use crate::store::LedgerView;
 
@@ -36,8 +37,10 @@ pub struct ApiState {
     pub receipts: NotaryReceipts,
     /// The engine, for `signer resume`.
     pub engine: EngineHandle,
-    /// What a caller of `/v1/admin/…` must show.
-    pub admin_token: String,
+    /// Record logs.
+    pub records: Arc<RecordLogs>,
+    /// What a caller of `/v1/admin/…` and `/v1/cluster/…` must show.
+    pub admin_token: AdminToken,
     /// Leaves of one submission.
     pub max_leaves: usize,
     /// Settings.
@@ -81,6 +84,7 @@ impl ApiService {
             .route("/v1/notary/receipts/{index}", get(receipt))
             .route("/v1/notary/refresh/{height}", get(refresh))
             .route("/v1/admin/signer/resume", post(signer_resume))
+            .merge(logs::routes(&self.state))
             .fallback(nowhere)
             .method_not_allowed_fallback(wrong_method)
             .layer(DefaultBodyLimit::max(self.state.config.max_body_bytes))
@@ -128,7 +132,7 @@ async fn admit(
                 .into_response(),
         }
     };
-    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && is_plain(&response) {
         let max = service.state.config.max_body_bytes;
         response =
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {max} bytes"))
@@ -153,13 +157,18 @@ fn too_slow() -> Response {
 
 /// What axum itself refuses (a query, a path or a body that it cannot read) it says in plain text: the same as a problem.
 async fn explained(response: Response) -> Response {
-    let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
-    if !response.status().is_client_error() || !response.headers().get(header::CONTENT_TYPE).is_some_and(plain) {
+    if !response.status().is_client_error() || !is_plain(&response) {
         return response;
     }
     let status = response.status();
     let text = to_bytes(response.into_body(), MAX_REFUSAL_BYTES).await.unwrap_or_default();
     Problem::new(status, "bad_request", String::from_utf8_lossy(&text)).into_response()
+}
+
+/// Whether it is axum's own, and no problem yet.
+fn is_plain(response: &Response) -> bool {
+    let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
+    response.headers().get(header::CONTENT_TYPE).is_some_and(plain)
 }
 
 /// `?promise=each|range`
@@ -243,14 +252,7 @@ async fn refresh(State(api): Api, Path(height): Path<u64>) -> Result<Response, P
 
 /// `POST /v1/admin/signer/resume`
 async fn signer_resume(State(api): Api, headers: HeaderMap) -> Result<Json<serde_json::Value>, Problem> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let expected = format!("Bearer {}", api.admin_token);
-    // Compared in constant time over digests: neither length nor prefix shows.
-    let digest = |text: &str| <pyralog_crypto::Blake3 as pyralog_crypto::MerkleHash>::digest(text.as_bytes());
-    if digest(given) != digest(&expected) {
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "this call needs the node's admin token")
-            .remedy("run `pyralogd signer resume --home HOME` as the user of the node"));
-    }
+    api.admin_token.require(&headers, "run `pyralogd signer resume --home HOME` as the user of the node")?;
     let before = api.backend.live().signer.to_string();
     api.engine.input(Input::SignerResume);
     tracing::warn!(before, "the operator resumed the signer");

@@ -176,5 +176,11 @@ pub static KEYS: &[Key] = &[
         "Blocks within which a promised leaf is anchored"
     ),
     key!("notary.log_name", notary.log_name, ANY, "Name under which our log key registered its log"),
+    key!(
+        "logs.retention_interval_s",
+        logs.retention_interval_s,
+        1..=86_400,
+        "Seconds between two looks for records that their log need not keep"
+    ),
     key!("keys.password_file", keys.password_file, ANY, "File with the passphrase of the keystores; empty asks for it"),
 ];

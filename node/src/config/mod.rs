@@ -44,6 +44,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Notarization.
     pub notary: NotaryConfig,
+    /// Record logs.
+    pub logs: LogsConfig,
     /// The sealed keys.
     pub keys: KeysConfig,
 }
@@ -192,6 +194,13 @@ pub struct NotaryConfig {
     pub log_name: String,
 }
 
+/// `[logs]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogsConfig {
+    /// Seconds between two looks for records that their log need not keep.
+    pub retention_interval_s: u64,
+}
+
 /// `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysConfig {
@@ -295,6 +304,12 @@ impl Default for NotaryConfig {
             anchor_within_blocks: 100,
             log_name: "notary".into(),
         }
+    }
+}
+
+impl Default for LogsConfig {
+    fn default() -> Self {
+        Self { retention_interval_s: 10 }
     }
 }
 

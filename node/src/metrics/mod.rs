@@ -62,6 +62,14 @@ pub struct Metrics {
     pub anchors: Count,
     /// `pyralog_notary_append_seconds`
     pub append_seconds: Histogram,
+    /// `pyralog_logs_records_total`
+    pub records: Count,
+    /// `pyralog_logs_record_bytes_total`
+    pub record_bytes: Count,
+    /// `pyralog_logs_logs`
+    pub record_logs: Gauge,
+    /// `pyralog_logs_partitions`
+    pub record_partitions: Gauge,
 }
 
 impl Metrics {
@@ -91,6 +99,10 @@ impl Metrics {
             anchored_size: Gauge::default(),
             anchors: Count::default(),
             append_seconds: Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0]),
+            records: Count::default(),
+            record_bytes: Count::default(),
+            record_logs: Gauge::default(),
+            record_partitions: Gauge::default(),
         };
         metrics.register_in(registry);
         metrics
@@ -126,5 +138,10 @@ impl Metrics {
         notary.register("anchored_size", "Leaves of our log under an anchor", self.anchored_size.clone());
         notary.register("anchors_submitted", "Anchors given to the mempool", self.anchors.clone());
         notary.register("append_seconds", "From submission to durability", self.append_seconds.clone());
+        let logs = registry.sub_registry_with_prefix("logs");
+        logs.register("records", "Records of record logs made durable since the start", self.records.clone());
+        logs.register("record_bytes", "Their bytes, encoded", self.record_bytes.clone());
+        logs.register("logs", "Record logs", self.record_logs.clone());
+        logs.register("partitions", "Their partitions", self.record_partitions.clone());
     }
 }

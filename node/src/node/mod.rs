@@ -23,6 +23,7 @@ use crate::backend::Backend;
 use crate::driver::{EngineHandle, LoopEvent};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, SECRET, write_atomic};
+use crate::logs::RecordLogs;
 use crate::metrics::MetricsService;
 
 /// How long open requests may take to end when the node stops.
@@ -54,6 +55,8 @@ pub struct Node {
     threads: Vec<std::thread::JoinHandle<()>>,
     ended: oneshot::Receiver<Result<()>>,
     anchors: JoinHandle<Result<()>>,
+    retention: JoinHandle<()>,
+    records: Arc<RecordLogs>,
     servers: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
     network: pyralog_p2p::Handle,
@@ -132,6 +135,11 @@ impl Node {
         for task in &self.bridge {
             task.abort();
         }
+        // Nobody may work on files any more when the storage gives them up.
+        if self.retention.await.is_err() {
+            tracing::error!("the retention of record logs ended by a panic");
+        }
+        self.records.finish().await;
         let _ = std::fs::remove_file(self.home.endpoints());
         let core = self.core;
         let closed = tokio::task::spawn_blocking(move || core.close()).await;

@@ -17,7 +17,7 @@ use pyralog_crypto::{LogId, PublicKey, Signer};
 use tokio::sync::{mpsc, watch};
 
 use super::{Endpoints, Node, NodeBackend, genesis, serve, start_number};
-use crate::api::{ApiService, ApiState};
+use crate::api::{AdminToken, ApiService, ApiState};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
 use crate::config::{Config, ConsensusConfig};
@@ -25,6 +25,7 @@ use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_con
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
 use crate::keys::{self, NodeKeys, random};
+use crate::logs::{RecordLogs, RetentionDriver};
 use crate::metrics::{Metrics, MetricsService};
 use crate::notary::{Admission, AnchorDriver, NotaryReceipts};
 use crate::rpc::{Context, RpcService};
@@ -148,6 +149,17 @@ impl Node {
             },
             &config.rpc,
         );
+        let records = RecordLogs::new(
+            core.logs().clone(),
+            Arc::clone(&log_signer),
+            &chain_id,
+            log.id(),
+            shared.metrics.clone(),
+            stopping.subscribe(),
+        );
+        let interval = Duration::from_secs(config.logs.retention_interval_s);
+        let driver = RetentionDriver::new(core.logs().clone(), engine.clone(), interval, stopping.subscribe());
+        let retention = tokio::spawn(driver.run());
         let api_service = ApiService::new(ApiState {
             backend: Arc::clone(&backend),
             shared: Arc::clone(&shared),
@@ -155,7 +167,8 @@ impl Node {
             admission: Admission::new(log.clone(), log_signer, &chain_id, &config.notary, Arc::clone(&shared)),
             receipts: NotaryReceipts::new(log.clone(), chain.clone(), view, Arc::clone(&shared)),
             engine: engine.clone(),
-            admin_token,
+            records: Arc::clone(&records),
+            admin_token: AdminToken::new(admin_token),
             max_leaves: config.notary.max_leaves,
             config: config.api.clone(),
         });
@@ -198,6 +211,8 @@ impl Node {
             threads: vec![thread, checker],
             ended,
             anchors,
+            retention,
+            records,
             servers,
             stopping,
             network,

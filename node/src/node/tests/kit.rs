@@ -194,6 +194,18 @@ pub async fn post_text(url: &str, body: String, headers: &[(&'static str, String
     tokio::task::spawn_blocking(ask).await.unwrap()
 }
 
+/// A request of any method: status and JSON document.
+pub async fn ask(method: &str, url: &str, body: Option<String>, headers: &[(&'static str, String)]) -> (u16, Value) {
+    let request = ureq::http::Request::builder().method(method).uri(url);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+    let ask = move || match body {
+        None => answer(agent().run(request.body(()).unwrap())),
+        Some(body) => answer(agent().run(request.body(body).unwrap())),
+    };
+    let (status, text) = tokio::task::spawn_blocking(ask).await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
 fn agent() -> ureq::Agent {
     let config =
         ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));

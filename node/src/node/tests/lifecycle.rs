@@ -150,8 +150,13 @@ async fn health_and_metrics_say_what_is() {
     let (status, ready) = get_json(&format!("{}/readyz", node.endpoints.metrics)).await;
     assert_eq!((status, ready["ready"].as_bool()), (200, Some(true)), "{ready}");
     let (_, text) = super::kit::get(&format!("{}/metrics", node.endpoints.metrics)).await;
-    for name in ["pyralog_consensus_height", "pyralog_mempool_size", "pyralog_notary_leaves_total", "pyralog_p2p_peers"]
-    {
+    for name in [
+        "pyralog_consensus_height",
+        "pyralog_mempool_size",
+        "pyralog_notary_leaves_total",
+        "pyralog_logs_records_total",
+        "pyralog_p2p_peers",
+    ] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing");
     }
     node.stop().await;

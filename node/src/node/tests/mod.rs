@@ -3,6 +3,8 @@
 mod disk;
 mod kit;
 mod lifecycle;
+mod logs;
+mod logs_refused;
 mod native;
 mod network;
 mod notary;

@@ -1,0 +1,103 @@
+//! JSON of what record logs answer.
+
+use pyralog_cluster_core::Storage;
+use pyralog_crypto::{Header, PublicKey, RecordProof, SignedPartitionCheckpoint};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::api::values::{Decimal, HexOf};
+use crate::logs::{Appended, Found, LogReport, Page, PartitionReport};
+
+/// A log and its partitions.
+pub fn log(report: &LogReport) -> Value {
+    let spec = &report.spec;
+    let text = |limit: Option<u64>| limit.map(|limit| limit.to_string());
+    json!({
+        "name": spec.name.as_str(),
+        "log": spec.id,
+        "storage": match spec.storage { Storage::Disk => "disk", Storage::Memory => "memory" },
+        "segment_bytes": spec.segment_bytes.to_string(),
+        "retention": {"max_age_ms": text(spec.retention.max_age_ms), "max_bytes": text(spec.retention.max_bytes)},
+        "partitions": report.partitions.iter().map(partition).collect::<Vec<_>>(),
+    })
+}
+
+fn partition(report: &PartitionReport) -> Value {
+    let (lowest, highest) = report.times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
+    json!({
+        "partition": report.partition,
+        "first_offset": report.first.to_string(),
+        "next_offset": report.next.to_string(),
+        "bytes": report.bytes.to_string(),
+        "segments": report.segments,
+        "min_time": lowest,
+        "max_time": highest,
+    })
+}
+
+/// Where a record stands.
+pub fn appended(place: Appended) -> Value {
+    json!({"partition": place.partition, "offset": place.offset.to_string()})
+}
+
+/// Records and what goes with them.
+#[derive(Serialize)]
+struct Records<'a> {
+    partition: u32,
+    records: Vec<Stored<'a>>,
+    next_offset: Decimal,
+    end_offset: Decimal,
+    first_offset: Decimal,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<&'a SignedPartitionCheckpoint>,
+    chain_id: &'a str,
+    log_owner: &'a PublicKey,
+}
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    offset: Decimal,
+    timestamp: Decimal,
+    key: Option<HexOf<'a>>,
+    value: HexOf<'a>,
+    headers: Vec<StoredHeader<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'a RecordProof>,
+}
+
+#[derive(Serialize)]
+struct StoredHeader<'a> {
+    name: &'a str,
+    value: HexOf<'a>,
+}
+
+/// A page, written without a tree of values: it is the hot path.
+pub fn page(partition: u32, page: &Page, chain_id: &str, log_owner: &PublicKey) -> Result<Vec<u8>, serde_json::Error> {
+    let answer = Records {
+        partition,
+        records: page.records.iter().map(stored).collect(),
+        next_offset: Decimal(page.next),
+        end_offset: Decimal(page.end),
+        first_offset: Decimal(page.first),
+        checkpoint: page.checkpoint.as_ref(),
+        chain_id,
+        log_owner,
+    };
+    serde_json::to_vec(&answer)
+}
+
+fn stored(found: &Found) -> Stored<'_> {
+    let record = &found.record;
+    Stored {
+        offset: Decimal(found.offset),
+        timestamp: Decimal(record.timestamp()),
+        key: record.key().map(|key| HexOf(key)),
+        value: HexOf(record.value()),
+        headers: record.headers().iter().map(stored_header).collect(),
+        proof: found.proof.as_ref(),
+    }
+}
+
+fn stored_header(header: &Header) -> StoredHeader<'_> {
+    StoredHeader { name: &header.name, value: HexOf(&header.value) }
+}

@@ -1,0 +1,187 @@
+//! Record logs: `/v1/cluster/…`, for who holds the node's admin token.
+
+mod answers;
+mod problem;
+mod records;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use pyralog_cluster_core::Storage;
+use pyralog_cluster_core::segment::Retention;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::server::raw_json;
+use super::values::{Decimal, number};
+use super::{ApiState, Problem};
+use crate::logs::{NewLog, Question, Start, now_ms};
+use records::parse_records;
+
+type Answer = Result<Json<Value>, Problem>;
+type Api = State<Arc<ApiState>>;
+
+/// Records of one answer, where nothing else is asked.
+const DEFAULT_LIMIT: u64 = 100;
+/// Records of one answer.
+const MAX_LIMIT: u64 = 1_000;
+/// A segment of a log whose creator does not say.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// The routes. Who does not show the token is refused before the body is read.
+pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
+    Router::new()
+        .route("/v1/cluster/logs", get(list).post(create))
+        .route("/v1/cluster/logs/{name}", get(describe).delete(delete))
+        .route("/v1/cluster/logs/{name}/records", get(read).post(append))
+        .route_layer(from_fn_with_state(Arc::clone(state), authorize))
+}
+
+async fn authorize(State(api): Api, request: Request, next: Next) -> Result<Response, Problem> {
+    let remedy =
+        "send `Authorization: Bearer TOKEN` with the text of HOME/data/admin.token, which is new at each start";
+    api.admin_token.require(request.headers(), remedy)?;
+    Ok(next.run(request).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Creation {
+    name: String,
+    partitions: Option<u32>,
+    storage: Option<Kind>,
+    segment_bytes: Option<Decimal>,
+    retention: Option<Limits>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Disk,
+    Memory,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    max_age_ms: Option<Decimal>,
+    max_bytes: Option<Decimal>,
+}
+
+/// `POST /v1/cluster/logs`
+async fn create(State(api): Api, body: Bytes) -> Result<Response, Problem> {
+    let help = "send {\"name\": \"orders\", \"partitions\": 1, \"storage\": \"disk\" or \"memory\", \"segment_bytes\": \"67108864\", \
+                \"retention\": {\"max_age_ms\": null, \"max_bytes\": null}}, of which only name is needed";
+    let asked: Creation = serde_json::from_slice(&body)
+        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
+    let limits = asked.retention.unwrap_or_default();
+    let limit = |limit: Option<Decimal>| limit.map(|Decimal(limit)| limit);
+    let new = NewLog {
+        name: asked.name,
+        partitions: asked.partitions.unwrap_or(1),
+        storage: match asked.storage {
+            None | Some(Kind::Disk) => Storage::Disk,
+            Some(Kind::Memory) => Storage::Memory,
+        },
+        segment_bytes: limit(asked.segment_bytes).unwrap_or(SEGMENT_BYTES),
+        retention: Retention { max_age_ms: limit(limits.max_age_ms), max_bytes: limit(limits.max_bytes) },
+    };
+    let report = api.records.create(new).await?;
+    Ok((StatusCode::CREATED, Json(answers::log(&report))).into_response())
+}
+
+/// `GET /v1/cluster/logs`
+async fn list(State(api): Api) -> Answer {
+    let reports = api.records.list().await?;
+    Ok(Json(json!({"logs": reports.iter().map(answers::log).collect::<Vec<_>>()})))
+}
+
+/// `GET /v1/cluster/logs/{name}`
+async fn describe(State(api): Api, Path(name): Path<String>) -> Answer {
+    Ok(Json(answers::log(&api.records.describe(name).await?)))
+}
+
+/// `DELETE /v1/cluster/logs/{name}`
+async fn delete(State(api): Api, Path(name): Path<String>) -> Answer {
+    api.records.delete(name.clone()).await?;
+    Ok(Json(json!({"deleted": name})))
+}
+
+/// `?partition=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    partition: Option<String>,
+}
+
+/// `POST /v1/cluster/logs/{name}/records`
+async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, body: Bytes) -> Answer {
+    let partition = to.partition.as_deref().map(partition_number).transpose()?;
+    let records = parse_records(&body, now_ms())?;
+    drop(body);
+    let places = api.records.append(name, partition, records).await?;
+    Ok(Json(json!({"records": places.into_iter().map(answers::appended).collect::<Vec<_>>()})))
+}
+
+/// `?partition=&from=|time=&limit=&wait_ms=&proof=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    partition: Option<String>,
+    from: Option<String>,
+    time: Option<String>,
+    limit: Option<String>,
+    wait_ms: Option<String>,
+    proof: Option<String>,
+}
+
+impl Asked {
+    fn question(&self, max_wait_ms: u64) -> Result<Question, Problem> {
+        let given = |name, text: &Option<String>, max| text.as_deref().map(|text| number(name, text, max)).transpose();
+        let start = match (given("from", &self.from, u64::MAX)?, given("time", &self.time, u64::MAX)?) {
+            (None, None) => Start::First,
+            (Some(offset), None) => Start::Offset(offset),
+            (None, Some(time)) => Start::Time(time),
+            (Some(_), Some(_)) => {
+                return Err(Problem::bad("from and time are both given").remedy("begin at an offset, or at a time"));
+            }
+        };
+        let limit = given("limit", &self.limit, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 {
+            return Err(Problem::bad("limit is 0").remedy(format!("ask for 1 to {MAX_LIMIT} records")));
+        }
+        let wait_ms = given("wait_ms", &self.wait_ms, u64::MAX)?.unwrap_or(0).min(max_wait_ms);
+        Ok(Question {
+            partition: self.partition.as_deref().map(partition_number).transpose()?.unwrap_or(0),
+            from: start,
+            limit: limit as usize,
+            wait: Duration::from_millis(wait_ms),
+            proof: given("proof", &self.proof, 1)?.unwrap_or(0) == 1,
+        })
+    }
+}
+
+/// `GET /v1/cluster/logs/{name}/records`
+async fn read(State(api): Api, Path(name): Path<String>, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    let question = asked.question(api.config.max_wait_ms)?;
+    let page = api.records.read(name, question).await?;
+    let identity = api.backend.identity();
+    let body = answers::page(question.partition, &page, &identity.chain_id, &identity.log_owner);
+    Ok(raw_json(StatusCode::OK, body.map_err(|e| Problem::internal(e.to_string()))?))
+}
+
+fn partition_number(text: &str) -> Result<u32, Problem> {
+    // Within the bound it is a u32.
+    number("partition", text, u64::from(u32::MAX)).map(|number| number as u32)
+}
+
+#[cfg(test)]
+#[path = "logs_test.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! What record logs refuse, as problems.
+
+use axum::http::StatusCode;
+use pyralog_cluster_core::Error;
+use serde_json::{Value, json};
+
+use super::answers::appended;
+use crate::api::Problem;
+use crate::logs::{LogError, Partly};
+
+impl From<LogError> for Problem {
+    fn from(error: LogError) -> Self {
+        let message = error.to_string();
+        match error {
+            LogError::NotaryName(_) => {
+                Self::new(StatusCode::CONFLICT, "log_exists", message).remedy("choose another name")
+            }
+            LogError::Store(error) => store(&error),
+            LogError::Unknown(error) => unknown(&error),
+            LogError::Partly(partly) => some(message, &partly),
+            LogError::Unreadable { .. } | LogError::Panicked | LogError::Unsigned(_) => {
+                tracing::error!(error = message, "a record log failed");
+                Self::internal(message)
+            }
+            LogError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+                .remedy("send again when it has started; what was appended may or may not be in the log")
+                .retry_after(5),
+        }
+    }
+}
+
+/// The store refused and took nothing.
+fn store(error: &Error) -> Problem {
+    let message = error.to_string();
+    let not_found = |code| Problem::new(StatusCode::NOT_FOUND, code, message.clone());
+    let conflict = |code| Problem::new(StatusCode::CONFLICT, code, message.clone());
+    match error {
+        Error::LogName { .. } | Error::Size { .. } => {
+            Problem::bad(message.clone()).remedy("keep to the bounds that the message names")
+        }
+        Error::NoSuchLog { .. } => not_found("no_such_log").remedy("GET /v1/cluster/logs lists all"),
+        Error::NoSuchPartition { .. } => {
+            not_found("no_such_partition").remedy("GET /v1/cluster/logs/{name} shows the partitions")
+        }
+        Error::LogExists { .. } => conflict("log_exists").remedy("delete it first, or choose another name"),
+        Error::NoCheckpoints { .. } => conflict("no_checkpoints").remedy("ask without proof=1"),
+        Error::LogRetracted { .. } => {
+            conflict("log_conflict").remedy("put back the newest copy of the home, or append to another log")
+        }
+        Error::NoSuchRecord { first, next, asked, .. } => out_of_range(*first, *next, *asked),
+        Error::Busy { .. } => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message.clone())
+            .remedy("send again after the given time; nothing was taken")
+            .retry_after(1),
+        Error::DiskFull { .. } => {
+            disk_full(message.clone()).remedy("free space there and start the node again; no record was taken")
+        }
+        Error::DiskLow { .. } => disk_full(message.clone())
+            .remedy("free some space on the node's disk and send again; no record was taken, and the node goes on"),
+        Error::Closed => unavailable(message.clone()).remedy("send again when the node has started; nothing was taken"),
+        // Of one log only: the store goes on.
+        Error::Damaged { .. } => {
+            tracing::error!(%error, "a record log is damaged");
+            Problem::internal(message.clone())
+        }
+        other => {
+            tracing::error!(error = %other, "the store does not serve a record log");
+            unavailable(message.clone()).remedy("see the node's log, and restart the node when its cause is mended")
+        }
+    }
+}
+
+/// The store failed, and nobody knows what it holds of the request.
+fn unknown(error: &Error) -> Problem {
+    let problem = match error {
+        Error::DiskFull { .. } => disk_full(error.to_string()),
+        _ => unavailable(error.to_string()),
+    };
+    problem.remedy("read the log when the node has started again: the records may or may not be in it")
+}
+
+/// Some records are durable. Not 503: who sends the same again appends these twice.
+fn some(message: String, Partly { durable, unknown, .. }: &Partly) -> Problem {
+    let entry = |(number, place)| -> Value {
+        let mut entry = appended(place);
+        entry["record"] = json!(number);
+        entry
+    };
+    let durable: Vec<Value> = durable.iter().map(|(number, place)| entry((*number, *place))).collect();
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "partly_appended", message)
+        .remedy(
+            "send only records again that are not in \"durable\", by their number in the request from 0 on; those in \"unknown\" \
+             may be in the log: read it before",
+        )
+        .detail("durable", durable)
+        .detail("unknown", json!(unknown))
+}
+
+fn out_of_range(first: u64, end: u64, asked: u64) -> Problem {
+    let message =
+        format!("the partition holds the records from {first} up to but not including {end}; {asked} was asked for");
+    Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "out_of_range", message)
+        .remedy("read from an offset between these two, or without \"from\"")
+        .detail("first_offset", first.to_string())
+        .detail("end_offset", end.to_string())
+}
+
+fn disk_full(message: String) -> Problem {
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message)
+}
+
+fn unavailable(message: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(5)
+}
+
+#[cfg(test)]
+#[path = "problem_test.rs"]
+mod tests;

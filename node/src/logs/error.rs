@@ -1,0 +1,57 @@
+//! Why a record log does not do what it was asked.
+
+use pyralog_cluster_core as core;
+
+use super::Appended;
+
+/// See the module.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// A log of this name would have the id of the node's notary log.
+    #[error("{0} is the name of this node's notary log")]
+    NotaryName(String),
+    /// The store refused. Nothing was taken.
+    #[error(transparent)]
+    Store(#[from] core::Error),
+    /// The store failed while the records were on their way: they may or may not be in the log.
+    #[error("{0}")]
+    Unknown(core::Error),
+    /// Some records of a request are durable and others are not.
+    #[error("{} of the {} records are durable, the others are not: {}", .0.durable.len(), .0.of, .0.reason)]
+    Partly(Box<Partly>),
+    /// What is stored is not a record.
+    #[error("log {log}, partition {partition}: what is stored at offset {offset} is not a record: {why}")]
+    Unreadable {
+        /// Name of the log.
+        log: String,
+        /// The partition.
+        partition: u32,
+        /// Where.
+        offset: u64,
+        /// What does not fit.
+        why: String,
+    },
+    /// No checkpoint can be signed.
+    #[error("the log key cannot sign: {0}")]
+    Unsigned(String),
+    /// A thread that worked for the caller is gone.
+    #[error("a thread that worked on a record log ended by a panic")]
+    Panicked,
+    /// No work is begun any more.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// What became of a request whose records are not all durable.
+#[derive(Clone, Debug)]
+pub struct Partly {
+    /// Number in the request, from 0 on, and where the record stands.
+    pub durable: Vec<(usize, Appended)>,
+    /// Numbers of those that may or may not be in the log. The rest is not.
+    pub unknown: Vec<usize>,
+    /// Records of the request.
+    pub of: usize,
+    /// What stopped the others.
+    pub reason: core::Error,
+}

@@ -1,0 +1,44 @@
+//! Record logs on a store of their own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use pyralog_cluster_core::segment::Retention;
+use pyralog_cluster_core::{Core, Options, Storage};
+use pyralog_crypto::{LogId, Record, SigningKey};
+use tokio::sync::watch;
+
+use super::{NewLog, RecordLogs};
+use crate::metrics::Metrics;
+
+pub const CHAIN_ID: &str = "pyralog-dev-1";
+
+pub struct Opened {
+    pub core: Core,
+    pub records: Arc<RecordLogs>,
+    pub stopping: watch::Sender<bool>,
+}
+
+pub fn key() -> SigningKey {
+    SigningKey::from_seed([5; 32])
+}
+
+pub fn open(dir: &Path, options: Options) -> Opened {
+    let (core, _) = Core::open(dir, options).unwrap();
+    let metrics = Metrics::register(&mut Registry::default());
+    let stopping = watch::Sender::new(false);
+    let notary = LogId::derive(CHAIN_ID, &key().public_key(), "notary");
+    let (logs, signer) = (core.logs().clone(), Arc::new(key()));
+    let records = RecordLogs::new(logs, signer, CHAIN_ID, notary, metrics, stopping.subscribe());
+    Opened { core, records, stopping }
+}
+
+pub fn new_log(name: &str, partitions: u32) -> NewLog {
+    let retention = Retention::default();
+    NewLog { name: name.into(), partitions, storage: Storage::Disk, segment_bytes: 64 << 20, retention }
+}
+
+pub fn record(timestamp: u64, key: Option<&str>, value: Vec<u8>) -> Record {
+    Record::new(timestamp, key.map(|key| key.as_bytes().to_vec().into()), value.into(), Vec::new()).unwrap()
+}

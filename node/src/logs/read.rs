@@ -1,0 +1,202 @@
+//! Reading: from an offset or a time, waiting at the end, with proofs.
+
+use std::time::Duration;
+
+use pyralog_cluster_core::{Error, Partition, Storage};
+use pyralog_crypto::{Decode, Record, RecordProof, SignedPartitionCheckpoint};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::{LogError, RecordLogs};
+
+/// Bytes of records behind which an answer gets no further one.
+const MAX_PAGE_BYTES: usize = 4 << 20;
+/// How often a caller that waits at the end looks again. A look reads two numbers in memory.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the first record that is still there.
+    First,
+    /// At this offset.
+    Offset(u64),
+    /// With the first record whose timestamp (milliseconds since 1970) is this or higher.
+    Time(u64),
+}
+
+/// What a reader asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Of which partition.
+    pub partition: u32,
+    /// Where it begins.
+    pub from: Start,
+    /// Most records; at least one is given where there is one.
+    pub limit: usize,
+    /// How long it waits where there is none.
+    pub wait: Duration,
+    /// Whether it wants proofs.
+    pub proof: bool,
+}
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it stands.
+    pub offset: u64,
+    /// The record.
+    pub record: Record,
+    /// That it stands there, where it was asked for: against the checkpoint of the page.
+    pub proof: Option<RecordProof>,
+}
+
+/// Consecutive records of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// At most 4 MiB, or one.
+    pub records: Vec<Found>,
+    /// Offset of the first record of the partition.
+    pub first: u64,
+    /// Where to go on.
+    pub next: u64,
+    /// Offset behind the last durable record of the partition, not below the checkpoint's size.
+    pub end: u64,
+    /// Where proofs were asked for and the partition has had a record.
+    pub checkpoint: Option<SignedPartitionCheckpoint>,
+}
+
+impl Start {
+    /// Whether the caller named a place, and is told when it is not there.
+    fn is_exact(self) -> bool {
+        matches!(self, Self::Offset(_))
+    }
+}
+
+impl RecordLogs {
+    /// Reads durable records.
+    ///
+    /// # Errors
+    /// [`LogError::Store`] with what the store answers: no such log, partition or record, no checkpoints (of a log in memory), damage.
+    pub async fn read(&self, name: String, question: Question) -> Result<Page, LogError> {
+        let until = Instant::now() + question.wait;
+        let logs = self.logs.clone();
+        let opening = self.work(move || {
+            let log = logs.open_log(&name)?;
+            if question.proof && log.spec().storage == Storage::Memory {
+                return Err(Error::NoCheckpoints { name: log.spec().name.to_string() }.into());
+            }
+            let partition = log.partition(question.partition)?.clone();
+            let page = look(&name, &partition, question)?;
+            Ok((name, partition, page))
+        });
+        let (name, partition, mut page) = opening.await?;
+        loop {
+            // The time is looked at here too: what comes in may all be older than what is asked for.
+            let waits = page.records.is_empty() && Instant::now() < until;
+            if waits && self.grows(&partition, page.end, until).await? {
+                page = self.look(&name, &partition, question).await?;
+                continue;
+            }
+            if !question.proof || page.end == 0 {
+                return Ok(page);
+            }
+            match self.prove(&partition, page).await {
+                // Retention has taken the records in between.
+                Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {
+                    page = self.look(&name, &partition, question).await?;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn look(&self, name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
+        let (name, partition) = (name.to_owned(), partition.clone());
+        self.work(move || look(&name, &partition, question)).await
+    }
+
+    /// Waits until there are records behind `end`; `false` where none came in time, or the node stops.
+    async fn grows(&self, partition: &Partition, end: u64, until: Instant) -> Result<bool, LogError> {
+        let mut stopping = self.stopping.clone();
+        loop {
+            if partition.range()?.1 > end {
+                return Ok(true);
+            }
+            let now = Instant::now();
+            if now >= until {
+                return Ok(false);
+            }
+            tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return Ok(false),
+                () = sleep(LOOK.min(until - now)) => {}
+            }
+        }
+    }
+
+    /// Adds a checkpoint and the proofs against it. The records were durable before it, so it has all of them.
+    async fn prove(&self, partition: &Partition, mut page: Page) -> Result<Page, LogError> {
+        let (sender, receiver) = oneshot::channel();
+        let of = partition.clone();
+        // The size is recorded durably before anything is signed: the partition can never again be taken for a shorter one.
+        self.work(move || Ok(of.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint)))?)).await?;
+        let checkpoint = receiver.await.map_err(|_| LogError::Stopping)??;
+        let signed = SignedPartitionCheckpoint::sign(checkpoint, &self.chain_id, self.signer.as_ref());
+        let of = partition.clone();
+        page.checkpoint = Some(signed.map_err(|error| LogError::Unsigned(error.to_string()))?);
+        page.end = page.end.max(checkpoint.size);
+        self.work(move || {
+            for found in &mut page.records {
+                found.proof = Some(of.prove(found.offset, &checkpoint)?);
+            }
+            Ok(page)
+        })
+        .await
+    }
+}
+
+/// What is there now.
+fn look(name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
+    loop {
+        match look_once(name, partition, question) {
+            // Retention has moved the first record in between.
+            Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {}
+            answer => return answer,
+        }
+    }
+}
+
+fn look_once(name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
+    let (first, end) = partition.range()?;
+    let from = match question.from {
+        Start::First => first,
+        Start::Offset(offset) => offset,
+        Start::Time(time) => match partition.offset_at(time)? {
+            Some(offset) => offset,
+            None => return Ok(Page { records: Vec::new(), first, next: end, end, checkpoint: None }),
+        },
+    };
+    let mut records: Vec<Found> = Vec::new();
+    let (mut bytes, mut unreadable) = (0, None);
+    partition.read(from, &mut |stored| {
+        bytes += stored.bytes.len();
+        if !records.is_empty() && bytes > MAX_PAGE_BYTES {
+            return false;
+        }
+        match Record::from_bytes(stored.bytes) {
+            Ok(record) => records.push(Found { offset: stored.offset, record, proof: None }),
+            Err(why) => unreadable = Some((stored.offset, why)),
+        }
+        unreadable.is_none() && records.len() < question.limit
+    })?;
+    if let Some((offset, why)) = unreadable {
+        let (log, partition) = (name.to_owned(), partition.number());
+        return Err(LogError::Unreadable { log, partition, offset, why: why.to_string() });
+    }
+    let next = records.last().map_or(from, |last| last.offset + 1);
+    Ok(Page { records, first, next, end: end.max(next), checkpoint: None })
+}
+
+#[cfg(test)]
+#[path = "read_test.rs"]
+mod tests;

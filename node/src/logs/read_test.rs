@@ -1,0 +1,115 @@
+use std::sync::Arc;
+
+use pyralog_cluster_core::Options;
+
+use super::super::kit::{CHAIN_ID, Opened, key, new_log, open, record};
+use super::*;
+
+const ALL: Question = Question { partition: 0, from: Start::First, limit: 1_000, wait: Duration::ZERO, proof: false };
+const LONG: Duration = Duration::from_secs(60);
+
+async fn opened(dir: &std::path::Path) -> Opened {
+    let opened = open(dir, Options::default());
+    opened.records.create(new_log("orders", 1)).await.unwrap();
+    opened
+}
+
+async fn append(opened: &Opened, timestamp: u64, value: Vec<u8>) {
+    opened.records.append("orders".into(), None, vec![record(timestamp, None, value)]).await.unwrap();
+}
+
+fn offsets(page: &Page) -> Vec<u64> {
+    page.records.iter().map(|found| found.offset).collect()
+}
+
+#[tokio::test]
+async fn a_page_ends_at_its_limit_and_at_its_bytes_and_has_one_record_at_least() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    for n in 0..6 {
+        append(&opened, n, vec![n as u8; 1_000_000]).await;
+    }
+    let read = |question| opened.records.read("orders".into(), question);
+    let page = read(ALL).await.unwrap();
+    assert_eq!((offsets(&page), page.next, page.end), (vec![0, 1, 2, 3], 4, 6));
+    let page = read(Question { from: Start::Offset(page.next), ..ALL }).await.unwrap();
+    assert_eq!((offsets(&page), page.next, page.end), (vec![4, 5], 6, 6));
+    let page = read(Question { limit: 1, ..ALL }).await.unwrap();
+    assert_eq!((offsets(&page), page.next, page.first), (vec![0], 1, 0));
+    let page = read(Question { from: Start::Offset(6), ..ALL }).await.unwrap();
+    assert_eq!((offsets(&page), page.next), (vec![], 6));
+    for asked in [7, u64::MAX] {
+        let refused = read(Question { from: Start::Offset(asked), wait: LONG, ..ALL }).await;
+        let Err(LogError::Store(Error::NoSuchRecord { first, next, .. })) = refused else { panic!("{refused:?}") };
+        assert_eq!((first, next), (0, 6));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_time_waits_for_it_and_not_for_any_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    append(&opened, 100, vec![1]).await;
+    let page = opened.records.read("orders".into(), Question { from: Start::Time(101), ..ALL }).await.unwrap();
+    assert_eq!((offsets(&page), page.next), (vec![], 1));
+    let records = Arc::clone(&opened.records);
+    let question = Question { from: Start::Time(150), wait: LONG, ..ALL };
+    let reading = tokio::spawn(async move { records.read("orders".into(), question).await });
+    append(&opened, 120, vec![2]).await;
+    tokio::time::sleep(3 * LOOK).await;
+    assert!(!reading.is_finished(), "it was given an older record");
+    append(&opened, 150, vec![3]).await;
+    assert_eq!(offsets(&reading.await.unwrap().unwrap()), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_ends_when_its_time_is_over_and_when_the_node_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    let started = Instant::now();
+    let question = Question { wait: Duration::from_millis(100), ..ALL };
+    let page = opened.records.read("orders".into(), question).await.unwrap();
+    assert!(page.records.is_empty() && started.elapsed() >= Duration::from_millis(100));
+    let records = Arc::clone(&opened.records);
+    let reading = tokio::spawn(async move { records.read("orders".into(), Question { wait: LONG, ..ALL }).await });
+    tokio::time::sleep(3 * LOOK).await;
+    assert!(!reading.is_finished());
+    opened.stopping.send_replace(true);
+    let page = tokio::time::timeout(LONG / 2, reading).await.expect("it goes on waiting").unwrap().unwrap();
+    assert!(page.records.is_empty());
+}
+
+#[tokio::test]
+async fn every_record_is_proven_against_the_checkpoint_of_its_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    let read = |question| opened.records.read("orders".into(), question);
+    let proven = Question { proof: true, ..ALL };
+    assert_eq!(read(proven).await.unwrap().checkpoint, None, "nothing to sign");
+    for n in 0..5 {
+        append(&opened, n, vec![n as u8]).await;
+    }
+    let page = read(Question { from: Start::Offset(1), limit: 3, ..proven }).await.unwrap();
+    let signed = page.checkpoint.unwrap();
+    signed.verify(CHAIN_ID, &key().public_key()).unwrap();
+    assert_eq!((signed.checkpoint.size, page.end, offsets(&page)), (5, 5, vec![1, 2, 3]));
+    for found in &page.records {
+        let proof = found.proof.as_ref().unwrap();
+        assert_eq!(proof.offset, found.offset);
+        proof.verify(&found.record.leaf_hash(), &signed.checkpoint).unwrap();
+    }
+    let other = page.records[0].proof.as_ref().unwrap();
+    assert!(other.verify(&page.records[1].record.leaf_hash(), &signed.checkpoint).is_err());
+}
+
+#[tokio::test]
+async fn a_log_in_memory_has_no_proofs() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    let new = super::super::NewLog { storage: Storage::Memory, ..new_log("orders", 1) };
+    opened.records.create(new).await.unwrap();
+    append(&opened, 1, vec![1]).await;
+    assert_eq!(offsets(&opened.records.read("orders".into(), ALL).await.unwrap()), [0]);
+    let refused = opened.records.read("orders".into(), Question { proof: true, ..ALL }).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::NoCheckpoints { .. }))), "{refused:?}");
+}

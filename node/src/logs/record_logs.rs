@@ -1,0 +1,166 @@
+//! The record logs of this node, and the threads in which they are worked on.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use pyralog_cluster_core::segment::Retention;
+use pyralog_cluster_core::{Log, LogName, LogSpec, Logs, Storage};
+use pyralog_crypto::{LogId, Signer};
+use tokio::sync::{Semaphore, watch};
+
+use super::{LogError, LogReport};
+use crate::driver::lock;
+use crate::metrics::Metrics;
+
+/// Threads that work on record logs at once; the disk gives no more to more of them.
+const THREADS: u32 = 32;
+
+/// What a log is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLog {
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub partitions: u32,
+    /// Where the records are.
+    pub storage: Storage,
+    /// A segment is sealed when it has so many bytes.
+    pub segment_bytes: u64,
+    /// Which records may go.
+    pub retention: Retention,
+}
+
+/// The record logs of this node. One is shared by all requests. Whatever may touch the disk runs in one of a bounded number of threads.
+pub struct RecordLogs {
+    pub(super) logs: Logs,
+    pub(super) signer: Arc<dyn Signer>,
+    pub(super) chain_id: String,
+    pub(super) metrics: Metrics,
+    pub(super) stopping: watch::Receiver<bool>,
+    /// Moves with each request whose partition the node chooses.
+    pub(super) turn: AtomicU64,
+    notary: LogId,
+    threads: Arc<Semaphore>,
+    counting: Arc<Mutex<()>>,
+}
+
+impl RecordLogs {
+    /// The record logs in `logs`, whose key is `signer`. `notary` is the node's notary log, whose name no other may have.
+    pub fn new(
+        logs: Logs,
+        signer: Arc<dyn Signer>,
+        chain_id: &str,
+        notary: LogId,
+        metrics: Metrics,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let threads = Arc::new(Semaphore::new(THREADS as usize));
+        let (turn, counting) = (AtomicU64::new(0), Arc::default());
+        let this = Self { logs, signer, chain_id: chain_id.into(), metrics, stopping, turn, notary, threads, counting };
+        count(&this.logs, &this.metrics, &this.counting);
+        Arc::new(this)
+    }
+
+    /// Makes a log; its id is that of a notary log of the same name.
+    ///
+    /// # Errors
+    /// [`LogError::NotaryName`], and what [`Logs::create`] answers.
+    pub async fn create(&self, new: NewLog) -> Result<LogReport, LogError> {
+        let NewLog { name, partitions, storage, segment_bytes, retention } = new;
+        let name: LogName = name.parse()?;
+        let id = LogId::derive(&self.chain_id, &self.signer.public_key(), name.as_str());
+        if id == self.notary {
+            return Err(LogError::NotaryName(name.to_string()));
+        }
+        let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
+        let spec = LogSpec { name, id, partitions, storage, retention, segment_bytes };
+        self.work(move || {
+            let log = logs.create(spec)?;
+            let LogSpec { name, id, partitions, storage, .. } = log.spec();
+            tracing::info!(%name, log = %id, partitions, ?storage, "a record log was created");
+            count(&logs, &metrics, &counting);
+            Ok(LogReport::of(&log)?)
+        })
+        .await
+    }
+
+    /// All logs, by name.
+    ///
+    /// # Errors
+    /// The files of a partition could not be opened.
+    pub async fn list(&self) -> Result<Vec<LogReport>, LogError> {
+        let logs = self.logs.clone();
+        self.work(move || {
+            let reports = logs.list().into_iter().filter_map(|log| match LogReport::of(&log) {
+                // It was deleted in between.
+                Err(_) if logs.open_log(log.spec().name.as_str()).is_err() => None,
+                report => Some(report),
+            });
+            Ok(reports.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One log.
+    ///
+    /// # Errors
+    /// There is none of this name, or the files of a partition could not be opened.
+    pub async fn describe(&self, name: String) -> Result<LogReport, LogError> {
+        let logs = self.logs.clone();
+        self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await
+    }
+
+    /// Deletes a log with all its records, for ever.
+    ///
+    /// # Errors
+    /// What [`Logs::delete`] answers.
+    pub async fn delete(&self, name: String) -> Result<(), LogError> {
+        let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
+        self.work(move || {
+            let deleted = logs.delete(&name);
+            count(&logs, &metrics, &counting);
+            deleted?;
+            tracing::info!(name, "a record log was deleted");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until no thread works on a log, and lets none begin: then the store may be closed.
+    pub async fn finish(&self) {
+        // An error says that it was finished before.
+        let _all = self.threads.acquire_many(THREADS).await;
+        self.threads.close();
+    }
+
+    /// Runs `work` in a thread that may wait for the disk.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let place = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| LogError::Stopping)?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Given back when the work ends, also where nobody waits for it any more.
+            let _place = place;
+            work()
+        });
+        match done.await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => Err(LogError::Panicked),
+            Err(_) => Err(LogError::Stopping),
+        }
+    }
+}
+
+/// Sets the gauges. One after another: the last one to count sees what all before it did.
+fn count(logs: &Logs, metrics: &Metrics, turn: &Mutex<()>) {
+    let _turn = lock(turn);
+    let all = logs.list();
+    let partitions: usize = all.iter().map(|log: &Log| log.partitions().len()).sum();
+    metrics.record_logs.set(all.len() as i64);
+    metrics.record_partitions.set(partitions as i64);
+}
+
+#[cfg(test)]
+#[path = "record_logs_test.rs"]
+mod tests;

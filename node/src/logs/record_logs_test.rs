@@ -1,0 +1,83 @@
+use std::time::Duration;
+
+use pyralog_cluster_core::{Error, Options};
+
+use super::super::kit::{CHAIN_ID, key, new_log, open};
+use super::*;
+
+#[tokio::test]
+async fn logs_are_created_listed_and_deleted_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    let records = &opened.records;
+    let counts = || (records.metrics.record_logs.get(), records.metrics.record_partitions.get());
+    let report = records.create(new_log("orders", 3)).await.unwrap();
+    assert_eq!(report.spec.id, LogId::derive(CHAIN_ID, &key().public_key(), "orders"));
+    let numbers: Vec<u32> = report.partitions.iter().map(|partition| partition.partition).collect();
+    assert_eq!((numbers, report.partitions[2].times), (vec![0, 1, 2], None));
+    records.create(new_log("carts", 1)).await.unwrap();
+    assert_eq!(counts(), (2, 4));
+    let names: Vec<String> = records.list().await.unwrap().iter().map(|log| log.spec.name.to_string()).collect();
+    assert_eq!(names, ["carts", "orders"]);
+    assert_eq!(records.describe("orders".into()).await.unwrap(), report);
+    records.delete("orders".into()).await.unwrap();
+    assert_eq!(counts(), (1, 1));
+    let gone = records.describe("orders".into()).await;
+    assert!(matches!(gone, Err(LogError::Store(Error::NoSuchLog { .. }))), "{gone:?}");
+}
+
+#[tokio::test]
+async fn names_that_are_taken_or_none_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    let records = &opened.records;
+    let refused = records.create(new_log("notary", 1)).await;
+    assert!(matches!(refused, Err(LogError::NotaryName(_))), "{refused:?}");
+    records.create(new_log("orders", 1)).await.unwrap();
+    let refused = records.create(new_log("orders", 1)).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::LogExists { .. }))), "{refused:?}");
+    let refused = records.create(new_log("Orders/..", 1)).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::LogName { .. }))), "{refused:?}");
+    for new in [new_log("none", 0), new_log("many", 4097), NewLog { segment_bytes: 1, ..new_log("small", 1) }] {
+        let refused = records.create(new).await;
+        assert!(matches!(refused, Err(LogError::Store(Error::Size { .. }))), "{refused:?}");
+    }
+    assert_eq!(records.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_for_work_that_was_begun_and_lets_none_begin() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let working = Arc::clone(&opened.records);
+    let work = tokio::spawn(async move {
+        let work = move || {
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+            Ok(7)
+        };
+        working.work(work).await
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let finish = opened.records.finish();
+    tokio::pin!(finish);
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut finish).await.is_err(), "it does not wait");
+    go.send(()).unwrap();
+    finish.await;
+    assert_eq!(work.await.unwrap().unwrap(), 7);
+    assert!(matches!(opened.records.list().await, Err(LogError::Stopping)));
+    opened.records.finish().await;
+}
+
+#[tokio::test]
+async fn a_panic_in_a_thread_is_told_as_one_and_gives_the_place_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    for _ in 0..=THREADS {
+        let died = opened.records.work::<()>(|| panic!("as asked")).await;
+        assert!(matches!(died, Err(LogError::Panicked)), "{died:?}");
+    }
+    assert!(opened.records.list().await.unwrap().is_empty());
+}

@@ -1,0 +1,53 @@
+//! What is known of a log without reading its records.
+
+use pyralog_cluster_core::{Error, Log, LogSpec, Partition};
+
+/// A log as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogReport {
+    /// What its creator said.
+    pub spec: LogSpec,
+    /// All of them, by number.
+    pub partitions: Vec<PartitionReport>,
+}
+
+/// A partition as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionReport {
+    /// Its number.
+    pub partition: u32,
+    /// Offset of the first record that is still there.
+    pub first: u64,
+    /// Offset behind the last durable record.
+    pub next: u64,
+    /// Bytes that its segments take.
+    pub bytes: u64,
+    /// Segments that hold a record.
+    pub segments: usize,
+    /// Lowest and highest timestamp, milliseconds since 1970, where there is a record.
+    pub times: Option<(u64, u64)>,
+}
+
+impl LogReport {
+    /// Looks at all partitions; opens the files of those that were not used since the start.
+    pub(super) fn of(log: &Log) -> Result<Self, Error> {
+        let partitions = log.partitions().iter().map(PartitionReport::of).collect::<Result<_, _>>()?;
+        Ok(Self { spec: log.spec().clone(), partitions })
+    }
+}
+
+impl PartitionReport {
+    fn of(partition: &Partition) -> Result<Self, Error> {
+        let (segments, (first, next)) = (partition.segments()?, partition.range()?);
+        let holds = || segments.iter().filter(|segment| segment.next > segment.first);
+        let lowest = holds().map(|segment| segment.min_time).min();
+        Ok(Self {
+            partition: partition.number(),
+            first,
+            next,
+            bytes: segments.iter().map(|segment| segment.bytes).sum(),
+            segments: holds().count(),
+            times: lowest.zip(holds().map(|segment| segment.max_time).max()),
+        })
+    }
+}
