@@ -63,6 +63,14 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    // --- others ---
+    /// No server of ids gave any: each with its reason.
+    #[error("no server gave ids: {0}")]
+    NoIds(String),
+    /// Servers of ids, or one of them twice, may have given the same.
+    #[error("{0}")]
+    RepeatedIds(String),
+
     // --- fatal ---
     /// The storage below failed, is damaged, or is full.
     #[error("{0}")]

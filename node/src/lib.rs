@@ -9,6 +9,7 @@
 //! | [`logs`] | record logs: append, read with proofs, retention |
 //! | [`store`], [`chain`] | committed blocks, ledger reads |
 //! | [`rpc`], [`api`], [`metrics`], [`http`] | what others ask us, over [`backend`] |
+//! | [`ids`] | a service of its own: ids, and the client for them |
 
 pub mod api;
 pub mod backend;
@@ -19,6 +20,7 @@ pub mod driver;
 pub mod error;
 pub mod home;
 pub mod http;
+pub mod ids;
 pub mod init;
 pub mod keys;
 pub mod logging;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, Parser, Subcommand};
+use pyralog_cluster_core::NodeNumber;
 
 use crate::config::KEYS;
 
@@ -31,6 +32,10 @@ pub enum Command {
     /// The validator's signer
     #[command(subcommand)]
     Signer(SignerCommand),
+    /// Serve ids and nothing else, until SIGINT or SIGTERM
+    Obelisk(ObeliskArgs),
+    /// Draw ids from servers of ids
+    Ids(IdsArgs),
     /// Show versions of program and protocols
     Version(JsonArgs),
     /// Print completions for a shell
@@ -131,12 +136,57 @@ pub enum SignerCommand {
     Resume(HomeArgs),
 }
 
+/// `obelisk`
+#[derive(Debug, Args)]
+pub struct ObeliskArgs {
+    /// Directory of the generators, made where there is none
+    #[arg(long, value_name = "DIR", env = "PYRALOG_OBELISK_DIR")]
+    pub(super) dir: PathBuf,
+    /// Number in every id, 0 to 1023; no other server may ever have had it
+    #[arg(long, value_name = "N", env = "PYRALOG_OBELISK_NODE", value_parser = node_number)]
+    pub(super) node: NodeNumber,
+    /// Address to listen on, loopback only; port 0 takes a free port
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:26661", env = "PYRALOG_OBELISK_LISTEN")]
+    pub(super) listen: String,
+    /// Let --listen be another address than loopback, such as a tunnel's, though nothing is encrypted
+    #[arg(long)]
+    pub(super) without_tls: bool,
+    /// Host names accepted besides loopback names and the address of --listen
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(super) allowed_hosts: Vec<String>,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+}
+
+/// `ids`
+#[derive(Debug, Args)]
+pub struct IdsArgs {
+    /// Servers of ids, http://HOST:PORT each; the next one is asked when one gives none
+    #[arg(long, value_name = "URL[,URL]", required = true, value_delimiter = ',', env = "PYRALOG_IDS_FROM")]
+    pub(super) from: Vec<String>,
+    /// How many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: u64,
+    /// Values of the server's counter instead of Scarab ids; takes exactly one server
+    #[arg(long)]
+    pub(super) counter: bool,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+}
+
+fn node_number(text: &str) -> Result<NodeNumber, String> {
+    let number = text.parse().map_err(|_| "a number from 0 to 1023 is expected".to_owned())?;
+    NodeNumber::new(number).map_err(|error| error.to_string())
+}
+
 /// The whole command line, with a flag for each configuration key where settings are read.
 pub fn command() -> clap::Command {
     let with_keys = |command: clap::Command| command.args(KEYS.iter().map(flag)).next_help_heading("Settings");
+    let log_keys = || KEYS.iter().filter(|key| key.name.starts_with("log."));
     Cli::command()
         .mut_subcommand("init", with_keys)
         .mut_subcommand("start", with_keys)
+        .mut_subcommand("obelisk", |obelisk| obelisk.args(log_keys().map(flag)))
         .mut_subcommand("config", |config| config.mut_subcommand("show", with_keys))
 }
 

@@ -38,6 +38,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Command::Fsck(args) => super::fsck::run(&home_of(&args.home), &args),
         Command::Config(ConfigCommand::Show(args)) => show(&args, flags),
         Command::Signer(SignerCommand::Resume(args)) => resume(&args),
+        Command::Obelisk(args) => super::ids::serve(&args, flags),
+        Command::Ids(args) => super::ids::draw(&args),
         Command::Version(args) => version(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut command(), "pyralogd", &mut std::io::stdout());
@@ -46,7 +48,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     }
 }
 
-fn env(name: &str) -> Option<String> {
+pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -95,7 +97,7 @@ fn start(args: &HomeArgs, flags: BTreeMap<&'static str, String>) -> Result<()> {
     })
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
@@ -230,7 +232,7 @@ fn version(args: &JsonArgs) -> Result<()> {
     print(&document, args)
 }
 
-fn print(document: &Value, args: &JsonArgs) -> Result<()> {
+pub(super) fn print(document: &Value, args: &JsonArgs) -> Result<()> {
     if args.json {
         return out(&format!("{document}\n"));
     }

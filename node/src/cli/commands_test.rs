@@ -86,3 +86,22 @@ fn a_relative_password_file_in_the_file_stands_in_the_home_and_in_a_flag_does_no
     let flags = BTreeMap::from([("keys.password_file", "q".to_owned())]);
     assert_eq!(resolve(&home, flags).unwrap().config.keys.password_file, std::path::Path::new("q"));
 }
+
+#[test]
+fn servers_of_ids_are_refused_what_would_repeat_ids_or_serve_strangers() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = dir.path().join("ids");
+    let obelisk = ["obelisk", "--dir", ids.to_str().unwrap(), "--node"];
+    let refused = |more: &[&str]| run(&parse(&[&obelisk[..], more].concat())).unwrap_err().to_string();
+    assert!(refused(&["1", "--listen", "0.0.0.0:1"]).contains("--without-tls"));
+    assert!(refused(&["1", "--log-format", "xml"]).contains("neither"));
+    assert!(!ids.exists(), "nothing is made before the flags are right");
+    let too_large = command().try_get_matches_from(["pyralogd", "obelisk", "--dir", "d", "--node", "1024"]);
+    assert!(too_large.unwrap_err().to_string().contains("0 to 1023"));
+
+    let draw = |more: &[&str]| run(&parse(&[&["ids", "--count", "1"], more].concat())).unwrap_err().to_string();
+    assert!(draw(&["--from", "http://127.0.0.1:1,http://127.0.0.1:2", "--counter"]).contains("name one"));
+    let dead = draw(&["--from", "http://127.0.0.1:1,http://127.0.0.1:2"]);
+    assert!(dead.contains("http://127.0.0.1:1: connection refused") && dead.contains("127.0.0.1:2: "), "{dead}");
+    assert!(command().try_get_matches_from(["pyralogd", "ids", "--from", "http://a", "--count", "0"]).is_err());
+}

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod fsck;
+mod ids;
 
 pub use args::{Cli, Command, command};
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A setting's value as text, in the file, in the environment and in a flag alike.
 pub(super) trait Setting: Sized {
@@ -30,6 +31,12 @@ impl Loopback {
     }
 }
 
+impl From<Loopback> for SocketAddr {
+    fn from(address: Loopback) -> Self {
+        address.0
+    }
+}
+
 impl Default for Loopback {
     fn default() -> Self {
         Self::port(0)
@@ -54,8 +61,11 @@ impl fmt::Display for LogFormat {
     }
 }
 
-impl Setting for Loopback {
-    fn parse(text: &str) -> Result<Self, String> {
+impl FromStr for Loopback {
+    type Err = String;
+
+    /// The error is a sentence with the remedy.
+    fn from_str(text: &str) -> Result<Self, String> {
         let bare = text.strip_prefix("tcp://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
         let numeric = bare.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
         let addr: SocketAddr = numeric
@@ -70,6 +80,12 @@ impl Setting for Loopback {
             ));
         }
         Ok(Self(addr))
+    }
+}
+
+impl Setting for Loopback {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
     }
 
     fn show(&self) -> String {

@@ -19,6 +19,15 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// What a request says of itself that is not served, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// It was sent to this name.
+    Host(String),
+    /// A page from here sent it.
+    Origin(String),
+}
+
 impl AccessRules {
     /// Rules with names beyond loopback (`hosts`) and pages that may call (`origins`, such as `http://localhost:3000`).
     pub fn new(hosts: &[String], origins: &[String]) -> Self {
@@ -31,29 +40,40 @@ impl AccessRules {
     /// # Errors
     /// The refusal to send.
     pub fn check(&self, headers: &HeaderMap, section: Option<&str>) -> Result<(), Refusal> {
-        let refuse = |message| Err(Refusal { status: StatusCode::FORBIDDEN, message });
+        let message = match (self.stranger(headers), section) {
+            (None, _) => return Ok(()),
+            (Some(Stranger::Host(host)), Some(section)) => {
+                format!("the Host header {host:?} is not served; name it in {section}.allowed_hosts")
+            }
+            (Some(Stranger::Host(host)), None) => format!(
+                "the Host header {host:?} is not served; call by 127.0.0.1 or localhost; a proxy in front of this port has to set the header so"
+            ),
+            (Some(Stranger::Origin(origin)), Some(section)) => {
+                format!("pages of {origin:?} may not call; name it in {section}.allowed_origins")
+            }
+            (Some(Stranger::Origin(origin)), None) => {
+                format!("pages of {origin:?} may not call; no page may call this port")
+            }
+        };
+        Err(Refusal { status: StatusCode::FORBIDDEN, message })
+    }
+
+    /// Which header of a request is not served, if one is not.
+    pub fn stranger(&self, headers: &HeaderMap) -> Option<Stranger> {
         let host = headers.get(header::HOST).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
         if let Some(host) = host
             && !is_loopback_name(&host)
             && !self.hosts.iter().any(|known| *known == host || *known == without_port(&host))
         {
-            let remedy = match section {
-                Some(section) => format!("name it in {section}.allowed_hosts"),
-                None => "call by 127.0.0.1 or localhost; a proxy in front of this port has to set the header so".into(),
-            };
-            return refuse(format!("the Host header {host:?} is not served; {remedy}"));
+            return Some(Stranger::Host(host));
         }
         let origin = headers.get(header::ORIGIN).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
         if let Some(origin) = origin
             && !self.origins.contains(&origin)
         {
-            let remedy = match section {
-                Some(section) => format!("name it in {section}.allowed_origins"),
-                None => "no page may call this port".into(),
-            };
-            return refuse(format!("pages of {origin:?} may not call; {remedy}"));
+            return Some(Stranger::Origin(origin));
         }
-        Ok(())
+        None
     }
 
     /// Whether pages of `origin` may read answers.

@@ -7,10 +7,11 @@ mod listener;
 mod places;
 mod quoting;
 mod rate;
+pub mod serve;
 
 pub use arrival::Arrival;
 pub use connections::{Patience, serve_connections};
-pub use guard::{AccessRules, Refusal};
+pub use guard::{AccessRules, Refusal, Stranger};
 pub use listener::{BoundedListener, ClientAddr};
 pub use quoting::QuotingListener;
 pub use rate::RateLimiter;

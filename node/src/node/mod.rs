@@ -2,7 +2,6 @@
 
 mod backend;
 mod genesis;
-mod serve;
 mod start;
 mod start_number;
 

@@ -16,7 +16,7 @@ use pyralog_crypto::codec::Decode;
 use pyralog_crypto::{LogId, PublicKey, Signer};
 use tokio::sync::{mpsc, watch};
 
-use super::{Endpoints, Node, NodeBackend, genesis, serve, start_number};
+use super::{Endpoints, Node, NodeBackend, genesis, start_number};
 use crate::api::{AdminToken, ApiService, ApiState};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
@@ -24,6 +24,7 @@ use crate::config::{Config, ConsensusConfig};
 use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
+use crate::http::serve;
 use crate::keys::{self, NodeKeys, random};
 use crate::logs::{RecordLogs, RetentionDriver};
 use crate::metrics::{Metrics, MetricsService};

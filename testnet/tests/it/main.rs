@@ -5,6 +5,7 @@
 mod chain;
 mod documents;
 mod faults;
+mod ids;
 mod launcher;
 mod net;
 mod readme;
