@@ -11,6 +11,7 @@ use crate::inspect::{self, InspectArgs};
 use crate::interrupt;
 use crate::keys::{self, KeyStore, KeysCommand};
 use crate::light::{self, LightCommand};
+use crate::log::{self, LogCommand};
 use crate::notarize::{self, NotarizeArgs};
 use crate::output::{self, Output};
 use crate::query::{self, QueryCommand};
@@ -59,6 +60,9 @@ pub enum Command {
     /// Ask a node for accounts, blocks, anchors and logs
     #[command(subcommand)]
     Query(QueryCommand),
+    /// Record logs of a node: create, append, read, tail
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Follow the chain by headers alone
     #[command(subcommand)]
     Light(LightCommand),
@@ -159,6 +163,7 @@ fn run(cli: Cli) -> Result<Output, Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Tx(command) => tx::run(command, &cli.home),
         Command::Query(command) => query::run(command, &cli.home),
+        Command::Log(command) => log::run(command, cli.json),
         Command::Light(command) => light::run(command, &cli.home),
         Command::Completions { shell } => completions(shell, cli.json),
     }

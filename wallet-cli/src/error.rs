@@ -76,6 +76,15 @@ impl Failure {
         Self::Stopped { report: Report::new(message), code }
     }
 
+    /// Adds half a sentence.
+    #[must_use]
+    pub fn also(mut self, more: &str) -> Self {
+        let message = &mut self.report_mut().message;
+        message.push_str("; ");
+        message.push_str(more);
+        self
+    }
+
     /// Adds the next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
@@ -204,6 +213,13 @@ mod tests {
         assert_eq!(document["error"]["next"], "pyralog receipt fetch r.json");
         let document = Failure::error("no step mends it").document();
         assert_eq!(document["error"], serde_json::json!({ "exit_code": 1, "message": "no step mends it" }));
+    }
+
+    #[test]
+    fn half_a_sentence_more_keeps_class_and_next_step() {
+        let failure = Failure::pending("not anchored yet").next("wait").also("2 of 3 are");
+        assert_eq!((failure.code(), failure.to_string().as_str()), (4, "not anchored yet; 2 of 3 are"));
+        assert_eq!(failure.report().next.as_deref(), Some("wait"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use pyralog_consensus::genesis::{Genesis, MAX_GENESIS_BYTES};
 use pyralog_consensus::ledger::LedgerParams;
 use pyralog_consensus::light::{ValidatorEntry, Validators};
 use pyralog_consensus::receipt::GenesisTrust;
-use pyralog_crypto::{Hash, MerkleHash, Sha256};
+use pyralog_crypto::{Hash, MerkleHash, PublicKey, Sha256};
 use serde_json::Value;
 use tendermint::Time;
 
@@ -25,6 +25,8 @@ pub struct Root {
     pub validators: Validators,
     /// Height of the first block.
     pub initial_height: u64,
+    /// The keys that own logs from the start: each cluster signs for its logs with one.
+    pub log_owners: Vec<PublicKey>,
     /// SHA-256 of the file as it stands on disk, which anyone can compare with `sha256sum`.
     pub file_hash: Hash,
 }
@@ -44,6 +46,7 @@ pub fn load(path: &Path) -> Result<Root> {
         validators,
         // The only one a genesis file may hold.
         initial_height: 1,
+        log_owners: genesis.parts().logs.iter().map(|log| log.owner).collect(),
         file_hash: Sha256::digest(&bytes),
     })
 }
@@ -63,10 +66,15 @@ pub fn params(document: &Value) -> Option<LedgerParams> {
 #[cfg(test)]
 mod tests {
     use pyralog_consensus::block::ConsensusParams;
-    use pyralog_consensus::genesis::{GenesisParts, GenesisValidator};
+    use pyralog_consensus::genesis::{GenesisLog, GenesisParts, GenesisValidator};
+    use pyralog_consensus::tx::LogName;
     use pyralog_crypto::{Address, SigningKey};
 
     use super::*;
+
+    fn log_owner() -> PublicKey {
+        SigningKey::from_seed([9; 32]).public_key()
+    }
 
     fn genesis() -> Genesis {
         let validators = (1..=4).map(|seed| {
@@ -80,7 +88,7 @@ mod tests {
             consensus_params: ConsensusParams::default(),
             validators: validators.collect(),
             accounts: Vec::new(),
-            logs: Vec::new(),
+            logs: vec![GenesisLog { owner: log_owner(), name: LogName::new("notary").unwrap() }],
             params: LedgerParams { fee_base: 77, ..LedgerParams::DEFAULTS },
         })
         .unwrap()
@@ -95,6 +103,7 @@ mod tests {
         assert_eq!(root.chain_id, "pyralog-dev-test");
         let powers: Vec<_> = root.validators.0.iter().map(|validator| validator.power).collect();
         assert_eq!(powers, [4, 3, 2, 1]);
+        assert_eq!(root.log_owners, [log_owner()]);
         assert_eq!(root.file_hash, Sha256::digest(genesis().to_json().as_bytes()));
         assert_eq!(trust(&path).unwrap().hash, root.file_hash);
     }

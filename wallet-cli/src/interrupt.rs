@@ -19,6 +19,8 @@ use crate::receipt_file::{self, word};
 static GATE: RwLock<()> = RwLock::new(());
 /// What the running command would leave behind.
 static UNFINISHED: Mutex<Option<Unfinished>> = Mutex::new(None);
+/// How far a command is that carries records.
+static SO_FAR: Mutex<Option<SoFar>> = Mutex::new(None);
 /// Set once, by the command that ends by itself or by the signal that stops it: only one of them prints.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
@@ -31,6 +33,15 @@ pub struct Unfinished {
     pub claimed: bool,
     /// The command that completes them once all are on disk.
     pub fetch: String,
+}
+
+/// How far a command is that has no end of its own, or a far one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoFar {
+    /// What is done, as half a sentence.
+    pub done: String,
+    /// The command that goes on from there.
+    pub next: Option<String>,
 }
 
 /// Begins to listen. `json`: a stop prints a document too, like every other end.
@@ -62,6 +73,11 @@ pub fn hold(unfinished: Unfinished) {
     *state() = Some(unfinished);
 }
 
+/// Says how far the command is.
+pub fn so_far(done: impl Into<String>, next: Option<String>) {
+    *progress() = Some(SoFar { done: done.into(), next });
+}
+
 /// Every pending receipt is on disk.
 pub fn claimed() {
     if let Some(unfinished) = state().as_mut() {
@@ -88,13 +104,20 @@ fn state() -> MutexGuard<'static, Option<Unfinished>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn progress() -> MutexGuard<'static, Option<SoFar>> {
+    SO_FAR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn stop(signal: i32, json: bool) {
     if ENDING.swap(true, Ordering::SeqCst) {
         return;
     }
     // Files that are being put in their places arrive there; never given back, so that no other is begun.
     let _gate = GATE.write().unwrap_or_else(PoisonError::into_inner);
-    let failure = described(signal, state().as_ref(), &again());
+    let failure = match progress().as_ref() {
+        Some(so_far) => carried(signal, so_far),
+        None => described(signal, state().as_ref(), &again()),
+    };
     if json && let Err(unprintable) = output::print_document(&failure.document()) {
         output::print_failure(&unprintable);
     }
@@ -106,11 +129,21 @@ fn stop(signal: i32, json: bool) {
     std::process::exit(failure.code().into());
 }
 
+/// The signal's name, and what a shell reports of a process that it ended.
+fn named(signal: i32) -> (&'static str, u8) {
+    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+    (name, u8::try_from(signal).map_or(1, |number| number.saturating_add(128)))
+}
+
+/// A stop of a command that carries records.
+fn carried(signal: i32, so_far: &SoFar) -> Failure {
+    let (name, code) = named(signal);
+    Failure::stopped(code, format!("stopped by {name}: {}", so_far.done)).next_if(so_far.next.clone())
+}
+
 /// What a stop leaves behind, by what lies on the disk.
 fn described(signal: i32, unfinished: Option<&Unfinished>, again: &str) -> Failure {
-    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-    // What a shell reports of a process that a signal ended.
-    let code = u8::try_from(signal).map_or(1, |number| number.saturating_add(128));
+    let (name, code) = named(signal);
     let Some(Unfinished { receipts, claimed, fetch }) = unfinished else {
         return Failure::stopped(code, format!("stopped by {name}"));
     };

@@ -47,3 +47,12 @@ fn a_stop_that_leaves_nothing_pending_has_the_code_of_its_signal() {
     assert_eq!((code, next.as_deref()), (130, Some("pyralog notarize d")));
     assert!(text.contains("none of 4"), "{text}");
 }
+
+#[test]
+fn a_stop_of_what_carries_records_says_how_far_it_is() {
+    let so_far = SoFar { done: "3 records are durable".to_owned(), next: Some("pyralog log describe a".to_owned()) };
+    let failure = carried(SIGTERM, &so_far);
+    assert_eq!(failure.code(), 143);
+    assert_eq!(failure.to_string(), "stopped by SIGTERM: 3 records are durable");
+    assert_eq!(failure.report().next.as_deref(), Some("pyralog log describe a"));
+}

@@ -10,6 +10,7 @@ mod inspect;
 mod interrupt;
 mod keys;
 mod light;
+mod log;
 mod node;
 mod notarize;
 mod output;

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
+use ureq::RequestBuilder;
+use ureq::http::HeaderValue;
+use ureq::http::header::AUTHORIZATION;
 
 use crate::error::{Failure, Result};
 use crate::receipt_file::quoted;
@@ -20,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(15);
 /// Largest answer read: a genesis file or a commit of a large set stays far below.
 const MAX_ANSWER: u64 = 32 * 1024 * 1024;
+/// How long a connection may have been idle for a call that is not repeated by itself: nodes close theirs after 10 s.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// Which nodes to talk to.
 #[derive(Debug, Clone, Default, Args)]
@@ -41,19 +46,34 @@ pub struct Nodes {
 pub struct Answer {
     /// Base URL of the node that gave it.
     pub node: String,
-    /// HTTP status: 200 or 202.
+    /// HTTP status: 200, 201 or 202.
     pub status: u16,
     /// The body.
     pub body: Value,
 }
 
+/// A call that needs the node's admin token.
+#[derive(Debug, Clone, Copy)]
+pub enum Call<'a> {
+    /// GET.
+    Get,
+    /// POST of a JSON document.
+    Post(&'a [u8]),
+    /// DELETE.
+    Delete,
+}
+
 /// Why one node gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeFault {
-    /// No connection, or it broke, or it timed out: the node may be dead.
+    /// No connection: nothing was asked, the node may be dead.
     Unreachable(String),
+    /// The connection broke or timed out when the request may have arrived: what it asks for may be done.
+    Lost(String),
     /// 429 or 5xx: try again, here or elsewhere; after so many seconds where it said so.
     Busy {
+        /// The node's stable code.
+        code: String,
         /// The node's sentence.
         message: String,
         /// `Retry-After`.
@@ -63,12 +83,14 @@ pub enum NodeFault {
     },
     /// 404.
     NotFound {
+        /// The node's stable code.
+        code: String,
         /// The node's sentence.
         message: String,
         /// What the node proposes.
         remedy: Option<String>,
     },
-    /// Another 4xx: this request will not succeed anywhere.
+    /// Another 4xx, and 507 (no room left): this request will not succeed anywhere, or not before somebody has helped.
     Refused {
         /// The node's stable code.
         code: String,
@@ -151,6 +173,26 @@ impl Nodes {
         self.read(url, request.send_json(body))
     }
 
+    /// A call to one node under its admin token (`Bearer …`), which goes nowhere else: no redirect is followed.
+    pub fn authorized(
+        &self,
+        url: &str,
+        path: &str,
+        call: Call<'_>,
+        bearer: &HeaderValue,
+        patience: Duration,
+    ) -> Result<Answer, NodeFault> {
+        let at = format!("{url}{path}");
+        let result = match call {
+            Call::Get => under(self.agent.get(at), bearer, patience).call(),
+            Call::Delete => under(self.agent.delete(at), bearer, patience).call(),
+            Call::Post(body) => {
+                under(self.agent.post(at), bearer, patience).content_type("application/json").send(body)
+            }
+        };
+        self.read(url, result)
+    }
+
     /// Tries `ask` on each node until one answers or refuses for good.
     fn first_answer(&self, ask: impl Fn(&str) -> Result<Answer, NodeFault>) -> Result<Answer> {
         let mut faults = Vec::new();
@@ -169,7 +211,7 @@ impl Nodes {
         url: &str,
         result: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Answer, NodeFault> {
-        let mut response = result.map_err(|error| NodeFault::Unreachable(describe(&error)))?;
+        let mut response = result.map_err(|error| unanswered(&error))?;
         let status = response.status().as_u16();
         let retry_after = response
             .headers()
@@ -181,8 +223,8 @@ impl Nodes {
             .with_config()
             .limit(MAX_ANSWER)
             .read_to_string()
-            .map_err(|error| NodeFault::Unreachable(describe(&error)))?;
-        if status == 200 || status == 202 {
+            .map_err(|error| NodeFault::Lost(describe(&error)))?;
+        if matches!(status, 200..=202) {
             let body = serde_json::from_str(&text).map_err(|error| {
                 NodeFault::Nonsense(format!("its answer is not JSON ({error}); is this the native API?"))
             })?;
@@ -192,6 +234,10 @@ impl Nodes {
     }
 }
 
+fn under<B>(request: RequestBuilder<B>, bearer: &HeaderValue, patience: Duration) -> RequestBuilder<B> {
+    request.header(AUTHORIZATION, bearer).config().timeout_global(Some(patience)).max_idle_age(FRESH).build()
+}
+
 impl NodeFault {
     /// The failure to show when `url` was the only node asked.
     pub fn into_failure(self, url: &str) -> Failure {
@@ -199,12 +245,14 @@ impl NodeFault {
             Self::Refused { code, message, remedy } => {
                 Failure::error(format!("{url} refused: {message} ({code})")).next_if(remedy)
             }
-            Self::Unreachable(why) => Failure::error(format!("no answer from {url}: {why}")).next(unreachable_step()),
+            Self::Unreachable(why) | Self::Lost(why) => {
+                Failure::error(format!("no answer from {url}: {why}")).next(unreachable_step())
+            }
             Self::Busy { message, elsewhere: true, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("name another node than {url} with --node URL")),
             Self::Busy { message, retry_after, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("try again in {} s, or name another node with --node URL", retry_after.unwrap_or(1))),
-            Self::NotFound { message, remedy } => Failure::error(format!("{url}: {message}")).next_if(remedy),
+            Self::NotFound { message, remedy, .. } => Failure::error(format!("{url}: {message}")).next_if(remedy),
             Self::Nonsense(message) => Failure::error(format!("{url}: {message}"))
                 .next("check the port: the native API is 8080 unless configured"),
         }
@@ -213,7 +261,7 @@ impl NodeFault {
     /// The sentence without URL.
     pub fn message(&self) -> &str {
         match self {
-            Self::Unreachable(message) | Self::Nonsense(message) => message,
+            Self::Unreachable(message) | Self::Lost(message) | Self::Nonsense(message) => message,
             Self::Busy { message, .. } | Self::NotFound { message, .. } | Self::Refused { message, .. } => message,
         }
     }
@@ -250,7 +298,7 @@ pub fn combine(mut faults: Vec<(&str, NodeFault)>) -> Failure {
             faults.push(last);
             let all: Vec<_> = faults.iter().map(|(url, fault)| format!("{url}: {}", fault.message())).collect();
             let failure = Failure::error(format!("none of {} nodes served the request: {}", all.len(), all.join("; ")));
-            if faults.iter().any(|(_, fault)| matches!(fault, NodeFault::Unreachable(_))) {
+            if faults.iter().any(|(_, fault)| matches!(fault, NodeFault::Unreachable(_) | NodeFault::Lost(_))) {
                 failure.next(unreachable_step())
             } else {
                 failure
@@ -288,22 +336,29 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
     );
     let message = crate::output::safe(&message);
     let remedy = detail.as_ref().and_then(|detail| detail.remedy.as_deref()).map(crate::output::safe);
+    let code = detail.map(|detail| crate::output::safe(&detail.code)).filter(|code| !code.is_empty());
+    let code = code.unwrap_or_else(|| status.to_string());
     match status {
-        404 => NodeFault::NotFound { message, remedy },
-        429 | 500..=599 => {
+        404 => NodeFault::NotFound { code, message, remedy },
+        429 | 500..=506 | 508..=599 => {
             let remedy = remedy.unwrap_or_default();
             let elsewhere = remedy.starts_with("use another node") || message.contains("submit to another node");
-            NodeFault::Busy { message, retry_after, elsewhere }
+            NodeFault::Busy { code, message, retry_after, elsewhere }
         }
-        _ => NodeFault::Refused {
-            code: detail
-                .as_ref()
-                .map(|detail| detail.code.clone())
-                .filter(|code| !code.is_empty())
-                .unwrap_or_else(|| status.to_string()),
-            message,
-            remedy,
-        },
+        _ => NodeFault::Refused { code, message, remedy },
+    }
+}
+
+/// Whether the request can have left before there was no answer.
+fn unanswered(error: &ureq::Error) -> NodeFault {
+    use ureq::Timeout::{Connect, Resolve};
+    let why = describe(error);
+    match error {
+        ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => NodeFault::Unreachable(why),
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Timeout(Connect | Resolve) => {
+            NodeFault::Unreachable(why)
+        }
+        _ => NodeFault::Lost(why),
     }
 }
 

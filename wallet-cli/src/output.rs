@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
@@ -16,6 +17,9 @@ pub const BAD: Style = AnsiColor::Red.on_default().bold();
 pub const WARN: Style = AnsiColor::Yellow.on_default().bold();
 /// Style of what is worth less attention.
 pub const DIM: Style = Style::new().dimmed();
+
+/// Whether each document is one line.
+static LINES: AtomicBool = AtomicBool::new(false);
 
 /// What a command produced: one JSON document and the same as text.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,14 +44,25 @@ pub fn print(output: &Output, json: bool) -> Result<()> {
     if json { print_document(&output.document) } else { print_text(&output.text) }
 }
 
+/// From now on each JSON document is one line, the last one too: for commands that print many.
+pub fn document_per_line() {
+    LINES.store(true, Ordering::SeqCst);
+}
+
 /// Prints one JSON document on stdout.
 pub fn print_document(document: &Value) -> Result<()> {
-    print_raw(document_text(document)?.as_bytes())
+    print_raw(document_text(document, LINES.load(Ordering::SeqCst))?.as_bytes())
+}
+
+/// A JSON document on one line, with its line feed.
+pub fn document_line(document: &Value) -> Result<String> {
+    document_text(document, true)
 }
 
 /// JSON with the control characters escaped too that it may hold as they are (DEL and those from 80 to 9f).
-fn document_text(document: &Value) -> Result<String> {
-    let text = serde_json::to_string_pretty(document).context(|| "cannot encode the result".to_owned())?;
+fn document_text(document: &Value, one_line: bool) -> Result<String> {
+    let text = if one_line { serde_json::to_string(document) } else { serde_json::to_string_pretty(document) };
+    let text = text.context(|| "cannot encode the result".to_owned())?;
     let mut result = String::with_capacity(text.len() + 1);
     for c in text.chars() {
         if c.is_control() && c != '\n' {
@@ -62,8 +77,19 @@ fn document_text(document: &Value) -> Result<String> {
 
 /// Prints exactly `bytes` on stdout. A reader that has gone away (`| head`) is no error.
 pub fn print_raw(bytes: &[u8]) -> Result<()> {
+    stream_raw(bytes).map(drop)
+}
+
+/// The same, and whether the reader is still there: who has more to print need not go on without one.
+pub fn stream_raw(bytes: &[u8]) -> Result<bool> {
     let mut stdout = io::stdout().lock();
-    closed_is_fine(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    still_read(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// Prints lines of the result before its end, and says whether the reader is still there.
+pub fn stream_text(text: &str) -> Result<bool> {
+    let mut stdout = anstream::stdout().lock();
+    still_read(write!(stdout, "{}", styled(text)).and_then(|()| stdout.flush()))
 }
 
 /// Prints a failure on stderr: the sentence, and what to type next.
@@ -91,14 +117,13 @@ fn print_text(text: &str) -> Result<()> {
     if text.is_empty() {
         return Ok(());
     }
-    let mut stdout = anstream::stdout().lock();
-    closed_is_fine(writeln!(stdout, "{}", styled(text.trim_end_matches('\n'))).and_then(|()| stdout.flush()))
+    stream_text(&format!("{}\n", text.trim_end_matches('\n'))).map(drop)
 }
 
-fn closed_is_fine(result: io::Result<()>) -> Result<()> {
+fn still_read(result: io::Result<()>) -> Result<bool> {
     match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context(|| "cannot write to standard output".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true).context(|| "cannot write to standard output".to_owned()),
     }
 }
 
@@ -194,12 +219,20 @@ mod tests {
         ] {
             assert_eq!(styled(raw), printed);
         }
-        assert_eq!(document_text(&serde_json::json!("\u{9b}\u{7f}ü")).unwrap(), "\"\\u009b\\u007fü\"\n");
+        assert_eq!(document_text(&serde_json::json!("\u{9b}\u{7f}ü"), false).unwrap(), "\"\\u009b\\u007fü\"\n");
     }
 
     #[test]
     fn a_closed_reader_is_fine_and_a_full_disk_is_not() {
-        assert!(closed_is_fine(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
-        assert_eq!(closed_is_fine(Err(io::ErrorKind::StorageFull.into())).unwrap_err().code(), 1);
+        assert!(still_read(Ok(())).unwrap());
+        assert!(!still_read(Err(io::ErrorKind::BrokenPipe.into())).unwrap());
+        assert_eq!(still_read(Err(io::ErrorKind::StorageFull.into())).unwrap_err().code(), 1);
+    }
+
+    #[test]
+    fn a_document_of_many_is_one_line() {
+        let document = serde_json::json!({ "a": "x\ny", "b": [1, 2] });
+        assert_eq!(document_line(&document).unwrap(), "{\"a\":\"x\\ny\",\"b\":[1,2]}\n");
+        assert_eq!(document_text(&document, false).unwrap().lines().count(), 7);
     }
 }

@@ -40,6 +40,7 @@ fn a_usage_error_is_one_line_in_json() {
         ("--json sideways", "pyralog --help"),
         ("verify a b --json", "pyralog verify --help"),
         ("receipt fetch --json", "pyralog receipt fetch --help"),
+        ("log create a/b --json", "pyralog log create --help"),
         ("notarize a --timeout never --json", "pyralog notarize --help"),
         ("--home keys notarize --json", "pyralog notarize --help"),
         ("notarize a --tiemout 3 --json", "pyralog notarize --help"),

@@ -9,6 +9,7 @@ fn root(chain: &TestChain) -> genesis::Root {
         time: chain.genesis_time,
         validators: chain.genesis.clone(),
         initial_height: 1,
+        log_owners: Vec::new(),
         file_hash: Hash([0; 32]),
     }
 }

@@ -105,6 +105,27 @@ fn a_node_that_sends_us_elsewhere_is_not_proposed_again() {
 }
 
 #[test]
+fn what_was_asked_is_lost_or_never_left() {
+    let fault = |url: &str| nodes(&[url]).get_from(url, "/x", ANSWER).unwrap_err();
+    assert!(matches!(fault(&dead()), NodeFault::Unreachable(_)));
+    for cut in ["", "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{\"a\""] {
+        assert!(matches!(fault(&server(cut)), NodeFault::Lost(_)), "{cut:?}");
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let late = nodes(&[&url]).get_from(&url, "/x", Duration::from_millis(50)).unwrap_err();
+    assert!(matches!(&late, NodeFault::Lost(why) if why.contains("in time")), "{late:?}");
+}
+
+#[test]
+fn a_full_disk_is_not_taken_for_a_node_that_is_busy() {
+    let body = "{\"error\":{\"code\":\"disk_full\",\"message\":\"no room\",\"remedy\":\"make room\"}}";
+    let failure = refusal(507, body, None).into_failure("http://a:1");
+    assert_eq!(failure.to_string(), "http://a:1 refused: no room (disk_full)");
+    assert_eq!(failure.report().next.as_deref(), Some("make room"));
+}
+
+#[test]
 fn an_answer_that_is_not_json_is_reported_with_the_port_hint() {
     let url = server("HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n<h>");
     let failure = nodes(&[&url]).get("/x").unwrap_err();

@@ -1,0 +1,187 @@
+//! Records on their way to the node: gathered into requests, sent, and accounted for.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyralog_crypto::Record;
+use serde_json::json;
+
+use super::super::client::{Client, is_put_off, may_be_done};
+use super::super::wire::outgoing;
+use super::placed::Placed;
+use crate::error::{Failure, Result};
+use crate::interrupt;
+use crate::node::{Deadline, NodeFault};
+use crate::output::{Output, shown};
+
+/// Most records of a request.
+const MAX_RECORDS: usize = 1_000;
+/// Most bytes of the encoded records of a request, unless a single one is larger.
+const MAX_BYTES: usize = 1 << 20;
+/// Most bytes of a request's body, unless a single record is larger: below what a node takes by default, 4 MiB.
+const MAX_BODY: usize = 3 << 20;
+/// How long a node that is busy is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The node's code for a body that is larger than it takes.
+const BODY_TOO_LARGE: &str = "too_large";
+
+/// Where a record comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line, or the whole of standard input.
+    Value,
+    /// A line of standard input.
+    Line(u64),
+    /// A file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value => f.write_str("the record"),
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::File(path) => f.write_str(&shown(path)),
+        }
+    }
+}
+
+/// A record in the form that a request has.
+#[derive(Debug)]
+struct Item {
+    json: String,
+    bytes: usize,
+    origin: Origin,
+}
+
+/// Appends records to one log.
+#[derive(Debug)]
+pub struct Appender<'a> {
+    client: &'a Client,
+    name: &'a str,
+    partition: Option<u32>,
+    waiting: Vec<Item>,
+    /// Bytes of the encodings, and of the JSON, of what waits.
+    sizes: (usize, usize),
+    placed: Placed,
+    json: bool,
+}
+
+impl<'a> Appender<'a> {
+    /// Nothing is appended yet. With `json` every place is kept.
+    pub fn new(client: &'a Client, name: &'a str, partition: Option<u32>, json: bool) -> Self {
+        Self { client, name, partition, waiting: Vec::new(), sizes: (0, 0), placed: Placed::new(json), json }
+    }
+
+    /// How many records are durable.
+    pub fn durable(&self) -> u64 {
+        self.placed.count()
+    }
+
+    /// Whether records wait to be sent.
+    pub fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Takes a record, and sends those before it where a request would hold no further one.
+    pub fn push(&mut self, record: &Record, origin: Origin) -> Result<()> {
+        let item = Item { json: outgoing(record).to_string(), bytes: record.encoded_len(), origin };
+        if self.sizes.0 + item.bytes > MAX_BYTES || self.sizes.1 + item.json.len() > MAX_BODY {
+            self.flush()?;
+        }
+        self.sizes = (self.sizes.0 + item.bytes, self.sizes.1 + item.json.len() + 1);
+        self.waiting.push(item);
+        if self.waiting.len() >= MAX_RECORDS { self.flush() } else { Ok(()) }
+    }
+
+    /// Sends what waits, and returns when it is durable.
+    pub fn flush(&mut self) -> Result<()> {
+        self.sizes = (0, 0);
+        let items = std::mem::take(&mut self.waiting);
+        if items.is_empty() { Ok(()) } else { self.send(&items) }
+    }
+
+    fn send(&mut self, items: &[Item]) -> Result<()> {
+        let records: Vec<&str> = items.iter().map(|item| item.json.as_str()).collect();
+        let body = format!("{{\"records\":[{}]}}", records.join(","));
+        let deadline = Deadline::after(PATIENCE);
+        interrupt::so_far(format!("{}; may be appended or not: {}", self.so_far(), span(items)), Some(self.see()));
+        let fault = loop {
+            match self.client.append(self.name, self.partition, body.as_bytes(), items.len()) {
+                Ok(places) => match self.placed.add(&places) {
+                    Ok(()) => {
+                        interrupt::so_far(self.so_far(), None);
+                        return Ok(());
+                    }
+                    Err(why) => break NodeFault::Nonsense(why),
+                },
+                Err(NodeFault::Refused { code, .. }) if code == BODY_TOO_LARGE && items.len() > 1 => {
+                    let (first, second) = items.split_at(items.len() / 2);
+                    self.send(first)?;
+                    return self.send(second);
+                }
+                Err(NodeFault::Busy { code, retry_after, .. }) if is_put_off(&code) && !deadline.passed() => {
+                    let pause = Duration::from_secs(retry_after.unwrap_or(1).clamp(1, 30));
+                    std::thread::sleep(pause.min(deadline.left()));
+                }
+                Err(fault) => break fault,
+            }
+        };
+        Err(self.failed(items, fault))
+    }
+
+    /// What is known of the records of a request that was not answered as it should be.
+    fn failed(&self, items: &[Item], fault: NodeFault) -> Failure {
+        let undecided = may_be_done(&fault);
+        let failure = self.client.failure(Some(self.name), fault);
+        let (what, so_far) = (span(items), self.so_far());
+        if undecided {
+            failure.also(&format!("may be appended or not: {what}; {so_far}")).next(self.see())
+        } else {
+            failure.also(&format!("not appended: {what}; {so_far}"))
+        }
+    }
+
+    /// A failure of another kind, with what is durable.
+    pub fn stopped(&self, failure: Failure) -> Failure {
+        failure.also(&self.so_far())
+    }
+
+    fn so_far(&self) -> String {
+        match (self.placed.count(), self.placed.last()) {
+            (0, _) | (_, None) => "no record is durable".to_owned(),
+            (1, Some(last)) => format!("1 record is durable, at {} {}", last.partition, last.offset),
+            (count, Some(last)) => {
+                format!("{count} records are durable, the last at {} {}", last.partition, last.offset)
+            }
+        }
+    }
+
+    fn see(&self) -> String {
+        let describe = self.client.command(&format!("describe {}", self.name));
+        format!("see where the log ends before they are appended again: {describe}")
+    }
+
+    /// What became of the command: places, also those of a command that failed in part.
+    pub fn output(self, outcome: Result<()>) -> Result<Output> {
+        let failure = match outcome {
+            Err(failure) if self.placed.count() == 0 => return Err(failure),
+            outcome => outcome.err(),
+        };
+        let status = failure.as_ref().map_or("appended", Failure::class);
+        let mut document = json!({ "status": status, "log": self.name, "count": self.placed.count() });
+        if self.json {
+            document["placements"] = self.placed.document();
+        }
+        Ok(Output { document, text: self.placed.text(), failure })
+    }
+}
+
+/// The records of a request by where they come from.
+fn span(items: &[Item]) -> String {
+    match items {
+        [first, .., last] => format!("{} to {} ({} records)", first.origin, last.origin, items.len()),
+        _ => items.iter().map(|item| item.origin.to_string()).collect(),
+    }
+}

@@ -1,0 +1,255 @@
+//! The record logs of one node over its API, under its admin token. Every answer is checked before it is used.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use pyralog_crypto::check_log_name;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::cursor::Cursor;
+use super::token::Token;
+use super::wire::{LogInfo, Page, Placement};
+use crate::error::{Failure, Result};
+use crate::node::{Answer, Call, DEFAULT_NODE, NodeArgs, NodeFault, Nodes};
+use crate::output::{safe, shown};
+use crate::receipt_file::quoted;
+
+/// How long a call may take: the node answers an append when it is durable.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Added to a wait asked of the node before the connection is given up.
+const GRACE: Duration = Duration::from_secs(10);
+/// Where the API's paths begin.
+const LOGS: &str = "/v1/cluster/logs";
+
+/// Which node holds the logs. One: a log of the same name on another node is another log, and each node has a token of its own.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LogNodeArgs {
+    /// Native API of the node that holds the log, http://HOST:PORT (default http://127.0.0.1:8080)
+    #[arg(long, value_name = "URL", env = "PYRALOG_NODE")]
+    pub node: Option<String>,
+    /// The node's admin token, which is HOME/data/admin.token (default: that of the node of the local network in .localnet)
+    #[arg(long, value_name = "FILE", env = "PYRALOG_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// The logs of one node.
+#[derive(Debug)]
+pub struct Client {
+    nodes: Nodes,
+    url: String,
+    token: Token,
+    flags: String,
+}
+
+impl LogNodeArgs {
+    /// ` --node URL --token-file FILE` for a command to type, each where it was given and does not stand in the environment anyway.
+    fn flags(&self) -> String {
+        let flag = |name: &str, variable: &str, value: Option<&Path>| match value {
+            Some(value) if std::env::var_os(variable).as_deref() != Some(value.as_os_str()) => {
+                format!(" --{name} {}", quoted(value))
+            }
+            _ => String::new(),
+        };
+        flag("node", "PYRALOG_NODE", self.node.as_deref().map(Path::new))
+            + &flag("token-file", "PYRALOG_TOKEN_FILE", self.token_file.as_deref())
+    }
+
+    /// Checks the URL and finds the token.
+    pub fn connect(&self) -> Result<Client> {
+        if self.node.as_ref().is_some_and(|urls| urls.contains(',')) {
+            return Err(Failure::usage("a log is in one node, and several are named with --node or PYRALOG_NODE")
+                .next("name the one that holds the log with --node URL"));
+        }
+        let nodes = NodeArgs { node: self.node.iter().cloned().collect() }.connect()?;
+        let url = nodes.urls().first().map_or(DEFAULT_NODE, String::as_str).to_owned();
+        let token = Token::find(&url, self.token_file.as_deref(), Path::new("."))?;
+        Ok(Client { nodes, url, token, flags: self.flags() })
+    }
+}
+
+impl Client {
+    /// The node's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `pyralog log WORDS` with the flags that name this node.
+    pub fn command(&self, words: &str) -> String {
+        format!("pyralog log {words}{}", self.flags)
+    }
+
+    /// All logs.
+    pub fn list(&self) -> Result<Vec<LogInfo>> {
+        #[derive(Deserialize)]
+        struct Logs {
+            logs: Vec<LogInfo>,
+        }
+        let answer = self.call("", Call::Get, PATIENCE).and_then(|answer| self.understood::<Logs>(answer));
+        let logs = answer.and_then(|Logs { logs }| logs.into_iter().map(|info| self.sound(info)).collect());
+        logs.map_err(|fault| self.failure(None, fault))
+    }
+
+    /// One log.
+    pub fn describe(&self, name: &str) -> Result<LogInfo> {
+        self.ask(name).map_err(|fault| self.failure(Some(name), fault))
+    }
+
+    /// The same, for who can do something about a fault.
+    pub fn ask(&self, name: &str) -> Result<LogInfo, NodeFault> {
+        let answer = self.call(&format!("/{name}"), Call::Get, PATIENCE)?;
+        self.named(name, answer)
+    }
+
+    /// Makes a log.
+    pub fn create(&self, name: &str, log: &Value) -> Result<LogInfo, NodeFault> {
+        let answer = self.call("", Call::Post(log.to_string().as_bytes()), PATIENCE)?;
+        self.named(name, answer)
+    }
+
+    /// Deletes a log.
+    pub fn delete(&self, name: &str) -> Result<(), NodeFault> {
+        let answer = self.call(&format!("/{name}"), Call::Delete, PATIENCE)?;
+        let deleted = answer.body["deleted"].as_str();
+        if deleted == Some(name) { Ok(()) } else { Err(nonsense(format!("it does not say that it deleted {name}"))) }
+    }
+
+    /// Appends the `count` records of a body, and says where they went, in their order.
+    pub fn append(
+        &self,
+        name: &str,
+        partition: Option<u32>,
+        body: &[u8],
+        count: usize,
+    ) -> Result<Vec<Placement>, NodeFault> {
+        #[derive(Deserialize)]
+        struct Placements {
+            records: Vec<Placement>,
+        }
+        let partition = partition.map(|number| format!("?partition={number}")).unwrap_or_default();
+        let answer = self.call(&format!("/{name}/records{partition}"), Call::Post(body), PATIENCE)?;
+        let Placements { records } = self.understood(answer)?;
+        if records.len() != count {
+            return Err(nonsense(format!("it gives places to {} records of {count}", records.len())));
+        }
+        Ok(records)
+    }
+
+    /// The records from the cursor on, after a wait of at most `wait` for the first of them. The cursor goes behind them.
+    pub fn page(&self, name: &str, cursor: &mut Cursor, ask: Ask) -> Result<Page, NodeFault> {
+        let query = cursor.query(ask.limit, ask.wait, ask.proof);
+        let answer = self.call(&format!("/{name}/records?{query}"), Call::Get, ask.wait + GRACE)?;
+        let page: Page = self.understood(answer)?;
+        cursor.step(&page, ask.limit).map_err(nonsense)?;
+        Ok(page)
+    }
+
+    /// A fault as the failure that a command ends with, with the step that mends it.
+    pub fn failure(&self, name: Option<&str>, fault: NodeFault) -> Failure {
+        let url = &self.url;
+        let log = name.unwrap_or("NAME");
+        match fault {
+            NodeFault::Refused { code, .. } if is_unauthorized(&code) => {
+                let file = shown(self.token.file());
+                Failure::error(format!("{url} does not take the admin token in {file}")).next(
+                    "a node makes a new one at each start: name that of this node, --token-file HOME/data/admin.token",
+                )
+            }
+            NodeFault::NotFound { code, .. } if code == "no_such_log" => {
+                let create = self.command(&format!("create {log}"));
+                Failure::error(format!("{url} has no log {log}"))
+                    .next(format!("{create}, or see those that are there: {}", self.command("list")))
+            }
+            NodeFault::NotFound { code, message, .. } if code == "no_such_partition" => {
+                Failure::error(format!("{url}: {message}")).next(self.command(&format!("describe {log}")))
+            }
+            NodeFault::NotFound { message, .. } => Failure::error(format!("{url}: {message}"))
+                .next("name a node that serves record logs, one of the version of this program, with --node URL"),
+            NodeFault::Refused { code, message, .. } if code == "log_exists" => {
+                Failure::error(format!("{url}: {message}")).next(self.command(&format!("describe {log}")))
+            }
+            NodeFault::Refused { code, message, .. } if code == "out_of_range" => {
+                let describe = self.command(&format!("describe {log}"));
+                Failure::error(format!("{url}: {message}"))
+                    .next(format!("read from an offset that the log holds: {describe} shows the first and the next"))
+            }
+            NodeFault::Nonsense(message) => Failure::error(format!("{url}: {message}"))
+                .next("name the native API of a node of the version of this program with --node URL"),
+            fault => fault.into_failure(url),
+        }
+    }
+
+    /// One call. Where the token is not taken, the one that the file holds now is tried: nothing was done under the old one.
+    fn call(&self, path: &str, call: Call<'_>, patience: Duration) -> Result<Answer, NodeFault> {
+        let path = format!("{LOGS}{path}");
+        let bearer = self.token.bearer();
+        match self.nodes.authorized(&self.url, &path, call, &bearer, patience) {
+            Err(NodeFault::Refused { code, .. }) if is_unauthorized(&code) && self.token.renew(&bearer) => {
+                self.nodes.authorized(&self.url, &path, call, &self.token.bearer(), patience)
+            }
+            answer => answer,
+        }
+    }
+
+    fn understood<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, NodeFault> {
+        serde_json::from_value(answer.body)
+            .map_err(|error| nonsense(format!("its answer is not understood: {}", safe(&error.to_string()))))
+    }
+
+    fn named(&self, name: &str, answer: Answer) -> Result<LogInfo, NodeFault> {
+        let info = self.sound(self.understood(answer)?)?;
+        if info.name == name { Ok(info) } else { Err(nonsense(format!("it answers for the log {}", info.name))) }
+    }
+
+    /// What a node describes must be a log.
+    fn sound(&self, info: LogInfo) -> Result<LogInfo, NodeFault> {
+        check_log_name(&info.name)
+            .map_err(|error| nonsense(format!("it names a log that none can be called: {error}")))?;
+        let in_order = (0u32..).zip(&info.partitions).all(|(number, partition)| partition.partition == number);
+        let ordered = info.partitions.iter().all(|partition| partition.first_offset <= partition.next_offset);
+        if info.partitions.is_empty() || !in_order || !ordered {
+            return Err(nonsense(format!("what it says of the partitions of {} contradicts itself", info.name)));
+        }
+        Ok(info)
+    }
+}
+
+/// How records are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// At most so many.
+    pub limit: u64,
+    /// How long the node waits for the first.
+    pub wait: Duration,
+    /// With a proof of each.
+    pub proof: bool,
+}
+
+/// Whether what was asked for may have been done although there was no answer that says so.
+pub fn may_be_done(fault: &NodeFault) -> bool {
+    match fault {
+        NodeFault::Lost(_) | NodeFault::Nonsense(_) => true,
+        NodeFault::Busy { code, .. } => !is_put_off(code),
+        NodeFault::Unreachable(_) | NodeFault::NotFound { .. } | NodeFault::Refused { .. } => false,
+    }
+}
+
+/// Whether a node that is busy says by this code that it has done nothing.
+pub fn is_put_off(code: &str) -> bool {
+    matches!(code, "busy" | "rate_limited")
+}
+
+/// Whether a refusal is that of a token.
+fn is_unauthorized(code: &str) -> bool {
+    matches!(code, "unauthorized" | "401")
+}
+
+fn nonsense(what: String) -> NodeFault {
+    NodeFault::Nonsense(what)
+}
+
+#[cfg(test)]
+#[path = "client_test.rs"]
+mod tests;

@@ -1,0 +1,81 @@
+//! `pyralog log delete`.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+use serde_json::json;
+
+use super::client::{Client, LogNodeArgs, may_be_done};
+use super::log_name;
+use super::parse::show_size;
+use super::wire::LogInfo;
+use crate::error::{Context, Failure, Result};
+use crate::output::{GOOD, Output, note};
+
+/// Options of `log delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The log
+    #[arg(value_name = "NAME", value_parser = log_name)]
+    pub name: String,
+    /// Do not ask; needed where there is no terminal to ask on
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub node: LogNodeArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &DeleteArgs) -> Result<Output> {
+    let client = args.node.connect()?;
+    let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    delete(args, &client, terminal, typed)
+}
+
+/// `answer` asks for the name of the log, and is called where there is a terminal alone.
+fn delete(
+    args: &DeleteArgs,
+    client: &Client,
+    terminal: bool,
+    answer: impl Fn(&LogInfo) -> Result<String>,
+) -> Result<Output> {
+    let name = args.name.as_str();
+    let info = client.describe(name)?;
+    if !args.yes {
+        if !terminal {
+            return Err(Failure::usage(format!("the log {name} is not deleted: there is no terminal to ask on"))
+                .next(client.command(&format!("delete {name} --yes"))));
+        }
+        if answer(&info)? != name {
+            return Err(Failure::error(format!("the log {name} is not deleted: that is not its name")));
+        }
+    }
+    client.delete(name).map_err(|fault| {
+        let undecided = may_be_done(&fault);
+        let failure = client.failure(Some(name), fault);
+        if !undecided {
+            return failure;
+        }
+        Failure::error(format!("{failure}; the log may be deleted or not")).next(client.command("list"))
+    })?;
+    let document = json!({ "status": "deleted", "log": name, "id": info.id });
+    Ok(Output::new(document, format!("{GOOD}deleted{GOOD:#} {name}: {}", contents(&info))))
+}
+
+fn typed(info: &LogInfo) -> Result<String> {
+    note(&format!("this deletes {} for good: {}", info.name, contents(info)));
+    dialoguer::Input::<String>::new()
+        .with_prompt("type the name of the log to delete it")
+        .allow_empty(true)
+        .interact_text()
+        .context(|| "cannot read the answer".to_owned())
+}
+
+/// What is lost with a log.
+fn contents(info: &LogInfo) -> String {
+    format!("{} records, {}, partitions: {}", info.records(), show_size(info.bytes()), info.partitions.len())
+}
+
+#[cfg(test)]
+#[path = "delete_test.rs"]
+mod tests;

@@ -1,0 +1,63 @@
+use super::super::testkit::{FakeNode, Reply, Request, log, problem};
+use super::*;
+
+/// A node with the log `orders`, and what it says to a deletion.
+fn node(deletion: Reply) -> FakeNode {
+    FakeNode::start(move |request: &Request| match request.method.as_str() {
+        "DELETE" => deletion.clone(),
+        _ => Reply::Answer(200, log("orders", &[(3, 18)])),
+    })
+}
+
+fn gone() -> Reply {
+    Reply::Answer(200, json!({ "deleted": "orders" }))
+}
+
+fn ask(node: &FakeNode, yes: bool, terminal: bool, answer: Option<&str>) -> Result<Output> {
+    let args = DeleteArgs { name: "orders".to_owned(), yes, node: node.args() };
+    delete(&args, &node.client(), terminal, |_| Ok(answer.expect("nobody is to be asked").to_owned()))
+}
+
+fn deletions(node: &FakeNode) -> usize {
+    node.asked().iter().filter(|asked| asked.starts_with("DELETE")).count()
+}
+
+#[test]
+fn the_name_has_to_be_typed() {
+    let node = node(gone());
+    for wrong in ["", "order", "ORDERS", "yes", "orders "] {
+        let failure = ask(&node, false, true, Some(wrong)).unwrap_err();
+        assert!(failure.to_string().contains("not deleted"), "{failure}");
+    }
+    assert_eq!(deletions(&node), 0);
+    let output = ask(&node, false, true, Some("orders")).unwrap();
+    assert_eq!((deletions(&node), output.document["status"].as_str()), (1, Some("deleted")));
+    assert!(output.text.contains("15 records, 1 KiB"), "{}", output.text);
+}
+
+#[test]
+fn without_a_terminal_nothing_is_deleted_but_with_yes() {
+    let node = node(gone());
+    let failure = ask(&node, false, false, None).unwrap_err();
+    assert_eq!((failure.code(), deletions(&node)), (2, 0));
+    assert!(failure.report().next.as_ref().unwrap().starts_with("pyralog log delete orders --yes --node"));
+    ask(&node, true, false, None).unwrap();
+    assert_eq!(deletions(&node), 1);
+}
+
+#[test]
+fn a_log_that_is_not_there_is_found_out_before_anybody_is_asked() {
+    let node = FakeNode::start(|_| problem(404, "no_such_log"));
+    let failure = ask(&node, false, true, None).unwrap_err();
+    assert!(failure.to_string().contains("no log orders"), "{failure}");
+}
+
+#[test]
+fn a_lost_answer_leaves_it_open() {
+    for reply in [Reply::Hang, Reply::Answer(200, json!({ "deleted": "other" })), problem(500, "internal")] {
+        let failure = ask(&node(reply), true, false, None).unwrap_err();
+        assert!(failure.to_string().contains("may be deleted or not"), "{failure}");
+    }
+    let refused = ask(&node(problem(409, "conflict")), true, false, None).unwrap_err();
+    assert!(!refused.to_string().contains("may be"), "{refused}");
+}

@@ -1,0 +1,35 @@
+use super::super::testkit::{FakeNode, Reply, log, problem};
+use super::*;
+
+fn describe(reply: Reply) -> Result<Output> {
+    let node = FakeNode::start(move |_| reply.clone());
+    run(&DescribeArgs { name: "orders".to_owned(), node: node.args() })
+}
+
+#[test]
+fn a_log_is_shown_with_each_partition() {
+    let mut document = log("orders", &[(3, 18), (0, 0)]);
+    document["retention"] = serde_json::json!({ "max_age_ms": "604800000", "max_bytes": "10737418240" });
+    document["partitions"][0]["min_time"] = "1732700000000".into();
+    let output = describe(Reply::Answer(200, document.clone())).unwrap();
+    assert_eq!(output.document, document);
+    assert!(
+        output.text.contains("storage  disk, segments of 64 MiB\nkept     7d, 10 GiB a partition\n"),
+        "{}",
+        output.text
+    );
+    let rows: Vec<Vec<&str>> = output.text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[6], ["0", "3", "18", "15", "1", "KiB", "1", "2024-11-27T09:33:20.000Z", "-"]);
+    assert_eq!(rows[7], ["1", "0", "0", "0", "1", "KiB", "1", "-", "-"]);
+}
+
+#[test]
+fn a_log_that_is_not_there_names_the_commands_that_make_and_list() {
+    let failure = describe(problem(404, "no_such_log")).unwrap_err();
+    assert_eq!(failure.code(), 1);
+    assert!(failure.to_string().contains("has no log orders"), "{failure}");
+    let next = failure.report().next.clone().unwrap();
+    assert!(next.contains("pyralog log create orders --node") && next.contains("pyralog log list"), "{next}");
+    let older = describe(problem(404, "not_found")).unwrap_err();
+    assert!(older.report().next.as_ref().unwrap().contains("serves record logs"), "{older}");
+}

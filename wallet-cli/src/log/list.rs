@@ -1,0 +1,57 @@
+//! `pyralog log list`.
+
+use clap::Args;
+use comfy_table::Table;
+use serde_json::json;
+
+use super::client::LogNodeArgs;
+use super::parse::show_size;
+use super::wire::LogInfo;
+use crate::error::{Context, Result};
+use crate::output::{Output, note};
+
+/// Options of `log list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    node: LogNodeArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &ListArgs) -> Result<Output> {
+    let client = args.node.connect()?;
+    let mut logs = client.list()?;
+    logs.sort_by(|a, b| a.name.cmp(&b.name));
+    let listed = serde_json::to_value(&logs).context(|| "cannot encode the logs".to_owned())?;
+    if logs.is_empty() {
+        note(&format!("{} has no record logs; make one: {}", client.url(), client.command("create NAME")));
+    }
+    Ok(Output::new(json!({ "logs": listed }), if logs.is_empty() { String::new() } else { table(&logs) }))
+}
+
+fn table(logs: &[LogInfo]) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header([
+        "NAME",
+        "PARTITIONS",
+        "RECORDS",
+        "BYTES",
+        "STORAGE",
+        "KEPT",
+    ]);
+    for info in logs {
+        table.add_row([
+            info.name.clone(),
+            info.partitions.len().to_string(),
+            info.records().to_string(),
+            show_size(info.bytes()),
+            info.storage.word().to_owned(),
+            info.retention.words(),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+#[path = "list_test.rs"]
+mod tests;

@@ -1,0 +1,21 @@
+use super::super::testkit::{FakeNode, Reply, log};
+use super::*;
+
+#[test]
+fn logs_are_listed_by_name_with_their_sums() {
+    let logs = json!({ "logs": [log("b", &[(0, u64::MAX), (0, 7)]), log("a", &[(3, 18)])] });
+    let node = FakeNode::start(move |_| Reply::Answer(200, logs.clone()));
+    let output = run(&ListArgs { node: node.args() }).unwrap();
+    assert_eq!(output.document, json!({ "logs": [log("a", &[(3, 18)]), log("b", &[(0, u64::MAX), (0, 7)])] }));
+    let lines: Vec<Vec<&str>> = output.text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["NAME", "PARTITIONS", "RECORDS", "BYTES", "STORAGE", "KEPT"]);
+    assert_eq!(lines[1], ["a", "1", "15", "1", "KiB", "disk", "all"]);
+    assert_eq!(lines[2], ["b", "2", "18446744073709551615", "2", "KiB", "disk", "all"]);
+}
+
+#[test]
+fn a_node_without_logs_is_no_error() {
+    let node = FakeNode::start(|_| Reply::Answer(200, json!({ "logs": [] })));
+    let output = run(&ListArgs { node: node.args() }).unwrap();
+    assert_eq!((output.document, output.text.as_str()), (json!({ "logs": [] }), ""));
+}
