@@ -106,7 +106,10 @@ impl Verifier {
 
     /// Whether a proof that holds is one of the log that the caller means.
     fn trusted(&mut self, chain_id: &str, owner: PublicKey) -> Result<()> {
-        let untrusted = |why: String| Err(Failure::untrusted(format!("the proofs of {} hold, but {why}", self.name)));
+        let untrusted = |why: String| {
+            Err(Failure::untrusted(format!("the proofs of {} hold, but {why}", self.name))
+                .next("ask the operator of the log for its key, and pin that with --owner-key KEY"))
+        };
         match &self.pinned {
             Pinned::Key(key) if *key != owner => {
                 return untrusted(format!("the log is owned by {owner}, not by {key}"));
@@ -163,7 +166,7 @@ impl Verifier {
             Pinned::Genesis { file, .. } => format!(", which owns a log in {file}"),
             Pinned::No => {
                 format!(
-                    "; {WARN}whose key that is the node alone says{WARN:#}, pin it with --owner-key or --genesis FILE"
+                    "; {WARN}that this key owns the log is the node's own word{WARN:#}: pin it with --owner-key or --genesis"
                 )
             }
         };
