@@ -4,6 +4,7 @@ mod consensus;
 mod crypto;
 mod files;
 mod receipts;
+mod streams;
 mod txs;
 mod wire;
 
@@ -40,6 +41,7 @@ pub fn seeds() -> Vec<Seed> {
     let mut out = Out::default();
     crypto::put(&mut out);
     files::put(&mut out);
+    streams::put(&mut out);
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);

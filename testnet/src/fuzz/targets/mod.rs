@@ -35,6 +35,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "format", run: pyralog_cluster_core::fuzz::format },
     Target { name: "chain_values", run: pyralog_cluster_core::fuzz::chain_values },
     Target { name: "ids", run: pyralog_cluster_core::fuzz::ids },
+    Target { name: "record", run: pyralog_cluster_core::fuzz::record },
+    Target { name: "journal_file", run: pyralog_cluster_core::fuzz::journal_file },
+    Target { name: "journal_group", run: pyralog_cluster_core::fuzz::journal_group },
+    Target { name: "journal_list", run: pyralog_cluster_core::fuzz::journal_list },
+    Target { name: "segment_file", run: pyralog_cluster_core::fuzz::segment_file },
+    Target { name: "segment_parts", run: pyralog_cluster_core::fuzz::segment_parts },
     // consensus: blocks, engine, ledger
     Target { name: "block", run: blocks::block },
     Target { name: "commit", run: blocks::commit },
