@@ -1,5 +1,7 @@
 //! The options of `pyralog-testnet bench`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 /// Options of `bench`.
@@ -14,6 +16,9 @@ pub struct BenchArgs {
     /// Print one JSON document instead of tables
     #[arg(long)]
     pub json: bool,
+    /// Open the store in DIR, read a record of each partition and say what that took (used by the measurements themselves)
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub open_home: Option<PathBuf>,
 }
 
 /// The measurements.
@@ -23,6 +28,10 @@ pub enum Part {
     Merkle,
     /// Size of receipts and time to verify them, in this process
     Receipt,
+    /// Ids beside uuid v7 and one ftruncate each, in this process
+    Ids,
+    /// Appends, reads and partitions beside the raw disk, RocksDB, fjall, etcd and Redis
+    Storage,
     /// Blocks of an idle network
     Blocks,
     /// Time from a submission to its receipt
@@ -53,7 +62,7 @@ mod tests {
 
     #[test]
     fn without_a_choice_everything_is_measured() {
-        let all = BenchArgs { quick: false, only: Vec::new(), json: false };
+        let all = BenchArgs { quick: false, only: Vec::new(), json: false, open_home: None };
         assert!(Part::value_variants().iter().all(|part| all.wants(*part)));
         let two = BenchArgs { only: vec![Part::Merkle, Part::Blocks], ..all };
         let wanted: Vec<_> = Part::value_variants().iter().filter(|part| two.wants(**part)).collect();

@@ -23,12 +23,14 @@ pub struct Memory {
 
 /// Memory of every node now.
 pub fn read(network: &Network) -> Result<Vec<Memory>> {
-    let one = |pid: u32| {
-        let path = format!("/proc/{pid}/status");
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}: has the node ended?"))?;
-        parse(&text).with_context(|| format!("{path} has no VmRSS or RssAnon"))
-    };
-    network.nodes.iter().map(|node| one(node.pid)).collect()
+    network.nodes.iter().map(|node| of(node.pid)).collect()
+}
+
+/// Memory of one process now.
+pub fn of(pid: u32) -> Result<Memory> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}: has the process ended?"))?;
+    parse(&text).with_context(|| format!("{path} has no VmRSS or RssAnon"))
 }
 
 /// Both readings as figures.

@@ -2,14 +2,15 @@
 //! something measured in the same run.
 //!
 //! Reading order: [`cli`], [`report`] (what a figure carries), [`baseline`] (what is compared with), then the measurements:
-//! [`merkle`] and [`receipt`] in this process, the others against real processes ([`network`]) driven by raw keep-alive
-//! HTTP ([`http`]). The load generator shares the processors with the nodes; the report says so.
+//! [`merkle`], [`receipt`], [`ids`] and [`storage`] in this process, the others against real processes ([`network`]) driven by raw
+//! keep-alive HTTP ([`http`]). The load generator shares the processors with the nodes; the report says so.
 
 mod baseline;
 mod blocks;
 pub mod cli;
 mod context;
 mod http;
+mod ids;
 mod latency;
 mod leaves;
 mod load;
@@ -19,6 +20,7 @@ mod merkle;
 mod network;
 mod receipt;
 mod report;
+mod storage;
 mod table;
 mod timing;
 mod transfers;
@@ -38,6 +40,9 @@ use report::{Group, Place, Report};
 /// # Errors
 /// A network that does not start, an answer that a node should not give, Ctrl-C.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    if let Some(home) = &args.open_home {
+        return storage::open_home(home);
+    }
     let interrupt = Interrupt::install()?;
     let mut report = Report::new(Machine::look(&std::env::temp_dir()), args.quick);
     note("baselines");
@@ -50,6 +55,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.wants(Part::Receipt) {
         note("receipts");
         report.groups.push(receipt::measure(&baseline, args.quick, &interrupt)?);
+    }
+    if args.wants(Part::Ids) {
+        note("ids");
+        report.groups.push(ids::measure(args.quick, &interrupt)?);
+    }
+    if args.wants(Part::Storage) {
+        report.groups.extend(storage::measure(args.quick, &interrupt)?);
     }
     if Part::NETWORK.into_iter().any(|part| args.wants(part)) {
         on_a_network(args, &baseline, &interrupt, &mut report)?;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::machine::Machine;
+use super::timing::Times;
 
 /// The whole run.
 #[derive(Debug, Clone, Serialize)]
@@ -20,7 +21,7 @@ pub struct Report {
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
     /// Title.
-    pub name: &'static str,
+    pub name: String,
     /// Where the work was done.
     pub place: Place,
     /// In the order of the run.
@@ -51,6 +52,9 @@ pub struct Figure {
     pub unit: &'static str,
     /// How.
     pub setting: Setting,
+    /// How long the single submissions took, where they were timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
     /// The same as a ratio to something else of this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<Ratio>,
@@ -79,6 +83,15 @@ pub struct Setting {
     pub sample: Option<String>,
 }
 
+/// Times of single submissions, microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Took {
+    /// Half of them took no longer.
+    pub p50_us: f64,
+    /// All but one in a hundred took no longer.
+    pub p99_us: f64,
+}
+
 /// A number relative to another one of the same run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ratio {
@@ -96,14 +109,21 @@ pub enum Aim {
     AtLeast(f64),
     /// Not more than this.
     AtMost(f64),
+    /// The ratio is not less than this.
+    RatioAtLeast(f64),
+    /// The ratio is not more than this.
+    RatioAtMost(f64),
 }
 
 impl Aim {
-    /// Whether `value` reaches it.
-    pub fn met(self, value: f64) -> bool {
+    /// Whether `figure` reaches it; one of a ratio is missed where there is nothing to compare with.
+    pub fn met(self, figure: &Figure) -> bool {
+        let ratio = figure.ratio.as_ref().map(|ratio| ratio.value);
         match self {
-            Self::AtLeast(least) => value >= least,
-            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => figure.value >= least,
+            Self::AtMost(most) => figure.value <= most,
+            Self::RatioAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
+            Self::RatioAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
         }
     }
 }
@@ -124,8 +144,8 @@ impl Report {
 
 impl Group {
     /// A group without figures.
-    pub fn new(name: &'static str, place: Place) -> Self {
-        Self { name, place, figures: Vec::new(), notes: Vec::new() }
+    pub fn new(name: impl Into<String>, place: Place) -> Self {
+        Self { name: name.into(), place, figures: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a figure.
@@ -137,7 +157,13 @@ impl Group {
 impl Figure {
     /// A number in its setting.
     pub fn new(what: impl Into<String>, value: f64, unit: &'static str, setting: Setting) -> Self {
-        Self { what: what.into(), value, unit, setting, ratio: None, aim: None }
+        Self { what: what.into(), value, unit, setting, took: None, ratio: None, aim: None }
+    }
+
+    /// With the times of the single submissions.
+    pub fn timed(mut self, times: &Times) -> Self {
+        self.took = Some(Took { p50_us: times.percentile_ms(50.0) * 1e3, p99_us: times.percentile_ms(99.0) * 1e3 });
+        self
     }
 
     /// With its ratio to `other`, which is in the same unit.
@@ -167,8 +193,13 @@ mod tests {
 
     #[test]
     fn aims_have_a_side() {
-        assert!(Aim::AtLeast(2.0).met(2.0) && !Aim::AtLeast(2.0).met(1.9));
-        assert!(Aim::AtMost(2.0).met(2.0) && !Aim::AtMost(2.0).met(2.1));
+        let of = |value| Figure::new("x", value, "/s", Setting::default());
+        assert!(Aim::AtLeast(2.0).met(&of(2.0)) && !Aim::AtLeast(2.0).met(&of(1.9)));
+        assert!(Aim::AtMost(2.0).met(&of(2.0)) && !Aim::AtMost(2.0).met(&of(2.1)));
+        let ratio = of(6.0).against(3.0, "y");
+        assert!(Aim::RatioAtLeast(2.0).met(&ratio) && !Aim::RatioAtLeast(2.1).met(&ratio));
+        assert!(Aim::RatioAtMost(2.0).met(&ratio) && !Aim::RatioAtMost(1.9).met(&ratio));
+        assert!(!Aim::RatioAtLeast(0.0).met(&of(1.0)) && !Aim::RatioAtMost(9.0).met(&of(1.0)));
     }
 
     #[test]

@@ -41,6 +41,9 @@ fn write_group(out: &mut String, group: &Group) {
     for figure in &group.figures {
         let _ = write!(out, "  {:<width$}  {:>12} {:<11}", figure.what, number(figure.value), figure.unit);
         let mut line = String::new();
+        if let Some(took) = figure.took {
+            let _ = write!(line, "  p50 {:>7}, p99 {:>7} us", number(took.p50_us), number(took.p99_us));
+        }
         if let Some(ratio) = &figure.ratio {
             let _ = write!(line, "  {:>7} x {}", number(ratio.value), ratio.of);
         }
@@ -60,12 +63,14 @@ fn write_group(out: &mut String, group: &Group) {
 }
 
 fn aim_text(aim: Aim, figure: &Figure) -> String {
-    let (sign, bound) = match aim {
-        Aim::AtLeast(bound) => (">=", bound),
-        Aim::AtMost(bound) => ("<=", bound),
+    let (sign, bound, of) = match aim {
+        Aim::AtLeast(bound) => (">=", bound, ""),
+        Aim::AtMost(bound) => ("<=", bound, ""),
+        Aim::RatioAtLeast(bound) => (">=", bound, " x"),
+        Aim::RatioAtMost(bound) => ("<=", bound, " x"),
     };
-    let met = if aim.met(figure.value) { "met" } else { "MISSED" };
-    format!("aim {sign} {}: {met}", number(bound))
+    let met = if aim.met(figure) { "met" } else { "MISSED" };
+    format!("aim {sign} {}{of}: {met}", number(bound))
 }
 
 fn setting(setting: &Setting) -> String {
@@ -107,7 +112,10 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::machine::Machine;
+    use super::super::timing::Times;
     use super::*;
 
     #[test]
@@ -134,12 +142,17 @@ mod tests {
         let setting = || Setting { record_bytes: Some(76), batch: Some(1_000), ..Setting::default() };
         group.add(Figure::new("one", 50.0, "leaves/s", setting()).against(25.0, "raw").aim(Aim::AtLeast(60.0)));
         group.add(Figure::new("two", 70.0, "leaves/s", setting()).aim(Aim::AtLeast(60.0)));
+        let times = Times::new((1..=100).map(Duration::from_micros).collect());
+        let three = Figure::new("three", 5.0, "/s", Setting::default()).timed(&times).against(10.0, "raw");
+        group.add(three.aim(Aim::RatioAtLeast(0.7)));
         group.notes.push("beware".into());
         report.groups.push(group);
         let text = text(&report);
         assert!(text.contains("co-located: all on this machine"), "{text}");
         assert!(text.contains("2.00 x raw  [aim >= 60.0: MISSED]"), "{text}");
         assert!(text.contains("[aim >= 60.0: met]") && text.contains("  - beware"), "{text}");
+        assert!(text.contains("p50    50.0, p99    99.0 us"), "{text}");
+        assert!(text.contains("0.50 x raw  [aim >= 0.70 x: MISSED]"), "{text}");
         assert_eq!(text.matches("76 B records; batch 1000").count(), 1, "{text}");
         assert!(text.contains("quick run"));
     }

@@ -16,7 +16,7 @@ mod log_tail;
 pub mod manifest;
 mod node;
 mod peer_id;
-mod ports;
+pub mod ports;
 mod probe;
 pub mod process;
 pub mod state;
