@@ -39,6 +39,14 @@ fn all(bytes: &[u8]) -> [bool; 15] {
     ]
 }
 
+/// Bytes with their checksum behind them, which goes on from another one.
+fn checked(parts: &[&[u8]], seed: u32) -> Vec<u8> {
+    let mut bytes = parts.concat();
+    let crc = crc32c::crc32c_append(seed, &bytes);
+    bytes.extend(crc.to_be_bytes());
+    bytes
+}
+
 #[test]
 fn each_entry_accepts_what_it_is_for() {
     let corpus = corpus();
@@ -51,6 +59,9 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(record(&[&[1][..], &[0; 17]].concat()));
     assert!(journal_file(b"torn") && journal_group(&[0; 20]) && journal_list(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
     assert!(segment_file(b"torn") && segment_parts(&[0; 16]));
+    let header = checked(&[b"PYRAROOT", &[0, 0, 0, 1, 0, 0, 0, 5], &[0; 44]], 0);
+    let seed = crc32c::crc32c_append(crc32c::crc32c(&header), &[0; 8]);
+    assert!(tree_root(&checked(&[&[0; 15], &[1], &[0; 44]], seed)));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
     assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[1, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }

@@ -148,6 +148,47 @@ fn trimming_removes_whole_segments_and_keeps_offsets() {
 }
 
 #[test]
+fn segments_begin_where_the_records_say_however_they_are_appended() {
+    let mut firsts = Vec::new();
+    let mut held = u64::MAX;
+    for offset in 0..200 {
+        if held >= 5000 {
+            firsts.push(offset);
+            held = 0;
+        }
+        held += 12 + bytes(offset).len() as u64;
+    }
+    both(|make| {
+        for batch in [1, 2, 7, 64, 200] {
+            let log = make(5000);
+            grow(log.as_ref(), 200, batch);
+            let found: Vec<u64> = log.segments().iter().map(|segment| segment.first).collect();
+            assert_eq!(found, firsts, "{batch} at once");
+        }
+        // One record is larger than a segment should be, and one segment takes it.
+        let log = make(100);
+        let large = vec![1; 300];
+        log.append(&[Item { timestamp: 1, bytes: &large }; 3]).unwrap();
+        assert_eq!(log.segments().iter().map(|segment| segment.first).collect::<Vec<_>>(), [0, 1, 2]);
+    });
+}
+
+#[test]
+fn segments_are_told_from_an_offset_on() {
+    both(|make| {
+        let log = make(5000);
+        grow(log.as_ref(), 200, 5);
+        log.trim(30).unwrap();
+        let all = log.segments();
+        for from in 0..=201 {
+            let expected: Vec<SegmentInfo> = all.iter().copied().filter(|segment| from < segment.next).collect();
+            let last = all[all.len() - 1];
+            assert_eq!(log.segments_from(from), if expected.is_empty() { vec![last] } else { expected }, "from {from}");
+        }
+    });
+}
+
+#[test]
 fn readers_and_a_writer_share_a_log() {
     both(|make| {
         let log: Arc<dyn RecordLog> = Arc::from(make(3000));

@@ -10,6 +10,8 @@ use crate::notary::nodes::NodeFile;
 
 /// Bytes of nodes that wait for being written, at most.
 const FLUSH_BYTES: usize = 1 << 20;
+/// Bytes that are kept for the next append.
+const KEPT_BYTES: usize = 16 << 10;
 
 /// A growing tree: its right edge, and nodes that wait for one write.
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Growing {
         }
         self.written = self.frontier.size();
         self.waiting.clear();
+        self.waiting.shrink_to(KEPT_BYTES);
         Ok(())
     }
 
