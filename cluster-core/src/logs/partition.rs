@@ -235,7 +235,7 @@ pub(crate) struct PartitionState {
     files: OnceLock<PartitionFiles>,
     /// Why they are not used, where what the journal holds of them could not be given to them.
     broken: OnceLock<Error>,
-    /// Whether the files were made. Locked by whoever opens them.
+    /// Whether the files were made. Locked by whoever opens them; before `deleted`.
     was_made: Mutex<bool>,
     /// Whether the log was deleted. Locked while something is written.
     deleted: Mutex<bool>,
@@ -259,7 +259,11 @@ impl PartitionState {
             return Ok(Some(files));
         }
         let was_made = self.was_made();
-        if *was_made { self.open(true).map(Some) } else { Ok(None) }
+        if !*was_made {
+            return Ok(None);
+        }
+        self.not_deleted()?;
+        self.open(true).map(Some)
     }
 
     /// The files, opened, and made where they were not.
@@ -271,6 +275,8 @@ impl PartitionState {
             return Ok(files);
         }
         let mut was_made = self.was_made();
+        // Files of a log that the table does not name would be in the way of the next start.
+        self.not_deleted()?;
         let files = self.open(*was_made)?;
         if !*was_made && self.spec.storage == Storage::Disk {
             // From now on it is damage when they are not there.
@@ -319,9 +325,15 @@ impl PartitionState {
         }
     }
 
-    /// From now on nothing is written.
+    /// From now on nothing is written, and no file is made or opened.
     pub(super) fn delete(&self) {
+        // Whoever is about to make files has made them, and the caller removes them.
+        let _was_made = self.was_made();
         *self.deleted() = true;
+    }
+
+    fn not_deleted(&self) -> Result<(), Error> {
+        if *self.deleted() { Err(self.gone()) } else { Ok(()) }
     }
 
     /// Records the present size and root as handed out for signing, durably, and answers them.
@@ -363,8 +375,8 @@ impl Stream for PartitionState {
     }
 
     fn refusal(&self) -> Option<Error> {
-        if *self.deleted() {
-            return Some(self.gone());
+        if let Err(gone) = self.not_deleted() {
+            return Some(gone);
         }
         self.broken.get().cloned().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
     }
