@@ -183,10 +183,11 @@ fn node_number(text: &str) -> Result<NodeNumber, String> {
 pub fn command() -> clap::Command {
     let with_keys = |command: clap::Command| command.args(KEYS.iter().map(flag)).next_help_heading("Settings");
     let log_keys = || KEYS.iter().filter(|key| key.name.starts_with("log."));
+    let log_flag = |key| flag(key).help_heading("Settings (flag > environment > default)");
     Cli::command()
         .mut_subcommand("init", with_keys)
         .mut_subcommand("start", with_keys)
-        .mut_subcommand("obelisk", |obelisk| obelisk.args(log_keys().map(flag)))
+        .mut_subcommand("obelisk", |obelisk| obelisk.args(log_keys().map(log_flag)))
         .mut_subcommand("config", |config| config.mut_subcommand("show", with_keys))
 }
 
