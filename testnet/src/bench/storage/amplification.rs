@@ -55,12 +55,13 @@ pub fn measure(cx: &Bench<'_>) -> Result<Vec<Group>> {
     }
     if let Some(last) = groups.last_mut() {
         last.notes.push(
-            "what the block device wrote, over the bytes of the records: behind as many appends that are not counted and that make the files              which are used again, and until everything is where it stays (ours closed, RocksDB and fjall flushed and compacted)"
+            "what the block device wrote, over the bytes of the records: behind as many appends that are not counted and that make the files \
+             which are used again, and until everything is where it stays (ours closed, RocksDB and fjall flushed and compacted)"
                 .into(),
         );
         last.notes.push(format!(
-            "the file system's own journal counts, and so does what other programs write: {:.0} KiB per second before this, when nothing of ours \
-             was written",
+            "the file system's own journal counts, and so does what other programs write: {:.0} KiB per second before this, when \
+             nothing of ours was written",
             idle / 1024.0
         ));
     }

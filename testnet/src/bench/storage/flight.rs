@@ -162,7 +162,7 @@ mod tests {
     fn an_append_that_fails_is_a_failure() {
         let clients = Clients { threads: 1, flight: 1, batch: 1 };
         let fatal = |done: Completion| done(Event::Fatal { ticket: None, reason: Error::Closed });
-        let failed = drive(clients, Duration::from_millis(5), |_, _, done| {
+        let failed = drive(clients, Duration::from_secs(60), |_, _, done| {
             fatal(done);
             Ok(())
         });
