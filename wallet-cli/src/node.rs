@@ -23,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(15);
 /// Largest answer read: a genesis file or a commit of a large set stays far below.
 const MAX_ANSWER: u64 = 32 * 1024 * 1024;
+/// The code of a request of which a part is done.
+const PARTLY: &str = "partly_appended";
 /// How long a connection may have been idle for a call that is not repeated by itself: nodes close theirs after 10 s.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -98,6 +100,13 @@ pub enum NodeFault {
         message: String,
         /// What the node proposes.
         remedy: Option<String>,
+    },
+    /// A part of what was asked for is done, and the error document says which.
+    Partly {
+        /// The node's sentence.
+        message: String,
+        /// The whole error.
+        detail: Value,
     },
     /// An answer that is not what the API promises.
     Nonsense(String),
@@ -252,6 +261,7 @@ impl NodeFault {
                 .next(format!("name another node than {url} with --node URL")),
             Self::Busy { message, retry_after, .. } => Failure::error(format!("{url} cannot serve now: {message}"))
                 .next(format!("try again in {} s, or name another node with --node URL", retry_after.unwrap_or(1))),
+            Self::Partly { message, .. } => Failure::error(format!("{url}: {message}")),
             Self::NotFound { message, remedy, .. } => Failure::error(format!("{url}: {message}")).next_if(remedy),
             Self::Nonsense(message) => Failure::error(format!("{url}: {message}"))
                 .next("check the port: the native API is 8080 unless configured"),
@@ -262,7 +272,10 @@ impl NodeFault {
     pub fn message(&self) -> &str {
         match self {
             Self::Unreachable(message) | Self::Lost(message) | Self::Nonsense(message) => message,
-            Self::Busy { message, .. } | Self::NotFound { message, .. } | Self::Refused { message, .. } => message,
+            Self::Busy { message, .. }
+            | Self::NotFound { message, .. }
+            | Self::Refused { message, .. }
+            | Self::Partly { message, .. } => message,
         }
     }
 }
@@ -339,6 +352,10 @@ fn refusal(status: u16, text: &str, retry_after: Option<u64>) -> NodeFault {
     let code = detail.map(|detail| crate::output::safe(&detail.code)).filter(|code| !code.is_empty());
     let code = code.unwrap_or_else(|| status.to_string());
     match status {
+        500 if code == PARTLY => {
+            let detail = serde_json::from_str(text).map(|mut body: Value| body["error"].take()).unwrap_or_default();
+            NodeFault::Partly { message, detail }
+        }
         404 => NodeFault::NotFound { code, message, remedy },
         429 | 500..=506 | 508..=599 => {
             let remedy = remedy.unwrap_or_default();

@@ -206,11 +206,42 @@ fn a_lost_answer_is_no_success_and_no_refusal() {
 }
 
 #[test]
+fn a_request_that_is_done_in_part_is_accounted_for_record_by_record() {
+    let partly = |durable: Value, unknown: Value| {
+        let message = "2 of the 13 records are durable, the others are not: it burns";
+        let error = json!({ "code": "partly_appended", "message": message, "durable": durable, "unknown": unknown });
+        let node = refusing(move |_, _| Some(Reply::Answer(500, json!({ "error": error }))));
+        fed(&node, &["--lines"], &numbered(13))
+    };
+    let place = |record: usize, partition: u32, offset: &str| json!({ "record": record, "partition": partition, "offset": offset });
+    let output = partly(json!([place(1, 3, "7"), place(4, 0, "5")]), json!([0, 12])).unwrap();
+    assert_eq!(output.text, "3 7\n0 5");
+    assert_eq!(output.document["unknown"], json!(["line 1", "line 13"]));
+    assert_eq!(output.document["not_appended"].as_array().unwrap().len(), 9);
+    let text = output.failure.unwrap().to_string();
+    for part in ["it burns", "may be appended or not: line 1, line 13;", "line 11 and 1 more; 2 records are durable"] {
+        assert!(text.contains(part), "{text}");
+    }
+    for bad in [
+        partly(json!([place(13, 0, "1")]), json!([])),
+        partly(json!([]), json!([13])),
+        partly(json!([place(2, 0, "1"), place(1, 0, "2")]), json!([])),
+        partly(json!([place(1, 0, "2"), place(2, 0, "1")]), json!([])),
+        partly(json!("x"), json!([])),
+    ] {
+        let failure = bad.unwrap_err();
+        assert!(failure.to_string().contains("may be appended or not: line 1 to line 13"), "{failure}");
+    }
+}
+
+#[test]
 fn a_refusal_says_that_nothing_was_appended() {
+    let remedy = "free space there and start the node again; no record was taken";
+    let full = json!({ "error": { "code": "disk_full", "message": "it is disk_full", "remedy": remedy } });
     for (reply, why) in [
         (problem(413, "record_too_large"), "it is record_too_large"),
         (problem(404, "no_such_log"), "no log orders"),
-        (problem(507, "disk_full"), "it is disk_full"),
+        (Reply::Answer(507, full), "it is disk_full"),
     ] {
         let node = refusing(move |number, _| (number == 2).then(|| reply.clone()));
         let failure = fed(&node, &["--lines"], &numbered(1_001)).unwrap().failure.unwrap();

@@ -230,8 +230,12 @@ pub struct Ask {
 /// Whether what was asked for may have been done although there was no answer that says so.
 pub fn may_be_done(fault: &NodeFault) -> bool {
     match fault {
-        NodeFault::Lost(_) | NodeFault::Nonsense(_) => true,
+        NodeFault::Lost(_) | NodeFault::Nonsense(_) | NodeFault::Partly { .. } => true,
         NodeFault::Busy { code, .. } => !is_put_off(code),
+        // A disk that is full before a record is taken, or while it is written.
+        NodeFault::Refused { code, remedy, .. } if code == "disk_full" => {
+            !remedy.as_ref().is_some_and(|remedy| remedy.contains("no record was taken"))
+        }
         NodeFault::Unreachable(_) | NodeFault::NotFound { .. } | NodeFault::Refused { .. } => false,
     }
 }

@@ -115,7 +115,8 @@ fn only_what_says_that_nothing_was_done_is_certain() {
         (problem(503, "busy"), false),
         (problem(429, "rate_limited"), false),
         (problem(413, "record_too_large"), false),
-        (problem(507, "disk_full"), false),
+        (problem(507, "disk_full"), true),
+        (problem(500, "partly_appended"), true),
         (problem(404, "no_such_log"), false),
     ] {
         let fault = fault(reply);

@@ -1,14 +1,16 @@
 //! Records on their way to the node: gathered into requests, sent, and accounted for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pyralog_crypto::Record;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::super::client::{Client, is_put_off, may_be_done};
-use super::super::wire::outgoing;
+use super::super::wire::{Placement, outgoing};
 use super::placed::Placed;
 use crate::error::{Failure, Result};
 use crate::interrupt;
@@ -23,6 +25,8 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_BODY: usize = 3 << 20;
 /// How long a node that is busy is asked again.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How many records a sentence names one by one.
+const NAMED: usize = 8;
 /// The node's code for a body that is larger than it takes.
 const BODY_TOO_LARGE: &str = "too_large";
 
@@ -65,13 +69,24 @@ pub struct Appender<'a> {
     /// Bytes of the encodings, and of the JSON, of what waits.
     sizes: (usize, usize),
     placed: Placed,
+    /// Of a request of which a part is durable: what may be appended or not, and what is not.
+    open: (Vec<String>, Vec<String>),
     json: bool,
 }
 
 impl<'a> Appender<'a> {
     /// Nothing is appended yet. With `json` every place is kept.
     pub fn new(client: &'a Client, name: &'a str, partition: Option<u32>, json: bool) -> Self {
-        Self { client, name, partition, waiting: Vec::new(), sizes: (0, 0), placed: Placed::new(json), json }
+        Self {
+            client,
+            name,
+            partition,
+            waiting: Vec::new(),
+            sizes: (0, 0),
+            placed: Placed::new(json),
+            open: (Vec::new(), Vec::new()),
+            json,
+        }
     }
 
     /// How many records are durable.
@@ -125,10 +140,46 @@ impl<'a> Appender<'a> {
                     let pause = Duration::from_secs(retry_after.unwrap_or(1).clamp(1, 30));
                     std::thread::sleep(pause.min(deadline.left()));
                 }
+                Err(fault @ NodeFault::Partly { .. }) => return Err(self.partly(items, fault)),
                 Err(fault) => break fault,
             }
         };
         Err(self.failed(items, fault))
+    }
+
+    /// Of a request over several partitions some records are durable, and others not.
+    fn partly(&mut self, items: &[Item], fault: NodeFault) -> Failure {
+        #[derive(Deserialize)]
+        struct Numbered {
+            record: usize,
+            #[serde(flatten)]
+            place: Placement,
+        }
+        #[derive(Deserialize)]
+        struct Partly {
+            durable: Vec<Numbered>,
+            unknown: Vec<usize>,
+        }
+        let NodeFault::Partly { detail, .. } = &fault else { return self.failed(items, fault) };
+        let Ok(Partly { durable, unknown }) = serde_json::from_value(detail.clone()) else {
+            return self.failed(items, fault);
+        };
+        let in_order = durable.windows(2).all(|pair| pair[0].record < pair[1].record);
+        let places: Vec<Placement> = durable.iter().map(|numbered| numbered.place).collect();
+        let durable: BTreeSet<usize> = durable.iter().map(|numbered| numbered.record).collect();
+        let mut named = durable.iter().chain(&unknown);
+        if !in_order || named.any(|number| *number >= items.len()) || self.placed.add(&places).is_err() {
+            return self.failed(items, fault);
+        }
+        for (number, item) in items.iter().enumerate().filter(|(number, _)| !durable.contains(number)) {
+            let list = if unknown.contains(&number) { &mut self.open.0 } else { &mut self.open.1 };
+            list.push(item.origin.to_string());
+        }
+        let (unknown, not) = (names(&self.open.0), names(&self.open.1));
+        self.client
+            .failure(Some(self.name), fault)
+            .also(&format!("may be appended or not: {unknown}; not appended: {not}; {}", self.so_far()))
+            .next("append again what is not appended, which is listed with --json, and nothing else")
     }
 
     /// What is known of the records of a request that was not answered as it should be.
@@ -173,8 +224,22 @@ impl<'a> Appender<'a> {
         let mut document = json!({ "status": status, "log": self.name, "count": self.placed.count() });
         if self.json {
             document["placements"] = self.placed.document();
+            let (unknown, not) = self.open;
+            if !unknown.is_empty() || !not.is_empty() {
+                document["unknown"] = unknown.into();
+                document["not_appended"] = not.into();
+            }
         }
         Ok(Output { document, text: self.placed.text(), failure })
+    }
+}
+
+/// The first of some names, and how many more there are.
+fn names(names: &[String]) -> String {
+    match names.len() {
+        0 => "none".to_owned(),
+        1..=NAMED => names.join(", "),
+        more => format!("{} and {} more", names[..NAMED].join(", "), more - NAMED),
     }
 }
 
