@@ -97,7 +97,9 @@ impl Core {
         let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), &options, space));
         let registry = Arc::new(Mutex::new(registry));
         let partitions = Partitions::default();
-        let log_place = logs::Place { disk: Arc::clone(disk), dir: dir.join("logs"), registry: Arc::clone(&registry) };
+        let handles = Arc::new(logs::Handles::new());
+        let log_place =
+            logs::Place { disk: Arc::clone(disk), dir: dir.join("logs"), registry: Arc::clone(&registry), handles };
         let logs = Logs::open(Arc::clone(&queue), log_place, Arc::clone(&partitions))?;
         let Replayed { journal, wal, place, pinned, cut, damaged } =
             replay(disk, dir, &options, &mut openings, &partitions)?;
@@ -325,8 +327,8 @@ struct Replayed {
     journal: Journal,
     wal: WalRecovery,
     place: WalPlace,
-    /// Group of the first entry that could not be given to its partition.
-    pinned: Option<u64>,
+    /// Groups of the first entries that could not be given to their partitions, by stream.
+    pinned: BTreeMap<u64, u64>,
     cut: Option<CutTail>,
     damaged: Vec<Error>,
 }
@@ -345,14 +347,15 @@ fn replay(
     Journal::require(disk.as_ref(), &dir, disk.open(&mark::path(home)).is_ok())?;
     let journal_options = JournalOptions { file_bytes: options.journal_bytes, ..JournalOptions::default() };
     let mut wal = WalReplay::default();
-    let (mut pinned, mut damaged) = (None, BTreeMap::new());
+    let (mut pinned, mut damaged) = (BTreeMap::new(), BTreeMap::new());
     let (mut journal, found) = Journal::open(disk, &dir, journal_options, |group, entry| match entry.stream {
         wal::STREAM => wal.take(&dir, group, entry),
         stream => match (notary_logs.get_mut(&stream), partitions.get(&stream)) {
             (Some(log), _) => log.replay(entry.position, entry.bytes),
             (_, Some(partition)) => match partition.replay(entry.position, entry.bytes) {
-                Err(reason @ Error::Damaged { .. }) => {
-                    pinned.get_or_insert(group);
+                // What one log suffers from must not keep the others and the chain from starting.
+                Err(reason) => {
+                    pinned.entry(stream).or_insert(group);
                     damaged.insert(stream, reason);
                     Ok(())
                 }

@@ -145,7 +145,7 @@ pub enum Error {
     },
     /// A text is not the name of a log.
     #[error(
-        "{name:?} is not the name of a log: give 1 to 100 of a-z, 0-9, '-', '_' and '.', beginning with a letter or digit"
+        "{name:?} is not the name of a log: give 1 to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit"
     )]
     LogName {
         /// How it begins.
@@ -229,6 +229,14 @@ pub enum Error {
     Busy {
         /// Bytes in the queue.
         queued: u64,
+    },
+    /// As many partitions are open as the limit of open files allows.
+    #[error(
+        "{limit} partitions are in use since the start, as many as the limit of open files allows: raise it (`ulimit -n`, or LimitNOFILE of the          service) and restart the node"
+    )]
+    TooManyOpen {
+        /// Partitions that may be open.
+        limit: usize,
     },
     /// Too little space is left for appends; what consensus writes still has some.
     #[error(
@@ -352,6 +360,7 @@ impl Error {
                 | Self::NotNext { .. }
                 | Self::NoSuchProof(_)
                 | Self::Busy { .. }
+                | Self::TooManyOpen { .. }
                 | Self::DiskLow { .. }
                 | Self::Closed
                 | Self::LogRetracted { .. }

@@ -22,10 +22,10 @@ pub enum Event {
         /// The request.
         ticket: Ticket,
         /// Notary log: index of the submission's first leaf. WAL: number of the entry since the last reset. Chain: the height.
-        /// Elsewhere 0.
+        /// Log: offset of the append's first record. Elsewhere 0.
         first_index: u64,
         /// Notary log: durable leaves of the log, this submission included. WAL: entries since the last reset. Chain: the
-        /// height. Elsewhere 0.
+        /// height. Log: offset behind the last durable record. Elsewhere 0.
         size: u64,
     },
     /// This member does not lead; nothing was written. Never sent while a cluster has one member.

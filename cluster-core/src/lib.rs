@@ -2,35 +2,35 @@
 //!
 //! ```text
 //! home/FORMAT, LOCK          format version; one owner at a time
-//!      wal/                  consensus write-ahead log            [`Wal`]
-//!      mark/signer           signer mark                          [`Mark`]
-//!      logs/<log id>/        notary logs with their Merkle trees  [`NotaryLog`]
-//!      tables/               RocksDB: blocks, state, indexes      [`Chain`]
+//!      journal/              what must not be lost first            [`journal`]
+//!      mark/signer           signer mark                            [`Mark`]
+//!      notary/<log id>/      notary logs with two Merkle trees      [`NotaryLog`]
+//!      logs/<name>.<n>/<p>/  partitions of the other logs           [`Logs`]
+//!      tables/               RocksDB: blocks, state, indexes, logs  [`Chain`]
 //!
-//! dir/LOCK, counter, mark    durable counter                      [`Obelisk`]
-//! dir/LOCK, bound            time bound of ids                    [`Scarabs`]
+//! dir/LOCK, counter, mark    durable counter                        [`Obelisk`]
+//! dir/LOCK, bound            time bound of ids                      [`Scarabs`]
 //! ```
 //!
 //! **Durability is an event.** Every write returns a [`Ticket`] at once; [`Event::Durable`] follows when it is on stable
 //! storage, and whoever must not speak before that waits for it. Replication will stand behind the same calls: then `Durable`
 //! means the write quorum, and [`Event::NotLeader`] and [`Event::Unavailable`] will be heard.
 //!
-//! **One writer** per disk takes whatever waits, makes it durable with one sync per touched file, and then tells all tickets.
+//! **One writer** per disk takes whatever waits, makes it durable with one write of the journal, which WAL, leaves and records share, and then tells all tickets.
 //! Within one kind, order is the order of tickets. Leaves queue apart from what consensus writes (WAL, mark, chain), which never
 //! waits for more than one group of them. A WAL reset and every write to the chain are barriers: they begin only when all that
 //! consensus requested before them is durable. A failed sync is never retried: the store fails for good and the process must
 //! stop. A full disk is the same, with a sentence, and works again after space is freed and the process restarted; before it comes to that,
 //! appends are refused while there is little space.
 //!
-//! **After a crash** a torn last frame of a file is cut off and reported; any other damage is refused with file and offset.
+//! **After a crash** a torn last group of the journal does not count and is reported; any other damage is refused with file and offset.
 //! Trees and indexes are derived from the leaves and rebuilt where they are missing or behind. A log that is shorter than, or
 //! differs from, what was given out for signing refuses appends.
 //!
 //! **Ids** are drawn from generators of their own, each with a directory of its own wherever the node puts it; neither a crash nor a
 //! clock that steps back repeats one.
 //!
-//! [`journal`] is what all of this will stand on, one durable write for entries of any kind, and [`segment`] where the entries go from
-//! there. Nothing uses them yet.
+//! **[`fsck()`]** reads everything that nobody uses at the moment and says what is wrong with it.
 //!
 //! Nothing here knows what a block, a leaf or an entry means.
 

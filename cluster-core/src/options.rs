@@ -32,12 +32,12 @@ pub struct Options {
     /// most one.
     pub segment_bytes: u64,
     /// Bytes of a journal file. When one is full, what it holds is synced elsewhere, and it is used again; a start after a crash
-    /// replays about two of them. Default 16 MiB.
+    /// replays two or three of them, and more where a partition cannot be used. Default 16 MiB.
     pub journal_bytes: u64,
     /// Bytes of leaves and records that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
     pub queue_bytes: u64,
     /// Bytes of leaves and records that one group commit takes from the queue at most; consensus never waits for more than this. Default
-    /// 1 MiB, at most 16 MiB.
+    /// 1 MiB, at most 8 MiB.
     pub group_bytes: u64,
     /// Appends are refused with [`crate::Error::DiskLow`] while the file system has fewer free bytes than this: what consensus writes must
     /// not hit a full disk, since that is fatal. Default 32 MiB; 0 is no reserve.

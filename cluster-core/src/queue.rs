@@ -145,13 +145,23 @@ struct State {
 impl Queue {
     pub(crate) fn new(sink: EventSink, counters: Arc<Counters>, options: &Options, space: Space) -> Self {
         let state = State { lanes: Default::default(), next_ticket: 1, closed: false, failure: None };
-        let (append_limit, group_limit) = (options.queue_bytes, options.group_bytes.clamp(1, 16 << 20));
+        let (append_limit, group_limit) = (options.queue_bytes, options.group_bytes.clamp(1, 8 << 20));
         Self { state: Mutex::new(state), wake: Condvar::new(), sink, counters, append_limit, group_limit, space }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic in a caller cannot leave the state half changed: nothing in the locked sections panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses when nothing can be written any more.
+    pub(crate) fn usable(&self) -> Result<(), Error> {
+        let state = self.state();
+        match &state.failure {
+            Some(failure) => Err(failure.clone()),
+            None if state.closed => Err(Error::Closed),
+            None => Ok(()),
+        }
     }
 
     /// Accepts a request of about `bytes` bytes.

@@ -13,7 +13,7 @@ pub struct Stats {
     pub durable: u64,
     /// Requests that failed.
     pub failed: u64,
-    /// Leaf submissions refused because the queue was full.
+    /// Appends refused because the queue was full.
     pub refused_busy: u64,
     /// Leaves made durable.
     pub leaves: u64,

@@ -32,8 +32,8 @@ pub(crate) struct Writer {
     pub(crate) counters: Arc<Counters>,
     pub(crate) journal: Journal,
     pub(crate) wal: WalPlace,
-    /// The groups from this one on are needed by a partition that cannot be used.
-    pub(crate) pinned: Option<u64>,
+    /// The groups from this one on are needed by a partition that cannot be used, by stream; until its log is deleted.
+    pub(crate) pinned: BTreeMap<u64, u64>,
     /// What the journal's groups before this one say is in files of its own.
     pub(crate) settled: u64,
     pub(crate) mark_file: SlotFile,
@@ -126,7 +126,8 @@ impl Writer {
     /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
         let Group { wal, marks, leaves, records, checkpoints, partition_checkpoints, reset, chain } = group;
-        let (leaves, records) = (admit(leaves), admit(records));
+        let low = self.queue.space.check().err();
+        let (leaves, records) = (admit(leaves, low.as_ref()), admit(records, low.as_ref()));
         let appended = entries(&leaves).chain(entries(&records)).collect();
         let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), appended);
         let mut outcome = journaled.map(|first| self.place(&wal, reset.is_some(), first));
@@ -227,7 +228,7 @@ impl Writer {
         self.settled = up_to;
         self.release()?;
         // Where a partition holds the oldest file, carrying would free nothing.
-        if self.journal.files().0 >= CARRY_FILES && self.pinned.is_none() { self.carry() } else { Ok(()) }
+        if self.journal.files().0 >= CARRY_FILES && self.pinned.is_empty() { self.carry() } else { Ok(()) }
     }
 
     /// Writes the live WAL records of the oldest journal file once more, so that a long height does not keep every file behind it.
@@ -247,7 +248,11 @@ impl Writer {
 
     /// Gives back the journal files that nothing needs.
     fn release(&mut self) -> Result<(), Error> {
-        let needed = self.wal.group.min(self.pinned.unwrap_or(u64::MAX));
+        let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pinned.retain(|stream, _| partitions.contains_key(stream));
+        drop(partitions);
+        let pinned = self.pinned.values().copied().min().unwrap_or(u64::MAX);
+        let needed = self.wal.group.min(pinned);
         self.journal.release(self.settled.min(needed))
     }
 
@@ -284,9 +289,10 @@ impl Writer {
     }
 }
 
-/// Tells those that their stream takes nothing, and answers the others.
-fn admit<S: Stream>(parts: Parts<S>) -> Parts<S> {
-    let admitted = parts.into_iter().filter_map(|(stream, part)| match part.to.refusal() {
+/// Tells those whose stream takes nothing, or for which there is no space, and answers the others.
+fn admit<S: Stream>(parts: Parts<S>, low: Option<&Error>) -> Parts<S> {
+    let refusal = |to: &S| to.refusal().or_else(|| low.filter(|_| to.is_durable()).cloned());
+    let admitted = parts.into_iter().filter_map(|(stream, part)| match refusal(&part.to) {
         None => Some((stream, part)),
         Some(reason) => {
             part.replies.into_iter().for_each(|reply| reply.unavailable(reason.clone()));
@@ -313,7 +319,12 @@ fn sign<T>(
     reply: Reply,
     record: impl FnOnce() -> Result<T, Error>,
 ) -> Result<(), Error> {
-    let checkpoint = outcome.and_then(|()| record());
+    if let Err(reason) = outcome {
+        then.send(Err(reason.clone()));
+        reply.fatal(reason.clone());
+        return Err(reason);
+    }
+    let checkpoint = record();
     let failure = checkpoint.as_ref().err().cloned();
     then.send(checkpoint);
     match failure {

@@ -26,6 +26,7 @@ pub(super) struct PartitionFiles {
     id: LogId,
     number: u32,
     place: Place,
+    retention: Retention,
     records: Arc<dyn RecordLog>,
     /// The same, where they are on disk.
     segments: Option<Arc<SegmentLog>>,
@@ -54,6 +55,8 @@ impl PartitionFiles {
                 if was_made && SegmentLog::stream_of(place.disk.as_ref(), &place.dir)?.is_none() {
                     return Err(Error::damaged(&place.dir, 0, "the segments of the partition are missing"));
                 }
+                // The log's own directory, whose name must be as durable as what is in it.
+                crate::home::make_dir(place.disk.as_ref(), place.dir.parent().unwrap_or(&place.dir))?;
                 let (segments, _) = SegmentLog::open(&place.disk, &place.dir, stream, spec.segment_bytes)?;
                 let segments = Arc::new(segments);
                 (Some(Arc::clone(&segments)), segments)
@@ -68,8 +71,8 @@ impl PartitionFiles {
         };
         let size = AtomicU64::new(records.next_offset());
         let signed = Mutex::new(Signed::open(place)?);
-        let (id, place, verdict) = (spec.id, place.clone(), OnceLock::new());
-        Ok(Self { id, number, place, records, segments, tree, rehashed, size, signed, verdict })
+        let (id, place, retention, verdict) = (spec.id, place.clone(), spec.retention, OnceLock::new());
+        Ok(Self { id, number, place, retention, records, segments, tree, rehashed, size, signed, verdict })
     }
 
     pub(super) fn records(&self) -> &dyn RecordLog {
@@ -89,7 +92,9 @@ impl PartitionFiles {
         let records = batches.iter().flat_map(|batch| batch.times.iter().zip(&batch.records));
         let items: Vec<Item<'_>> = records.map(|(time, bytes)| Item { timestamp: *time, bytes }).collect();
         let hashes: Vec<Hash> = batches.iter().flat_map(|batch| &batch.hashes).copied().collect();
-        self.add(&items, &hashes)
+        self.add(&items, &hashes)?;
+        // Memory is not lent until the next look.
+        if self.segments.is_none() { self.retain(&self.retention, 0) } else { Ok(()) }
     }
 
     fn add(&self, items: &[Item<'_>], hashes: &[Hash]) -> Result<(), Error> {

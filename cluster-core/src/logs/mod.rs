@@ -15,6 +15,7 @@ mod spec;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
@@ -27,6 +28,12 @@ pub(crate) use partition::{Checked, PartitionState, RecordBatch};
 pub use partition::{MAX_APPEND_BYTES, MAX_APPEND_RECORDS, Partition};
 pub use spec::{LogName, LogSpec, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Storage};
 
+/// Most partitions of all logs together: each costs memory also while it rests.
+const MAX_HOME_PARTITIONS: u64 = 1 << 16;
+
+/// Handles that one partition takes.
+const HANDLES: u64 = 8;
+
 /// The partitions of all logs, by stream.
 pub(crate) type Partitions = Arc<Mutex<BTreeMap<u64, Arc<PartitionState>>>>;
 
@@ -36,6 +43,36 @@ pub(crate) struct Place {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) registry: Arc<Mutex<Registry>>,
+    pub(crate) handles: Arc<Handles>,
+}
+
+/// How many partitions have their files open, of those that may. Each takes some handles for as long as the process lives.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    open: AtomicUsize,
+    limit: usize,
+}
+
+impl Handles {
+    /// Half of the handles that the process may have are for partitions.
+    pub(crate) fn new() -> Self {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let limit = files.map_or(usize::MAX, |files| usize::try_from(files / 2 / HANDLES).unwrap_or(usize::MAX));
+        Self { open: AtomicUsize::new(0), limit }
+    }
+
+    /// Refuses one more than may be.
+    fn take(&self) -> Result<(), Error> {
+        let free = |open| (open < self.limit).then_some(open + 1);
+        match self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, free) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::TooManyOpen { limit: self.limit }),
+        }
+    }
+
+    fn give_back(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// All logs of a home but the notary logs. Clones are handles of the same.
@@ -46,6 +83,8 @@ pub struct Logs {
     place: Place,
     partitions: Partitions,
     logs: Arc<Mutex<BTreeMap<LogName, Log>>>,
+    /// Whose turn it is to create or delete; before `logs`.
+    changes: Arc<Mutex<()>>,
 }
 
 /// A log. Clones are handles of the same.
@@ -58,7 +97,7 @@ pub struct Log {
 impl Logs {
     /// Takes the logs from the table, and removes what is left of those that were being deleted. Opens no file of a partition.
     pub(crate) fn open(queue: Arc<Queue>, place: Place, partitions: Partitions) -> Result<Self, Error> {
-        let this = Self { queue, place, partitions, logs: Arc::default() };
+        let this = Self { queue, place, partitions, logs: Arc::default(), changes: Arc::default() };
         let (entries, made) = {
             let registry = this.registry();
             (registry.logs()?, registry.made()?)
@@ -81,13 +120,21 @@ impl Logs {
     /// # Errors
     /// [`Error::LogExists`], [`Error::Size`], or why the table or the disk refused; then there is no log, or the next start shows it.
     pub fn create(&self, spec: LogSpec) -> Result<Log, Error> {
+        let spec = spec.bounded();
         spec.check()?;
-        if let Some(failure) = self.queue.failure() {
-            return Err(failure);
-        }
-        let mut logs = self.logs();
-        if logs.contains_key(&spec.name) {
+        self.queue.usable()?;
+        let _turn = self.turn();
+        if self.logs().contains_key(&spec.name) {
             return Err(Error::LogExists { name: spec.name.to_string() });
+        }
+        let all = self.states().len() as u64 + u64::from(spec.partitions);
+        if all > MAX_HOME_PARTITIONS {
+            return Err(Error::Size { what: "the home", found: all, allowed: "65536 partitions in all logs" });
+        }
+        // What a deletion left undone would be in the way of the next start.
+        let left = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == spec.name);
+        if let Some(left) = left {
+            self.remove(&left)?;
         }
         let entry = {
             let mut registry = self.registry();
@@ -97,7 +144,7 @@ impl Logs {
             entry
         };
         let log = self.log(&entry, |_| false);
-        logs.insert(entry.spec.name, log.clone());
+        self.logs().insert(entry.spec.name, log.clone());
         Ok(log)
     }
 
@@ -121,15 +168,14 @@ impl Logs {
     /// # Errors
     /// [`Error::NoSuchLog`]; why the table or the disk refused, where the next start may finish it.
     pub fn delete(&self, name: &str) -> Result<(), Error> {
+        self.queue.usable()?;
+        let _turn = self.turn();
         let log = self.open_log(name)?;
-        let mut logs = self.logs();
         let entry = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == log.spec.name);
-        let Some(mut entry) = entry.filter(|_| logs.contains_key(&log.spec.name)) else {
-            return Err(Error::NoSuchLog { name: name.to_owned() });
-        };
+        let Some(mut entry) = entry else { return Err(Error::NoSuchLog { name: name.to_owned() }) };
         entry.deleted = true;
         self.registry().put_log(&entry)?;
-        logs.remove(&entry.spec.name);
+        self.logs().remove(&entry.spec.name);
         for number in 0..entry.spec.partitions {
             let state = self.states().remove(&(entry.stream + u64::from(number)));
             if let Some(state) = state {
@@ -145,6 +191,7 @@ impl Logs {
     /// # Errors
     /// What the disk answered, for the first partition where it did.
     pub fn retain(&self, now_ms: u64) -> Result<(), Error> {
+        self.queue.usable()?;
         let limited = |state: &&Arc<PartitionState>| state.spec.retention != crate::segment::Retention::default();
         let states: Vec<_> = self.states().values().filter(limited).cloned().collect();
         states.iter().try_for_each(|state| state.retain(now_ms))
@@ -196,6 +243,10 @@ impl Logs {
         disk.sync_dir(&self.place.dir).map_err(|e| Error::sync(&self.place.dir, e))?;
         let streams = (0..entry.spec.partitions).map(|number| entry.stream + u64::from(number));
         self.registry().remove_log(&entry.spec.name, streams)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn logs(&self) -> MutexGuard<'_, BTreeMap<LogName, Log>> {

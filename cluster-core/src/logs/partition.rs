@@ -24,6 +24,9 @@ pub const MAX_APPEND_RECORDS: usize = 4096;
 /// Most bytes of the records of one append, encoded.
 pub const MAX_APPEND_BYTES: usize = 4 << 20;
 
+/// What a checkpoint counts for in a group, in bytes: it costs a sync of its own.
+const CHECKPOINT_COST: u64 = 64 << 10;
+
 /// Handle of one partition. Reads go to the files and may run in many threads; they see durable records only.
 #[derive(Clone)]
 pub struct Partition {
@@ -57,6 +60,8 @@ impl Partition {
             let allowed = "at most 4194304 bytes of records, encoded";
             return Err(Error::Size { what: "an append", found: encoded as u64, allowed });
         }
+        self.queue.usable()?;
+        self.queue.space.check()?;
         // Encoding and hashing happen here, in the caller's thread, not in the one writer; and so does opening the files, whose damage
         // is then this caller's error and not the store's.
         self.state.made()?;
@@ -131,6 +136,8 @@ impl Partition {
         if self.state.spec.storage == Storage::Memory {
             return Err(Error::NoCheckpoints { name: self.state.spec.name.to_string() });
         }
+        self.queue.usable()?;
+        self.queue.space.check()?;
         self.state.made()?;
         if let Some(reason) = self.state.refusal() {
             return Err(reason);
@@ -138,7 +145,7 @@ impl Partition {
         let then = CheckpointReply(Some(Box::new(then)));
         // Told by `then`; the event itself interests nobody.
         let ignore: Completion = Box::new(|_| ());
-        self.queue.push(Operation::PartitionCheckpoint(Arc::clone(&self.state), then), 0, Some(ignore))
+        self.queue.push(Operation::PartitionCheckpoint(Arc::clone(&self.state), then), CHECKPOINT_COST, Some(ignore))
     }
 
     /// A proof that record `offset` is in the partition as `checkpoint` says it is. It is verified before it is given.
@@ -263,7 +270,7 @@ impl PartitionState {
             return Ok(None);
         }
         self.not_deleted()?;
-        self.open(true).map(Some)
+        self.opened(true).map(|files| Some(self.keep(files)))
     }
 
     /// The files, opened, and made where they were not.
@@ -277,24 +284,31 @@ impl PartitionState {
         let mut was_made = self.was_made();
         // Files of a log that the table does not name would be in the way of the next start.
         self.not_deleted()?;
-        let files = self.open(*was_made)?;
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        let files = self.opened(*was_made)?;
         if !*was_made && self.spec.storage == Storage::Disk {
-            // From now on it is damage when they are not there.
+            // From now on it is damage when they are not there. Nobody may append before that.
             self.registry().put_made(self.stream)?;
         }
         *was_made = true;
-        Ok(files)
+        Ok(self.keep(files))
+    }
+
+    fn opened(&self, was_made: bool) -> Result<PartitionFiles, Error> {
+        let open = || PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, was_made);
+        if self.spec.storage == Storage::Memory {
+            return open();
+        }
+        self.place.handles.take()?;
+        open().inspect_err(|_| self.place.handles.give_back())
     }
 
     /// The caller holds `was_made`.
-    fn open(&self, was_made: bool) -> Result<&PartitionFiles, Error> {
-        if self.files.get().is_none() {
-            let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, was_made)?;
-            self.settled.store(files.size(), Ordering::Release);
-            // Nobody else opens at the same time.
-            let _ours = self.files.set(files);
-        }
-        self.files.get().ok_or(Error::Closed)
+    fn keep(&self, files: PartitionFiles) -> &PartitionFiles {
+        self.settled.store(files.size(), Ordering::Release);
+        self.files.get_or_init(|| files)
     }
 
     fn some_files(&self, asked: u64) -> Result<&PartitionFiles, Error> {
@@ -304,12 +318,11 @@ impl PartitionState {
     /// Takes an entry of the journal; what the files have is skipped.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for this partition, which is not used then: the journal must keep the entry for when its files are whole again.
-    /// Any other error is final for the store.
+    /// Why this partition is not used then: the journal must keep the entry for when its files are whole again.
     pub(crate) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
         let replayed = self.made().and_then(|files| files.replay(first, bytes));
         self.settled.store(0, Ordering::Release);
-        if let Err(reason @ Error::Damaged { .. }) = &replayed {
+        if let Err(reason) = &replayed {
             // The first reason is the one that counts.
             let _later = self.broken.set(reason.clone());
         }

@@ -14,6 +14,10 @@ pub const MAX_PARTITIONS: u32 = 4096;
 pub const MAX_LOG_NAME_BYTES: usize = pyralog_crypto::chain_id::MAX_LOG_NAME;
 /// Fewest and most bytes at which a segment is sealed.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 4 << 10..=1 << 30;
+/// Most bytes that a log in memory may keep, in all its partitions.
+const MEMORY_BYTES: u64 = 1 << 30;
+/// Bytes that a partition in memory keeps where nothing is said.
+const MEMORY_PARTITION_BYTES: u64 = 64 << 20;
 const VERSION: u8 = 1;
 
 /// Name of a log: what [`pyralog_crypto::check_log_name`] allows, 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit. So it is
@@ -68,7 +72,8 @@ pub struct LogSpec {
     pub storage: Storage,
     /// Which records may go.
     pub retention: Retention,
-    /// A segment is sealed when it has so many bytes: 4 KiB to 1 GiB. Only whole segments go by retention.
+    /// A segment is sealed when it has so many bytes: 4 KiB to 1 GiB. Each seal costs syncs, so small ones are for tests. Only whole segments go by
+    /// retention.
     pub segment_bytes: u64,
 }
 
@@ -80,13 +85,27 @@ impl LogSpec {
             return Err(Error::Size { what: "a log", found, allowed: "1 to 4096 partitions" });
         }
         if !SEGMENT_BYTES.contains(&self.segment_bytes) {
-            return Err(Error::Size {
-                what: "a segment",
-                found: self.segment_bytes,
-                allowed: "4096 to 1073741824 bytes",
-            });
+            let allowed = "4096 to 1073741824 bytes";
+            return Err(Error::Size { what: "a segment", found: self.segment_bytes, allowed });
+        }
+        let kept = self.retention.max_bytes.unwrap_or(u64::MAX).saturating_mul(self.partitions.into());
+        if self.storage == Storage::Memory && kept > MEMORY_BYTES {
+            let allowed = "1073741824 bytes in all partitions: limit them with max_bytes";
+            return Err(Error::Size { what: "a log in memory", found: kept, allowed });
         }
         Ok(())
+    }
+
+    /// The log with the limits that it has where its creator says nothing: what is in memory is bounded, and its segments are small enough to go
+    /// one by one.
+    #[must_use]
+    pub(super) fn bounded(mut self) -> Self {
+        if self.storage == Storage::Memory {
+            let share = MEMORY_BYTES / u64::from(self.partitions.max(1));
+            let kept = *self.retention.max_bytes.get_or_insert(share.min(MEMORY_PARTITION_BYTES));
+            self.segment_bytes = self.segment_bytes.min(kept / 8).max(*SEGMENT_BYTES.start());
+        }
+        self
     }
 
     /// The partition of a key: the first 8 bytes of its BLAKE3 hash, big-endian, modulo the number of partitions.

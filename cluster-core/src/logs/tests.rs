@@ -162,7 +162,7 @@ fn a_handle_of_a_deleted_log_makes_no_files() {
     grow(&core, log.partition(0).unwrap(), 0..5);
     drop((core, log));
     let (core, _) = rig.open();
-    // One that has records and was not opened since the start, and one that never had any.
+    // One that has records, and one that never had any.
     let log = core.logs().open_log("orders").unwrap();
     core.logs().delete("orders").unwrap();
     for number in [0, 1] {
@@ -170,12 +170,68 @@ fn a_handle_of_a_deleted_log_makes_no_files() {
         assert!(matches!(append(partition, 0..1), Err(Error::NoSuchLog { .. })));
         assert!(matches!(partition.checkpoint_to_sign(|_| ()), Err(Error::NoSuchLog { .. })));
     }
-    assert!(matches!(read(log.partition(0).unwrap(), 0), Err(Error::NoSuchLog { .. })));
     assert_eq!(files_of(&rig, "orders"), Vec::<PathBuf>::new());
     drop((core, log));
     // The next start meets no directory that nobody names.
     let (core, _) = rig.open();
     assert!(core.logs().list().is_empty());
+}
+
+#[test]
+fn a_deletion_that_was_cut_is_finished_before_the_name_is_used_again() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    grow(&core, log.partition(0).unwrap(), 0..5);
+    // Something that is not ours keeps the directory.
+    let dir = files_of(&rig, "orders")[0].parent().unwrap().to_owned();
+    rig.disk.create_dir(&dir.join("theirs")).unwrap();
+    assert!(core.logs().delete("orders").is_err());
+    assert!(matches!(core.logs().open_log("orders"), Err(Error::NoSuchLog { .. })));
+    assert!(core.logs().create(spec("orders")).is_err(), "the old directory would be in the way of the next start");
+    rig.disk.remove_dir(&dir.join("theirs")).unwrap();
+    let again = core.logs().create(spec("orders")).unwrap();
+    grow(&core, again.partition(0).unwrap(), 7..9);
+    drop((core, log, again));
+    rig.crash();
+    let (core, _) = rig.open();
+    assert_eq!(core.logs().open_log("orders").unwrap().partition(0).unwrap().range().unwrap(), (0, 2));
+}
+
+#[test]
+fn a_home_has_a_bounded_number_of_partitions_and_a_log_in_memory_a_bounded_size() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let many = |name: String| LogSpec { partitions: MAX_PARTITIONS, ..spec(&name) };
+    for number in 0..16 {
+        core.logs().create(many(format!("log-{number}"))).unwrap();
+    }
+    assert!(matches!(core.logs().create(spec("one-more")), Err(Error::Size { found: 65_539, .. })));
+    core.logs().delete("log-3").unwrap();
+    let retention = Retention { max_bytes: Some(40_000), ..Retention::default() };
+    let fast = LogSpec { storage: Storage::Memory, retention, ..spec("fast") };
+    let log = core.logs().create(fast).unwrap();
+    let partition = log.partition(0).unwrap();
+    for begin in (0..4000).step_by(100) {
+        grow(&core, partition, begin..begin + 100);
+    }
+    let kept: u64 = partition.segments().unwrap().iter().map(|segment| segment.bytes).sum();
+    assert!(partition.range().unwrap().0 > 0 && kept < 2 << 20, "{kept} bytes are kept");
+}
+
+#[test]
+fn handles_of_a_closed_store_change_nothing() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let logs = core.logs().clone();
+    let log = logs.create(spec("orders")).unwrap();
+    core.close().unwrap();
+    let before = rig.disk.operations();
+    assert!(matches!(logs.create(spec("more")), Err(Error::Closed)));
+    assert!(matches!(logs.delete("orders"), Err(Error::Closed)));
+    assert!(matches!(logs.retain(0), Err(Error::Closed)));
+    assert!(matches!(append(log.partition(0).unwrap(), 0..1), Err(Error::Closed)));
+    assert_eq!(rig.disk.operations(), before);
 }
 
 #[test]

@@ -172,8 +172,14 @@ impl SegmentLog {
             return Ok(Source { file, path, identity: *identity, start, end: footer.end, next: footer.next });
         };
         drop(view);
+        let opened = sealed.handle(self.disk.as_ref());
+        // Removed by a trim since it was looked up.
+        let first = self.first_offset();
+        if opened.is_err() && offset < first {
+            return Err(Error::NoSuchRecord { stream: self.stream, first, next, asked: offset });
+        }
+        let (file, path) = (opened?, sealed.path.clone());
         let start = sealed.start(self.disk.as_ref(), &self.rebuilds, kind, bound);
-        let (file, path) = (sealed.handle(self.disk.as_ref())?, sealed.path.clone());
         let Sealed { identity, footer, .. } = *sealed;
         Ok(Source { file, path, identity, start, end: footer.end, next: footer.next })
     }

@@ -54,7 +54,7 @@ fn write(dir: &Path) {
     core.close().unwrap();
     fs::remove_dir_all(dir.join("tables")).unwrap();
     let disk: Arc<dyn pyralog_cluster_core::disk::Disk> = Arc::new(RealDisk);
-    let (segments, _) = SegmentLog::open(&disk, &dir.join("segments"), 9, 200).unwrap();
+    let (segments, _) = SegmentLog::open(&disk, &dir.join("segments"), 9, 80).unwrap();
     for number in 0..6 {
         segments.append(&[Item { timestamp: 100 + number, bytes: &leaf(number as u8) }]).unwrap();
     }
@@ -92,7 +92,7 @@ fn a_home_of_the_present_format_opens_with_everything_in_it() {
     assert_eq!((wal.height, wal.entries.as_slice(), wal.truncated), (7, &[Bytes::from_static(b"vote")][..], false));
     assert_eq!(core.mark().get(), Some(Bytes::from_static(b"mark")));
     let disk: Arc<dyn pyralog_cluster_core::disk::Disk> = Arc::new(RealDisk);
-    let (segments, _) = SegmentLog::open(&disk, &home.path().join("segments"), 9, 200).unwrap();
+    let (segments, _) = SegmentLog::open(&disk, &home.path().join("segments"), 9, 80).unwrap();
     assert!(segments.segments().len() > 1);
     assert_eq!(segments.verify(&mut |error| panic!("{error}")), Vec::<PathBuf>::new());
     let mut found = Vec::new();

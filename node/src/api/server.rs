@@ -118,6 +118,7 @@ async fn admit(
     let origin = request.headers().get(header::ORIGIN).cloned();
     let arrival = request.extensions().get::<Arrival>().cloned().unwrap_or_else(|| Arrival::of(false));
     let patience = Duration::from_secs(service.state.config.request_timeout_s);
+    let read_only = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let mut response = if *request.method() == Method::OPTIONS && origin.is_some() {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -127,7 +128,10 @@ async fn admit(
             // What is not here cannot be answered.
             Err(_) if !arrival.is_whole() => too_slow(),
             Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the node did not answer in time")
-                .remedy("try again, or another node")
+                .remedy(match read_only {
+                    true => "try again, or another node",
+                    false => "it may be done or not: look before you send it again",
+                })
                 .retry_after(1)
                 .into_response(),
         }

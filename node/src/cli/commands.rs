@@ -80,6 +80,7 @@ fn start(args: &HomeArgs, flags: BTreeMap<&'static str, String>) -> Result<()> {
         bail!("{}: there is no node; make one with `pyralogd init --home {0}`", home.root().display());
     }
     let secret = passphrase(&config.keys.password_file, false)?;
+    raise_file_limit();
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -95,6 +96,15 @@ fn start(args: &HomeArgs, flags: BTreeMap<&'static str, String>) -> Result<()> {
         drop(secret);
         node.run(signal).await.map_err(anyhow::Error::from)
     })
+}
+
+/// Logs with many partitions take many files, and the usual limit is meant for programs that use `select`.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {

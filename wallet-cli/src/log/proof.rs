@@ -95,6 +95,17 @@ impl Verifier {
         if before.is_some_and(|before| before.size == checkpoint.size && *before != checkpoint) {
             return Err(invalid(format!("two checkpoints of {} records differ: the log is forked", checkpoint.size)));
         }
+        if let Some(before) = before.filter(|before| before.size > checkpoint.size) {
+            return Err(invalid(format!(
+                "a checkpoint of {} records comes after one of {}: the node goes back",
+                checkpoint.size, before.size
+            )));
+        }
+        // Offsets have no gaps, so a record that is passed over shows.
+        let first = page.records.first().map_or(0, |record| record.offset);
+        if let Some((due, record)) = (first..).zip(&page.records).find(|(due, record)| *due != record.offset) {
+            return Err(invalid(format!("record {due} is passed over: record {} stands in its place", record.offset)));
+        }
         for record in &page.records {
             in_partition(record, &checkpoint).map_err(|why| invalid(format!("record {}: {why}", record.offset)))?;
         }

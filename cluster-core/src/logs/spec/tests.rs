@@ -15,6 +15,17 @@ fn spec() -> impl Strategy<Value = LogSpec> {
             retention: Retention { max_age_ms, max_bytes },
             segment_bytes,
         })
+        .prop_map(|spec| {
+            // What is in memory has a limit.
+            let share = MEMORY_BYTES / u64::from(spec.partitions);
+            let kept = spec.retention.max_bytes.map(|bytes| bytes % share);
+            match spec.storage {
+                Storage::Memory => {
+                    LogSpec { retention: Retention { max_bytes: kept, ..spec.retention }, ..spec }.bounded()
+                }
+                Storage::Disk => spec,
+            }
+        })
 }
 
 #[test]
@@ -61,9 +72,34 @@ fn bounds_are_refused() {
         LogSpec { partitions: MAX_PARTITIONS + 1, ..good.clone() },
         LogSpec { segment_bytes: 4095, ..good.clone() },
         LogSpec { segment_bytes: (1 << 30) + 1, ..good.clone() },
+        LogSpec { storage: Storage::Memory, ..good.clone() },
+        LogSpec {
+            storage: Storage::Memory,
+            partitions: 4,
+            retention: Retention { max_bytes: Some(MEMORY_BYTES / 4 + 1), max_age_ms: None },
+            ..good.clone()
+        },
     ] {
         assert!(matches!(bad.check(), Err(Error::Size { .. })));
         assert!(LogSpec::from_bytes(&bad.to_bytes()).is_err());
+    }
+}
+
+#[test]
+fn a_log_in_memory_is_bounded_where_nothing_is_said() {
+    for (partitions, kept) in [(1, 64 << 20), (16, 64 << 20), (4096, (1 << 30) / 4096)] {
+        let spec = LogSpec {
+            name: "a".parse().unwrap(),
+            id: LogId([1; 32]),
+            partitions,
+            storage: Storage::Memory,
+            retention: Retention::default(),
+            segment_bytes: 64 << 20,
+        };
+        let bounded = spec.bounded();
+        bounded.check().unwrap();
+        assert_eq!(bounded.retention.max_bytes, Some(kept));
+        assert!(bounded.segment_bytes <= kept / 8);
     }
 }
 

@@ -55,10 +55,10 @@ async fn logs_that_cannot_be_are_refused() {
     for (body, status, code, part) in [
         (json!({"name": "orders"}), 409, "log_exists", "orders"),
         (json!({"name": "notary"}), 409, "log_exists", "notary log"),
-        (json!({"name": ""}), 400, "bad_request", "1 to 100"),
+        (json!({"name": ""}), 400, "bad_request", "1 to 64"),
         (json!({"name": "../orders"}), 400, "bad_request", "not the name of a log"),
-        (json!({"name": "Orders"}), 400, "bad_request", "not the name of a log"),
-        (json!({"name": "a".repeat(101)}), 400, "bad_request", "1 to 100"),
+        (json!({"name": "Or ders"}), 400, "bad_request", "not the name of a log"),
+        (json!({"name": "a".repeat(65)}), 400, "bad_request", "1 to 64"),
         (json!({"name": "new", "partitions": 0}), 400, "bad_request", "1 to 4096 partitions"),
         (json!({"name": "new", "partitions": 4097}), 400, "bad_request", "1 to 4096 partitions"),
         (json!({"name": "new", "partitions": 4_294_967_296u64}), 400, "bad_request", "4294967296"),
