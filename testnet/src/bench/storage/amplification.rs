@@ -103,7 +103,7 @@ fn group(rows: &[Row], batch: &Batch, appends: u64) -> Group {
             batch: Some(count as u64),
             durability: Some(row.durability),
             clients: Some(IN_PROCESS.into()),
-            sample: Some(format!("{:.1} MiB of records", payload as f64 / f64::from(1 << 20))),
+            sample: Some(format!("{appends} appends")),
         };
         let figure = Figure::new(row.name, of(row), "bytes/byte", setting);
         group.add(if row.name == RAW { figure } else { figure.against(raw, RAW) });

@@ -29,6 +29,7 @@ const AIM_MIB: f64 = 100.0;
 const AT_ONCE: u32 = 500;
 const LARGE: usize = 10_240;
 const DURABLE: &str = "journal with fdatasync, hashes, segment";
+const ALL: &str = "one thread, all in flight";
 const EACH: &str = "a file each: write + fdatasync, one after the other";
 
 /// Measures.
@@ -95,20 +96,21 @@ fn at_once(cx: &Bench<'_>) -> Result<Group> {
     core.close()?;
     let further = Times::new(further);
     let mut group = Group::new(format!("an append to each of {AT_ONCE} partitions"), Place::InProcess);
-    let setting = |durability, sample: String| Setting {
+    let setting = |durability, clients: &str, sample: String| Setting {
         record_bytes: Some(LARGE as u64),
         batch: Some(1),
         durability: Some(durability),
-        clients: Some("one thread, all in flight".into()),
+        clients: Some(clients.into()),
         sample: Some(sample),
     };
     let median = || format!("median of {rounds} rounds");
     let files = each.percentile_ms(50.0);
-    group.add(Figure::new(format!("{AT_ONCE} files"), files, "ms", setting(EACH, median())));
+    group.add(Figure::new(format!("{AT_ONCE} files"), files, "ms", setting(EACH, "one thread", median())));
     let until = "until all are durable";
-    let later = Figure::new(until, further.percentile_ms(50.0), "ms", setting(DURABLE, median()));
+    let later = Figure::new(until, further.percentile_ms(50.0), "ms", setting(DURABLE, ALL, median()));
     group.add(later.against(files, "a file each"));
-    let first = Figure::new(format!("{until}, first appends"), millis(first), "ms", setting(DURABLE, "once".into()));
+    let first =
+        Figure::new(format!("{until}, first appends"), millis(first), "ms", setting(DURABLE, ALL, "once".into()));
     group.add(first.against(files, "a file each"));
     group.notes.push("the first append to a partition makes its files".into());
     Ok(group)
