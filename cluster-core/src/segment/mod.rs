@@ -138,7 +138,8 @@ pub trait RecordLog: Debug + Send + Sync {
         self.segments_from(0)
     }
 
-    /// Removes the sealed segments whose records are all below `up_to`, for ever. See [`Retention`].
+    /// Removes the sealed segments whose records are all below `up_to`, for ever. See [`Retention`]. A stream that has trees is trimmed by
+    /// [`crate::tree::PartitionTree::trim`] only, which keeps what must remain of them.
     ///
     /// # Errors
     /// What the disk answered; it is final for writing.
