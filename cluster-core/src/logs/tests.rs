@@ -156,20 +156,24 @@ fn names_are_unique_and_free_again_after_a_deletion() {
 
 #[test]
 fn a_handle_of_a_deleted_log_makes_no_files() {
-    let rig = Rig::new(1);
+    let rig = Rig { journal_bytes: 24 << 10, ..Rig::new(1) };
     let (core, _) = rig.open();
     let log = core.logs().create(spec("orders")).unwrap();
-    grow(&core, log.partition(0).unwrap(), 0..5);
+    // The journal forgets the first records.
+    for (partition, numbers) in [(0, 0..5), (1, 0..200), (1, 200..400), (1, 400..600)] {
+        grow(&core, log.partition(partition).unwrap(), numbers);
+    }
     drop((core, log));
     let (core, _) = rig.open();
-    // One that has records, and one that never had any.
     let log = core.logs().open_log("orders").unwrap();
     core.logs().delete("orders").unwrap();
-    for number in [0, 1] {
+    // Not opened since the start, and never made.
+    for number in [0, 2] {
         let partition = log.partition(number).unwrap();
         assert!(matches!(append(partition, 0..1), Err(Error::NoSuchLog { .. })));
         assert!(matches!(partition.checkpoint_to_sign(|_| ()), Err(Error::NoSuchLog { .. })));
     }
+    assert!(matches!(read(log.partition(0).unwrap(), 0), Err(Error::NoSuchLog { .. })));
     assert_eq!(files_of(&rig, "orders"), Vec::<PathBuf>::new());
     drop((core, log));
     // The next start meets no directory that nobody names.
