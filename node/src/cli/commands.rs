@@ -99,7 +99,7 @@ fn start(args: &HomeArgs, flags: BTreeMap<&'static str, String>) -> Result<()> {
 }
 
 /// Logs with many partitions take many files, and the usual limit is meant for programs that use `select`.
-fn raise_file_limit() {
+pub(super) fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {

@@ -16,6 +16,7 @@ pub(super) fn run(home: &Home, args: &FsckArgs) -> Result<()> {
     if !dir.is_dir() {
         bail!("{}: there is nothing to check; name the node's home with --home", dir.display());
     }
+    super::commands::raise_file_limit();
     let tables = dir.join("tables");
     let report = fsck(&dir, &Options::default(), Backend::default(), args.repair, |core| {
         let mut findings = Vec::new();
