@@ -43,10 +43,6 @@ impl IdsClient {
     /// # Errors
     /// [`Error::Usage`] for none, more than 64, one that is no such URL, and one that is named twice.
     pub fn new(servers: &[String]) -> Result<Self> {
-        Self::with_patience(servers, PATIENCE)
-    }
-
-    fn with_patience(servers: &[String], patience: Duration) -> Result<Self> {
         let servers: Vec<String> = servers.iter().map(|url| check_url(url)).collect::<Result<_>>()?;
         if servers.is_empty() || servers.len() > MAX_SERVERS {
             return Err(Error::Usage(format!(
@@ -58,7 +54,7 @@ impl IdsClient {
             return Err(Error::Usage(format!("--from names {} twice; name each server once", twice.1)));
         }
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(patience))
+            .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)

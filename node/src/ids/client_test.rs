@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::testkit::{Scripted, dead, silent};
+use crate::ids::testkit::{DEAD, Scripted, silent};
 
 /// Ten ids of `node` from the given place of its first millisecond on.
 fn ten(node: u16, place: u64) -> (u16, String) {
@@ -13,7 +13,7 @@ fn refusing() -> (u16, String) {
 
 fn client(urls: &[&str]) -> IdsClient {
     let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
-    IdsClient::with_patience(&urls, Duration::from_millis(300)).unwrap()
+    IdsClient::new(&urls).unwrap()
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn it_moves_on_from_each_that_gives_none_and_stays_with_the_one_that_does() {
     let refusing = Scripted::new(|_| refusing());
     let nonsense = Scripted::new(|_| (200, "<html>".into()));
     let good = Scripted::new(|turn| ten(3, 10 * turn as u64));
-    let mut client = client(&[&dead(), &silent, &refusing.url, &nonsense.url, &good.url]);
+    let mut client = client(&[DEAD, &silent, &refusing.url, &nonsense.url, &good.url]);
     let ids: Vec<u64> = client.scarabs(10).unwrap().map(u64::from).collect();
     assert_eq!(ids, Vec::from_iter((3 << 13)..(3 << 13) + 10));
     assert_eq!(client.server(), good.url);
@@ -44,13 +44,12 @@ fn when_all_fail_each_is_named_with_its_reason() {
     let (_held, silent) = silent();
     let refusing = Scripted::new(|_| refusing());
     let short = Scripted::new(|_| ten(1, 0));
-    let dead = dead();
-    let mut client = client(&[&dead, &silent, &refusing.url, &short.url]);
+    let mut client = client(&[DEAD, &silent, &refusing.url, &short.url]);
     let Err(Error::NoIds(why)) = client.scarabs(11) else { panic!("somebody gave ids") };
     let reasons: Vec<&str> = why.split("; http://").collect();
     assert_eq!(reasons.len(), 4, "{why}");
     for (reason, (url, part)) in reasons.iter().zip([
-        (&dead, "connection refused"),
+        (DEAD, "connection refused"),
         (&silent, "did not answer within"),
         (&refusing.url, "refused with 503: the disk did not confirm a write"),
         (&short.url, "it gave \"10\" where 11 were asked for"),
@@ -91,7 +90,7 @@ fn a_server_that_goes_back_is_refused_and_one_with_a_new_number_is_not() {
 fn a_counter_is_that_of_one_server() {
     let server = Scripted::new(|_| (200, r#"{"first":"65536","count":"10"}"#.into()));
     assert_eq!(client(&[&server.url]).counter(10).unwrap(), 65_536..65_546);
-    let message = client(&[&server.url, &dead()]).counter(10).unwrap_err().to_string();
+    let message = client(&[&server.url, DEAD]).counter(10).unwrap_err().to_string();
     assert!(message.contains("names 2") && message.contains("name one"), "{message}");
     assert_eq!(server.asked(), 1);
 }

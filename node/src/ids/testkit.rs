@@ -37,9 +37,7 @@ impl Scripted {
 }
 
 /// An address where nothing listens.
-pub fn dead() -> String {
-    listen().1
-}
+pub const DEAD: &str = "http://127.0.0.1:1";
 
 /// An address where connections are taken and nothing is answered.
 pub fn silent() -> (TcpListener, String) {
