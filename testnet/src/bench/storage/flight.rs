@@ -64,7 +64,7 @@ pub fn measure(cx: &Bench<'_>) -> Result<Group> {
             clients: Some(clients.text()),
             sample: Some(format!("{} appends", times.len())),
         };
-        let what = format!("{PYRALOG}, {} waiting", clients.threads * clients.flight);
+        let what = format!("{PYRALOG}, {} appends of {} waiting", clients.threads * clients.flight, clients.batch);
         group.add(Figure::new(what, rate, "records/s", setting).timed(&times).against(raw, ONE_BY_ONE));
     }
     Ok(group)
