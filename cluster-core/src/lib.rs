@@ -77,7 +77,7 @@ pub use ids::{
 };
 pub use logs::{
     Log, LogName, LogSpec, Logs, MAX_APPEND_BYTES, MAX_APPEND_RECORDS, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Partition,
-    Storage,
+    Storage, check_append,
 };
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};

@@ -10,7 +10,8 @@ use pyralog_crypto::{
     RecordProof,
 };
 
-use super::partition::RecordBatch;
+use super::batch::RecordBatch;
+use super::handles::Held;
 use super::{LogSpec, Place, Storage};
 use crate::Error;
 use crate::items;
@@ -38,6 +39,8 @@ pub(super) struct PartitionFiles {
     signed: Mutex<Signed>,
     /// Whether what is there is what was signed; known when the journal was replayed.
     verdict: OnceLock<Option<Error>>,
+    /// Of what is on disk.
+    _held: Option<Held>,
 }
 
 /// What was last handed out for signing, and its file, which is made when there is something to be in it.
@@ -49,6 +52,10 @@ struct Signed {
 impl PartitionFiles {
     /// Opens the files, or makes them where they were not made yet.
     pub(super) fn open(place: &Place, stream: u64, spec: &LogSpec, number: u32, was_made: bool) -> Result<Self, Error> {
+        let held = match spec.storage {
+            Storage::Memory => None,
+            Storage::Disk => Some(place.handles.take()?),
+        };
         let (segments, records): (_, Arc<dyn RecordLog>) = match spec.storage {
             Storage::Memory => (None, Arc::new(MemoryLog::new(stream, spec.segment_bytes))),
             Storage::Disk => {
@@ -72,7 +79,7 @@ impl PartitionFiles {
         let size = AtomicU64::new(records.next_offset());
         let signed = Mutex::new(Signed::open(place)?);
         let (id, place, retention, verdict) = (spec.id, place.clone(), spec.retention, OnceLock::new());
-        Ok(Self { id, number, place, retention, records, segments, tree, rehashed, size, signed, verdict })
+        Ok(Self { id, number, place, retention, records, segments, tree, rehashed, size, signed, verdict, _held: held })
     }
 
     pub(super) fn records(&self) -> &dyn RecordLog {

@@ -8,14 +8,16 @@
 //! The table of logs says which there are; `stream` is that of partition 0, so that a log of an earlier name has another directory. A
 //! partition's files are made at its first append and opened when they are first needed.
 
+mod batch;
 mod files;
+mod handles;
 mod partition;
 mod spec;
+mod state;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Error;
@@ -24,15 +26,16 @@ use crate::home::make_dir;
 use crate::queue::Queue;
 use crate::registry::{Entry, Registry};
 
-pub(crate) use partition::{Checked, PartitionState, RecordBatch};
-pub use partition::{MAX_APPEND_BYTES, MAX_APPEND_RECORDS, Partition};
+pub(crate) use batch::RecordBatch;
+pub use batch::{MAX_APPEND_BYTES, MAX_APPEND_RECORDS, check_append};
+pub(crate) use handles::Handles;
+pub(crate) use partition::Checked;
+pub use partition::Partition;
 pub use spec::{LogName, LogSpec, MAX_LOG_NAME_BYTES, MAX_PARTITIONS, Storage};
+pub(crate) use state::PartitionState;
 
 /// Most partitions of all logs together: each costs memory also while it rests.
 const MAX_HOME_PARTITIONS: u64 = 1 << 16;
-
-/// Handles that one partition takes.
-const HANDLES: u64 = 8;
 
 /// The partitions of all logs, by stream.
 pub(crate) type Partitions = Arc<Mutex<BTreeMap<u64, Arc<PartitionState>>>>;
@@ -44,35 +47,6 @@ pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) registry: Arc<Mutex<Registry>>,
     pub(crate) handles: Arc<Handles>,
-}
-
-/// How many partitions have their files open, of those that may. Each takes some handles for as long as the process lives.
-#[derive(Debug)]
-pub(crate) struct Handles {
-    open: AtomicUsize,
-    limit: usize,
-}
-
-impl Handles {
-    /// Half of the handles that the process may have are for partitions.
-    pub(crate) fn new() -> Self {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let limit = files.map_or(usize::MAX, |files| usize::try_from(files / 2 / HANDLES).unwrap_or(usize::MAX));
-        Self { open: AtomicUsize::new(0), limit }
-    }
-
-    /// Refuses one more than may be.
-    fn take(&self) -> Result<(), Error> {
-        let free = |open| (open < self.limit).then_some(open + 1);
-        match self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, free) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::TooManyOpen { limit: self.limit }),
-        }
-    }
-
-    fn give_back(&self) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// All logs of a home but the notary logs. Clones are handles of the same.

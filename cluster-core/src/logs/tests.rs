@@ -182,6 +182,54 @@ fn a_handle_of_a_deleted_log_makes_no_files() {
 }
 
 #[test]
+fn many_readers_open_the_files_once_and_a_deleted_log_gives_its_handles_back() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    for begin in (0..100).step_by(20) {
+        grow(&core, log.partition(0).unwrap(), begin..begin + 20);
+    }
+    drop(log);
+    core.close().unwrap();
+    // The journal alone would open the partition at the start.
+    rig.disk
+        .files()
+        .iter()
+        .filter(|path| path.starts_with("/member/journal") || path.starts_with("/member/mark"))
+        .for_each(|path| rig.disk.lose(path));
+    let open_with = |readers: usize| {
+        let (core, _) = rig.open();
+        let open = || core.logs().place.handles.open.load(std::sync::atomic::Ordering::Acquire);
+        assert_eq!(open(), 0);
+        let log = core.logs().open_log("orders").unwrap();
+        let before = rig.disk.operations();
+        let barrier = std::sync::Barrier::new(readers);
+        std::thread::scope(|scope| {
+            for _ in 0..readers {
+                scope.spawn(|| {
+                    barrier.wait();
+                    assert_eq!(read(log.partition(0).unwrap(), 0).unwrap(), expected(0, 100));
+                });
+            }
+        });
+        assert_eq!(open(), 1);
+        // Opening writes, so a second one shows.
+        rig.disk.operations() - before
+    };
+    let once = open_with(1);
+    assert!(once > 0);
+    for _ in 0..20 {
+        assert_eq!(open_with(8), once);
+    }
+    let (core, _) = rig.open();
+    let log = core.logs().open_log("orders").unwrap();
+    grow(&core, log.partition(0).unwrap(), 100..101);
+    core.logs().delete("orders").unwrap();
+    drop(log);
+    assert_eq!(core.logs().place.handles.open.load(std::sync::atomic::Ordering::Acquire), 0);
+}
+
+#[test]
 fn a_deletion_that_was_cut_is_finished_before_the_name_is_used_again() {
     let rig = Rig::new(1);
     let (core, _) = rig.open();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use pyralog_cluster_core::{self as core, Event, Log, MAX_APPEND_BYTES, MAX_APPEND_RECORDS};
+use pyralog_cluster_core::{self as core, Event, Log};
 use pyralog_crypto::Record;
 use tokio::sync::oneshot;
 
@@ -47,7 +47,7 @@ struct Outcome {
 }
 
 impl RecordLogs {
-    /// Appends 1 to [`MAX_APPEND_RECORDS`] records of together at most [`MAX_APPEND_BYTES`] bytes, and answers where they stand, in their
+    /// Appends 1 to [`core::MAX_APPEND_RECORDS`] records of together at most [`core::MAX_APPEND_BYTES`] bytes, and answers where they stand, in their
     /// order, when all are durable. Without `partition` a record goes to that of its key, and those without a key go together to one.
     ///
     /// # Errors
@@ -59,7 +59,8 @@ impl RecordLogs {
         records: Vec<Record>,
     ) -> Result<Vec<Appended>, LogError> {
         let of = records.len();
-        check(&records)?;
+        // Before anything is sent: the store would refuse one part of it and take another.
+        core::check_append(&records)?;
         let (logs, metrics) = (self.logs.clone(), self.metrics.clone());
         let turn = self.turn.fetch_add(STEP, Ordering::Relaxed);
         let sending = self.work(move || {
@@ -74,19 +75,6 @@ impl RecordLogs {
         }
         outcome.finish(of)
     }
-}
-
-/// Refuses before anything is sent what the store would refuse in part.
-fn check(records: &[Record]) -> Result<(), core::Error> {
-    if records.is_empty() || records.len() > MAX_APPEND_RECORDS {
-        return Err(core::Error::Size { what: "an append", found: records.len() as u64, allowed: "1 to 4096 records" });
-    }
-    let bytes: usize = records.iter().map(Record::encoded_len).sum();
-    if bytes > MAX_APPEND_BYTES {
-        let allowed = "at most 4194304 bytes of records, encoded";
-        return Err(core::Error::Size { what: "an append", found: bytes as u64, allowed });
-    }
-    Ok(())
 }
 
 fn split(log: &Log, partition: Option<u32>, records: Vec<Record>, turn: u64) -> BTreeMap<u32, Part> {

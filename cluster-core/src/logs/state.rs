@@ -1,0 +1,197 @@
+//! What readers and the writer share of one partition.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use pyralog_crypto::PartitionCheckpoint;
+
+use super::batch::RecordBatch;
+use super::files::PartitionFiles;
+use super::{LogSpec, Place, Storage};
+use crate::Error;
+use crate::registry::Registry;
+use crate::stats::{Counters, count};
+use crate::stream::Stream;
+
+/// What readers and the writer share. Its files are made at the first append and opened when they are first needed: thousands of
+/// partitions that rest cost nothing.
+pub(crate) struct PartitionState {
+    pub(super) stream: u64,
+    pub(super) spec: Arc<LogSpec>,
+    pub(super) number: u32,
+    pub(super) place: Place,
+    files: OnceLock<PartitionFiles>,
+    /// Why they are not used, where what the journal holds of them could not be given to them.
+    broken: OnceLock<Error>,
+    /// Whether the files were made. Locked by whoever opens them; before `deleted`.
+    was_made: Mutex<bool>,
+    /// Whether the log was deleted. Locked while something is written.
+    deleted: Mutex<bool>,
+    /// What is in the files, so that nothing is settled twice.
+    settled: AtomicU64,
+}
+
+impl PartitionState {
+    pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, was_made: bool) -> Self {
+        let (was_made, deleted) = (Mutex::new(was_made), Mutex::new(false));
+        let (files, broken) = (OnceLock::new(), OnceLock::new());
+        Self { stream, spec, number, place, files, broken, was_made, deleted, settled: AtomicU64::new(0) }
+    }
+
+    /// The files, opened, where they were ever made.
+    pub(super) fn files(&self) -> Result<Option<&PartitionFiles>, Error> {
+        self.opened(false)
+    }
+
+    /// The files, opened, and made where they were not.
+    pub(super) fn made(&self) -> Result<&PartitionFiles, Error> {
+        self.opened(true)?.ok_or_else(|| self.gone())
+    }
+
+    /// The files; where they were never made only if they are to be made now.
+    fn opened(&self, make: bool) -> Result<Option<&PartitionFiles>, Error> {
+        if let Some(reason) = self.broken.get() {
+            return Err(reason.clone());
+        }
+        if let Some(files) = self.files.get() {
+            return Ok(Some(files));
+        }
+        let mut was_made = self.was_made();
+        // Opening repairs the files, so nobody may do it while another one uses them: who waited for the lock finds them open.
+        if let Some(files) = self.files.get() {
+            return Ok(Some(files));
+        }
+        if !*was_made && !make {
+            return Ok(None);
+        }
+        // Files of a log that the table does not name would be in the way of the next start.
+        self.not_deleted()?;
+        let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, *was_made)?;
+        if !*was_made && self.spec.storage == Storage::Disk {
+            // From now on it is damage when they are not there. Nobody may append before that.
+            self.registry().put_made(self.stream)?;
+        }
+        *was_made = true;
+        self.settled.store(files.size(), Ordering::Release);
+        Ok(Some(self.files.get_or_init(|| files)))
+    }
+
+    pub(super) fn some_files(&self, asked: u64) -> Result<&PartitionFiles, Error> {
+        self.files()?.ok_or_else(|| self.no_record(asked))
+    }
+
+    /// The error of whoever asks a partition that never had a record.
+    pub(super) fn no_record(&self, asked: u64) -> Error {
+        Error::NoSuchRecord { stream: self.stream, first: 0, next: 0, asked }
+    }
+
+    /// Takes an entry of the journal; what the files have is skipped.
+    ///
+    /// # Errors
+    /// Why this partition is not used then: the journal must keep the entry for when its files are whole again.
+    pub(crate) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
+        let replayed = self.made().and_then(|files| files.replay(first, bytes));
+        self.settled.store(0, Ordering::Release);
+        if let Err(reason) = &replayed {
+            // The first reason is the one that counts.
+            let _later = self.broken.set(reason.clone());
+        }
+        replayed
+    }
+
+    /// Lets go what the log need not keep at `now_ms`.
+    pub(super) fn retain(&self, now_ms: u64) -> Result<(), Error> {
+        let deleted = self.deleted();
+        match self.files.get() {
+            Some(files) if !*deleted => files.retain(&self.spec.retention, now_ms),
+            _ => Ok(()),
+        }
+    }
+
+    /// From now on nothing is written, and no file is made or opened.
+    pub(super) fn delete(&self) {
+        // Whoever is about to make files has made them, and the caller removes them.
+        let _was_made = self.was_made();
+        *self.deleted() = true;
+    }
+
+    fn not_deleted(&self) -> Result<(), Error> {
+        if *self.deleted() { Err(self.gone()) } else { Ok(()) }
+    }
+
+    /// Records the present size and root as handed out for signing, durably, and answers them.
+    pub(crate) fn sign_present(&self) -> Result<PartitionCheckpoint, Error> {
+        let deleted = self.deleted();
+        match self.files.get() {
+            Some(files) if !*deleted => files.sign_present(),
+            _ => Err(self.gone()),
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::NoSuchLog { name: self.spec.name.to_string() }
+    }
+
+    fn was_made(&self) -> MutexGuard<'_, bool> {
+        // Nothing in the locked sections panics.
+        self.was_made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deleted(&self) -> MutexGuard<'_, bool> {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.place.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream for PartitionState {
+    type Submission = RecordBatch;
+
+    fn stream(&self) -> u64 {
+        self.stream
+    }
+
+    fn is_durable(&self) -> bool {
+        self.spec.storage == Storage::Disk
+    }
+
+    fn refusal(&self) -> Option<Error> {
+        if let Err(gone) = self.not_deleted() {
+            return Some(gone);
+        }
+        self.broken.get().cloned().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
+    }
+
+    fn next(&self) -> u64 {
+        self.files.get().map_or(0, PartitionFiles::size)
+    }
+
+    fn items(submission: &RecordBatch) -> &[Vec<u8>] {
+        &submission.records
+    }
+
+    fn apply(&self, submissions: Vec<RecordBatch>) -> Result<(), Error> {
+        let deleted = self.deleted();
+        match self.files.get() {
+            // What comes between an append and a deletion is deleted.
+            Some(files) if !*deleted => files.append(&submissions),
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&self) -> Result<(), Error> {
+        let deleted = self.deleted();
+        let Some(files) = self.files.get().filter(|_| !*deleted) else { return Ok(()) };
+        if self.settled.load(Ordering::Acquire) != files.size() {
+            self.settled.store(files.settle()?, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn count(counters: &Counters, items: usize, bytes: usize) {
+        count(&counters.records, items);
+        count(&counters.record_bytes, bytes);
+    }
+}
