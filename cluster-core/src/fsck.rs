@@ -144,8 +144,10 @@ fn overlaid(dir: &Path, options: &Options, backend: Backend) -> Result<Backend, 
 /// What a start put right.
 fn opened(dir: &Path, recovery: &RecoveryReport, report: &mut FsckReport) {
     if let Some(cut) = &recovery.cut {
-        let what =
-            format!("the last write of {} bytes was cut by a crash; nobody was told that it was done", cut.bytes);
+        let what = format!(
+            "the last write, of {} bytes, does not check: a crash cut it before it was acknowledged, or it was damaged since",
+            cut.bytes
+        );
         report.repairable(&cut.file, Some(cut.offset), what);
     }
     if recovery.mark_torn {

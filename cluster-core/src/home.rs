@@ -93,7 +93,7 @@ pub(crate) fn parse_format(text: &[u8]) -> Option<u32> {
 
 fn write_format(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let path = dir.join(FORMAT_FILE);
-    let temporary = crate::frame::temporary(&path);
+    let temporary = crate::parts::temporary(&path);
     let file = disk.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
     let text = format!("pyralog-data {FORMAT}\n");
     file.write_at(text.as_bytes(), 0).map_err(|e| Error::io("write", &temporary, e))?;

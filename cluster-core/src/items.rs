@@ -6,7 +6,10 @@
 //!
 //! No item is empty, and each stream sets the most bytes of one: 1,024 for the leaves of a notary log, 1 MiB for records.
 
-use crate::frame::u32_at;
+use std::path::Path;
+
+use crate::Error;
+use crate::parts::u32_at;
 
 /// Bytes before each item.
 pub(crate) const ITEM_HEADER: usize = 4;
@@ -32,6 +35,18 @@ pub(crate) fn decode(mut bytes: &[u8], max: usize) -> Option<Vec<&[u8]>> {
         bytes = rest;
     }
     (!items.is_empty()).then_some(items)
+}
+
+/// What a stream that has `next` items lacks of these, the first of which has the number `first`; `dir` is the stream's.
+///
+/// # Errors
+/// [`Error::Damaged`] where there are others in between.
+pub(crate) fn lacking<'a, T>(items: &'a [T], first: u64, next: u64, dir: &Path) -> Result<&'a [T], Error> {
+    let Some(known) = next.checked_sub(first) else {
+        let why = format!("the files end before number {next}, and the journal goes on with number {first}");
+        return Err(Error::damaged(dir, 0, why));
+    };
+    Ok(items.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -39,7 +39,6 @@ mod core;
 pub mod disk;
 mod error;
 mod event;
-mod frame;
 mod fsck;
 #[cfg(any(test, feature = "testkit"))]
 pub mod fuzz;
@@ -51,6 +50,7 @@ mod logs;
 mod mark;
 mod notary;
 mod options;
+mod parts;
 mod queue;
 mod registry;
 pub mod segment;
@@ -82,10 +82,11 @@ pub use logs::{
 pub use mark::Mark;
 pub use notary::{ConsistencyProofs, InclusionProofs, LogRecovery, MAX_NODES, MAX_SUBMISSION_LEAVES, NotaryLog};
 pub use options::{Backend, Options, Progress};
+pub use parts::CutTail;
 pub use pyralog_crypto::{
     Checkpoint, Header, LogId, MAX_HEADER_NAME_BYTES, MAX_LEAF_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS,
     MAX_TIMESTAMP, Record, RecordError, Roots,
 };
 pub use slot::MAX_SLOT_BYTES;
 pub use stats::Stats;
-pub use wal::{CutTail, MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};
+pub use wal::{MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

@@ -15,8 +15,8 @@ use pyralog_crypto::{Decode, Encode, LogId};
 
 use crate::Error;
 use crate::chain::{Batch, Durability, Family, Tables};
-use crate::frame::u64_at;
 use crate::logs::{LogName, LogSpec};
+use crate::parts::u64_at;
 use crate::wal;
 
 const NEXT: &[u8] = b"next";

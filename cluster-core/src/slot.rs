@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::{temporary, u32_at, u64_at};
+use crate::parts::{temporary, u32_at, u64_at};
 
 const SLOT: usize = 4096;
 const MAGIC: [u8; 8] = *b"PYRASLOT";

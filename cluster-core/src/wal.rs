@@ -12,15 +12,15 @@
 //! abstains even if the process that saw it died before it could.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use crate::Error;
 use crate::event::{Completion, Ticket};
-use crate::frame::u64_at;
 use crate::journal::{Entry, MAX_GROUP_BYTES};
+use crate::parts::u64_at;
 use crate::queue::{Operation, Queue};
 
 /// Stream of the journal.
@@ -44,17 +44,6 @@ pub struct WalRecovery {
     /// The journal's last group was cut by a crash, now or at an earlier start since the last reset. It was never acknowledged, but
     /// what it said may have been about to be signed: the signer must abstain.
     pub truncated: bool,
-}
-
-/// A torn last write that was cut off, or will be written over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CutTail {
-    /// The file.
-    pub file: PathBuf,
-    /// Where it began.
-    pub offset: u64,
-    /// Its bytes.
-    pub bytes: u64,
 }
 
 /// Handle for writing the log.

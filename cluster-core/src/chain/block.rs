@@ -13,7 +13,7 @@
 use bytes::Bytes;
 
 use super::tables::{Batch, Family};
-use crate::frame::{u32_at, u64_at};
+use crate::parts::{u32_at, u64_at};
 
 /// A key/value write of the ledger; `None` deletes.
 pub(crate) type StateWrite = (Vec<u8>, Option<Vec<u8>>);

@@ -8,7 +8,7 @@ use super::refill::Reserve;
 use super::scarab::{END_MS, SEQUENCE_BITS};
 use crate::Error;
 use crate::disk::{Disk, Lock};
-use crate::frame::u64_at;
+use crate::parts::u64_at;
 use crate::slot::SlotFile;
 
 /// How far the bound is put ahead of use. A crash moves ids at most this far ahead of the clock, while a sync has half of it to

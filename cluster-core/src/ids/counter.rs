@@ -10,7 +10,7 @@ use super::own;
 use super::refill::Reserve;
 use crate::Error;
 use crate::disk::{Disk, File, Lock};
-use crate::frame::u64_at;
+use crate::parts::u64_at;
 use crate::slot::SlotFile;
 
 /// Largest file of ext4 with blocks of 4 KiB, in bytes (`s_maxbytes`: 2^32 − 1 blocks); other file systems hold more.

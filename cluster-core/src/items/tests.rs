@@ -21,6 +21,16 @@ fn empty_and_over_long_items_and_entries_are_refused() {
     assert_eq!(decode(&trailing, MAX), None);
 }
 
+#[test]
+fn what_is_known_is_skipped_and_a_gap_is_damage() {
+    let lacking = |first, next| lacking(&[7, 8, 9], first, next, Path::new("/log")).map(<[i32]>::to_vec);
+    assert_eq!(lacking(5, 5).unwrap(), [7, 8, 9]);
+    assert_eq!(lacking(5, 7).unwrap(), [9]);
+    assert_eq!((lacking(5, 8).unwrap(), lacking(5, u64::MAX).unwrap()), (vec![], vec![]));
+    let error = lacking(5, 4).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { file, .. } if file == Path::new("/log")), "{error}");
+}
+
 proptest! {
     #[test]
     fn items_round_trip(list in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..100), 1..20)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::group::{BLOCK, Identity};
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::{temporary, u32_at, u64_at};
+use crate::parts::{temporary, u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"PYRAJRNL";
 const VERSION: u32 = 1;

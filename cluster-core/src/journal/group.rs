@@ -1,6 +1,6 @@
 //! One group as bytes.
 
-use crate::frame::{MAX_PART_BYTES, u32_at, u64_at};
+use crate::parts::{MAX_PART_BYTES, u32_at, u64_at};
 
 /// Groups begin at multiples of this; see [`crate::journal`].
 pub(super) const BLOCK: u64 = 4096;

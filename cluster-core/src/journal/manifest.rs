@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::file::file_name;
 use crate::Error;
 use crate::disk::Disk;
-use crate::frame::{u32_at, u64_at};
+use crate::parts::{u32_at, u64_at};
 use crate::slot::{MAX_SLOT_BYTES, SlotFile};
 
 /// Most files in use at a time.

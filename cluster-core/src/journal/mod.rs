@@ -51,7 +51,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::disk::Disk;
-use crate::frame::MAX_PART_BYTES;
+use crate::parts::MAX_PART_BYTES;
 use file::JournalFile;
 use group::{BLOCK, GROUP_HEADER};
 use manifest::{MAX_FILES, Manifest};

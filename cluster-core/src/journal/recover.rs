@@ -11,7 +11,7 @@ use super::scan::{self, End};
 use super::{InUse, Journal, JournalOptions, next_file};
 use crate::Error;
 use crate::disk::Disk;
-use crate::wal::CutTail;
+use crate::parts::CutTail;
 
 /// What was found when a journal was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

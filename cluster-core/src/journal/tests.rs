@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::canary::switches;
 use super::*;
 use crate::disk::FaultyDisk;
-use crate::frame::u32_at;
+use crate::parts::u32_at;
 
 pub(super) const DIR: &str = "/j";
 /// Room for a header and seven blocks of groups.

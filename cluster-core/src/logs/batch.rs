@@ -3,7 +3,7 @@
 use pyralog_crypto::{Blake3, Encode, Hash, MAX_TIMESTAMP, MerkleHash, Record};
 
 use crate::Error;
-use crate::frame::u64_at;
+use crate::parts::u64_at;
 
 /// Most records of one append.
 pub const MAX_APPEND_RECORDS: usize = 4096;

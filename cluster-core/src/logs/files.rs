@@ -113,19 +113,14 @@ impl PartitionFiles {
 
     /// Takes an entry of the journal: records from offset `first` on. Those that are here are skipped.
     pub(super) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
-        let next = self.records.next_offset();
-        let damaged = |why: String| Err(Error::damaged(&self.place.dir, 0, why));
-        let items = items::decode(bytes, MAX_RECORD_BYTES);
+        let dir = &self.place.dir;
         let item = |bytes| RecordBatch::time_of(bytes).map(|timestamp| Item { timestamp, bytes });
+        let items = items::decode(bytes, MAX_RECORD_BYTES);
         let items: Option<Vec<Item<'_>>> = items.and_then(|items| items.into_iter().map(item).collect());
         let Some(items) = items else {
-            return damaged(format!("the journal's records from {first} on are none"));
+            return Err(Error::damaged(dir, 0, format!("the journal's records from {first} on are none")));
         };
-        if first > next {
-            return damaged(format!("the files end before record {next}, and the journal goes on with record {first}"));
-        }
-        let known = usize::try_from(next - first).unwrap_or(usize::MAX).min(items.len());
-        let fresh = &items[known..];
+        let fresh = items::lacking(&items, first, self.records.next_offset(), dir)?;
         let hashes: Vec<Hash> = fresh.iter().map(|item| Blake3::leaf(item.bytes)).collect();
         if fresh.is_empty() { Ok(()) } else { self.add(fresh, &hashes) }
     }

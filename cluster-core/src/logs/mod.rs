@@ -279,4 +279,6 @@ fn remove_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;

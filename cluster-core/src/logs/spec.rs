@@ -112,7 +112,7 @@ impl LogSpec {
     #[must_use]
     pub fn partition_of(&self, key: &[u8]) -> u32 {
         let hash = <pyralog_crypto::Blake3 as pyralog_crypto::MerkleHash>::digest(key);
-        let number = crate::frame::u64_at(&hash.0, 0) % u64::from(self.partitions.max(1));
+        let number = crate::parts::u64_at(&hash.0, 0) % u64::from(self.partitions.max(1));
         // Below the number of partitions, which is a u32.
         number as u32
     }

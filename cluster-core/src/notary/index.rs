@@ -12,7 +12,7 @@ use pyralog_crypto::{Hash, LogId};
 use super::nodes::NodeFile;
 use crate::Error;
 use crate::chain::{Batch, Durability, Family, Tables};
-use crate::frame::u64_at;
+use crate::parts::u64_at;
 
 const PREFIX: usize = 32 + 16;
 const REINDEX_BATCH: u64 = 4096;

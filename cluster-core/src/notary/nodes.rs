@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pyralog_crypto::{Hash, NodeSource};
+use pyralog_crypto::{Frontier, Hash, MerkleHash, NodeSource};
 
 use crate::Error;
 use crate::disk::{Disk, File};
@@ -130,6 +130,17 @@ impl NodeSource for NodeFile {
     fn node(&self, level: u8, index: u64) -> Result<Hash, Error> {
         self.read(level, index)
     }
+}
+
+/// The right edge of the tree of the first `size` leaves.
+pub(crate) fn frontier<H: MerkleHash>(nodes: &impl NodeSource<Error = Error>, size: u64) -> Result<Frontier<H>, Error> {
+    let mut peaks = Vec::new();
+    let mut end = 0;
+    for level in (0..64u8).rev().filter(|level| size >> level & 1 == 1) {
+        end += 1 << level;
+        peaks.push(nodes.node(level, (end >> level) - 1)?);
+    }
+    Ok(Frontier::from_parts(size, &peaks)?)
 }
 
 #[cfg(test)]

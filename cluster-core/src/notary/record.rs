@@ -6,7 +6,7 @@
 
 use pyralog_crypto::{Hash, Roots};
 
-use crate::frame::u64_at;
+use crate::parts::u64_at;
 
 /// Size and roots, in the file `signed` those last handed out for signing, in `synced` those that the tree files certainly hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use pyralog_crypto::{Blake3, Frontier, LogId, MAX_LEAF_BYTES, MerkleHash, Roots, Sha256, leaf_hashes, merkle};
+use pyralog_crypto::{Blake3, LogId, MAX_LEAF_BYTES, Roots, Sha256, leaf_hashes, merkle};
 
 use super::index::LeafIndex;
 use super::log::{Growing, Log, LogWriter};
-use super::nodes::{FlatFile, NodeFile};
+use super::nodes::{FlatFile, NodeFile, frontier};
 use super::record::TreeSize;
 use crate::Error;
 use crate::chain::Tables;
@@ -82,17 +82,13 @@ impl Opening {
 
     /// Takes an entry of the journal: leaves from index `first` on. Those that the files hold are skipped.
     pub(crate) fn replay(&mut self, first: u64, bytes: &[u8]) -> Result<(), Error> {
-        let next = self.leaves.next_offset();
-        let damaged = |why: String| Err(Error::damaged(&self.dir.join(LEAVES), 0, why));
+        let dir = self.dir.join(LEAVES);
         let Some(leaves) = items::decode(bytes, MAX_LEAF_BYTES) else {
-            return damaged(format!("the journal's leaves from {first} on are none"));
+            return Err(Error::damaged(&dir, 0, format!("the journal's leaves from {first} on are none")));
         };
-        if first > next {
-            return damaged(format!("the files end before leaf {next}, and the journal goes on with leaf {first}"));
-        }
-        let known = usize::try_from(next - first).unwrap_or(usize::MAX).min(leaves.len());
-        let items: Vec<Item<'_>> = leaves[known..].iter().map(|leaf| Item { timestamp: 0, bytes: leaf }).collect();
-        if !items.is_empty() {
+        let fresh = items::lacking(&leaves, first, self.leaves.next_offset(), &dir)?;
+        if !fresh.is_empty() {
+            let items: Vec<Item<'_>> = fresh.iter().map(|leaf| Item { timestamp: 0, bytes: leaf }).collect();
             self.leaves.append(&items)?;
             self.replayed += items.len() as u64;
         }
@@ -193,17 +189,6 @@ impl Opening {
         }
         Ok(lost.map(|mark| refuse(mark.size, "are fewer than were acknowledged")))
     }
-}
-
-/// The frontier of a tree whose nodes are in a file.
-fn frontier<H: MerkleHash>(nodes: &NodeFile, size: u64) -> Result<Frontier<H>, Error> {
-    let mut peaks = Vec::new();
-    let mut end = 0;
-    for level in (0..64u8).rev().filter(|level| size >> level & 1 == 1) {
-        end += 1 << level;
-        peaks.push(nodes.read(level, (end >> level) - 1)?);
-    }
-    Frontier::from_parts(size, &peaks).map_err(|_| nodes.broken())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::index::{Index, IndexKind};
 use super::sealed::Sealed;
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::wal::CutTail;
+use crate::parts::CutTail;
 
 /// A buffer that has grown beyond this is not kept.
 const KEPT_BUFFER: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! One batch of records as bytes.
 
 use super::{Item, Stored};
-use crate::frame::{u32_at, u64_at};
+use crate::parts::{u32_at, u64_at};
 
 /// Bytes before the records of a batch.
 pub(super) const BATCH_HEADER: usize = 28;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::batch::{BATCH_HEADER, Identity};
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::{temporary, u32_at, u64_at};
+use crate::parts::{temporary, u32_at, u64_at};
 
 /// Bytes of a file header.
 pub(super) const FILE_HEADER: u64 = 64;

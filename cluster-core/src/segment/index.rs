@@ -15,7 +15,7 @@ use super::batch::Identity;
 use super::cursor::Point;
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::{u32_at, u64_at};
+use crate::parts::{u32_at, u64_at};
 
 const PAGE: usize = 4096;
 const PAGE_HEADER: usize = 16;

@@ -12,8 +12,8 @@ use super::sealed::Sealed;
 use super::{Item, RecordLog, SegmentInfo, VisitRecords, fitting, require_batch};
 use crate::Error;
 use crate::disk::{Disk, File};
+use crate::parts::CutTail;
 use crate::slot::SlotFile;
-use crate::wal::CutTail;
 
 pub(super) mod open;
 

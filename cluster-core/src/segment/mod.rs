@@ -40,7 +40,7 @@ mod sealed;
 use std::fmt::Debug;
 
 use crate::Error;
-use crate::frame::MAX_PART_BYTES;
+use crate::parts::MAX_PART_BYTES;
 
 pub use log::{SegmentLog, SegmentRecovery};
 pub use memory::MemoryLog;

@@ -9,7 +9,7 @@ use super::file::{self, FILE_HEADER, FOOTER, Footer};
 use super::index::{self, Index, IndexKind};
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::temporary;
+use crate::parts::temporary;
 
 /// A sealed segment. Its file is opened by whoever reads it, so that thousands of segments cost no file handles.
 #[derive(Debug, Clone)]

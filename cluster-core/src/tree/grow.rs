@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, PoisonError};
 
-use pyralog_crypto::{Blake3, Frontier, Hash, NodeSource, SegmentLeaf};
+use pyralog_crypto::{Blake3, Frontier, Hash, SegmentLeaf};
 
 use super::nodes::Nodes;
 use crate::Error;
-use crate::notary::nodes::NodeFile;
+use crate::notary::nodes::{NodeFile, frontier};
 
 /// Bytes of nodes that wait for being written, at most.
 const FLUSH_BYTES: usize = 1 << 20;
@@ -79,15 +79,4 @@ impl Growing {
         let end = NodeFile::bytes(self.written);
         if file.len()? > end { file.cut(end) } else { Ok(()) }
     }
-}
-
-/// The right edge of a tree of `size` leaves.
-fn frontier(nodes: &Nodes, size: u64) -> Result<Frontier<Blake3>, Error> {
-    let mut peaks = Vec::new();
-    let mut end = 0;
-    for level in (0..64u8).rev().filter(|level| size >> level & 1 == 1) {
-        end += 1 << level;
-        peaks.push(nodes.node(level, (end >> level) - 1)?);
-    }
-    Ok(Frontier::from_parts(size, &peaks)?)
 }

@@ -7,7 +7,7 @@ use pyralog_crypto::{Hash, SegmentLeaf};
 
 use crate::Error;
 use crate::disk::{Disk, File};
-use crate::frame::{u32_at, u64_at};
+use crate::parts::{u32_at, u64_at};
 use crate::window::Window;
 
 const MAIN: &str = "roots";

@@ -13,6 +13,7 @@ use super::args::{
 };
 use crate::config::{Key, Origin, Resolved, Sources};
 use crate::home::{Home, read_bounded};
+use crate::http::agent;
 use crate::init::{InitPlan, NewGenesis};
 use crate::keys::passphrase;
 use crate::node::{Endpoints, Node};
@@ -182,22 +183,12 @@ fn endpoints(home: &Home) -> Result<Endpoints> {
     serde_json::from_slice(&read_bounded(&path, 1 << 16)?).with_context(|| format!("{}", path.display()))
 }
 
-fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .build();
-    config.into()
-}
-
 fn status(args: &StatusArgs) -> Result<()> {
     let url = match &args.node {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => endpoints(&home_of(&args.home))?.api,
     };
-    let answer = agent().get(format!("{url}/v1/status")).call();
+    let answer = agent(PATIENCE).get(format!("{url}/v1/status")).call();
     print(&read(&url, answer)?, &args.json)
 }
 
@@ -205,7 +196,7 @@ fn resume(args: &HomeArgs) -> Result<()> {
     let home = home_of(args);
     let url = endpoints(&home)?.api;
     let token = String::from_utf8(read_bounded(&home.admin_token(), 256)?).context("the admin token is not text")?;
-    let answer = agent()
+    let answer = agent(PATIENCE)
         .post(format!("{url}/v1/admin/signer/resume"))
         .header("authorization", format!("Bearer {}", token.trim()))
         .send_empty();

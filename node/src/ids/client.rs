@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{IdsAnswer, Span};
 use crate::error::{Error, Result};
+use crate::http::agent;
 
 /// How long one server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -53,13 +54,7 @@ impl IdsClient {
         if let Some(twice) = servers.iter().enumerate().find(|(at, url)| servers[..*at].contains(url)) {
             return Err(Error::Usage(format!("--from names {} twice; name each server once", twice.1)));
         }
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .build();
-        Ok(Self { agent: config.into(), servers, current: 0, seen: BTreeMap::new() })
+        Ok(Self { agent: agent(PATIENCE), servers, current: 0, seen: BTreeMap::new() })
     }
 
     /// The server that answered last; before the first answer the one that is asked first.

@@ -61,7 +61,7 @@ async fn what_is_out_of_bounds_is_refused_as_a_whole() {
     let log = &opened.records;
     log.create(new_log("orders", 2)).await.unwrap();
     let large = || record(7, Some("a"), vec![0; 1_000_000]);
-    for records in [vec![], vec![record(7, None, vec![]); MAX_APPEND_RECORDS + 1], vec![large(); 5]] {
+    for records in [vec![], vec![record(7, None, vec![]); core::MAX_APPEND_RECORDS + 1], vec![large(); 5]] {
         let refused = log.append("orders".into(), None, records).await;
         assert!(matches!(refused, Err(LogError::Store(Error::Size { .. }))), "{refused:?}");
     }

@@ -51,7 +51,7 @@ fn keys_have_the_partition_that_the_documents_say() {
     };
     // The first 8 bytes of BLAKE3(""), af1349b9f5f9a1a6, and of BLAKE3("ada").
     assert_eq!(u64::from(spec(1000).partition_of(b"")), 0xaf13_49b9_f5f9_a1a6 % 1000);
-    let ada = crate::frame::u64_at(&<pyralog_crypto::Blake3 as pyralog_crypto::MerkleHash>::digest(b"ada").0, 0);
+    let ada = crate::parts::u64_at(&<pyralog_crypto::Blake3 as pyralog_crypto::MerkleHash>::digest(b"ada").0, 0);
     assert_eq!(u64::from(spec(7).partition_of(b"ada")), ada % 7);
     assert_eq!(spec(1).partition_of(b"ada"), 0);
 }

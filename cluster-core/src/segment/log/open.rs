@@ -11,7 +11,7 @@ use super::super::sealed::Sealed;
 use super::{SegmentLog, SegmentRecovery, View, Writer};
 use crate::Error;
 use crate::disk::Disk;
-use crate::frame::u64_at;
+use crate::parts::u64_at;
 use crate::slot::SlotFile;
 
 const SYNCED: &str = "synced";

@@ -1,9 +1,20 @@
-//! Small things that all files share.
+//! What all files share: integers at fixed places, the bound of one read, names while they are made, torn ends.
 
 use std::path::{Path, PathBuf};
 
 /// Most bytes of one group, batch or other part of a file that is read at once.
 pub(crate) const MAX_PART_BYTES: usize = 32 << 20;
+
+/// A torn last write that was cut off, or will be written over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutTail {
+    /// The file.
+    pub file: PathBuf,
+    /// Where it began.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
 
 /// Where a file is made before it gets its name.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
