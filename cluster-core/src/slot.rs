@@ -75,7 +75,8 @@ impl SlotFile {
         self.value.as_deref()
     }
 
-    /// Whether one of the two copies did not check at open: a write was cut, and was never acknowledged.
+    /// Whether one of the two copies did not check at open, and was not put since: a write was cut, and was never acknowledged; or it was
+    /// damaged.
     pub(crate) fn torn(&self) -> bool {
         self.torn
     }
@@ -89,6 +90,8 @@ impl SlotFile {
         let at = (sequence % 2) * SLOT as u64;
         self.file.write_at(&encode(sequence, value), at).map_err(|e| Error::io("write", &self.path, e))?;
         self.file.sync().map_err(|e| Error::sync(&self.path, e))?;
+        // A copy that did not check is the one that was written now.
+        self.torn = false;
         self.sequence = sequence;
         self.value = Some(value.to_vec());
         Ok(())

@@ -41,6 +41,17 @@ struct State {
     ignore_syncs: bool,
     writes_until_misdirected: Option<u64>,
     shears: bool,
+    before_sync: Option<Hook>,
+}
+
+/// What is called before something.
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl FaultyDisk {
@@ -64,6 +75,7 @@ impl FaultyDisk {
             ignore_syncs: false,
             writes_until_misdirected: None,
             shears: false,
+            before_sync: None,
         })))
     }
 
@@ -100,6 +112,11 @@ impl FaultyDisk {
     /// The sync after `syncs` more fails, once, and loses what it should have written, as Linux does: a retry would succeed.
     pub fn fail_sync_after(&self, syncs: u64) {
         self.state().syncs_left = Some(syncs);
+    }
+
+    /// Calls `hook` before each sync of a file, which waits for it. Nothing else does.
+    pub fn before_sync(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.state().before_sync = Some(Hook(Arc::new(hook)));
     }
 
     /// A canary: from now on syncs of files say yes and do nothing. Tests that cannot see this are no tests.

@@ -125,9 +125,9 @@ impl PartitionFiles {
         if fresh.is_empty() { Ok(()) } else { self.add(fresh, &hashes) }
     }
 
-    /// Makes everything appended so far durable and answers the offset behind it.
-    pub(super) fn settle(&self) -> Result<u64, Error> {
-        self.records.sync()
+    /// Makes everything appended so far durable in the files. Appends go on meanwhile.
+    pub(super) fn settle(&self) -> Result<(), Error> {
+        self.records.sync().map(|_| ())
     }
 
     /// Lets whole segments go that need not be kept at `now_ms`.

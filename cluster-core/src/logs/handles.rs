@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Error;
 
-/// File handles of one open partition.
-const HANDLES: u64 = 8;
+/// File handles of one open partition, those of the segments that were read last included.
+const HANDLES: u64 = 14;
 
 /// The partitions that have their files open, of those that may.
 #[derive(Debug)]

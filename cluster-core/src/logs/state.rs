@@ -1,6 +1,5 @@
 //! What readers and the writer share of one partition.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyralog_crypto::PartitionCheckpoint;
@@ -25,17 +24,17 @@ pub(crate) struct PartitionState {
     broken: OnceLock<Error>,
     /// Whether the files were made. Locked by whoever opens them; before `deleted`.
     was_made: Mutex<bool>,
-    /// Whether the log was deleted. Locked while something is written.
+    /// Whether the log was deleted. Locked while something is appended.
     deleted: Mutex<bool>,
-    /// What is in the files, so that nothing is settled twice.
-    settled: AtomicU64,
+    /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `deleted`.
+    upkeep: Mutex<()>,
 }
 
 impl PartitionState {
     pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, was_made: bool) -> Self {
-        let (was_made, deleted) = (Mutex::new(was_made), Mutex::new(false));
+        let (was_made, deleted, upkeep) = (Mutex::new(was_made), Mutex::new(false), Mutex::new(()));
         let (files, broken) = (OnceLock::new(), OnceLock::new());
-        Self { stream, spec, number, place, files, broken, was_made, deleted, settled: AtomicU64::new(0) }
+        Self { stream, spec, number, place, files, broken, was_made, deleted, upkeep }
     }
 
     /// The files, opened, where they were ever made.
@@ -72,7 +71,6 @@ impl PartitionState {
             self.registry().put_made(self.stream)?;
         }
         *was_made = true;
-        self.settled.store(files.size(), Ordering::Release);
         Ok(Some(self.files.get_or_init(|| files)))
     }
 
@@ -91,7 +89,6 @@ impl PartitionState {
     /// Why this partition is not used then: the journal must keep the entry for when its files are whole again.
     pub(crate) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
         let replayed = self.made().and_then(|files| files.replay(first, bytes));
-        self.settled.store(0, Ordering::Release);
         if let Err(reason) = &replayed {
             // The first reason is the one that counts.
             let _later = self.broken.set(reason.clone());
@@ -99,20 +96,26 @@ impl PartitionState {
         replayed
     }
 
-    /// Lets go what the log need not keep at `now_ms`.
+    /// Lets go what the log need not keep at `now_ms`. Appends go on meanwhile.
     pub(super) fn retain(&self, now_ms: u64) -> Result<(), Error> {
-        let deleted = self.deleted();
-        match self.files.get() {
-            Some(files) if !*deleted => files.retain(&self.spec.retention, now_ms),
-            _ => Ok(()),
+        let _turn = self.upkeep();
+        match self.used_files() {
+            Some(files) => files.retain(&self.spec.retention, now_ms),
+            None => Ok(()),
         }
     }
 
     /// From now on nothing is written, and no file is made or opened.
     pub(super) fn delete(&self) {
+        let _turn = self.upkeep();
         // Whoever is about to make files has made them, and the caller removes them.
         let _was_made = self.was_made();
         *self.deleted() = true;
+    }
+
+    /// The files, where they are open and the log is not deleted.
+    fn used_files(&self) -> Option<&PartitionFiles> {
+        self.files.get().filter(|_| !*self.deleted())
     }
 
     fn not_deleted(&self) -> Result<(), Error> {
@@ -139,6 +142,10 @@ impl PartitionState {
 
     fn deleted(&self) -> MutexGuard<'_, bool> {
         self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn upkeep(&self) -> MutexGuard<'_, ()> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
@@ -182,12 +189,8 @@ impl Stream for PartitionState {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        let deleted = self.deleted();
-        let Some(files) = self.files.get().filter(|_| !*deleted) else { return Ok(()) };
-        if self.settled.load(Ordering::Acquire) != files.size() {
-            self.settled.store(files.settle()?, Ordering::Release);
-        }
-        Ok(())
+        let _turn = self.upkeep();
+        self.used_files().map_or(Ok(()), PartitionFiles::settle)
     }
 
     fn count(counters: &Counters, items: usize, bytes: usize) {

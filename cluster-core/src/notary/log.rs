@@ -30,14 +30,20 @@ pub(crate) struct Log {
     pub(super) size: AtomicU64,
     pub(super) signed: AtomicU64,
     pub(super) writer: Mutex<LogWriter>,
+    /// Locked by whoever settles, for as long as that takes; before `writer`.
+    pub(super) synced: Mutex<Synced>,
 }
 
 /// What only the writer touches.
 pub(super) struct LogWriter {
     pub(super) trees: Growing,
     pub(super) signed: SlotFile,
-    pub(super) synced: SlotFile,
-    pub(super) synced_size: u64,
+}
+
+/// How far leaves and trees are synced.
+pub(super) struct Synced {
+    pub(super) slot: SlotFile,
+    pub(super) size: u64,
 }
 
 /// One accepted submission.
@@ -171,9 +177,13 @@ impl Stream for Log {
     }
 
     fn settle(&self) -> Result<(), Error> {
-        let writer = &mut *self.writer();
-        let synced = TreeSize { size: writer.trees.size(), roots: writer.trees.roots() };
-        if writer.synced_size == synced.size {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        // Appends go on while the files are synced.
+        let present = {
+            let writer = self.writer();
+            TreeSize { size: writer.trees.size(), roots: writer.trees.roots() }
+        };
+        if synced.size == present.size && !synced.slot.torn() {
             return Ok(());
         }
         self.leaves.sync()?;
@@ -183,8 +193,8 @@ impl Stream for Log {
         }
         self.blake3.0.sync()?;
         self.sha256.0.sync()?;
-        writer.synced.put(&synced.encode())?;
-        writer.synced_size = synced.size;
+        synced.slot.put(&present.encode())?;
+        synced.size = present.size;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use pyralog_crypto::{Blake3, LogId, MAX_LEAF_BYTES, Roots, Sha256, leaf_hashes, merkle};
 
 use super::index::LeafIndex;
-use super::log::{Growing, Log, LogWriter};
+use super::log::{Growing, Log, LogWriter, Synced};
 use super::nodes::{FlatFile, NodeFile, frontier};
 use super::record::TreeSize;
 use crate::Error;
@@ -119,7 +119,8 @@ impl Opening {
             index,
             size: AtomicU64::new(size),
             signed: AtomicU64::new(given_out.map_or(0, |signed| signed.size)),
-            writer: Mutex::new(LogWriter { trees, signed, synced, synced_size }),
+            writer: Mutex::new(LogWriter { trees, signed }),
+            synced: Mutex::new(Synced { slot: synced, size: synced_size }),
         };
         Ok((log, LogRecovery { log: id, size, replayed, rehashed, reindexed, record_torn, retracted }))
     }

@@ -28,8 +28,30 @@ pub(super) struct Active {
     buffer: Vec<u8>,
 }
 
+/// A segment as it was found.
+pub(super) struct Opened {
+    pub(super) active: Active,
+    /// It, where it is sealed and the next one follows.
+    pub(super) sealed: Option<Sealed>,
+    pub(super) cut: Option<CutTail>,
+}
+
+/// A file of which not all is durable.
+#[derive(Debug, Clone)]
+pub(super) struct Unsynced {
+    file: Arc<dyn File>,
+    path: PathBuf,
+}
+
+impl Unsynced {
+    /// Makes what was written so far durable. A failure is final.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync().map_err(|e| Error::sync(&self.path, e))
+    }
+}
+
 impl Active {
-    /// Makes the segment whose first record will be `base`.
+    /// Makes the segment whose first record will be `base`, not durably.
     pub(super) fn create(disk: &dyn Disk, dir: &Path, stream: u64, base: u64) -> Result<Self, Error> {
         let path = file::path(dir, base);
         let (file, identity) = file::create(disk, &path, stream, base)?;
@@ -44,14 +66,15 @@ impl Active {
 
     /// Opens a segment that is not sealed, or whose seal nothing relies on yet. The records below `synced` must be there. Batches behind
     /// them that check are kept, and written once more: where an earlier sync failed, only the page cache may have them.
-    /// The rest is cut off: the journal still has it.
+    /// Its seal counts where the segment that follows begins with `next`, where it should. What does not check is cut off: the journal still has it.
     pub(super) fn open(
         disk: &dyn Disk,
         dir: &Path,
         stream: u64,
         base: u64,
         synced: u64,
-    ) -> Result<(Self, Option<CutTail>), Error> {
+        next: Option<u64>,
+    ) -> Result<Opened, Error> {
         let path = file::path(dir, base);
         let (file, identity) = file::open(disk, &path, stream, base)?;
         let mut this = Self::begin(disk, path, file, identity)?;
@@ -76,21 +99,27 @@ impl Active {
             let why = format!("the file ends before record {synced}, which was synced");
             return Err(Error::damaged(&path, this.end(), why));
         }
-        let cut = this.cut(size)?;
-        Ok((this, cut))
+        let seal = this.seal_in(size)?;
+        if next == Some(this.next()) && seal == Some(this.footer()) {
+            return Ok(Opened { sealed: Some(this.seal()?), active: this, cut: None });
+        }
+        let end = this.end();
+        if size > end {
+            this.file.set_len(end).map_err(|e| Error::io("truncate", &path, e))?;
+        }
+        let cut = (size > end && seal.is_none()).then(|| CutTail { file: path, offset: end, bytes: size - end });
+        Ok(Opened { active: this, cut, sealed: None })
     }
 
-    /// Cuts off what stands behind the last batch; answers it unless it is only the seal.
-    fn cut(&self, size: u64) -> Result<Option<CutTail>, Error> {
+    /// The seal behind the last batch of the file, which has `size` bytes.
+    fn seal_in(&self, size: u64) -> Result<Option<Footer>, Error> {
         let end = self.end();
-        if size <= end {
+        if size != end + FOOTER {
             return Ok(None);
         }
         let mut tail = [0; FOOTER as usize];
         let read = self.file.read_at(&mut tail, end).map_err(|e| Error::io("read", &self.path, e))?;
-        let seal = size == end + FOOTER && Footer::decode(&tail[..read], self.identity, end).is_some();
-        self.file.set_len(end).map_err(|e| Error::io("truncate", &self.path, e))?;
-        Ok((!seal).then(|| CutTail { file: self.path.clone(), offset: end, bytes: size - end }))
+        Ok(Footer::decode(&tail[..read], self.identity, end))
     }
 
     /// Adds records in batches of some KiB, with one write, not synced. After an error nothing may be added any more.
@@ -123,17 +152,16 @@ impl Active {
         self.times.push(point)
     }
 
-    /// Makes what was appended durable. A failure is final.
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        self.file.sync().map_err(|e| Error::sync(&self.path, e))
+    /// What must be synced for all that was appended so far to be durable.
+    pub(super) fn unsynced(&self) -> Unsynced {
+        Unsynced { file: Arc::clone(&self.file), path: self.path.clone() }
     }
 
-    /// Writes the footer durably, and what is left of the indexes. All records must be synced, and nothing may be appended afterwards.
+    /// Writes the footer, and what is left of the indexes, not durably. Nothing may be appended afterwards.
     pub(super) fn seal(&self) -> Result<Sealed, Error> {
         let footer = self.footer();
         let bytes = footer.encode(self.identity);
         self.file.write_at(&bytes, footer.end).map_err(|e| Error::io("seal", &self.path, e))?;
-        self.sync()?;
         self.offsets.finish()?;
         self.times.finish()?;
         Ok(Sealed { path: self.path.clone(), identity: self.identity, footer })

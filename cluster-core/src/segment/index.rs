@@ -58,28 +58,39 @@ struct Entry {
     position: u64,
 }
 
-/// An index that grows with its segment. Memory: one page.
+/// An index that grows with its segment. Memory: one page, and 8 bytes for each other one.
 #[derive(Debug)]
 pub(super) struct Index {
     pages: Pages,
-    /// Full pages in the file.
-    full: u64,
+    /// The full pages, which are in the file.
+    full: Fences,
     tail: Vec<Entry>,
 }
+
+/// The finished index of a sealed segment. Memory: 8 bytes for each page.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pages: Pages,
+    fences: Fences,
+}
+
+/// The first key of each page, so that one page is read to find anything.
+#[derive(Debug, Default)]
+struct Fences(Vec<u64>);
 
 impl Index {
     /// Begins an empty index in `path`, in place of what may be there.
     pub(super) fn create(disk: &dyn Disk, path: PathBuf, kind: IndexKind, identity: Identity) -> Result<Self, Error> {
         let file = disk.create(&path).map_err(|e| Error::io("create", &path, e))?;
-        Ok(Self { pages: Pages { file, path, kind, identity }, full: 0, tail: Vec::new() })
+        Ok(Self { pages: Pages { file, path, kind, identity }, full: Fences::default(), tail: Vec::new() })
     }
 
     /// Adds a batch.
     pub(super) fn push(&mut self, point: Point) -> Result<(), Error> {
         self.tail.push(Entry { key: self.pages.kind.key(point), position: point.position });
         if self.tail.len() == PAGE_ENTRIES {
-            self.pages.write(self.full, &self.tail)?;
-            self.full += 1;
+            self.pages.write(self.full.next(), &self.tail)?;
+            self.full.push(&self.tail);
             self.tail.clear();
         }
         Ok(())
@@ -87,32 +98,62 @@ impl Index {
 
     /// Writes what is not yet in the file. Nothing may be added afterwards.
     pub(super) fn finish(&self) -> Result<(), Error> {
-        if self.tail.is_empty() { Ok(()) } else { self.pages.write(self.full, &self.tail) }
+        if self.tail.is_empty() { Ok(()) } else { self.pages.write(self.full.next(), &self.tail) }
     }
 
     /// Position of the last batch whose key is below `bound`; `None` where there is none.
     pub(super) fn find(&self, bound: u64) -> Result<Option<u64>, Error> {
         match self.tail.first() {
             Some(first) if first.key < bound => Ok(last_below(&self.tail, bound)),
-            _ => self.pages.find(self.full, bound),
+            _ => self.pages.find(&self.full, bound),
         }
     }
 }
 
-/// [`Index::find`] in the finished index of a sealed segment, which has so many `entries`.
-///
-/// # Errors
-/// [`Error::Damaged`] names the page that does not check.
-pub(super) fn find(
-    disk: &dyn Disk,
-    path: PathBuf,
-    kind: IndexKind,
-    identity: Identity,
-    entries: u64,
-    bound: u64,
-) -> Result<Option<u64>, Error> {
-    let file = disk.open(&path).map_err(|e| Error::io("open", &path, e))?;
-    Pages { file, path, kind, identity }.find(entries.div_ceil(PAGE_ENTRIES as u64), bound)
+impl Finished {
+    /// Opens the index of a segment that has so many `entries`, and checks all of it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] names the page that does not check.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        path: PathBuf,
+        kind: IndexKind,
+        identity: Identity,
+        entries: u64,
+    ) -> Result<Self, Error> {
+        let file = disk.open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let pages = Pages { file, path, kind, identity };
+        let mut fences = Fences::default();
+        for number in 0..entries.div_ceil(PAGE_ENTRIES as u64) {
+            fences.push(&pages.read(number)?);
+        }
+        Ok(Self { pages, fences })
+    }
+
+    /// As [`Index::find`].
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] names the page that does not check any more.
+    pub(super) fn find(&self, bound: u64) -> Result<Option<u64>, Error> {
+        self.pages.find(&self.fences, bound)
+    }
+}
+
+impl Fences {
+    /// Number of the next page.
+    fn next(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn push(&mut self, page: &[Entry]) {
+        self.0.extend(page.first().map(|first| first.key));
+    }
+
+    /// The last page whose first key is below `bound`.
+    fn page(&self, bound: u64) -> Option<u64> {
+        (self.0.partition_point(|key| *key < bound) as u64).checked_sub(1)
+    }
 }
 
 #[derive(Debug)]
@@ -124,22 +165,11 @@ struct Pages {
 }
 
 impl Pages {
-    /// Looks through `count` pages by halves; each page that is looked at must check.
-    fn find(&self, count: u64, bound: u64) -> Result<Option<u64>, Error> {
-        let (mut low, mut high) = (0, count);
-        let mut found = None;
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let page = self.read(middle)?;
-            match last_below(&page, bound) {
-                Some(position) => {
-                    found = Some(position);
-                    low = middle + 1;
-                }
-                None => high = middle,
-            }
+    fn find(&self, fences: &Fences, bound: u64) -> Result<Option<u64>, Error> {
+        match fences.page(bound) {
+            Some(number) => Ok(last_below(&self.read(number)?, bound)),
+            None => Ok(None),
         }
-        Ok(found)
     }
 
     fn read(&self, number: u64) -> Result<Vec<Entry>, Error> {
@@ -181,7 +211,8 @@ fn decode(page: &[u8], kind: IndexKind, identity: Identity, number: u64) -> Opti
         return None;
     }
     let count = u32_at(page, 4) as usize;
-    let ours = u32_at(page, 0) == kind as u32 && u64::from(u32_at(page, 8)) == number && count <= PAGE_ENTRIES;
+    let ours =
+        u32_at(page, 0) == kind as u32 && u64::from(u32_at(page, 8)) == number && (1..=PAGE_ENTRIES).contains(&count);
     let entries = page[PAGE_HEADER..].chunks(ENTRY).take(count);
     ours.then(|| entries.map(|entry| Entry { key: u64_at(entry, 0), position: u64_at(entry, 8) }).collect())
 }

@@ -1,15 +1,16 @@
 //! A stream on disk: sealed segments, and one that is written.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::active::Active;
+use super::active::{Active, Unsynced};
 use super::batch::Identity;
 use super::cursor::Cursor;
 use super::file;
 use super::index::IndexKind;
+use super::recent::Recent;
 use super::sealed::Sealed;
-use super::{Item, RecordLog, SegmentInfo, VisitRecords, fitting, require_batch};
+use super::{Item, MAX_UNSYNCED, RecordLog, SegmentInfo, VisitRecords, fitting, require_batch};
 use crate::Error;
 use crate::disk::{Disk, File};
 use crate::parts::CutTail;
@@ -36,19 +37,15 @@ pub struct SegmentLog {
     dir: PathBuf,
     stream: u64,
     segment_bytes: u64,
-    /// Locked by whoever writes, for as long as that takes; before `view`.
-    writer: Mutex<Writer>,
+    /// Locked by whoever appends, for as long as that takes; before the others.
+    appends: Mutex<()>,
+    /// What is certainly there. Locked by whoever syncs or trims, for as long as that takes; before `view`.
+    synced: Mutex<SlotFile>,
     /// Locked for writing only while memory and the page cache change.
     view: RwLock<View>,
-    /// Whose turn it is to make an index again.
-    rebuilds: Mutex<()>,
-}
-
-#[derive(Debug)]
-struct Writer {
-    /// What is certainly there.
-    synced: SlotFile,
-    failure: Option<Error>,
+    recent: Recent,
+    /// The first failure of a write, which is remembered for good.
+    failure: OnceLock<Error>,
 }
 
 #[derive(Debug)]
@@ -56,6 +53,10 @@ struct View {
     /// Oldest first.
     sealed: Vec<Arc<Sealed>>,
     active: Active,
+    /// Sealed segments of which not all is durable.
+    unsynced: Vec<Unsynced>,
+    /// Whether the directory holds names that are not durable.
+    unnamed: bool,
 }
 
 /// Where to read on.
@@ -97,10 +98,9 @@ impl SegmentLog {
     /// every read.
     pub fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
         let sealed = self.view().sealed.clone();
-        let _turn = self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut replaced = Vec::new();
         for segment in sealed {
-            match segment.rebuild(self.disk.as_ref()) {
+            match self.recent.rebuild(self.disk.as_ref(), &segment) {
                 Ok(paths) => replaced.extend(paths),
                 Err(error) => damage(error),
             }
@@ -111,12 +111,7 @@ impl SegmentLog {
     /// Why the stream refuses to be written, if it does.
     #[must_use]
     pub fn failure(&self) -> Option<Error> {
-        self.writer().failure.clone()
-    }
-
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        // Nothing in the locked sections panics.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failure.get().cloned()
     }
 
     fn view(&self) -> RwLockReadGuard<'_, View> {
@@ -127,33 +122,61 @@ impl SegmentLog {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes, unless an earlier write failed; a failure is remembered for good.
-    fn write<T>(&self, act: impl FnOnce(&mut Writer) -> Result<T, Error>) -> Result<T, Error> {
-        let mut writer = self.writer();
-        if let Some(failure) = &writer.failure {
-            return Err(failure.clone());
-        }
-        let done = act(&mut writer);
-        writer.failure = done.as_ref().err().cloned();
-        done
+    fn synced(&self) -> MutexGuard<'_, SlotFile> {
+        // Nothing in the locked sections panics.
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sync_with(&self, writer: &mut Writer) -> Result<u64, Error> {
-        let view = self.view();
-        view.active.sync()?;
-        let next = view.active.next();
-        writer.synced.put(&open::mark(view.first(), next))?;
+    /// Writes, unless an earlier write failed.
+    fn write<T>(&self, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        match self.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            // The first failure is the one that counts.
+            None => act().inspect_err(|failure| {
+                let _earlier = self.failure.set(failure.clone());
+            }),
+        }
+    }
+
+    /// Makes durable what was appended before. Appends go on meanwhile.
+    fn sync_with(&self, synced: &mut SlotFile) -> Result<u64, Error> {
+        let (unsynced, unnamed, first, next) = {
+            let view = self.view();
+            let unsynced: Vec<Unsynced> = view.unsynced.iter().cloned().chain([view.active.unsynced()]).collect();
+            (unsynced, view.unnamed, view.first(), view.active.next())
+        };
+        let known = open::read_mark(synced).unwrap_or_default();
+        if known == (first, next) && !unnamed && !synced.torn() {
+            return Ok(next);
+        }
+        unsynced.iter().try_for_each(Unsynced::sync)?;
+        if unnamed {
+            self.disk.sync_dir(&self.dir).map_err(|e| Error::sync(&self.dir, e))?;
+        }
+        synced.put(&open::mark(first, next))?;
+        let mut view = self.view_mut();
+        // The last one is the active one of then.
+        view.unsynced.drain(..unsynced.len() - 1);
+        // A name that came since stands for a segment that came since.
+        view.unnamed &= !view.unsynced.is_empty();
         Ok(next)
     }
 
     /// Seals the active segment and begins the next one.
-    fn turn(&self, writer: &mut Writer) -> Result<(), Error> {
-        let next = self.sync_with(writer)?;
-        let sealed = self.view().active.seal()?;
-        let active = Active::create(self.disk.as_ref(), &self.dir, self.stream, next)?;
+    fn turn(&self) -> Result<(), Error> {
+        if self.view().unsynced.len() >= MAX_UNSYNCED {
+            self.sync_with(&mut self.synced())?;
+        }
+        let (sealed, unsynced) = {
+            let active = &self.view().active;
+            (active.seal()?, active.unsynced())
+        };
+        let active = Active::create(self.disk.as_ref(), &self.dir, self.stream, sealed.footer.next)?;
         let mut view = self.view_mut();
         view.sealed.push(Arc::new(sealed));
         view.active = active;
+        view.unsynced.push(unsynced);
+        view.unnamed = true;
         Ok(())
     }
 
@@ -172,16 +195,17 @@ impl SegmentLog {
             return Ok(Source { file, path, identity: *identity, start, end: footer.end, next: footer.next });
         };
         drop(view);
-        let opened = sealed.handle(self.disk.as_ref());
+        let opened = self.recent.open(self.disk.as_ref(), &sealed);
         // Removed by a trim since it was looked up.
         let first = self.first_offset();
         if opened.is_err() && offset < first {
             return Err(Error::NoSuchRecord { stream: self.stream, first, next, asked: offset });
         }
-        let (file, path) = (opened?, sealed.path.clone());
-        let start = sealed.start(self.disk.as_ref(), &self.rebuilds, kind, bound);
-        let Sealed { identity, footer, .. } = *sealed;
-        Ok(Source { file, path, identity, start, end: footer.end, next: footer.next })
+        let opened = opened?;
+        let start = self.recent.start(self.disk.as_ref(), &opened, kind, bound);
+        let Sealed { path, identity, footer } = opened.segment.as_ref();
+        let (file, path) = (Arc::clone(&opened.file), path.clone());
+        Ok(Source { file, path, identity: *identity, start, end: footer.end, next: footer.next })
     }
 }
 
@@ -222,14 +246,15 @@ impl RecordLog for SegmentLog {
 
     fn append(&self, items: &[Item<'_>]) -> Result<u64, Error> {
         require_batch(items)?;
-        self.write(|writer| {
+        let _turn = self.appends.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(|| {
             let first = self.view().active.next();
             let mut rest = items;
             while !rest.is_empty() {
                 let held = self.view().active.footer().record_bytes();
                 let (part, later) = rest.split_at(fitting(rest, held, self.segment_bytes));
                 if part.is_empty() {
-                    self.turn(writer)?;
+                    self.turn()?;
                 } else {
                     self.view_mut().active.append(part)?;
                 }
@@ -240,7 +265,8 @@ impl RecordLog for SegmentLog {
     }
 
     fn sync(&self) -> Result<u64, Error> {
-        self.write(|writer| self.sync_with(writer))
+        let mut synced = self.synced();
+        self.write(|| self.sync_with(&mut synced))
     }
 
     fn read(&self, from: u64, visit: VisitRecords<'_>) -> Result<(), Error> {
@@ -290,7 +316,8 @@ impl RecordLog for SegmentLog {
     }
 
     fn trim(&self, up_to: u64) -> Result<(), Error> {
-        self.write(|writer| {
+        let mut synced = self.synced();
+        self.write(|| {
             let (gone, first) = {
                 let view = self.view();
                 let count = view.sealed.iter().take_while(|segment| segment.footer.next <= up_to).count();
@@ -300,10 +327,12 @@ impl RecordLog for SegmentLog {
             if gone.is_empty() {
                 return Ok(());
             }
-            // The record comes first: a file that is missing without it is damage.
-            let synced = open::read_mark(&writer.synced).map_or(first, |(_, next)| next.max(first));
-            writer.synced.put(&open::mark(first, synced))?;
+            // The segment that will be the first must be there for certain, and the record comes before the removal: a file that is missing
+            // without it is damage.
+            let next = self.sync_with(&mut synced)?;
+            synced.put(&open::mark(first, next))?;
             self.view_mut().sealed.drain(..gone.len());
+            self.recent.close_before(first);
             for segment in gone {
                 open::remove(self.disk.as_ref(), &segment.path)?;
             }

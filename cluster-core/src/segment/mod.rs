@@ -21,8 +21,13 @@
 //! what [`RecordLog::sync`] has answered may be released from the journal. After a crash a segment holds at least what was synced, else
 //! that is damage; of the rest it keeps what checks, and the caller appends from the journal what is missing.
 //!
-//! **Sealing.** A segment that has reached its size is synced, gets its footer, is synced again, and only then the next one is made. So
-//! every segment but the last has a footer, or is damaged.
+//! **Sealing.** A segment that has reached its size gets its footer, and the next one is made; neither waits for the disk. The next sync
+//! makes both durable before it says so. So a segment whose records were all synced, and which another one follows that has
+//! synced records, has a footer, or is damaged. A segment without synced records may be torn or missing after a crash: what stands behind the first one
+//! that does not check is removed, since the journal has it.
+//!
+//! **Threads.** One appends; others may read, sync and trim at the same time. Nobody waits for a sync but who asked for it, and
+//! whoever finds [`MAX_UNSYNCED`] segments waiting for one.
 //!
 //! **Time.** Timestamps are the producer's and need not rise. The first record at or after a time is the first one
 //! that [`RecordLog::read`] would show with a timestamp not below it.
@@ -34,6 +39,7 @@ mod file;
 mod index;
 mod log;
 mod memory;
+mod recent;
 mod retention;
 mod sealed;
 
@@ -50,6 +56,8 @@ pub use retention::Retention;
 const KIND: u32 = 4;
 /// Bytes of batches from one entry of an index to the next, at least.
 const INDEX_BYTES: u64 = 4096;
+/// Segments that wait for a sync, at most: each keeps its file open.
+const MAX_UNSYNCED: usize = 16;
 /// Most bytes of one batch: 12 for each record, and its bytes.
 pub const MAX_BATCH_BYTES: usize = MAX_PART_BYTES;
 
@@ -175,5 +183,7 @@ pub(crate) mod fuzz;
 mod conformance;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod sync_tests;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,16 @@
 //! A segment that never changes again.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch::Identity;
 use super::cursor::{Cursor, Tally};
 use super::file::{self, FILE_HEADER, FOOTER, Footer};
-use super::index::{self, Index, IndexKind};
+use super::index::{Finished, Index, IndexKind};
 use crate::Error;
-use crate::disk::{Disk, File};
+use crate::disk::Disk;
 use crate::parts::temporary;
 
-/// A sealed segment. Its file is opened by whoever reads it, so that thousands of segments cost no file handles.
+/// A sealed segment. Its file is opened by whoever reads it: see [`super::recent`].
 #[derive(Debug, Clone)]
 pub(super) struct Sealed {
     pub(super) path: PathBuf,
@@ -34,19 +33,12 @@ impl Sealed {
         }
     }
 
-    /// Where to begin reading for the last batch whose key is below `bound`. An index that is missing or does not check is made again;
-    /// where that fails too, the answer is the first batch, which is slow and right. `turn` lets one reader at a time do that.
-    pub(super) fn start(&self, disk: &dyn Disk, turn: &Mutex<()>, kind: IndexKind, bound: u64) -> u64 {
-        let look = || {
-            let path = kind.path(&self.path);
-            index::find(disk, path, kind, self.identity, self.footer.entries, bound)
-        };
-        let found = look().or_else(|reason| {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            tracing::warn!(%reason, "an index is made again from its segment");
-            self.rebuild(disk).and_then(|_| look())
-        });
-        found.ok().flatten().unwrap_or(FILE_HEADER)
+    /// One of its indexes.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] names the page that does not check, and what the disk answered.
+    pub(super) fn index(&self, disk: &dyn Disk, kind: IndexKind) -> Result<Finished, Error> {
+        Finished::open(disk, kind.path(&self.path), kind, self.identity, self.footer.entries)
     }
 
     /// Checks every byte of the segment, makes both indexes from it, and puts those in place that differ from what is there. Answers
@@ -86,10 +78,6 @@ impl Sealed {
             }
         }
         Ok(replaced)
-    }
-
-    pub(super) fn handle(&self, disk: &dyn Disk) -> Result<Arc<dyn File>, Error> {
-        disk.open(&self.path).map_err(|e| Error::io("open", &self.path, e))
     }
 }
 

@@ -9,20 +9,20 @@ use super::conformance::{Owned, grow, read};
 use super::*;
 use crate::disk::{Disk, FaultyDisk};
 
-const DIR: &str = "/s";
+pub(super) const DIR: &str = "/s";
 const STREAM: u64 = 5;
 
-fn try_open(faulty: &FaultyDisk) -> Result<(SegmentLog, SegmentRecovery), Error> {
+pub(super) fn try_open(faulty: &FaultyDisk) -> Result<(SegmentLog, SegmentRecovery), Error> {
     let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
     SegmentLog::open(&disk, Path::new(DIR), STREAM, 30_000)
 }
 
-fn open(disk: &FaultyDisk) -> SegmentLog {
+pub(super) fn open(disk: &FaultyDisk) -> SegmentLog {
     try_open(disk).unwrap().0
 }
 
 /// Three sealed segments and one that is written, all synced.
-fn filled() -> (FaultyDisk, Vec<Owned>, Vec<PathBuf>) {
+pub(super) fn filled() -> (FaultyDisk, Vec<Owned>, Vec<PathBuf>) {
     let disk = FaultyDisk::new(1);
     let log = open(&disk);
     while log.segments().len() < 4 {
@@ -35,7 +35,7 @@ fn filled() -> (FaultyDisk, Vec<Owned>, Vec<PathBuf>) {
     (disk, read(&log, 0).unwrap(), segments)
 }
 
-fn flip(disk: &FaultyDisk, path: &Path, at: usize) {
+pub(super) fn flip(disk: &FaultyDisk, path: &Path, at: usize) {
     let mut bytes = disk.contents(path).unwrap();
     bytes[at] ^= 0x10;
     disk.overwrite(path, bytes);
@@ -140,30 +140,6 @@ fn every_flip_in_what_was_synced_of_the_last_segment_is_found_at_open() {
     for length in [0, 63, 64, whole.len() - 1] {
         disk.overwrite(path, whole[..length].to_vec());
         assert_eq!(damage(try_open(&disk)).0, *path);
-    }
-}
-
-#[test]
-fn what_was_not_synced_is_kept_where_it_checks_and_cut_where_not() {
-    let disk = FaultyDisk::new(1);
-    let log = open(&disk);
-    grow(&log, 6, 3);
-    let path = file::path(Path::new(DIR), 0);
-    let synced = disk.contents(&path).unwrap().len() as u64;
-    log.sync().unwrap();
-    grow(&log, 6, 3);
-    let whole = disk.contents(&path).unwrap();
-    assert_eq!(try_open(&disk).unwrap().1.next, 12);
-    for at in (synced as usize..whole.len()).filter(|at| at % 5 == 0 || *at < synced as usize + 60) {
-        disk.overwrite(&path, whole.clone());
-        flip(&disk, &path, at);
-        let (log, recovery) = try_open(&disk).unwrap();
-        let cut = recovery.cut.unwrap();
-        assert!(recovery.next == 6 || recovery.next == 9, "flip at {at}");
-        assert!(cut.offset >= synced && cut.offset <= at as u64 && cut.offset + cut.bytes == whole.len() as u64);
-        assert_eq!(read(&log, 0).unwrap().len() as u64, recovery.next);
-        grow(&log, 3, 3);
-        assert_eq!(try_open(&disk).unwrap().1.next, recovery.next + 3);
     }
 }
 
@@ -285,37 +261,6 @@ fn missing_and_foreign_files_are_named() {
 fn whole_end(disk: &FaultyDisk, path: &Path) -> u64 {
     // The segment before the lost one is now the last; its footer is no batch.
     disk.contents(path).unwrap().len() as u64 - 64
-}
-
-#[test]
-fn a_flip_in_the_record_of_what_is_synced_loses_nothing() {
-    let (disk, records, _) = filled();
-    let synced = Path::new(DIR).join("synced");
-    let whole = disk.contents(&synced).unwrap();
-    for at in (0..8192).filter(|at| at % 4096 < 50 || at % 61 == 0 || at % 4096 > 4090) {
-        flip(&disk, &synced, at);
-        assert_eq!(read(&open(&disk), 0).unwrap(), records, "flip at {at}");
-        disk.overwrite(&synced, whole.clone());
-    }
-}
-
-#[test]
-fn a_failed_sync_is_final_for_writing() {
-    let disk = FaultyDisk::new(1);
-    let log = open(&disk);
-    grow(&log, 3, 3);
-    disk.fail_sync_after(0);
-    assert!(matches!(log.sync(), Err(Error::SyncFailed { .. })));
-    let syncs = disk.syncs();
-    assert!(log.sync().is_err() && log.trim(9).is_err() && log.failure().is_some());
-    assert!(log.append(&[Item { timestamp: 0, bytes: b"" }]).is_err());
-    assert_eq!(disk.syncs(), syncs, "nothing is tried again");
-    assert_eq!(read(&log, 0).unwrap().len(), 3, "reading goes on");
-    // The page cache has what the disk lost. It is written again, so that the next sync is no lie.
-    let (log, recovery) = try_open(&disk).unwrap();
-    assert_eq!((recovery.next, log.sync().unwrap()), (3, 3));
-    disk.crash();
-    assert_eq!(read(&open(&disk), 0).unwrap().len(), 3);
 }
 
 #[test]

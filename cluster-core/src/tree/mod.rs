@@ -24,7 +24,8 @@
 //! **Memory**: about 120 bytes for each segment that ever was, and the right edge of one tree. Of a stream in memory all nodes are kept as
 //! long as their records.
 //!
-//! **Threads.** One appends; others may prove and trim at the same time. They see what was appended before they began.
+//! **Threads.** One appends; others may prove and trim at the same time. They see what was appended before they began. Nobody who appends
+//! waits for a sync.
 
 mod grow;
 mod nodes;
@@ -35,9 +36,9 @@ mod roots;
 mod view;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use pyralog_crypto::{Blake3, Hash, LogId, MerkleHash, PartitionCheckpoint};
+use pyralog_crypto::{Blake3, Hash, LogId, MerkleHash, PartitionCheckpoint, SegmentLeaf};
 
 use crate::Error;
 use crate::disk::Disk;
@@ -75,20 +76,18 @@ impl PartitionRoot {
 pub struct PartitionTree {
     records: Arc<dyn RecordLog>,
     store: NodeStore,
-    /// Locked by whoever appends or trims, for as long as that takes; before the others.
-    writer: Mutex<Writer>,
+    /// `None` for a stream in memory.
+    roots: Option<RootsFile>,
+    /// Locked by whoever appends, for as long as that takes; before the others.
+    growing: Mutex<Growing>,
+    /// Locked by whoever trims, for as long as that takes; before the others.
+    trims: Mutex<()>,
     /// Locked for writing only while memory changes.
     view: RwLock<View>,
     /// Whose turn it is to make nodes again, or to remove them.
     rebuilds: Mutex<()>,
-}
-
-#[derive(Debug)]
-struct Writer {
-    /// `None` for a stream in memory.
-    roots: Option<RootsFile>,
-    growing: Growing,
-    failure: Option<Error>,
+    /// The first failure of a write, which is remembered for good.
+    failure: OnceLock<Error>,
 }
 
 impl PartitionTree {
@@ -124,7 +123,7 @@ impl PartitionTree {
     /// Why the trees refuse to be written, if they do.
     #[must_use]
     pub fn failure(&self) -> Option<Error> {
-        self.writer().failure.clone()
+        self.failure.get().cloned()
     }
 
     /// Adds the leaf hashes of records that were appended to the stream, from record `first` on. Those that the trees have are skipped; what
@@ -133,7 +132,8 @@ impl PartitionTree {
     /// # Errors
     /// Any error is final for writing: what the disk answered, or [`Error::Damaged`].
     pub fn append(&self, first: u64, leaves: &[Hash]) -> Result<(), Error> {
-        self.write(|writer| self.extend(writer, first, leaves))
+        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(|| self.extend(&mut growing, first, leaves))
     }
 
     /// Removes the sealed segments whose records are all below `up_to` from the stream, for ever, and their nodes. What must remain of them is made
@@ -142,14 +142,17 @@ impl PartitionTree {
     /// # Errors
     /// What the disk answered; it is final for writing.
     pub fn trim(&self, up_to: u64) -> Result<(), Error> {
-        self.write(|writer| {
+        let _trim = self.trims.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(|| {
             let first = self.records.first_offset();
-            let view = self.view();
-            let count = view.closed().partition_point(|leaf| leaf.next <= up_to);
-            let gone = &view.closed()[..count];
+            let gone = {
+                let view = self.view();
+                let count = view.closed().partition_point(|leaf| leaf.next <= up_to);
+                view.closed()[..count].to_vec()
+            };
             let Some(last) = gone.last().filter(|last| last.next > first) else { return Ok(()) };
-            if let Some(roots) = &mut writer.roots {
-                roots.secure(gone)?;
+            if let Some(roots) = &self.roots {
+                roots.secure(&gone)?;
             }
             // No segment goes that was sealed in the meantime.
             self.records.trim(last.next)?;
@@ -179,11 +182,6 @@ impl PartitionTree {
         remade
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        // Nothing in the locked sections panics.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn view(&self) -> RwLockReadGuard<'_, View> {
         self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,62 +194,66 @@ impl PartitionTree {
         self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes, unless an earlier write failed; a failure is remembered for good.
-    fn write(&self, act: impl FnOnce(&mut Writer) -> Result<(), Error>) -> Result<(), Error> {
-        let mut writer = self.writer();
-        if let Some(failure) = &writer.failure {
-            return Err(failure.clone());
+    /// Writes, unless an earlier write failed.
+    fn write(&self, act: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        match self.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            // The first failure is the one that counts.
+            None => act().inspect_err(|failure| {
+                let _earlier = self.failure.set(failure.clone());
+            }),
         }
-        let done = act(&mut writer);
-        writer.failure = done.as_ref().err().cloned();
-        done
     }
 
-    fn extend(&self, writer: &mut Writer, first: u64, leaves: &[Hash]) -> Result<(), Error> {
-        let due = writer.growing.next();
+    fn extend(&self, growing: &mut Growing, first: u64, leaves: &[Hash]) -> Result<(), Error> {
+        let due = growing.next();
         let mut bases: Vec<u64> = self.records.segments_from(due).iter().map(|segment| segment.first).collect();
-        if bases.first().is_some_and(|base| *base < due && *base != writer.growing.first) {
+        if bases.first().is_some_and(|base| *base < due && *base != growing.first) {
             let why = format!("record {due} belongs to another segment than the stream says");
-            return Err(Error::damaged(&self.store.path(writer.growing.first), 0, why));
+            return Err(Error::damaged(&self.store.path(growing.first), 0, why));
         }
-        bases.retain(|base| *base > writer.growing.first);
+        bases.retain(|base| *base > growing.first);
         let mut bases = bases.into_iter().peekable();
-        let mut push = |writer: &mut Writer, leaf| {
-            if bases.next_if_eq(&writer.growing.next()).is_some() {
-                self.close(writer)?;
+        let mut push = |growing: &mut Growing, leaf| {
+            if bases.next_if_eq(&growing.next()).is_some() {
+                self.close(growing)?;
             }
-            writer.growing.push(leaf)
+            growing.push(leaf)
         };
         let mut outcome = Ok(());
         if due < first {
             self.records.read(due, &mut |record| {
-                outcome = push(writer, Blake3::leaf(record.bytes));
+                outcome = push(growing, Blake3::leaf(record.bytes));
                 outcome.is_ok() && record.offset + 1 < first
             })?;
         }
         outcome?;
         let known = usize::try_from(due.saturating_sub(first)).unwrap_or(usize::MAX).min(leaves.len());
-        leaves[known..].iter().try_for_each(|leaf| push(writer, *leaf))?;
-        writer.growing.flush()?;
-        let leaf = writer.growing.leaf();
-        if let (Some(roots), Some(leaf)) = (&writer.roots, &leaf) {
-            roots.put(self.view().closed().len(), leaf)?;
-        }
+        leaves[known..].iter().try_for_each(|leaf| push(growing, *leaf))?;
+        growing.flush()?;
+        let leaf = growing.leaf();
+        self.put(leaf.as_ref())?;
         self.view_mut().active = leaf;
         Ok(())
     }
 
     /// Ends the segment that grows.
-    fn close(&self, writer: &mut Writer) -> Result<(), Error> {
-        writer.growing.flush()?;
-        let Some(leaf) = writer.growing.leaf() else { return Ok(()) };
-        if let Some(roots) = &writer.roots {
-            roots.put(self.view().closed().len(), &leaf)?;
-        }
+    fn close(&self, growing: &mut Growing) -> Result<(), Error> {
+        growing.flush()?;
+        let Some(leaf) = growing.leaf() else { return Ok(()) };
+        self.put(Some(&leaf))?;
         let nodes = self.store.create(leaf.next)?;
-        writer.growing = Growing::new(leaf.next, Arc::clone(&nodes));
+        *growing = Growing::new(leaf.next, Arc::clone(&nodes));
         self.view_mut().close(leaf, nodes);
         Ok(())
+    }
+
+    /// Writes the entry of the last segment.
+    fn put(&self, leaf: Option<&SegmentLeaf>) -> Result<(), Error> {
+        match (&self.roots, leaf) {
+            (Some(roots), Some(leaf)) => roots.put(self.view().closed().len(), leaf),
+            _ => Ok(()),
+        }
     }
 }
 

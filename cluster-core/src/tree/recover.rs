@@ -1,15 +1,15 @@
 //! Opening the trees: which of them lead to the roots, and the others from the records.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use pyralog_crypto::{Blake3, MerkleHash, SegmentLeaf};
 
+use super::PartitionTree;
 use super::grow::Growing;
 use super::nodes::NodeStore;
 use super::roots::RootsFile;
 use super::view::View;
-use super::{PartitionTree, Writer};
 use crate::Error;
 use crate::disk::Disk;
 use crate::segment::{RecordLog, SegmentInfo};
@@ -77,9 +77,12 @@ impl Opening {
         let tree = PartitionTree {
             records,
             store,
-            writer: Mutex::new(Writer { roots, growing, failure: None }),
+            roots,
+            growing: Mutex::new(growing),
+            trims: Mutex::default(),
             view: RwLock::new(view),
-            rebuilds: Mutex::new(()),
+            rebuilds: Mutex::default(),
+            failure: OnceLock::new(),
         };
         Ok((tree, recovery))
     }

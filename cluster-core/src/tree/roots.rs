@@ -1,7 +1,7 @@
 //! The leaves of the partition's tree on disk, in two files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyralog_crypto::{Hash, SegmentLeaf};
 
@@ -21,16 +21,21 @@ const ENTRY: usize = 64;
 /// Bytes read at once.
 const AHEAD: usize = 64 << 10;
 
-/// Both files. What [`RootsFile::secure`] was given is durable in each.
+/// Both files. What [`RootsFile::secure`] was given is durable in each. One puts; another one may secure meanwhile what was put before.
 #[derive(Debug)]
 pub(super) struct RootsFile {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     main: EntryFile,
     copy: EntryFile,
-    /// Entries that are durable in both files.
-    secured: usize,
-    /// Whether the names of both are durable.
+    secured: Mutex<Secured>,
+}
+
+/// What is durable in both files.
+#[derive(Debug)]
+struct Secured {
+    entries: usize,
+    /// Whether their names are.
     named: bool,
 }
 
@@ -49,8 +54,8 @@ impl RootsFile {
         let main = EntryFile::open(disk.as_ref(), dir.join(MAIN), stream)?;
         let copy = EntryFile::open(disk.as_ref(), dir.join(COPY), stream)?;
         let (removed, whole) = removed(&main, &copy, first)?;
-        let mut this =
-            Self { disk: Arc::clone(disk), dir: dir.to_owned(), main, copy, secured: removed.len(), named: false };
+        let secured = Mutex::new(Secured { entries: removed.len(), named: false });
+        let this = Self { disk: Arc::clone(disk), dir: dir.to_owned(), main, copy, secured };
         // One after the other: the one that is not being written has what the other lacks.
         for (file, whole) in [(&this.main, whole.0), (&this.copy, whole.1)] {
             if !whole {
@@ -60,7 +65,7 @@ impl RootsFile {
             }
         }
         if whole != (true, true) {
-            this.sync_names()?;
+            this.sync_names(&mut this.secured())?;
         }
         Ok((this, removed))
     }
@@ -82,24 +87,30 @@ impl RootsFile {
     }
 
     /// Makes the entries of these leaves, the first ones, durable in both files. All of them were put.
-    pub(super) fn secure(&mut self, leaves: &[SegmentLeaf]) -> Result<(), Error> {
-        if leaves.len() <= self.secured {
+    pub(super) fn secure(&self, leaves: &[SegmentLeaf]) -> Result<(), Error> {
+        let mut secured = self.secured();
+        if leaves.len() <= secured.entries {
             return Ok(());
         }
         self.main.sync()?;
-        self.copy.write(self.secured, &leaves[self.secured..])?;
+        self.copy.write(secured.entries, &leaves[secured.entries..])?;
         self.copy.sync()?;
-        self.sync_names()?;
-        self.secured = leaves.len();
+        self.sync_names(&mut secured)?;
+        secured.entries = leaves.len();
         Ok(())
     }
 
-    fn sync_names(&mut self) -> Result<(), Error> {
-        if !self.named {
+    fn sync_names(&self, secured: &mut Secured) -> Result<(), Error> {
+        if !secured.named {
             self.disk.sync_dir(&self.dir).map_err(|e| Error::sync(&self.dir, e))?;
-            self.named = true;
+            secured.named = true;
         }
         Ok(())
+    }
+
+    fn secured(&self) -> MutexGuard<'_, Secured> {
+        // Nothing in the locked sections panics.
+        self.secured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

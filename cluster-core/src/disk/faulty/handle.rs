@@ -3,7 +3,7 @@
 use std::io;
 
 use super::inode::{ByteOp, Inode, write};
-use super::{FaultyDisk, File, State};
+use super::{FaultyDisk, File, Hook, State};
 
 const SECTOR: u64 = 512;
 
@@ -71,6 +71,10 @@ impl File for Handle {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let hook = self.disk.state().before_sync.clone();
+        if let Some(Hook(hook)) = hook {
+            hook();
+        }
         self.with(|state, number| {
             state.syncs += 1;
             let powered = state.change();

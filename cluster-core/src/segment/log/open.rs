@@ -2,16 +2,17 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use super::super::active::Active;
+use super::super::active::{Active, Opened};
 use super::super::file;
 use super::super::index::IndexKind;
+use super::super::recent::Recent;
 use super::super::sealed::Sealed;
-use super::{SegmentLog, SegmentRecovery, View, Writer};
+use super::{SegmentLog, SegmentRecovery, View};
 use crate::Error;
 use crate::disk::Disk;
-use crate::parts::u64_at;
+use crate::parts::{CutTail, u64_at};
 use crate::slot::SlotFile;
 
 const SYNCED: &str = "synced";
@@ -22,12 +23,16 @@ pub(super) fn open(
     stream: u64,
     segment_bytes: u64,
 ) -> Result<(SegmentLog, SegmentRecovery), Error> {
-    crate::home::make_dir(disk.as_ref(), dir)?;
+    let path = dir.join(SYNCED);
+    let made = disk.open(&path).map(drop);
+    if made.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        // Its name is durable before there is a record in it.
+        crate::home::make_dir(disk.as_ref(), dir)?;
+    }
     let names = crate::home::clean_list(disk.as_ref(), dir)?;
     let mut bases: Vec<u64> = names.iter().filter_map(|name| file::parse_name(name)).collect();
     bases.sort_unstable();
-    let path = dir.join(SYNCED);
-    if !bases.is_empty() && disk.open(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    if !bases.is_empty() && made.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return Err(Error::damaged(&path, 0, "the record of what was synced is missing"));
     }
     let slot = SlotFile::open(disk.as_ref(), &path)?;
@@ -42,24 +47,10 @@ pub(super) fn open(
     if bases.first().map_or((first, synced) != (0, 0), |base| *base != first) {
         return Err(Error::damaged(&file::path(dir, first), 0, "the file is missing"));
     }
-    let (view, cut) = match bases.split_last() {
-        None => (View { sealed: Vec::new(), active: Active::create(disk.as_ref(), dir, stream, 0)? }, None),
-        Some((last, earlier)) => {
-            let mut sealed = Vec::with_capacity(earlier.len());
-            for (base, next) in earlier.iter().zip(&bases[1..]) {
-                let segment = Sealed::open(disk.as_ref(), dir, stream, *base)?;
-                if segment.footer.next != *next {
-                    let missing = file::path(dir, segment.footer.next);
-                    let why = format!(
-                        "the file is missing, or has another name: the one before it ends there, the next begins with {next}"
-                    );
-                    return Err(Error::damaged(&missing, 0, why));
-                }
-                sealed.push(Arc::new(segment));
-            }
-            let (active, cut) = Active::open(disk.as_ref(), dir, stream, *last, synced)?;
-            (View { sealed, active }, cut)
-        }
+    let place = Place { disk: disk.as_ref(), dir, stream, synced, torn: slot.torn() };
+    let (view, cut) = match bases.is_empty() {
+        true => (place.begin()?, None),
+        false => place.view(&bases)?,
     };
     let recovery = SegmentRecovery { first: view.first(), next: view.active.next(), cut };
     let log = SegmentLog {
@@ -67,11 +58,80 @@ pub(super) fn open(
         dir: dir.to_owned(),
         stream,
         segment_bytes,
-        writer: Mutex::new(Writer { synced: slot, failure: None }),
+        appends: Mutex::default(),
+        synced: Mutex::new(slot),
         view: RwLock::new(view),
-        rebuilds: Mutex::new(()),
+        recent: Recent::default(),
+        failure: OnceLock::new(),
     };
     Ok((log, recovery))
+}
+
+/// Where the segments are, and how far they certainly go.
+struct Place<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    stream: u64,
+    synced: u64,
+    /// Whether a copy of the record of that does not check.
+    torn: bool,
+}
+
+impl Place<'_> {
+    /// A stream without records; its first segment is there for certain.
+    fn begin(&self) -> Result<View, Error> {
+        let active = Active::create(self.disk, self.dir, self.stream, 0)?;
+        active.unsynced().sync()?;
+        self.disk.sync_dir(self.dir).map_err(|e| Error::sync(self.dir, e))?;
+        Ok(View { sealed: Vec::new(), active, unsynced: Vec::new(), unnamed: false })
+    }
+
+    /// The segments that begin with these records, of which some of the last may never have been synced.
+    fn view(&self, bases: &[u64]) -> Result<(View, Option<CutTail>), Error> {
+        let certain = bases.partition_point(|base| *base < self.synced).saturating_sub(1);
+        let mut sealed = Vec::with_capacity(bases.len());
+        for (base, next) in bases[..certain].iter().zip(&bases[1..]) {
+            let segment = Sealed::open(self.disk, self.dir, self.stream, *base)?;
+            if segment.footer.next != *next {
+                let missing = file::path(self.dir, segment.footer.next);
+                let why = format!(
+                    "the file is missing, or has another name: the one before it ends there, the next begins with {next}"
+                );
+                return Err(Error::damaged(&missing, 0, why));
+            }
+            sealed.push(Arc::new(segment));
+        }
+        let mut unsynced = Vec::new();
+        for (place, base) in bases.iter().enumerate().skip(certain) {
+            let Opened { active, sealed: seal, cut } = self.active(*base, bases.get(place + 1), place == certain)?;
+            if let Some(seal) = seal {
+                unsynced.push(active.unsynced());
+                sealed.push(Arc::new(seal));
+                continue;
+            }
+            // The journal has what they hold.
+            for base in &bases[place + 1..] {
+                remove(self.disk, &file::path(self.dir, *base))?;
+            }
+            let unnamed = *base >= self.synced || place + 1 < bases.len();
+            return Ok((View { sealed, active, unsynced, unnamed }, cut));
+        }
+        // The last one is never taken for sealed, since none follows it.
+        Err(Error::damaged(self.dir, 0, "there is no segment"))
+    }
+
+    /// A segment of which not all was synced.
+    fn active(&self, base: u64, next: Option<&u64>, certain: bool) -> Result<Opened, Error> {
+        let opened = Active::open(self.disk, self.dir, self.stream, base, self.synced, next.copied());
+        match opened {
+            // Nothing of it was synced, not even its header.
+            Err(Error::Damaged { .. }) if base >= self.synced && !(certain && self.torn) => {
+                let active = Active::create(self.disk, self.dir, self.stream, base)?;
+                Ok(Opened { active, sealed: None, cut: None })
+            }
+            opened => opened,
+        }
+    }
 }
 
 pub(super) fn stream_of(disk: &dyn Disk, dir: &Path) -> Result<Option<u64>, Error> {

@@ -48,7 +48,7 @@ fn an_entry_with_any_flip_is_none() {
 #[test]
 fn only_a_chain_of_leaves_is_taken() {
     let disk = FaultyDisk::new(1);
-    let (mut roots, _) = open(&disk, 0).unwrap();
+    let (roots, _) = open(&disk, 0).unwrap();
     let leaves: Vec<SegmentLeaf> = (0..300).map(leaf).collect();
     for (number, leaf) in leaves.iter().enumerate() {
         roots.put(number, leaf).unwrap();
@@ -73,7 +73,7 @@ fn live(disk: &FaultyDisk, seed: u64) -> u32 {
     disk.shear_sectors();
     let (mut secured, mut destroyed) = (0, 0);
     for life in 0..4u64 {
-        let (mut roots, removed) = open(disk, secured).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let (roots, removed) = open(disk, secured).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!(removed, (0..secured).map(leaf).collect::<Vec<_>>(), "seed {seed}");
         disk.cut_power_after((seed >> 2) % 23 + life);
         let lived = (|| {
