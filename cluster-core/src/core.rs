@@ -19,10 +19,11 @@ use crate::options::{Backend, Options};
 use crate::parts::CutTail;
 use crate::queue::Queue;
 use crate::registry::Registry;
+use crate::settler::{NotaryLogs, Settler, Work};
 use crate::space::Space;
 use crate::stats::{Counters, Stats};
 use crate::wal::Wal;
-use crate::writer::{NotaryLogs, Writer};
+use crate::writer::Writer;
 
 mod replay;
 
@@ -126,26 +127,33 @@ impl Core {
         let wal = Wal::new(Arc::clone(&queue), wal);
         let mark = Mark::new(Arc::clone(&queue), mark_file.value().map(Bytes::copy_from_slice));
         let chain = Chain::new(Arc::clone(&queue), Arc::clone(&chain_file));
+        let work = Work {
+            disk: Arc::clone(disk),
+            notary_logs: Arc::clone(&notary_logs),
+            partitions: Arc::clone(&partitions),
+            queue: Arc::clone(&queue),
+        };
+        let threads = |e| Error::io("start the store's threads for", dir, e);
+        let settler = if options.manual { Settler::here(work) } else { Settler::beside(work).map_err(threads)? };
         let writer = Writer {
             queue: Arc::clone(&queue),
             counters: Arc::clone(&counters),
+            settler,
             settled: journal.active_group(),
+            settling: false,
             journal,
             wal: place,
             pinned,
             mark_file,
             mark: mark.clone(),
             chain: chain_file,
-            notary_logs: Arc::clone(&notary_logs),
             partitions,
         };
         let (thread, manual) = if options.manual {
             (None, Some(writer))
         } else {
             let named = std::thread::Builder::new().name("store-writer".into());
-            let thread =
-                named.spawn(move || writer.run()).map_err(|e| Error::io("start the writer thread for", dir, e))?;
-            (Some(thread), None)
+            (Some(named.spawn(move || writer.run()).map_err(threads)?), None)
         };
         let manual = Mutex::new(manual);
         let core = Self {

@@ -54,6 +54,7 @@ mod parts;
 mod queue;
 mod registry;
 pub mod segment;
+mod settler;
 mod slot;
 mod space;
 mod stats;

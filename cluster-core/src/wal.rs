@@ -149,10 +149,22 @@ pub(crate) struct WalPlace {
     pub(crate) next: u64,
     /// Position of the last reset, or 0 before the first one. What is before it is not needed.
     pub(crate) live: u64,
-    /// The journal's groups before this one are not needed.
+    /// The journal's group of the first record from there on.
     pub(crate) group: u64,
     /// Entries since the last reset.
     pub(crate) entries: u64,
+}
+
+impl WalPlace {
+    /// The journal's groups before this one are not needed.
+    pub(crate) fn needs_from(&self) -> u64 {
+        if self.is_empty() { u64::MAX } else { self.group }
+    }
+
+    /// Whether there is no record at all, not even of a reset.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next == self.live
+    }
 }
 
 impl WalReplay {

@@ -1,11 +1,11 @@
 //! The one writer: takes groups from the queue, makes each durable with one write of the journal, then tells all tickets.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use pyralog_crypto::{Checkpoint, LogId, PartitionCheckpoint};
+use pyralog_crypto::{Checkpoint, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::{ChainFile, ChainWrite};
@@ -15,16 +15,16 @@ use crate::logs::{PartitionState, Partitions};
 use crate::mark::Mark;
 use crate::notary::Log;
 use crate::queue::{CheckpointReply, Operation, Queue, Reply, Request, refuse};
+use crate::settler::{Done, Job, Settler};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
 use crate::stream::Stream;
 use crate::wal::{self, WalPlace};
 
-/// The notary logs, by id.
-pub(crate) type NotaryLogs = Arc<Mutex<BTreeMap<LogId, Arc<Log>>>>;
-
 /// From this many journal files on the WAL's entries leave the oldest one, where nothing else keeps it.
 const CARRY_FILES: usize = 4;
+/// With this many journal files in use nothing is written before what they hold is settled.
+pub(crate) const MOST_FILES: usize = 8;
 
 /// Owns everything that is written.
 pub(crate) struct Writer {
@@ -34,12 +34,14 @@ pub(crate) struct Writer {
     pub(crate) wal: WalPlace,
     /// The groups from this one on are needed by a partition that cannot be used, by stream; until its log is deleted.
     pub(crate) pinned: BTreeMap<u64, u64>,
+    pub(crate) settler: Settler,
     /// What the journal's groups before this one say is in files of its own.
     pub(crate) settled: u64,
+    /// Whether the logs are being settled.
+    pub(crate) settling: bool,
     pub(crate) mark_file: SlotFile,
     pub(crate) mark: Mark,
     pub(crate) chain: Arc<ChainFile>,
-    pub(crate) notary_logs: NotaryLogs,
     pub(crate) partitions: Partitions,
 }
 
@@ -103,7 +105,8 @@ impl Writer {
         if self.queue.failure().is_some() {
             return;
         }
-        if let Err(reason) = self.settle().and_then(|()| self.journal.close()) {
+        let ended = self.await_settled().and_then(|()| self.settle()).and_then(|()| self.journal.close());
+        if let Err(reason) = ended {
             tracing::error!(%reason, "could not sync the logs at the end");
             self.queue.fail(&reason);
         }
@@ -126,6 +129,9 @@ impl Writer {
     /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
         let Group { wal, marks, leaves, records, checkpoints, partition_checkpoints, reset, chain } = group;
+        if self.journal.files().0 >= MOST_FILES {
+            self.await_settled()?;
+        }
         let low = self.queue.space.check().err();
         let (leaves, records) = (admit(leaves, low.as_ref()), admit(records, low.as_ref()));
         let appended = entries(&leaves).chain(entries(&records)).collect();
@@ -159,10 +165,7 @@ impl Writer {
         for (partition, then, reply) in partition_checkpoints {
             outcome = sign(outcome, then, reply, || partition.sign_present());
         }
-        if outcome.is_ok() && self.journal.active_group() > self.settled {
-            outcome = self.settle();
-        }
-        outcome
+        outcome.and_then(|()| self.look_after_journal())
     }
 
     /// Writes what goes into the journal, as one group where it fits, and answers the number of the first group.
@@ -200,6 +203,8 @@ impl Writer {
     fn place(&mut self, wal: &[(Bytes, Reply)], reset: bool, first: u64) {
         if reset {
             self.wal = WalPlace { next: self.wal.next + 1, live: self.wal.next, group: first, entries: 0 };
+        } else if self.wal.is_empty() {
+            self.wal.group = first;
         }
         self.wal.next += wal.len() as u64;
         self.wal.entries += wal.len() as u64;
@@ -216,19 +221,55 @@ impl Writer {
         tell(replies, outcome, |place| (first + place as u64, size));
     }
 
+    /// Begins what is to be done behind the writer, and takes what is done of it.
+    fn look_after_journal(&mut self) -> Result<(), Error> {
+        if let Some(spare) = self.journal.begin_spare() {
+            self.settler.begin(Job::Spare(spare));
+        }
+        if !self.settling && self.journal.active_group() > self.settled {
+            self.begin_settling();
+        }
+        while let Some(done) = self.settler.next(false)? {
+            self.take(done)?;
+        }
+        Ok(())
+    }
+
+    fn begin_settling(&mut self) {
+        self.settling = true;
+        self.settler.begin(Job::Settle(self.journal.next_group()));
+    }
+
+    /// Waits until the logs are settled, if they are being settled.
+    fn await_settled(&mut self) -> Result<(), Error> {
+        while self.settling {
+            if let Some(done) = self.settler.next(true)? {
+                self.take(done)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes everything that the journal holds durable in files of its own.
     fn settle(&mut self) -> Result<(), Error> {
-        let up_to = self.journal.next_group();
-        let logs: Vec<Arc<Log>> =
-            self.notary_logs.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        logs.iter().try_for_each(|log| log.settle())?;
-        let partitions: Vec<Arc<PartitionState>> =
-            self.partitions.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        partitions.iter().try_for_each(|partition| partition.settle())?;
-        self.settled = up_to;
-        self.release()?;
-        // Where a partition holds the oldest file, carrying would free nothing.
-        if self.journal.files().0 >= CARRY_FILES && self.pinned.is_empty() { self.carry() } else { Ok(()) }
+        self.begin_settling();
+        self.await_settled()
+    }
+
+    fn take(&mut self, done: Done) -> Result<(), Error> {
+        match done {
+            Done::Spare(spare, made) => {
+                self.journal.end_spare(spare, made);
+                Ok(())
+            }
+            Done::Settled(up_to) => {
+                (self.settled, self.settling) = (up_to, false);
+                self.release()?;
+                // Where a partition holds the oldest file, carrying would free nothing.
+                let held_by_wal = self.pinned.is_empty() && self.journal.releasable(self.settled) > 0;
+                if held_by_wal && self.journal.files().0 >= CARRY_FILES { self.carry() } else { Ok(()) }
+            }
+        }
     }
 
     /// Writes the live WAL records of the oldest journal file once more, so that a long height does not keep every file behind it.
@@ -252,8 +293,8 @@ impl Writer {
         self.pinned.retain(|stream, _| partitions.contains_key(stream));
         drop(partitions);
         let pinned = self.pinned.values().copied().min().unwrap_or(u64::MAX);
-        let needed = self.wal.group.min(pinned);
-        self.journal.release(self.settled.min(needed))
+        // What a partition could not take is not settled.
+        self.journal.settle(self.settled.min(pinned), self.wal.needs_from())
     }
 
     fn commit_marks(&mut self, marks: Vec<(Bytes, Reply)>, outcome: Result<(), Error>) -> Result<(), Error> {

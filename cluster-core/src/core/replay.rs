@@ -44,13 +44,15 @@ pub(super) fn replay(
     let mut wal = WalReplay::default();
     let (mut pinned, mut damaged) = (BTreeMap::new(), BTreeMap::new());
     let (mut journal, found) = Journal::open(disk, &dir, journal_options, |group, entry| match entry.stream {
-        wal::STREAM => wal.take(&dir, group, entry),
+        wal::STREAM => wal.take(&dir, group.number, entry),
+        // The files have it: none need be opened for that.
+        _ if group.settled => Ok(()),
         stream => match (notary_logs.get_mut(&stream), partitions.get(&stream)) {
             (Some(log), _) => log.replay(entry.position, entry.bytes),
             (_, Some(partition)) => match partition.replay(entry.position, entry.bytes) {
                 // What one log suffers from must not keep the others and the chain from starting.
                 Err(reason) => {
-                    pinned.entry(stream).or_insert(group);
+                    pinned.entry(stream).or_insert(group.number);
                     damaged.insert(stream, reason);
                     Ok(())
                 }

@@ -57,7 +57,11 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(log_record(&[7; 72]));
     assert!(format(file("FORMAT")));
     assert!(record(&[&[1][..], &[0; 17]].concat()));
-    assert!(journal_file(b"torn") && journal_group(&[0; 20]) && journal_list(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
+    assert!(
+        journal_file(b"torn")
+            && journal_group(&[0; 20])
+            && journal_list(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
+    );
     assert!(segment_file(b"torn") && segment_parts(&[0; 16]));
     let header = checked(&[b"PYRAROOT", &[0, 0, 0, 1, 0, 0, 0, 5], &[0; 44]], 0);
     let seed = crc32c::crc32c_append(crc32c::crc32c(&header), &[0; 8]);

@@ -1,8 +1,10 @@
 //! Which files of a journal are in use, in a record that is replaced as a whole.
 //!
 //! ```text
-//! record = generation:u64 number:u32*          the file with the first number is of this generation, the next one of the next …
+//! record = generation:u64 settled:u64 number:u32*    the file with the first number is of this generation, the next one of the next …
 //! ```
+//!
+//! What the groups before `settled` say is durable elsewhere; they are here because somebody needs more than that.
 //!
 //! All other files are spare, whatever is in them. So the file in use may be the only one whose header a crash tears, and it is not in
 //! the list yet.
@@ -19,7 +21,7 @@ use crate::slot::{MAX_SLOT_BYTES, SlotFile};
 /// Most files in use at a time.
 pub(super) const MAX_FILES: usize = 1000;
 
-const _: () = assert!(8 + 4 * MAX_FILES <= MAX_SLOT_BYTES);
+const _: () = assert!(16 + 4 * MAX_FILES <= MAX_SLOT_BYTES);
 /// Name of the list's file.
 pub(super) const FILE: &str = "files";
 
@@ -36,6 +38,8 @@ pub(super) struct Manifest {
 pub(super) struct List {
     /// Generation of the oldest.
     pub(super) generation: u64,
+    /// Number of the first group that is not settled.
+    pub(super) settled: u64,
     pub(super) numbers: VecDeque<u32>,
 }
 
@@ -48,7 +52,7 @@ impl Manifest {
         }
         let slot = SlotFile::open(disk, &path)?;
         let list = match slot.value() {
-            None => List { generation: 1, numbers: VecDeque::new() },
+            None => List { generation: 1, settled: 1, numbers: VecDeque::new() },
             Some(bytes) => {
                 List::decode(bytes).ok_or_else(|| Error::damaged(&path, 0, "the record is no list of journal files"))?
             }
@@ -80,19 +84,21 @@ impl List {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.generation.to_be_bytes().to_vec();
+        let mut bytes = [self.generation.to_be_bytes(), self.settled.to_be_bytes()].concat();
         self.numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
         bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (generation, numbers) = bytes.split_at_checked(8)?;
+        let (head, numbers) = bytes.split_at_checked(16)?;
         let count = numbers.len() / 4;
-        let generation = u64_at(generation, 0);
+        let (generation, settled) = (u64_at(head, 0), u64_at(head, 8));
         let sound = numbers.len() % 4 == 0
             && (1..=MAX_FILES).contains(&count)
             && generation > 0
+            && settled > 0
             && generation.checked_add(count as u64).is_some();
-        sound.then(|| Self { generation, numbers: numbers.chunks(4).map(|number| u32_at(number, 0)).collect() })
+        let numbers = || numbers.chunks(4).map(|number| u32_at(number, 0)).collect();
+        sound.then(|| Self { generation, settled, numbers: numbers() })
     }
 }

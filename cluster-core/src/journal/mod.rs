@@ -44,6 +44,7 @@ mod group;
 mod manifest;
 mod recover;
 mod scan;
+mod spare;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ use manifest::{MAX_FILES, Manifest};
 
 pub use group::Entry;
 pub use recover::JournalRecovery;
+pub use spare::SpareFile;
 
 /// Kind of file, beside those of frame files.
 const KIND: u32 = 3;
@@ -82,6 +84,15 @@ impl Default for JournalOptions {
     }
 }
 
+/// A group that a start finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Its number.
+    pub number: u64,
+    /// Whether [`Journal::settle`] was told that what it says is durable elsewhere.
+    pub settled: bool,
+}
+
 /// A file in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct InUse {
@@ -101,6 +112,10 @@ pub struct Journal {
     /// The files in use, oldest first.
     files: VecDeque<InUse>,
     spares: Vec<u32>,
+    /// Number of the spare file that is being made.
+    coming: Option<u32>,
+    /// First group of the file in use when the last one was begun.
+    begun: u64,
     active: JournalFile,
     /// Where in the active file the next group begins.
     end: u64,
@@ -111,7 +126,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal in a directory, or makes one, and gives every entry of every group that was not released to `visit`, oldest first,
-    /// with the number of its group. Released groups may be among them. Everything shown is durable; where this fails, what was
+    /// with its group. Released groups may be among them. Everything shown is durable; where this fails, what was
     /// shown so far says nothing. Memory: one group, at most 32 MiB.
     ///
     /// # Errors
@@ -120,7 +135,7 @@ impl Journal {
         disk: &Arc<dyn Disk>,
         dir: &Path,
         options: JournalOptions,
-        visit: impl FnMut(u64, Entry<'_>) -> Result<(), Error>,
+        visit: impl FnMut(Group, Entry<'_>) -> Result<(), Error>,
     ) -> Result<(Self, JournalRecovery), Error> {
         let file_bytes = options.file_bytes.max(2 * BLOCK).next_multiple_of(BLOCK);
         recover::open(disk, dir, JournalOptions { file_bytes, ..options }, visit)
@@ -159,29 +174,31 @@ impl Journal {
     /// # Errors
     /// Why the journal failed, now or before. Any error is final.
     pub fn release(&mut self, up_to: u64) -> Result<(), Error> {
+        self.settle(up_to, up_to)
+    }
+
+    /// Says that what the groups numbered below `up_to` say is durable elsewhere, and that those from `needed` on must stay all the same. The
+    /// next start is told so.
+    ///
+    /// # Errors
+    /// Why the journal failed, now or before. Any error is final.
+    pub fn settle(&mut self, up_to: u64, needed: u64) -> Result<(), Error> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let freed = self.files.iter().skip(1).take_while(|file| file.first <= up_to).count();
-        if freed == 0 {
+        let settled = up_to.min(self.next);
+        let freed = self.releasable(settled.min(needed));
+        if freed == 0 && settled <= self.manifest.list.settled {
             return Ok(());
         }
-        let released = self.free(freed);
+        let released = self.free(freed, settled);
         self.note(released)
     }
 
-    /// Makes sure that a spare file stands ready for when the one in use is full. Without that the append that fills it
-    /// writes a whole new file first. It takes as long as writing a file does, so it belongs where nobody waits: after opening, and after
-    /// [`Journal::release`].
-    ///
-    /// # Errors
-    /// What the disk answered; the journal can still be used.
-    pub fn prepare(&mut self) -> Result<(), Error> {
-        if self.spares.is_empty() {
-            let number = self.prewrite()?;
-            self.spares.push(number);
-        }
-        Ok(())
+    /// Files that [`Journal::release`] would make spare.
+    #[must_use]
+    pub fn releasable(&self, up_to: u64) -> usize {
+        self.files.iter().skip(1).take_while(|file| file.first <= up_to).count()
     }
 
     /// Number that the next group gets.
@@ -285,22 +302,23 @@ impl Journal {
 
     /// Brings the next file into use, which has room for a group of that many bytes.
     fn turn(&mut self, body: usize) -> Result<(), Error> {
-        let Self { disk, dir, manifest, spares, options, next, .. } = self;
-        let size = options.file_bytes.max(BLOCK + group_bytes(body));
-        self.active = next_file(disk.as_ref(), dir, manifest, spares, *options, *next, size)?;
+        let size = self.options.file_bytes.max(BLOCK + group_bytes(body));
+        let number = match self.spares.pop_if(|_| size == self.options.file_bytes) {
+            Some(number) => number,
+            None => self.make_file(size)?,
+        };
+        let Self { disk, dir, manifest, next, .. } = self;
+        self.active = begin_file(disk.as_ref(), dir, manifest, number, *next, size)?;
         self.files.push_back(InUse { first: self.next, size });
         self.end = BLOCK;
         Ok(())
     }
 
-    fn prewrite(&self) -> Result<u32, Error> {
-        prewrite(self.disk.as_ref(), &self.dir, &self.manifest, &self.spares, self.options.file_bytes)
-    }
-
-    /// Takes the oldest files out of use. The list says so durably before one of them can be written again.
-    fn free(&mut self, count: usize) -> Result<(), Error> {
+    /// Takes the oldest files out of use. The list says so durably before one of them can be written again, and which groups are settled.
+    fn free(&mut self, count: usize, settled: u64) -> Result<(), Error> {
         let mut list = self.manifest.list.clone();
         list.generation += count as u64;
+        list.settled = list.settled.max(settled);
         let freed: Vec<u32> = list.numbers.drain(..count).collect();
         self.manifest.put(list)?;
         let sizes: Vec<u64> = self.files.drain(..count).map(|file| file.size).collect();
@@ -324,36 +342,21 @@ fn group_bytes(body: usize) -> u64 {
     (GROUP_HEADER + body).next_multiple_of(BLOCK as usize) as u64
 }
 
-/// Brings the next file into use: a spare one, or a new one where there is none or another size is needed. `first` is the number of its
-/// first group.
-fn next_file(
+/// Brings a pre-written file into use. `first` is the number of its first group.
+fn begin_file(
     disk: &dyn Disk,
     dir: &Path,
     manifest: &mut Manifest,
-    spares: &mut Vec<u32>,
-    options: JournalOptions,
+    number: u32,
     first: u64,
     size: u64,
 ) -> Result<JournalFile, Error> {
-    let spare = if size == options.file_bytes { spares.pop() } else { None };
-    let number = match spare {
-        Some(number) => number,
-        None => prewrite(disk, dir, manifest, spares, size)?,
-    };
     let path = dir.join(file::file_name(number));
     let file = JournalFile::begin(disk, &path, manifest.list.next_generation(), first, size)?;
     let mut list = manifest.list.clone();
     list.numbers.push_back(number);
     manifest.put(list)?;
     Ok(file)
-}
-
-/// Makes a new spare file and answers its number, the lowest that is free.
-fn prewrite(disk: &dyn Disk, dir: &Path, manifest: &Manifest, spares: &[u32], size: u64) -> Result<u32, Error> {
-    let taken = |number: &u32| manifest.list.numbers.contains(number) || spares.contains(number);
-    let number = (0..=u32::MAX).find(|number| !taken(number)).unwrap_or(u32::MAX);
-    file::prewrite(disk, &dir.join(file::file_name(number)), size)?;
-    Ok(number)
 }
 
 #[cfg(any(test, feature = "testkit"))]

@@ -8,7 +8,7 @@ use super::file::{self, JournalFile};
 use super::group::Entry;
 use super::manifest::Manifest;
 use super::scan::{self, End};
-use super::{InUse, Journal, JournalOptions, next_file};
+use super::{Group, InUse, Journal, JournalOptions, begin_file};
 use crate::Error;
 use crate::disk::Disk;
 use crate::parts::CutTail;
@@ -31,7 +31,7 @@ pub(super) fn open(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     options: JournalOptions,
-    mut visit: impl FnMut(u64, Entry<'_>) -> Result<(), Error>,
+    mut visit: impl FnMut(Group, Entry<'_>) -> Result<(), Error>,
 ) -> Result<(Journal, JournalRecovery), Error> {
     crate::home::make_dir(disk.as_ref(), dir)?;
     let names = crate::home::clean_list(disk.as_ref(), dir)?;
@@ -63,7 +63,8 @@ pub(super) fn open(
             file.file.sync().map_err(|e| Error::sync(&path, e))?;
         }
         files.push_back(InUse { first: file.first, size: file.size });
-        let end = scan::replay(&file, &mut visit)?;
+        let settled = manifest.list.settled;
+        let end = scan::replay(&file, |number, entry| visit(Group { number, settled: number < settled }, entry))?;
         last = Some((file, end));
     }
     let created = last.is_none();
@@ -71,13 +72,24 @@ pub(super) fn open(
         Some(last) => last,
         None => {
             let size = options.file_bytes;
-            let first = next_file(disk.as_ref(), dir, &mut manifest, &mut spares, options, 1, size)?;
+            let number = match spares.pop() {
+                Some(number) => number,
+                None => {
+                    file::prewrite(disk.as_ref(), &dir.join(file::file_name(0)), size)?;
+                    0
+                }
+            };
+            let first = begin_file(disk.as_ref(), dir, &mut manifest, number, 1, size)?;
             files.push_back(InUse { first: 1, size });
             let end = End { offset: super::group::BLOCK, number: 1, broken: 0 };
             (first, end)
         }
     };
     scan::require_last(&active, end)?;
+    if end.number < manifest.list.settled {
+        let why = format!("group {} does not check, and group {} was there", end.number, manifest.list.settled - 1);
+        return Err(Error::damaged(&active.path, end.offset, why));
+    }
     let cut = (end.broken > 0).then(|| CutTail { file: active.path.clone(), offset: end.offset, bytes: end.broken });
     let first_group = files.front().map_or(end.number, |file| file.first);
     let journal = Journal {
@@ -87,6 +99,8 @@ pub(super) fn open(
         manifest,
         files,
         spares,
+        coming: None,
+        begun: 0,
         active,
         end: end.offset,
         next: end.number,

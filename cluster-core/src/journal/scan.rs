@@ -25,7 +25,7 @@ pub(super) struct End {
 /// [`Error::Damaged`] where bytes check that no writer writes, and what `visit` answers.
 pub(super) fn replay(
     file: &JournalFile,
-    visit: &mut impl FnMut(u64, Entry<'_>) -> Result<(), Error>,
+    mut visit: impl FnMut(u64, Entry<'_>) -> Result<(), Error>,
 ) -> Result<End, Error> {
     let mut window = Window::new(file.file.as_ref(), &file.path, AHEAD);
     let mut end = End { offset: BLOCK, number: file.first, broken: 0 };

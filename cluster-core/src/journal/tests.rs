@@ -22,7 +22,7 @@ pub(super) fn open_with(
     let mut groups = Groups::new();
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let (journal, recovery) = Journal::open(&disk, Path::new(DIR), options, |group, entry| {
-        groups.entry(group).or_default().push((entry.stream, entry.position, entry.bytes.to_vec()));
+        groups.entry(group.number).or_default().push((entry.stream, entry.position, entry.bytes.to_vec()));
         Ok(())
     })?;
     Ok((journal, groups, recovery))
@@ -162,6 +162,72 @@ fn appends_never_change_a_files_length_and_released_files_are_used_again() {
     assert_eq!(groups.keys().copied().collect::<Vec<_>>(), (197..=200).collect::<Vec<_>>());
     assert_eq!(recovery.first_group, 197);
     assert_eq!(groups[&200], [(7, 199, bytes(199, 3000))]);
+}
+
+fn put_all(journal: &mut Journal, rounds: std::ops::Range<u64>) {
+    for round in rounds {
+        put(journal, round, 10);
+    }
+}
+
+#[test]
+fn a_start_is_told_which_groups_are_settled() {
+    let disk = FaultyDisk::new(1);
+    let (mut journal, ..) = open(&disk).unwrap();
+    for round in 0..18 {
+        put(&mut journal, round, 100);
+    }
+    let settled = || {
+        let mut told = BTreeMap::new();
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let opened = Journal::open(&disk, Path::new(DIR), SMALL, |group, _| {
+            told.insert(group.number, group.settled);
+            Ok(())
+        });
+        opened.map(|_| told)
+    };
+    let expected = |from: u64, settled: u64| (from..19).map(|number| (number, number < settled)).collect();
+    assert_eq!(settled().unwrap(), expected(1, 1));
+    // Somebody needs group 9 all the same.
+    journal.settle(12, 9).unwrap();
+    assert_eq!((journal.files().0, settled().unwrap()), (2, expected(8, 12)));
+    journal.settle(5, 5).unwrap();
+    assert_eq!(settled().unwrap(), expected(8, 12), "it does not fall");
+    journal.settle(99, 9).unwrap();
+    assert_eq!(settled().unwrap(), expected(8, 19));
+    // The end of what was there when it was settled is lost.
+    let last = path(2);
+    let mut bytes = disk.contents(&last).unwrap();
+    bytes[4 * 4096..5 * 4096].fill(0);
+    disk.overwrite(&last, bytes);
+    let error = settled().unwrap_err();
+    assert!(matches!(&error, Error::Damaged { file, offset: 16384, .. } if *file == last), "{error}");
+}
+
+#[test]
+fn a_spare_file_may_be_made_beside_the_journal() {
+    let disk = FaultyDisk::new(1);
+    let (mut journal, ..) = open(&disk).unwrap();
+    put(&mut journal, 0, 10);
+    assert_eq!(journal.begin_spare(), None, "not before the file is half full");
+    put_all(&mut journal, 1..4);
+    let spare = journal.begin_spare().unwrap();
+    assert_eq!(journal.begin_spare(), None, "one at a time");
+    // The journal cannot wait, and makes a file of its own under another name.
+    put_all(&mut journal, 4..9);
+    spare.make(&disk).unwrap();
+    journal.end_spare(spare, true);
+    assert_eq!(journal.files(), (2, 1));
+    let operations = disk.operations();
+    put_all(&mut journal, 9..14);
+    let begun = disk.operations();
+    put(&mut journal, 14, 10);
+    assert_eq!((disk.operations() - begun, (begun - operations) / 5), (6, 2), "header, list and group, each synced");
+    put_all(&mut journal, 15..19);
+    let spare = journal.begin_spare().unwrap();
+    journal.end_spare(spare, false);
+    assert_eq!(journal.begin_spare(), None, "once for each file in use");
+    assert_eq!(open(&disk).unwrap().1.len(), 19);
 }
 
 #[test]
@@ -321,8 +387,8 @@ proptest! {
     }
 
     #[test]
-    fn lists_round_trip(generation in 1u64.., numbers in prop::collection::vec(any::<u32>(), 1..50)) {
-        let list = manifest::List { generation: generation / 2 + 1, numbers: numbers.into() };
+    fn lists_round_trip(generation in 1u64.., settled in 1u64.., numbers in prop::collection::vec(any::<u32>(), 1..50)) {
+        let list = manifest::List { generation: generation / 2 + 1, settled, numbers: numbers.into() };
         prop_assert_eq!(manifest::List::decode(&list.encode()), Some(list.clone()));
         prop_assert!(fuzz::list(&list.encode()));
     }

@@ -353,6 +353,9 @@ fn a_damaged_partition_is_told_to_its_users_and_stops_nobody_else() {
     assert!(matches!(&error, Error::Damaged { file, offset: 64, .. } if *file == first), "{error}");
     assert_eq!(read(partition, 99).unwrap(), expected(99, 100));
     grow(&core, log.partition(1).unwrap(), 0..3);
+    grow(&core, partition, 100..103);
+    // The journal alone has the last ones.
+    rig.crash();
     drop((core, log));
     // All segments gone is damage too, for whoever reads or appends.
     let segments: Vec<PathBuf> =
@@ -376,9 +379,35 @@ fn a_damaged_partition_is_told_to_its_users_and_stops_nobody_else() {
     let (core, report) = rig.open();
     assert_eq!(report.damaged.len(), 0);
     let log = core.logs().open_log("orders").unwrap();
-    assert_eq!(read(log.partition(0).unwrap(), 0).unwrap(), expected(0, 100));
-    grow(&core, log.partition(0).unwrap(), 100..101);
+    assert_eq!(read(log.partition(0).unwrap(), 0).unwrap(), expected(0, 103));
+    grow(&core, log.partition(0).unwrap(), 103..104);
     assert_eq!(read(log.partition(1).unwrap(), 0).unwrap(), expected(0, 200));
+}
+
+#[test]
+fn a_start_opens_no_partition_whose_files_have_everything() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let log = core.logs().create(spec("orders")).unwrap();
+    for partition in log.partitions() {
+        grow(&core, partition, 0..5);
+    }
+    drop(log);
+    core.close().unwrap();
+    let open = |core: &Core| core.logs().place.handles.open.load(std::sync::atomic::Ordering::Acquire);
+    let (core, _) = rig.open();
+    assert_eq!(open(&core), 0);
+    let log = core.logs().open_log("orders").unwrap();
+    grow(&core, log.partition(1).unwrap(), 5..7);
+    assert_eq!(open(&core), 1);
+    rig.crash();
+    drop((core, log));
+    let (core, _) = rig.open();
+    assert_eq!(open(&core), 1, "only the journal has its last records");
+    let log = core.logs().open_log("orders").unwrap();
+    for (partition, size) in log.partitions().iter().zip([5, 7, 5]) {
+        assert_eq!(read(partition, 0).unwrap(), expected(0, size));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The order of things in one group, and what a failure in its middle does to the rest.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use super::*;
 use crate::chain::PutBlock;

@@ -50,7 +50,7 @@ fn journal(out: &mut Out) {
     out.put("journal_file", "closed", written(true));
     let list = |numbers: &[u32]| {
         let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
-        7u64.to_be_bytes().into_iter().chain(numbers).collect::<Vec<_>>()
+        [7u64, 40].into_iter().flat_map(u64::to_be_bytes).chain(numbers).collect::<Vec<_>>()
     };
     out.put("journal_list", "one", list(&[0]));
     out.put("journal_list", "three", list(&[2, 0, 5]));
