@@ -190,7 +190,7 @@ impl Core {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let stream = registry.take_streams(1)?;
         let dir = notary_dir(&self.home.dir, id);
-        let opening = notary::Opening::open(&self.backend.disk, dir, id, stream, &self.options)?;
+        let opening = notary::Opening::open(&self.backend.disk, dir, id, stream, false, &self.options)?;
         registry.put_notary(id, stream)?;
         let (log, _recovery) = opening.finish(&self.tables, &self.options)?;
         let log = Arc::new(log);

@@ -11,6 +11,7 @@ use crate::chain::{self, OverlayTables, RocksTables, Tables};
 use crate::disk::{Disk, Overlay};
 use crate::logs::Checked;
 use crate::segment::SegmentLog;
+use crate::slot::SlotFile;
 use crate::{Backend, Core, Error, Options, RecoveryReport};
 
 /// How bad it is.
@@ -99,6 +100,7 @@ pub fn fsck(
     let options = Options { manual: true, ..options.clone() };
     let backend = if repair { backend } else { overlaid(dir, &options, backend)? };
     let mut report = FsckReport::default();
+    let torn = torn_records(dir, backend.disk.as_ref())?;
     match Core::open_with(dir, options.clone(), backend.clone()) {
         Ok((core, recovery)) => {
             opened(dir, &recovery, &mut report);
@@ -117,6 +119,14 @@ pub fn fsck(
         Err(error) => {
             report.damage(dir, &error);
             parts(dir, &options, &backend, &mut report)?;
+        }
+    }
+    for path in torn {
+        // Where both are broken that is said already.
+        if report.findings.iter().all(|finding| finding.path != path) {
+            let what = "one of the two copies of the record does not check: a crash cut its write before that was acknowledged, or it was \
+                        damaged since; the other one stands";
+            report.repairable(&path, None, what);
         }
     }
     report
@@ -150,19 +160,16 @@ fn opened(dir: &Path, recovery: &RecoveryReport, report: &mut FsckReport) {
         );
         report.repairable(&cut.file, Some(cut.offset), what);
     }
-    if recovery.mark_torn {
-        let what = "a write of the signer mark was cut by a crash; the mark before it stands";
-        report.repairable(&crate::mark::path(dir), None, what);
-    }
     recovery.damaged.iter().for_each(|error| report.damage(dir, error));
     report.wal_entries = recovery.wal_entries;
     for log in &recovery.logs {
         let path = crate::core::notary_dir(dir, log.log);
+        let tree = path.join("tree.blake3");
         if let Some(reason) = &log.retracted {
             report.damage(&path, reason);
         }
         if log.rehashed > log.replayed {
-            report.repairable(&path, None, format!("{} leaves were hashed again into the trees", log.rehashed));
+            report.repairable(&tree, None, format!("{} leaves were hashed again into both trees", log.rehashed));
         }
         if log.reindexed > log.replayed {
             report.repairable(&dir.join("tables"), None, format!("{} leaves were indexed again", log.reindexed));
@@ -205,6 +212,24 @@ pub(crate) fn check_tables(dir: &Path, tables: &dyn Tables, report: &mut FsckRep
     }
 }
 
+/// The small records of which one copy does not check. A start writes it again.
+fn torn_records(home: &Path, disk: &dyn Disk) -> Result<Vec<PathBuf>, Error> {
+    let mut records = vec![crate::mark::path(home), home.join("journal/files")];
+    for segments in segment_dirs(disk, home) {
+        // Of a notary log, those beside them are one above.
+        let above = segments.ends_with("leaves").then(|| segments.parent().unwrap_or(home).to_owned());
+        let dirs = [Some(segments), above].into_iter().flatten();
+        records.extend(dirs.flat_map(|dir| ["synced", "signed"].map(|name| dir.join(name))));
+    }
+    let mut torn = Vec::new();
+    for path in records {
+        if SlotFile::is_torn(disk, &path)? {
+            torn.push(path);
+        }
+    }
+    Ok(torn)
+}
+
 /// The directories that hold segments.
 fn segment_dirs(disk: &dyn Disk, home: &Path) -> Vec<PathBuf> {
     let inside = |dir: &Path| -> Vec<PathBuf> {
@@ -234,12 +259,9 @@ pub(crate) fn note_partition(
     checked: Result<Option<Checked>, Error>,
 ) {
     let remade = checked.map(|checked| {
-        let Some(Checked { records, rehashed, remade }) = checked else { return Vec::new() };
+        let Some(Checked { records, remade }) = checked else { return Vec::new() };
         report.partitions += 1;
         report.records += records;
-        if rehashed > 0 {
-            report.repairable(part, None, format!("{rehashed} records were hashed again into the trees"));
-        }
         remade
     });
     note(report, part, damage, remade);

@@ -3,11 +3,11 @@
 //! ```text
 //! key "next"                  value next:u64, the stream that the next log gets; streams are never given twice
 //! key "notary/" log id[32]    value stream:u64, of a notary log whose files were made
-//! key "made/" stream:u64      value empty, of a partition whose files were made
+//! key "made/" stream:u64      value empty, of a partition whose files were made, or 1:u8, of one of which a checkpoint was handed out too
 //! key "log/" name             value state:u8 stream:u64 spec, state 0 = there, 1 = being deleted; a log has as many streams as partitions
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +33,17 @@ pub(crate) struct Entry {
     pub(crate) spec: LogSpec,
     /// Its files are to be removed.
     pub(crate) deleted: bool,
+}
+
+/// What was made of a partition's files, so that it is damage when they are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Made {
+    /// None.
+    No,
+    /// Segments.
+    Files,
+    /// The record of what was signed as well.
+    Signed,
 }
 
 /// Key, without its prefix, and value.
@@ -114,15 +125,25 @@ impl Registry {
         self.tables.write(batch, Durability::Synced)
     }
 
-    /// Streams of the partitions whose files were made.
-    pub(crate) fn made(&self) -> Result<BTreeSet<u64>, Error> {
-        self.entries(MADE)?.into_iter().map(|(stream, _)| self.number(&stream)).collect()
+    /// Streams of the partitions whose files were made, and what they must have.
+    pub(crate) fn made(&self) -> Result<BTreeMap<u64, Made>, Error> {
+        let entry = |(stream, value): Pair| match value[..] {
+            [] => Ok((self.number(&stream)?, Made::Files)),
+            [1] => Ok((self.number(&stream)?, Made::Signed)),
+            _ => Err(self.broken()),
+        };
+        self.entries(MADE)?.into_iter().map(entry).collect()
     }
 
-    /// Says durably that the files of a partition were made.
-    pub(crate) fn put_made(&self, stream: u64) -> Result<(), Error> {
+    /// Says durably what the files of a partition must have from now on.
+    pub(crate) fn put_made(&self, stream: u64, made: Made) -> Result<(), Error> {
+        let value: &[u8] = match made {
+            Made::No => return Ok(()),
+            Made::Files => &[],
+            Made::Signed => &[1],
+        };
         let mut batch = Batch::default();
-        batch.put(Family::Log, made_key(stream), []);
+        batch.put(Family::Log, made_key(stream), value);
         self.tables.write(batch, Durability::Synced)
     }
 

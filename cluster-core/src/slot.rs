@@ -5,7 +5,8 @@
 //! slot = "PYRASLOT" sequence:u64 length:u32 bytes[length] zero.. crc:u32 (CRC32C of all before it)
 //! ```
 //!
-//! Record `n` goes to slot `n mod 2`, so a torn write leaves the record before it, and that one was the last acknowledged.
+//! Record `n` goes to slot `n mod 2`, so a torn write leaves the record before it, and that one was the last acknowledged. The next open
+//! then writes the torn slot again, so that what stands is there twice.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -64,13 +65,34 @@ impl SlotFile {
             return Err(Error::damaged(path, read as u64, "the file does not have 8192 bytes"));
         }
         let slots = [decode(&bytes[..SLOT], 0), decode(&bytes[SLOT..2 * SLOT], 1)];
-        let torn = slots.iter().any(Option::is_none);
+        let torn = slots.iter().position(Option::is_none);
         let newest = slots.into_iter().flatten().max_by_key(|(sequence, _)| *sequence);
         let Some((sequence, value)) = newest else {
             return Err(Error::damaged(path, 0, "neither copy of the record checks"));
         };
         let value = (sequence > 1).then_some(value);
-        Ok(Self { file, path: path.to_owned(), sequence, value, torn })
+        let mut this = Self { file, path: path.to_owned(), sequence, value: value.clone(), torn: torn.is_some() };
+        match (torn, value) {
+            (None, _) => {}
+            (Some(_), Some(value)) => this.put(&value)?,
+            (Some(place), None) => this.write(place as u64, &[])?,
+        }
+        Ok(this)
+    }
+
+    /// Whether a copy of the record of a file does not check; `false` where there is no file, and where the file is none.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    pub(crate) fn is_torn(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
+        let mut bytes = vec![0; 2 * SLOT];
+        let read = match disk.open_read(path) {
+            Ok(file) => file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::io("open", path, error)),
+        };
+        let copies = [decode(&bytes[..SLOT], 0), decode(&bytes[SLOT..], 1)];
+        Ok(read == 2 * SLOT && copies.iter().any(Option::is_none))
     }
 
     /// The record, if one was ever put.
@@ -78,8 +100,7 @@ impl SlotFile {
         self.value.as_deref()
     }
 
-    /// Whether one of the two copies did not check at open, and was not put since: a write was cut, and was never acknowledged; or it was
-    /// damaged.
+    /// Whether one of the two copies did not check at open: a write was cut, and was never acknowledged; or it was damaged.
     pub(crate) fn torn(&self) -> bool {
         self.torn
     }
@@ -90,14 +111,16 @@ impl SlotFile {
             return Err(Error::Size { what: "a record", found: value.len() as u64, allowed: "0 to 4072" });
         }
         let sequence = self.sequence + 1;
-        let at = (sequence % 2) * SLOT as u64;
-        self.file.write_at(&encode(sequence, value), at).map_err(|e| Error::io("write", &self.path, e))?;
-        self.file.sync().map_err(|e| Error::sync(&self.path, e))?;
-        // A copy that did not check is the one that was written now.
-        self.torn = false;
+        self.write(sequence, value)?;
         self.sequence = sequence;
         self.value = Some(value.to_vec());
         Ok(())
+    }
+
+    fn write(&self, sequence: u64, value: &[u8]) -> Result<(), Error> {
+        let at = (sequence % 2) * SLOT as u64;
+        self.file.write_at(&encode(sequence, value), at).map_err(|e| Error::io("write", &self.path, e))?;
+        self.file.sync().map_err(|e| Error::sync(&self.path, e))
     }
 }
 

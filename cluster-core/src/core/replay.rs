@@ -89,11 +89,13 @@ pub(super) fn open_logs(
     for id in names.iter().filter_map(|name| name.parse::<LogId>().ok()) {
         let dir = notary_dir(home, id);
         let Some(stream) = notary::stream_of(disk.as_ref(), &dir)? else { continue };
-        if known.remove(&id).is_none() {
+        let known = known.remove(&id).is_some();
+        let log = notary::Opening::open(disk, dir, id, stream, known, options)?;
+        if !known {
             // The crash came before the log was entered, or the tables were lost.
             registry.put_notary(id, stream)?;
         }
-        logs.insert(stream, notary::Opening::open(disk, dir, id, stream, options)?);
+        logs.insert(stream, log);
     }
     match known.into_keys().next() {
         Some(id) => Err(Error::damaged(&notary_dir(home, id), 0, "the files of the notary log are missing")),

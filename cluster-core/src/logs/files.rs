@@ -1,6 +1,5 @@
 //! The records of one partition and its trees, on disk or in memory.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,6 +14,7 @@ use super::handles::Held;
 use super::{LogSpec, Place, Storage};
 use crate::Error;
 use crate::items;
+use crate::registry::Made;
 use crate::segment::{Item, MemoryLog, RecordLog, Retention, SegmentLog};
 use crate::slot::SlotFile;
 use crate::tree::PartitionTree;
@@ -24,6 +24,7 @@ const SIGNED: &str = "signed";
 
 /// The open files of a partition.
 pub(super) struct PartitionFiles {
+    stream: u64,
     id: LogId,
     number: u32,
     place: Place,
@@ -32,8 +33,8 @@ pub(super) struct PartitionFiles {
     /// The same, where they are on disk.
     segments: Option<Arc<SegmentLog>>,
     tree: PartitionTree,
-    /// Records that had to be hashed again when the trees were opened.
-    rehashed: u64,
+    /// What had to be made again of the trees when they were opened.
+    remade: Vec<PathBuf>,
     /// Records that readers may see. Stored with Release when they are in the trees.
     size: AtomicU64,
     signed: Mutex<Signed>,
@@ -50,8 +51,8 @@ struct Signed {
 }
 
 impl PartitionFiles {
-    /// Opens the files, or makes them where they were not made yet.
-    pub(super) fn open(place: &Place, stream: u64, spec: &LogSpec, number: u32, was_made: bool) -> Result<Self, Error> {
+    /// Opens the files, or makes those that were not made yet.
+    pub(super) fn open(place: &Place, stream: u64, spec: &LogSpec, number: u32, made: Made) -> Result<Self, Error> {
         let held = match spec.storage {
             Storage::Memory => None,
             Storage::Disk => Some(place.handles.take()?),
@@ -59,35 +60,47 @@ impl PartitionFiles {
         let (segments, records): (_, Arc<dyn RecordLog>) = match spec.storage {
             Storage::Memory => (None, Arc::new(MemoryLog::new(stream, spec.segment_bytes))),
             Storage::Disk => {
-                if was_made && SegmentLog::stream_of(place.disk.as_ref(), &place.dir)?.is_none() {
+                if made == Made::No {
+                    // The log's own directory, whose name must be as durable as what is in it.
+                    crate::home::make_dir(place.disk.as_ref(), place.dir.parent().unwrap_or(&place.dir))?;
+                } else if SegmentLog::stream_of(place.disk.as_ref(), &place.dir)?.is_none() {
                     return Err(Error::damaged(&place.dir, 0, "the segments of the partition are missing"));
                 }
-                // The log's own directory, whose name must be as durable as what is in it.
-                crate::home::make_dir(place.disk.as_ref(), place.dir.parent().unwrap_or(&place.dir))?;
                 let (segments, _) = SegmentLog::open(&place.disk, &place.dir, stream, spec.segment_bytes)?;
                 let segments = Arc::new(segments);
                 (Some(Arc::clone(&segments)), segments)
             }
         };
-        let (tree, rehashed) = match spec.storage {
-            Storage::Memory => (PartitionTree::in_memory(Arc::clone(&records))?, 0),
+        let (tree, remade) = match spec.storage {
+            Storage::Memory => (PartitionTree::in_memory(Arc::clone(&records))?, Vec::new()),
             Storage::Disk => {
                 let (tree, recovery) = PartitionTree::open(&place.disk, &place.dir, stream, Arc::clone(&records))?;
-                (tree, recovery.rehashed)
+                (tree, recovery.remade)
             }
         };
         let size = AtomicU64::new(records.next_offset());
-        let signed = Mutex::new(Signed::open(place)?);
+        let signed = Mutex::new(Signed::open(place, made == Made::Signed)?);
         let (id, place, retention, verdict) = (spec.id, place.clone(), spec.retention, OnceLock::new());
-        Ok(Self { id, number, place, retention, records, segments, tree, rehashed, size, signed, verdict, _held: held })
+        let this = Self {
+            stream,
+            id,
+            number,
+            place,
+            retention,
+            records,
+            segments,
+            tree,
+            remade,
+            size,
+            signed,
+            verdict,
+            _held: held,
+        };
+        Ok(this)
     }
 
     pub(super) fn records(&self) -> &dyn RecordLog {
         self.records.as_ref()
-    }
-
-    pub(super) fn rehashed(&self) -> u64 {
-        self.rehashed
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -170,7 +183,7 @@ impl PartitionFiles {
         let present = self.tree.root()?.checkpoint(self.id, self.number);
         let mut signed = self.signed();
         if signed.checkpoint != Some(present) {
-            signed.put(&self.place, present)?;
+            signed.put(&self.place, self.stream, present)?;
         }
         Ok(present)
     }
@@ -185,9 +198,11 @@ impl PartitionFiles {
         self.tree.prove_consistency(old, new)
     }
 
-    /// Checks every byte and makes derived files again that are wrong; answers their names, and gives what is damaged to `damage`.
+    /// Checks every byte and makes derived files again that are wrong; answers the names of all that were, also when the files were opened,
+    /// and gives what is damaged to `damage`.
     pub(super) fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
-        let mut remade = self.segments.as_ref().map_or_else(Vec::new, |segments| segments.verify(damage));
+        let mut remade = self.remade.clone();
+        remade.extend(self.segments.iter().flat_map(|segments| segments.verify(damage)));
         remade.extend(self.tree.verify(damage));
         remade
     }
@@ -199,25 +214,30 @@ impl PartitionFiles {
 }
 
 impl Signed {
-    fn open(place: &Place) -> Result<Self, Error> {
+    /// Opens the file, which must be there where a checkpoint was ever handed out.
+    fn open(place: &Place, given_out: bool) -> Result<Self, Error> {
         let path = place.dir.join(SIGNED);
-        match place.disk.open(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { file: None, checkpoint: None }),
-            Err(error) => return Err(Error::io("open", &path, error)),
-        }
-        let file = SlotFile::open(place.disk.as_ref(), &path)?;
+        let Some(file) = SlotFile::find(place.disk.as_ref(), &path)? else {
+            let missing = || Err(Error::damaged(&path, 0, "the record of what was signed is missing"));
+            return if given_out { missing() } else { Ok(Self { file: None, checkpoint: None }) };
+        };
         let damaged = |_| Error::damaged(&path, 0, "the record is no checkpoint of a partition");
         let checkpoint = file.value().map(PartitionCheckpoint::from_bytes).transpose().map_err(damaged)?;
         Ok(Self { file: Some(file), checkpoint })
     }
 
-    fn put(&mut self, place: &Place, checkpoint: PartitionCheckpoint) -> Result<(), Error> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(SlotFile::open(place.disk.as_ref(), &place.dir.join(SIGNED))?),
-        };
-        file.put(&checkpoint.to_bytes())?;
+    fn put(&mut self, place: &Place, stream: u64, checkpoint: PartitionCheckpoint) -> Result<(), Error> {
+        match &mut self.file {
+            Some(file) => file.put(&checkpoint.to_bytes())?,
+            none => {
+                let file = none.insert(SlotFile::open(place.disk.as_ref(), &place.dir.join(SIGNED))?);
+                file.put(&checkpoint.to_bytes())?;
+            }
+        }
+        if self.checkpoint.is_none() {
+            // From now on it is damage when it is not there.
+            place.registry.lock().unwrap_or_else(PoisonError::into_inner).put_made(stream, Made::Signed)?;
+        }
         self.checkpoint = Some(checkpoint);
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::Error;
 use crate::disk::Disk;
 use crate::home::make_dir;
 use crate::queue::Queue;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Made, Registry};
 
 pub(crate) use batch::RecordBatch;
 pub use batch::{MAX_APPEND_BYTES, MAX_APPEND_RECORDS, check_append};
@@ -81,8 +81,7 @@ impl Logs {
             if entry.deleted {
                 this.remove(&entry)?;
             } else {
-                let was_made = |stream: &u64| made.contains(stream);
-                let log = this.log(&entry, was_made);
+                let log = this.log(&entry, &made);
                 this.logs().insert(entry.spec.name, log);
             }
         }
@@ -117,7 +116,7 @@ impl Logs {
             registry.put_log(&entry)?;
             entry
         };
-        let log = self.log(&entry, |_| false);
+        let log = self.log(&entry, &BTreeMap::new());
         self.logs().insert(entry.spec.name, log.clone());
         Ok(log)
     }
@@ -189,13 +188,14 @@ impl Logs {
     }
 
     /// Handles of a log, whose partitions are entered.
-    fn log(&self, entry: &Entry, was_made: impl Fn(&u64) -> bool) -> Log {
+    fn log(&self, entry: &Entry, made: &BTreeMap<u64, Made>) -> Log {
         let spec = Arc::new(entry.spec.clone());
         let dir = self.dir(entry);
         let partition = |number: u32| {
             let stream = entry.stream + u64::from(number);
             let place = Place { dir: dir.join(number.to_string()), ..self.place.clone() };
-            let state = PartitionState::new(stream, Arc::clone(&spec), number, place, was_made(&stream));
+            let made = made.get(&stream).copied().unwrap_or(Made::No);
+            let state = PartitionState::new(stream, Arc::clone(&spec), number, place, made);
             let state = Arc::new(state);
             self.states().insert(stream, Arc::clone(&state));
             Partition::new(Arc::clone(&self.queue), state)

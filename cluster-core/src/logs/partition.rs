@@ -153,7 +153,7 @@ impl Partition {
             Some(reason) => Err(reason),
             None => {
                 let records = files.size() - files.records().first_offset();
-                Ok(Some(Checked { records, rehashed: files.rehashed(), remade }))
+                Ok(Some(Checked { records, remade }))
             }
         }
     }
@@ -179,8 +179,6 @@ impl std::fmt::Debug for Partition {
 pub(crate) struct Checked {
     /// Records that are there.
     pub(crate) records: u64,
-    /// Records that were hashed again at open.
-    pub(crate) rehashed: u64,
     /// Derived files that were made again.
     pub(crate) remade: Vec<PathBuf>,
 }

@@ -8,7 +8,7 @@ use super::batch::RecordBatch;
 use super::files::PartitionFiles;
 use super::{LogSpec, Place, Storage};
 use crate::Error;
-use crate::registry::Registry;
+use crate::registry::{Made, Registry};
 use crate::stats::{Counters, count};
 use crate::stream::Stream;
 
@@ -22,8 +22,8 @@ pub(crate) struct PartitionState {
     files: OnceLock<PartitionFiles>,
     /// Why they are not used, where what the journal holds of them could not be given to them.
     broken: OnceLock<Error>,
-    /// Whether the files were made. Locked by whoever opens them; before `deleted`.
-    was_made: Mutex<bool>,
+    /// What was made of the files. Locked by whoever opens them; before `deleted`.
+    made: Mutex<Made>,
     /// Whether the log was deleted. Locked while something is appended.
     deleted: Mutex<bool>,
     /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `deleted`.
@@ -31,10 +31,10 @@ pub(crate) struct PartitionState {
 }
 
 impl PartitionState {
-    pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, was_made: bool) -> Self {
-        let (was_made, deleted, upkeep) = (Mutex::new(was_made), Mutex::new(false), Mutex::new(()));
+    pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Made) -> Self {
+        let (made, deleted, upkeep) = (Mutex::new(made), Mutex::new(false), Mutex::new(()));
         let (files, broken) = (OnceLock::new(), OnceLock::new());
-        Self { stream, spec, number, place, files, broken, was_made, deleted, upkeep }
+        Self { stream, spec, number, place, files, broken, made, deleted, upkeep }
     }
 
     /// The files, opened, where they were ever made.
@@ -55,22 +55,24 @@ impl PartitionState {
         if let Some(files) = self.files.get() {
             return Ok(Some(files));
         }
-        let mut was_made = self.was_made();
+        let mut made = self.made_lock();
         // Opening repairs the files, so nobody may do it while another one uses them: who waited for the lock finds them open.
         if let Some(files) = self.files.get() {
             return Ok(Some(files));
         }
-        if !*was_made && !make {
+        if *made == Made::No && !make {
             return Ok(None);
         }
         // Files of a log that the table does not name would be in the way of the next start.
         self.not_deleted()?;
-        let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, *was_made)?;
-        if !*was_made && self.spec.storage == Storage::Disk {
-            // From now on it is damage when they are not there. Nobody may append before that.
-            self.registry().put_made(self.stream)?;
+        let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, *made)?;
+        if *made == Made::No {
+            if self.spec.storage == Storage::Disk {
+                // From now on it is damage when they are not there. Nobody may append before that.
+                self.registry().put_made(self.stream, Made::Files)?;
+            }
+            *made = Made::Files;
         }
-        *was_made = true;
         Ok(Some(self.files.get_or_init(|| files)))
     }
 
@@ -109,7 +111,7 @@ impl PartitionState {
     pub(super) fn delete(&self) {
         let _turn = self.upkeep();
         // Whoever is about to make files has made them, and the caller removes them.
-        let _was_made = self.was_made();
+        let _made = self.made_lock();
         *self.deleted() = true;
     }
 
@@ -135,9 +137,9 @@ impl PartitionState {
         Error::NoSuchLog { name: self.spec.name.to_string() }
     }
 
-    fn was_made(&self) -> MutexGuard<'_, bool> {
+    fn made_lock(&self) -> MutexGuard<'_, Made> {
         // Nothing in the locked sections panics.
-        self.was_made.lock().unwrap_or_else(PoisonError::into_inner)
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn deleted(&self) -> MutexGuard<'_, bool> {

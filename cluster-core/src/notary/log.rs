@@ -183,7 +183,7 @@ impl Stream for Log {
             let writer = self.writer();
             TreeSize { size: writer.trees.size(), roots: writer.trees.roots() }
         };
-        if synced.size == present.size && !synced.slot.torn() {
+        if synced.size == present.size {
             return Ok(());
         }
         self.leaves.sync()?;

@@ -36,8 +36,6 @@ pub struct LogRecovery {
     pub rehashed: u64,
     /// Leaves that were entered again into the index.
     pub reindexed: u64,
-    /// A write of one of the two small records was cut by a crash; it was never acknowledged.
-    pub record_torn: bool,
     /// Why the log refuses appends, if it does.
     pub retracted: Option<Error>,
 }
@@ -61,22 +59,35 @@ pub(crate) fn stream_of(disk: &dyn Disk, dir: &std::path::Path) -> Result<Option
 }
 
 impl Opening {
-    /// Opens the files of a log, making them where there are none.
+    /// Opens the files of a log, making them where there are none. The one that says what was signed must be there where the log is
+    /// `known`.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         dir: PathBuf,
         id: LogId,
         stream: u64,
+        known: bool,
         options: &Options,
     ) -> Result<Self, Error> {
-        crate::home::make_dir(disk.as_ref(), &dir)?;
+        if !known {
+            crate::home::make_dir(disk.as_ref(), &dir)?;
+        }
         crate::home::clean_list(disk.as_ref(), &dir)?;
         let (leaves, _) = SegmentLog::open(disk, &dir.join(LEAVES), stream, options.segment_bytes)?;
-        let signed = SlotFile::open(disk.as_ref(), &dir.join("signed"))?;
+        let path = dir.join("signed");
+        let signed = match SlotFile::find(disk.as_ref(), &path)? {
+            Some(found) => found,
+            None if known => return Err(Error::damaged(&path, 0, "the record of what was signed is missing")),
+            None => SlotFile::open(disk.as_ref(), &path)?,
+        };
         let synced = SlotFile::open(disk.as_ref(), &dir.join("synced"))?;
         let tree = |name| FlatFile::open(disk.as_ref(), dir.join(name)).map(NodeFile);
         let (blake3, sha256) = (tree("tree.blake3")?, tree("tree.sha256")?);
-        disk.sync_dir(&dir).map_err(|e| Error::sync(&dir, e))?;
+        if !known {
+            // All of it, before the log is entered.
+            leaves.sync()?;
+            disk.sync_dir(&dir).map_err(|e| Error::sync(&dir, e))?;
+        }
         Ok(Self { id, dir, stream, leaves, signed, synced, blake3, sha256, replayed: 0 })
     }
 
@@ -107,7 +118,6 @@ impl Opening {
         let index = LeafIndex::new(Arc::clone(tables), self.id);
         let reindexed = index.catch_up(&self.blake3, size)?;
         let Self { id, stream, leaves, signed, synced, blake3, sha256, replayed, .. } = self;
-        let record_torn = signed.torn() || synced.torn();
         let synced_size = mark.map_or(0, |mark| mark.size);
         let log = Log {
             id,
@@ -122,7 +132,7 @@ impl Opening {
             writer: Mutex::new(LogWriter { trees, signed }),
             synced: Mutex::new(Synced { slot: synced, size: synced_size }),
         };
-        Ok((log, LogRecovery { log: id, size, replayed, rehashed, reindexed, record_torn, retracted }))
+        Ok((log, LogRecovery { log: id, size, replayed, rehashed, reindexed, retracted }))
     }
 
     /// The trees over all leaves, from what was synced of them on, and how many leaves were hashed.

@@ -39,14 +39,15 @@ fn logs_are_entered_deleted_and_forgotten() {
     let registry = open(&tables).unwrap();
     let mut entries = ["b", "a.1", "a"].map(|name| Entry { stream: 9, spec: spec(name), deleted: false });
     entries.iter().for_each(|entry| registry.put_log(entry).unwrap());
-    [4, 9, 10].into_iter().for_each(|stream| registry.put_made(stream).unwrap());
+    [4, 9, 10].into_iter().for_each(|stream| registry.put_made(stream, Made::Files).unwrap());
+    registry.put_made(4, Made::Signed).unwrap();
     entries[1].deleted = true;
     registry.put_log(&entries[1]).unwrap();
     registry.remove_log(&entries[0].spec.name, 9..12).unwrap();
     tables.crash();
     let registry = open(&tables).unwrap();
     assert_eq!(registry.logs().unwrap(), [entries[2].clone(), entries[1].clone()]);
-    assert_eq!(registry.made().unwrap(), BTreeSet::from([4]));
+    assert_eq!(registry.made().unwrap(), BTreeMap::from([(4, Made::Signed)]));
     assert!(registry.notary_logs().unwrap().is_empty());
 }
 

@@ -146,7 +146,7 @@ impl SegmentLog {
             (unsynced, view.unnamed, view.first(), view.active.next())
         };
         let known = open::read_mark(synced).unwrap_or_default();
-        if known == (first, next) && !unnamed && !synced.torn() {
+        if known == (first, next) && !unnamed {
             return Ok(next);
         }
         unsynced.iter().try_for_each(Unsynced::sync)?;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use super::conformance::{grow, read};
-use super::tests::{DIR, filled, flip, open, try_open};
+use super::tests::{DIR, STREAM, filled, flip, open, try_open};
 use super::*;
 use crate::disk::FaultyDisk;
 
@@ -159,5 +159,18 @@ fn what_follows_a_torn_segment_is_left_to_the_journal() {
             disk.overwrite(path, bytes);
         }
         disk.overwrite(&synced, slot.clone());
+    }
+}
+
+#[test]
+fn a_first_segment_that_never_was_whole_is_made_again_for_certain() {
+    for seed in 0..20 {
+        let disk = FaultyDisk::new(seed);
+        drop(open(&disk));
+        // As a crash leaves it that comes before its header is synced.
+        disk.overwrite(&file::path(Path::new(DIR), 0), vec![0; 30]);
+        assert_eq!(open(&disk).next_offset(), 0);
+        disk.crash();
+        assert_eq!(SegmentLog::stream_of(&disk, Path::new(DIR)).unwrap(), Some(STREAM), "seed {seed}");
     }
 }

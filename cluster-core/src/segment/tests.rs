@@ -10,7 +10,7 @@ use super::*;
 use crate::disk::{Disk, FaultyDisk};
 
 pub(super) const DIR: &str = "/s";
-const STREAM: u64 = 5;
+pub(super) const STREAM: u64 = 5;
 
 pub(super) fn try_open(faulty: &FaultyDisk) -> Result<(SegmentLog, SegmentRecovery), Error> {
     let disk: Arc<dyn Disk> = Arc::new(faulty.clone());

@@ -1,6 +1,6 @@
 //! Opening the trees: which of them lead to the roots, and the others from the records.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use pyralog_crypto::{Blake3, MerkleHash, SegmentLeaf};
@@ -15,13 +15,15 @@ use crate::disk::Disk;
 use crate::segment::{RecordLog, SegmentInfo};
 
 /// What was found and done when the trees of a partition were opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TreeRecovery {
     /// Number of records, removed ones too.
     pub size: u64,
     /// Records that were hashed again.
     pub rehashed: u64,
+    /// Files that lacked something and were written again.
+    pub remade: Vec<PathBuf>,
 }
 
 pub(super) fn on_disk(
@@ -30,17 +32,17 @@ pub(super) fn on_disk(
     stream: u64,
     records: Arc<dyn RecordLog>,
 ) -> Result<(PartitionTree, TreeRecovery), Error> {
-    let (roots, removed) = RootsFile::open(disk, dir, stream, records.first_offset())?;
+    let (roots, removed, remade) = RootsFile::open(disk, dir, stream, records.first_offset())?;
     let store = NodeStore::Disk { disk: Arc::clone(disk), dir: dir.to_owned() };
     store.keep(&records.segments())?;
-    Opening { records, store, roots: Some(roots), closed: removed, rehashed: 0 }.finish()
+    Opening { records, store, roots: Some(roots), closed: removed, rehashed: 0, remade }.finish()
 }
 
 pub(super) fn in_memory(records: Arc<dyn RecordLog>) -> Result<PartitionTree, Error> {
     // The stream refuses where it begins later.
     records.read(0, &mut |_| false)?;
     let store = NodeStore::Memory(Mutex::default());
-    Ok(Opening { records, store, roots: None, closed: Vec::new(), rehashed: 0 }.finish()?.0)
+    Ok(Opening { records, store, roots: None, closed: Vec::new(), rehashed: 0, remade: Vec::new() }.finish()?.0)
 }
 
 struct Opening {
@@ -49,6 +51,7 @@ struct Opening {
     roots: Option<RootsFile>,
     closed: Vec<SegmentLeaf>,
     rehashed: u64,
+    remade: Vec<PathBuf>,
 }
 
 impl Opening {
@@ -71,9 +74,9 @@ impl Opening {
         if let Some(roots) = &self.roots {
             roots.cut(self.closed.len() + usize::from(active.is_some()))?;
         }
-        let Self { records, store, roots, closed, rehashed } = self;
+        let Self { records, store, roots, closed, rehashed, remade } = self;
         let view = View::new(closed, active, Arc::clone(&growing.nodes));
-        let recovery = TreeRecovery { size: view.size(), rehashed };
+        let recovery = TreeRecovery { size: view.size(), rehashed, remade };
         let tree = PartitionTree {
             records,
             store,
@@ -120,6 +123,7 @@ impl Opening {
             outcome?;
             growing.flush()?;
             self.rehashed += segment.next - begin;
+            self.remade.push(self.store.path(segment.first));
         }
         growing.cut()?;
         Ok(growing)

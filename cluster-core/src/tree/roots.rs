@@ -41,7 +41,7 @@ struct Secured {
 
 impl RootsFile {
     /// Opens the files, or makes them, and answers the leaves of the segments before record `first`, which were removed. A file that lacks
-    /// some of them gets them from the other.
+    /// some of them gets them from the other, and is named.
     ///
     /// # Errors
     /// [`Error::Damaged`] names the first entry that neither file has; a file of another stream or version.
@@ -50,24 +50,26 @@ impl RootsFile {
         dir: &Path,
         stream: u64,
         first: u64,
-    ) -> Result<(Self, Vec<SegmentLeaf>), Error> {
+    ) -> Result<(Self, Vec<SegmentLeaf>, Vec<PathBuf>), Error> {
         let main = EntryFile::open(disk.as_ref(), dir.join(MAIN), stream)?;
         let copy = EntryFile::open(disk.as_ref(), dir.join(COPY), stream)?;
         let (removed, whole) = removed(&main, &copy, first)?;
         let secured = Mutex::new(Secured { entries: removed.len(), named: false });
         let this = Self { disk: Arc::clone(disk), dir: dir.to_owned(), main, copy, secured };
+        let mut remade = Vec::new();
         // One after the other: the one that is not being written has what the other lacks.
         for (file, whole) in [(&this.main, whole.0), (&this.copy, whole.1)] {
             if !whole {
                 tracing::warn!(file = %file.path.display(), "entries of removed segments are written again from the other copy");
                 file.write(0, &removed)?;
                 file.sync()?;
+                remade.push(file.path.clone());
             }
         }
         if whole != (true, true) {
             this.sync_names(&mut this.secured())?;
         }
-        Ok((this, removed))
+        Ok((this, removed, remade))
     }
 
     /// Entry `number`, if it checks: of a segment that is there, or of the one that grew.

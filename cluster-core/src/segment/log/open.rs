@@ -49,7 +49,10 @@ pub(super) fn open(
     }
     let place = Place { disk: disk.as_ref(), dir, stream, synced, torn: slot.torn() };
     let (view, cut) = match bases.is_empty() {
-        true => (place.begin()?, None),
+        true => {
+            let active = place.begin(0)?;
+            (View { sealed: Vec::new(), active, unsynced: Vec::new(), unnamed: false }, None)
+        }
         false => place.view(&bases)?,
     };
     let recovery = SegmentRecovery { first: view.first(), next: view.active.next(), cut };
@@ -78,12 +81,12 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// A stream without records; its first segment is there for certain.
-    fn begin(&self) -> Result<View, Error> {
-        let active = Active::create(self.disk, self.dir, self.stream, 0)?;
+    /// The first segment that there is, without records, for certain.
+    fn begin(&self, base: u64) -> Result<Active, Error> {
+        let active = Active::create(self.disk, self.dir, self.stream, base)?;
         active.unsynced().sync()?;
         self.disk.sync_dir(self.dir).map_err(|e| Error::sync(self.dir, e))?;
-        Ok(View { sealed: Vec::new(), active, unsynced: Vec::new(), unnamed: false })
+        Ok(active)
     }
 
     /// The segments that begin with these records, of which some of the last may never have been synced.
@@ -126,7 +129,10 @@ impl Place<'_> {
         match opened {
             // Nothing of it was synced, not even its header.
             Err(Error::Damaged { .. }) if base >= self.synced && !(certain && self.torn) => {
-                let active = Active::create(self.disk, self.dir, self.stream, base)?;
+                let active = match certain {
+                    true => self.begin(base)?,
+                    false => Active::create(self.disk, self.dir, self.stream, base)?,
+                };
                 Ok(Opened { active, sealed: None, cut: None })
             }
             opened => opened,

@@ -12,7 +12,8 @@ fn leaf(number: u64) -> SegmentLeaf {
 fn open(faulty: &FaultyDisk, segments: u64) -> Result<(RootsFile, Vec<SegmentLeaf>), Error> {
     let disk: Arc<dyn Disk> = Arc::new(faulty.clone());
     disk.create_dir(Path::new(DIR)).unwrap();
-    RootsFile::open(&disk, Path::new(DIR), 4, segments * 10)
+    let (roots, removed, _) = RootsFile::open(&disk, Path::new(DIR), 4, segments * 10)?;
+    Ok((roots, removed))
 }
 
 #[test]
