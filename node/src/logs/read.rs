@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pyralog_cluster_core::{Error, Partition, Storage};
+use pyralog_cluster_core::{Error, Log, Partition, Storage};
 use pyralog_crypto::{Decode, Record, RecordProof, SignedPartitionCheckpoint};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -30,6 +30,8 @@ pub enum Start {
 pub struct Question {
     /// Of which partition.
     pub partition: u32,
+    /// Of which incarnation of the log, where only one will do.
+    pub incarnation: Option<u64>,
     /// Where it begins.
     pub from: Start,
     /// Most records; at least one is given where there is one.
@@ -54,6 +56,8 @@ pub struct Found {
 /// Consecutive records of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
+    /// Of the log.
+    pub incarnation: u64,
     /// At most 4 MiB, or one.
     pub records: Vec<Found>,
     /// Offset of the first record of the partition.
@@ -77,43 +81,49 @@ impl RecordLogs {
     /// Reads durable records.
     ///
     /// # Errors
-    /// [`LogError::Store`] with what the store answers: no such log, partition or record, no checkpoints (of a log in memory), damage.
+    /// [`LogError::Store`] with what the store answers: no such log, partition or record, no checkpoints (of a log in memory), damage;
+    /// [`LogError::Replaced`].
     pub async fn read(&self, name: String, question: Question) -> Result<Page, LogError> {
         let until = Instant::now() + question.wait;
         let logs = self.logs.clone();
         let opening = self.work(move || {
             let log = logs.open_log(&name)?;
+            of_incarnation(&log, question.incarnation)?;
             if question.proof && log.spec().storage == Storage::Memory {
                 return Err(Error::NoCheckpoints { name: log.spec().name.to_string() }.into());
             }
-            let partition = log.partition(question.partition)?.clone();
-            let page = look(&name, &partition, question)?;
-            Ok((name, partition, page))
+            let place = Place {
+                log: name,
+                incarnation: log.incarnation(),
+                partition: log.partition(question.partition)?.clone(),
+            };
+            let page = place.look(question)?;
+            Ok((place, page))
         });
-        let (name, partition, mut page) = opening.await?;
+        let (place, mut page) = opening.await?;
         loop {
             // The time is looked at here too: what comes in may all be older than what is asked for.
             let waits = page.records.is_empty() && Instant::now() < until;
-            if waits && self.grows(&partition, page.end, until).await? {
-                page = self.look(&name, &partition, question).await?;
+            if waits && self.grows(&place.partition, page.end, until).await? {
+                page = self.look(&place, question).await?;
                 continue;
             }
             if !question.proof || page.end == 0 {
                 return Ok(page);
             }
-            match self.prove(&partition, page).await {
+            match self.prove(&place.partition, page).await {
                 // Retention has taken the records in between.
                 Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {
-                    page = self.look(&name, &partition, question).await?;
+                    page = self.look(&place, question).await?;
                 }
                 answer => return answer,
             }
         }
     }
 
-    async fn look(&self, name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
-        let (name, partition) = (name.to_owned(), partition.clone());
-        self.work(move || look(&name, &partition, question)).await
+    async fn look(&self, place: &Place, question: Question) -> Result<Page, LogError> {
+        let place = place.clone();
+        self.work(move || place.look(question)).await
     }
 
     /// Waits until there are records behind `end`; `false` where none came in time, or the node stops.
@@ -155,46 +165,67 @@ impl RecordLogs {
     }
 }
 
-/// What is there now.
-fn look(name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
-    loop {
-        match look_once(name, partition, question) {
-            // Retention has moved the first record in between.
-            Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {}
-            answer => return answer,
-        }
+/// Refuses another incarnation of a log than the one that is asked for.
+pub(super) fn of_incarnation(log: &Log, asked: Option<u64>) -> Result<(), LogError> {
+    let found = log.incarnation();
+    match asked {
+        Some(asked) if asked != found => Err(LogError::Replaced { log: log.spec().name.to_string(), found, asked }),
+        _ => Ok(()),
     }
 }
 
-fn look_once(name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
-    let (first, end) = partition.range()?;
-    let from = match question.from {
-        Start::First => first,
-        Start::Offset(offset) => offset,
-        Start::Time(time) => match partition.offset_at(time)? {
-            Some(offset) => offset,
-            None => return Ok(Page { records: Vec::new(), first, next: end, end, checkpoint: None }),
-        },
-    };
-    let mut records: Vec<Found> = Vec::new();
-    let (mut bytes, mut unreadable) = (0, None);
-    partition.read(from, &mut |stored| {
-        bytes += stored.bytes.len();
-        if !records.is_empty() && bytes > MAX_PAGE_BYTES {
-            return false;
+/// Where a reader looks.
+#[derive(Clone)]
+struct Place {
+    log: String,
+    incarnation: u64,
+    partition: Partition,
+}
+
+impl Place {
+    /// What is there now.
+    fn look(&self, question: Question) -> Result<Page, LogError> {
+        loop {
+            match self.look_once(question) {
+                // Retention has moved the first record in between.
+                Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {}
+                answer => return answer,
+            }
         }
-        match Record::from_bytes(stored.bytes) {
-            Ok(record) => records.push(Found { offset: stored.offset, record, proof: None }),
-            Err(why) => unreadable = Some((stored.offset, why)),
-        }
-        unreadable.is_none() && records.len() < question.limit
-    })?;
-    if let Some((offset, why)) = unreadable {
-        let (log, partition) = (name.to_owned(), partition.number());
-        return Err(LogError::Unreadable { log, partition, offset, why: why.to_string() });
     }
-    let next = records.last().map_or(from, |last| last.offset + 1);
-    Ok(Page { records, first, next, end: end.max(next), checkpoint: None })
+
+    fn look_once(&self, question: Question) -> Result<Page, LogError> {
+        let Self { incarnation, partition, .. } = self;
+        let (first, end) = partition.range()?;
+        let page = |records, next, end| Page { incarnation: *incarnation, records, first, next, end, checkpoint: None };
+        let from = match question.from {
+            Start::First => first,
+            Start::Offset(offset) => offset,
+            Start::Time(time) => match partition.offset_at(time)? {
+                Some(offset) => offset,
+                None => return Ok(page(Vec::new(), end, end)),
+            },
+        };
+        let mut records: Vec<Found> = Vec::new();
+        let (mut bytes, mut unreadable) = (0, None);
+        partition.read(from, &mut |stored| {
+            bytes += stored.bytes.len();
+            if !records.is_empty() && bytes > MAX_PAGE_BYTES {
+                return false;
+            }
+            match Record::from_bytes(stored.bytes) {
+                Ok(record) => records.push(Found { offset: stored.offset, record, proof: None }),
+                Err(why) => unreadable = Some((stored.offset, why)),
+            }
+            unreadable.is_none() && records.len() < question.limit
+        })?;
+        if let Some((offset, why)) = unreadable {
+            let (log, partition) = (self.log.clone(), partition.number());
+            return Err(LogError::Unreadable { log, partition, offset, why: why.to_string() });
+        }
+        let next = records.last().map_or(from, |last| last.offset + 1);
+        Ok(page(records, next, end.max(next)))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use pyralog_cluster_core::Options;
 use super::super::kit::{CHAIN_ID, Opened, key, new_log, open, record};
 use super::*;
 
-const ALL: Question = Question { partition: 0, from: Start::First, limit: 1_000, wait: Duration::ZERO, proof: false };
+const ALL: Question =
+    Question { partition: 0, incarnation: None, from: Start::First, limit: 1_000, wait: Duration::ZERO, proof: false };
 const LONG: Duration = Duration::from_secs(60);
 
 async fn opened(dir: &std::path::Path) -> Opened {
@@ -112,4 +113,24 @@ async fn a_log_in_memory_has_no_proofs() {
     assert_eq!(offsets(&opened.records.read("orders".into(), ALL).await.unwrap()), [0]);
     let refused = opened.records.read("orders".into(), Question { proof: true, ..ALL }).await;
     assert!(matches!(refused, Err(LogError::Store(Error::NoCheckpoints { .. }))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn who_asks_for_an_incarnation_is_not_given_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    let read = |question| opened.records.read("orders".into(), question);
+    append(&opened, 1, vec![1]).await;
+    let incarnation = Some(read(ALL).await.unwrap().incarnation);
+    assert_eq!(offsets(&read(Question { incarnation, ..ALL }).await.unwrap()), [0]);
+    opened.records.delete("orders".into()).await.unwrap();
+    opened.records.create(new_log("orders", 1)).await.unwrap();
+    for n in 0..3 {
+        append(&opened, n, vec![n as u8]).await;
+    }
+    for from in [Start::First, Start::Offset(1), Start::Offset(9)] {
+        let refused = read(Question { incarnation, from, wait: LONG, ..ALL }).await;
+        let Err(LogError::Replaced { found, asked, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!((Some(asked), found), (incarnation, read(ALL).await.unwrap().incarnation));
+    }
 }

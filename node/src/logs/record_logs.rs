@@ -61,23 +61,27 @@ impl RecordLogs {
         Arc::new(this)
     }
 
-    /// Makes a log; its id is that of a notary log of the same name.
+    /// Makes a log; its id is derived from its incarnation too.
     ///
     /// # Errors
     /// [`LogError::NotaryName`], and what [`Logs::create`] answers.
     pub async fn create(&self, new: NewLog) -> Result<LogReport, LogError> {
         let NewLog { name, partitions, storage, segment_bytes, retention } = new;
         let name: LogName = name.parse()?;
-        let id = LogId::derive(&self.chain_id, &self.signer.public_key(), name.as_str());
+        let (chain_id, owner) = (self.chain_id.clone(), self.signer.public_key());
+        // Each has its own id, but people would take one for the other.
+        let id = LogId::derive(&chain_id, &owner, name.as_str());
         if id == self.notary {
             return Err(LogError::NotaryName(name.to_string()));
         }
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
-        let spec = LogSpec { name, id, partitions, storage, retention, segment_bytes };
+        let spec = LogSpec { name: name.clone(), id, partitions, storage, retention, segment_bytes };
         self.work(move || {
-            let log = logs.create(spec)?;
+            let derive = |incarnation| LogId::derive_record(&chain_id, &owner, name.as_str(), incarnation);
+            let log = logs.create_as(spec, derive)?;
             let LogSpec { name, id, partitions, storage, .. } = log.spec();
-            tracing::info!(%name, log = %id, partitions, ?storage, "a record log was created");
+            let incarnation = log.incarnation();
+            tracing::info!(%name, log = %id, incarnation, partitions, ?storage, "a record log was created");
             count(&logs, &metrics, &counting);
             Ok(LogReport::of(&log)?)
         })

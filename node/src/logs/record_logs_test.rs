@@ -12,7 +12,8 @@ async fn logs_are_created_listed_and_deleted_and_counted() {
     let records = &opened.records;
     let counts = || (records.metrics.record_logs.get(), records.metrics.record_partitions.get());
     let report = records.create(new_log("orders", 3)).await.unwrap();
-    assert_eq!(report.spec.id, LogId::derive(CHAIN_ID, &key().public_key(), "orders"));
+    let id = |report: &LogReport| LogId::derive_record(CHAIN_ID, &key().public_key(), "orders", report.incarnation);
+    assert_eq!(report.spec.id, id(&report));
     let numbers: Vec<u32> = report.partitions.iter().map(|partition| partition.partition).collect();
     assert_eq!((numbers, report.partitions[2].times), (vec![0, 1, 2], None));
     records.create(new_log("carts", 1)).await.unwrap();
@@ -22,6 +23,11 @@ async fn logs_are_created_listed_and_deleted_and_counted() {
     assert_eq!(records.describe("orders".into()).await.unwrap(), report);
     records.delete("orders".into()).await.unwrap();
     assert_eq!(counts(), (1, 1));
+    // Whoever kept a checkpoint of the old log must not take one of the new log for a contradiction.
+    let again = records.create(new_log("orders", 3)).await.unwrap();
+    assert_eq!(again.spec.id, id(&again));
+    assert_ne!((again.spec.id, again.incarnation), (report.spec.id, report.incarnation));
+    records.delete("orders".into()).await.unwrap();
     let gone = records.describe("orders".into()).await;
     assert!(matches!(gone, Err(LogError::Store(Error::NoSuchLog { .. }))), "{gone:?}");
 }

@@ -7,6 +7,8 @@ use pyralog_cluster_core::{Error, Log, LogSpec, Partition};
 pub struct LogReport {
     /// What its creator said.
     pub spec: LogSpec,
+    /// A number that no other log of this node has or had. A log in memory gets another one with each start.
+    pub incarnation: u64,
     /// All of them, by number.
     pub partitions: Vec<PartitionReport>,
 }
@@ -32,7 +34,7 @@ impl LogReport {
     /// Looks at all partitions; opens the files of those that were not used since the start.
     pub(super) fn of(log: &Log) -> Result<Self, Error> {
         let partitions = log.partitions().iter().map(PartitionReport::of).collect::<Result<_, _>>()?;
-        Ok(Self { spec: log.spec().clone(), partitions })
+        Ok(Self { spec: log.spec().clone(), incarnation: log.incarnation(), partitions })
     }
 }
 

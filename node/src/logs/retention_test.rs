@@ -36,7 +36,8 @@ async fn records_go_until_the_node_stops_and_readers_are_told() {
     while first(&opened).await == 0 {
         tokio::time::sleep(SOON).await;
     }
-    let question = Question { partition: 0, from: Start::First, limit: 1, wait: Duration::ZERO, proof: true };
+    let question =
+        Question { partition: 0, incarnation: None, from: Start::First, limit: 1, wait: Duration::ZERO, proof: true };
     let page = opened.records.read("orders".into(), question).await.unwrap();
     assert_eq!((page.records[0].offset, page.end), (page.first, 8));
     let signed = page.checkpoint.unwrap();

@@ -137,11 +137,19 @@ impl Client {
         Ok(records)
     }
 
-    /// The records from the cursor on, after a wait of at most `wait` for the first of them. The cursor goes behind them.
+    /// The records from the cursor on, after a wait of at most `wait` for the first of them. The cursor goes behind them. The node refuses where
+    /// the log of this name is not the one that is meant.
     pub fn page(&self, name: &str, cursor: &mut Cursor, ask: Ask) -> Result<Page, NodeFault> {
-        let query = cursor.query(ask.limit, ask.wait, ask.proof);
-        let answer = self.call(&format!("/{name}/records?{query}"), Call::Get, ask.wait + GRACE)?;
+        let (query, meant) = (cursor.query(ask.limit, ask.wait, ask.proof), ask.incarnation);
+        let path = format!("/{name}/records?{query}&incarnation={meant}");
+        let answer = self.call(&path, Call::Get, ask.wait + GRACE)?;
         let page: Page = self.understood(answer)?;
+        if page.incarnation != meant {
+            return Err(nonsense(format!(
+                "it answers for incarnation {} of {name} instead of {meant}",
+                page.incarnation
+            )));
+        }
         cursor.step(&page, ask.limit).map_err(nonsense)?;
         Ok(page)
     }
@@ -174,6 +182,9 @@ impl Client {
                 let describe = self.command(&format!("describe {log}"));
                 Failure::error(format!("{url}: {message}"))
                     .next(format!("read from an offset that the log holds: {describe} shows the first and the next"))
+            }
+            NodeFault::Refused { code, message, .. } if is_replaced(&code) => {
+                Failure::error(format!("{url}: {message}")).next(self.command(&format!("describe {log}")))
             }
             NodeFault::Nonsense(message) => Failure::error(format!("{url}: {message}"))
                 .next("name the native API of a node of the version of this program with --node URL"),
@@ -219,6 +230,8 @@ impl Client {
 /// How records are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask {
+    /// Of this incarnation of the log.
+    pub incarnation: u64,
     /// At most so many.
     pub limit: u64,
     /// How long the node waits for the first.
@@ -243,6 +256,11 @@ pub fn may_be_done(fault: &NodeFault) -> bool {
 /// Whether a node that is busy says by this code that it has done nothing.
 pub fn is_put_off(code: &str) -> bool {
     matches!(code, "busy" | "rate_limited")
+}
+
+/// Whether a refusal says that the log of the name is another one than was meant.
+pub fn is_replaced(code: &str) -> bool {
+    code == "log_replaced"
 }
 
 /// Whether a refusal is that of a token.

@@ -53,9 +53,10 @@ pub fn described(info: &LogInfo) -> Result<Output> {
         ]);
     }
     let text = format!(
-        "log      {}\nid       {}\nstorage  {}, segments of {}\nkept     {}\n\n{}",
+        "log      {}\nid       {}\nmade as  {}\nstorage  {}, segments of {}\nkept     {}\n\n{}",
         info.name,
         info.id,
+        info.incarnation,
         info.storage.word(),
         show_size(info.segment_bytes),
         info.retention.words(),

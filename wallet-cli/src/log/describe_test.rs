@@ -19,8 +19,8 @@ fn a_log_is_shown_with_each_partition() {
         output.text
     );
     let rows: Vec<Vec<&str>> = output.text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[6], ["0", "3", "18", "15", "1", "KiB", "1", "2024-11-27T09:33:20.000Z", "-"]);
-    assert_eq!(rows[7], ["1", "0", "0", "0", "1", "KiB", "1", "-", "-"]);
+    assert_eq!(rows[7], ["0", "3", "18", "15", "1", "KiB", "1", "2024-11-27T09:33:20.000Z", "-"]);
+    assert_eq!(rows[8], ["1", "0", "0", "0", "1", "KiB", "1", "-", "-"]);
 }
 
 #[test]

@@ -43,6 +43,7 @@ enum Pinned {
 pub struct Verifier {
     name: String,
     id: LogId,
+    incarnation: u64,
     pinned: Pinned,
     signer: Option<(String, PublicKey)>,
     checkpoints: BTreeMap<u32, PartitionCheckpoint>,
@@ -63,8 +64,8 @@ impl Verifier {
             }
             (None, None) => Pinned::No,
         };
-        let (name, id) = (info.name.clone(), info.id);
-        Ok(Some(Self { name, id, pinned, signer: None, checkpoints: BTreeMap::new(), records: 0 }))
+        let (name, id, incarnation) = (info.name.clone(), info.id, info.incarnation);
+        Ok(Some(Self { name, id, incarnation, pinned, signer: None, checkpoints: BTreeMap::new(), records: 0 }))
     }
 
     /// Verifies every record of a page.
@@ -77,12 +78,13 @@ impl Verifier {
             return Err(invalid("the node gives records without checkpoint, chain or owner".to_owned()));
         };
         check_chain_id(chain_id).map_err(|error| invalid(error.to_string()))?;
-        let id = LogId::derive(chain_id, &owner, &self.name);
+        let id = LogId::derive_record(chain_id, &owner, &self.name, self.incarnation);
         let checkpoint = signed.checkpoint;
         if id != self.id || checkpoint.log != id {
             let served = if id == self.id { checkpoint.log } else { self.id };
             return Err(invalid(format!(
-                "the log of this name, chain {chain_id} and owner {owner} is {id}, not {served}"
+                "the log of this name, chain {chain_id}, owner {owner} and incarnation {} is {id}, not {served}",
+                self.incarnation
             )));
         }
         if checkpoint.partition != page.partition {

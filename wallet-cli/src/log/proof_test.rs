@@ -1,6 +1,6 @@
 use pyralog_crypto::{Blake3, MemoryTree, RecordProof, SegmentLeaf, SignedPartitionCheckpoint, SigningKey};
 
-use super::super::testkit::{FakeNode, Reply, log, page, stored};
+use super::super::testkit::{FakeNode, INCARNATION, Reply, log, page, stored};
 use super::super::wire::StoredHeader;
 use super::super::{LogCommand, read, testkit};
 use super::*;
@@ -14,7 +14,7 @@ fn owner() -> SigningKey {
 }
 
 fn id() -> LogId {
-    LogId::derive(CHAIN, &owner().public_key(), "orders")
+    LogId::derive_record(CHAIN, &owner().public_key(), "orders", INCARNATION)
 }
 
 fn info() -> LogInfo {
@@ -146,6 +146,20 @@ fn a_checkpoint_must_be_the_owners_for_this_log_partition_and_chain() {
 }
 
 #[test]
+fn a_log_is_the_one_of_its_incarnation() {
+    for incarnation in [0, INCARNATION - 1, INCARNATION + 1] {
+        let failure = Verifier { incarnation, ..verifier(None) }.check(&proven(0, 2)).unwrap_err();
+        assert_eq!(failure.code(), 3);
+        assert!(failure.to_string().contains(&format!("incarnation {incarnation} is")), "{failure}");
+    }
+    // The id of a notary log of this name is no record log's.
+    let notary = LogId::derive(CHAIN, &owner().public_key(), "orders");
+    let mut page = proven(0, 2);
+    resigned(&mut page, |checkpoint| checkpoint.log = notary);
+    assert_eq!(Verifier { id: notary, ..verifier(None) }.check(&page).unwrap_err().code(), 3);
+}
+
+#[test]
 fn two_checkpoints_of_one_size_must_be_one() {
     let mut verifier = verifier(None);
     verifier.check(&proven(0, 8)).unwrap();
@@ -184,7 +198,7 @@ fn a_read_asks_for_proofs_and_ends_at_the_first_that_fails() {
                 page.records[7].value.push(0);
             }
             match request.target.split_once('?') {
-                Some((_, query)) if query.ends_with("&proof=1") => {
+                Some((_, query)) if query.contains("&proof=1&") => {
                     Reply::Answer(200, serde_json::to_value(&page).unwrap())
                 }
                 Some(_) => testkit::problem(400, "bad_request"),

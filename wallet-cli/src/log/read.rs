@@ -71,12 +71,12 @@ pub fn run(args: &ReadArgs, json: bool) -> Result<Output> {
     };
     let left = args.limit.unwrap_or(if json { DOCUMENT_RECORDS } else { u64::MAX });
     let verifier = Verifier::new(&args.proof, &info)?;
-    let mut reader = Reader { client: &client, name: &args.name, left, read: 0, sink, verifier, gone: false };
+    let mut reader = Reader { client: &client, info: &info, left, read: 0, sink, verifier, gone: false };
     let mut places = Vec::new();
     for partition in chosen {
         places.push(reader.partition(partition, start(args, partition, &client)?)?);
     }
-    Ok(reader.output(&info, &places))
+    Ok(reader.output(&places))
 }
 
 /// The partitions that are meant. An offset is one of one partition.
@@ -129,7 +129,7 @@ fn start(args: &ReadArgs, partition: &PartitionInfo, client: &Client) -> Result<
 /// Reads one partition after the other.
 struct Reader<'a> {
     client: &'a Client,
-    name: &'a str,
+    info: &'a LogInfo,
     left: u64,
     read: u64,
     sink: Sink,
@@ -154,11 +154,15 @@ impl Reader<'_> {
         let mut place = Place { partition: partition.partition, next: untouched, end: partition.next_offset };
         let mut goal = None;
         while !self.is_full() {
-            let ask = Ask { limit: PAGE.min(self.left), wait: Duration::ZERO, proof: self.verifier.is_some() };
-            let page = self
-                .client
-                .page(self.name, &mut cursor, ask)
-                .map_err(|fault| self.client.failure(Some(self.name), fault))?;
+            let ask = Ask {
+                incarnation: self.info.incarnation,
+                limit: PAGE.min(self.left),
+                wait: Duration::ZERO,
+                proof: self.verifier.is_some(),
+            };
+            let name = &self.info.name;
+            let page = self.client.page(name, &mut cursor, ask);
+            let page = page.map_err(|fault| self.client.failure(Some(name), fault))?;
             if let Some(verifier) = &mut self.verifier {
                 verifier.check(&page)?;
             }
@@ -193,17 +197,18 @@ impl Reader<'_> {
     }
 
     /// The document; of what was streamed only how it ended is said.
-    fn output(self, info: &LogInfo, places: &[Place]) -> Output {
+    fn output(self, places: &[Place]) -> Output {
+        let name = &self.info.name;
         if let Some(verifier) = &self.verifier {
             note(&verifier.text());
         }
         let open = places.iter().find(|place| place.next.is_none_or(|next| next < place.end));
         if let (Some(place), false) = (open, self.gone) {
-            note(&format!("{} has more records than were read", self.name));
+            note(&format!("{name} has more records than were read"));
             let from = place.next.map(|next| format!(" --from {next}")).unwrap_or_default();
-            print_next(&self.client.command(&format!("read {} --partition {}{from}", self.name, place.partition)));
+            print_next(&self.client.command(&format!("read {name} --partition {}{from}", place.partition)));
         } else if self.read == 0 && !self.gone {
-            note(&format!("{} holds no records there", self.name));
+            note(&format!("{name} holds no records there"));
         }
         let Sink::Document { records, .. } = self.sink else { return Output::new(Value::Null, "") };
         let places = places.iter().map(|place| {
@@ -211,8 +216,9 @@ impl Reader<'_> {
             json!({ "partition": place.partition, "next_offset": next, "end_offset": place.end.to_string() })
         });
         let document = json!({
-            "log": info.name,
-            "id": info.id,
+            "log": name,
+            "id": self.info.id,
+            "incarnation": self.info.incarnation.to_string(),
             "records": records,
             "partitions": places.collect::<Vec<_>>(),
             "complete": open.is_none(),

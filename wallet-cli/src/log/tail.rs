@@ -80,7 +80,7 @@ pub fn run(args: &TailArgs, json: bool) -> Result<Output> {
     if json {
         output::document_per_line();
     }
-    let shared = Arc::new(Shared::new(client, &args.name, &cursors));
+    let shared = Arc::new(Shared::new(client, &info, &cursors));
     shared.tell();
     let print = Arc::new(move |partition, records: &[StoredRecord]| form.print(partition, records));
     let (sender, ended) = mpsc::channel();
@@ -119,6 +119,7 @@ fn cursors(args: &TailArgs, info: &LogInfo, client: &Client) -> Result<Vec<Curso
 struct Shared {
     client: Arc<Client>,
     name: String,
+    incarnation: u64,
     /// Whether the node does not answer, and this was said.
     lost: AtomicBool,
     /// Where each is.
@@ -126,9 +127,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(client: Arc<Client>, name: &str, cursors: &[Cursor]) -> Self {
-        let places = Mutex::new(cursors.to_vec());
-        Self { client, name: name.to_owned(), lost: AtomicBool::new(false), places }
+    fn new(client: Arc<Client>, info: &LogInfo, cursors: &[Cursor]) -> Self {
+        let (name, incarnation, places) = (info.name.clone(), info.incarnation, Mutex::new(cursors.to_vec()));
+        Self { client, name, incarnation, lost: AtomicBool::new(false), places }
     }
 
     fn lost(&self, fault: &NodeFault) {
@@ -173,7 +174,7 @@ impl Follower<'_> {
     /// Prints records as they come, until nobody reads any more. An answer is here and checked as a whole before any of it is printed, and
     /// the next question begins behind it: a connection that breaks loses nothing and repeats nothing.
     fn follow(mut self, print: &impl Fn(u32, &[StoredRecord]) -> Result<bool>) -> Result<()> {
-        let ask = Ask { limit: PAGE, wait: WAIT, proof: false };
+        let ask = Ask { incarnation: self.shared.incarnation, limit: PAGE, wait: WAIT, proof: false };
         loop {
             let asked = Instant::now();
             match self.shared.client.page(&self.shared.name, &mut self.cursor, ask) {

@@ -4,6 +4,11 @@ use super::super::LogCommand;
 use super::super::testkit::{FakeNode, Reply, Request, log, parse, problem, served};
 use super::*;
 
+fn shared(node: &FakeNode, cursor: Cursor) -> Shared {
+    let info = serde_json::from_value(log("orders", &[(0, 0)])).unwrap();
+    Shared::new(Arc::new(node.client()), &info, &[cursor])
+}
+
 fn args(node: &FakeNode, words: &[&str]) -> TailArgs {
     match parse(&[&["tail", "orders"], words].concat()).unwrap() {
         LogCommand::Tail(args) => TailArgs { node: node.args(), ..args },
@@ -14,7 +19,7 @@ fn args(node: &FakeNode, words: &[&str]) -> TailArgs {
 /// Follows partition 0 from an offset until so many records came; what came, and how it ended.
 fn follow(node: &FakeNode, from: u64, until: usize) -> (Vec<u64>, Result<()>) {
     let cursor = Cursor::new(0, At::Offset(from));
-    let shared = Shared::new(Arc::new(node.client()), "orders", &[cursor]);
+    let shared = shared(node, cursor);
     let came = Mutex::new(Vec::new());
     let print = |_, records: &[StoredRecord]| {
         let mut came = came.lock().unwrap();
@@ -61,7 +66,7 @@ fn a_node_that_is_not_there_is_waited_for_and_its_new_token_taken() {
     });
     let token = node.dir.path().join("admin.token");
     let cursor = Cursor::new(0, At::Offset(0));
-    let shared = Shared::new(Arc::new(node.client()), "orders", &[cursor]);
+    let shared = shared(&node, cursor);
     let mut follower = Follower { shared: &shared, cursor };
     follower.mend(NodeFault::Unreachable("connection refused".to_owned())).unwrap();
     assert!(shared.lost.load(Ordering::SeqCst));

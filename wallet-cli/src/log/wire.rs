@@ -14,6 +14,9 @@ pub struct LogInfo {
     /// Its id for ever.
     #[serde(rename = "log")]
     pub id: LogId,
+    /// A number that no other log of this node has or had. A log in memory gets another one with each start of the node.
+    #[serde(with = "digits")]
+    pub incarnation: u64,
     /// Where its records are.
     pub storage: Storage,
     /// Size at which a segment is sealed.
@@ -173,6 +176,9 @@ impl StoredRecord {
 pub struct Page {
     /// The partition.
     pub partition: u32,
+    /// Incarnation of the log.
+    #[serde(with = "digits")]
+    pub incarnation: u64,
     /// The records, in the order of their offsets.
     pub records: Vec<StoredRecord>,
     /// Where to go on.

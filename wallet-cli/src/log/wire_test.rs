@@ -4,7 +4,7 @@ use super::*;
 
 fn log() -> Value {
     json!({
-        "name": "orders", "log": LogId([7; 32]), "storage": "disk", "segment_bytes": "67108864",
+        "name": "orders", "log": LogId([7; 32]), "incarnation": "2", "storage": "disk", "segment_bytes": "67108864",
         "retention": { "max_age_ms": "604800000", "max_bytes": null },
         "partitions": [{
             "partition": 0, "first_offset": "3", "next_offset": "18446744073709551615", "bytes": "1234", "segments": 1,
@@ -60,6 +60,7 @@ fn wrong_types_are_refused() {
         ("/segment_bytes", json!(-1)),
         ("/segment_bytes", json!("18446744073709551616")),
         ("/log", json!("zz")),
+        ("/incarnation", json!(null)),
         ("/storage", json!("tape")),
         ("/retention/max_bytes", json!([])),
         ("/partitions", json!({})),

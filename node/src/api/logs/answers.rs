@@ -15,6 +15,7 @@ pub fn log(report: &LogReport) -> Value {
     json!({
         "name": spec.name.as_str(),
         "log": spec.id,
+        "incarnation": report.incarnation.to_string(),
         "storage": match spec.storage { Storage::Disk => "disk", Storage::Memory => "memory" },
         "segment_bytes": spec.segment_bytes.to_string(),
         "retention": {"max_age_ms": text(spec.retention.max_age_ms), "max_bytes": text(spec.retention.max_bytes)},
@@ -44,6 +45,7 @@ pub fn appended(place: Appended) -> Value {
 #[derive(Serialize)]
 struct Records<'a> {
     partition: u32,
+    incarnation: Decimal,
     records: Vec<Stored<'a>>,
     next_offset: Decimal,
     end_offset: Decimal,
@@ -75,6 +77,7 @@ struct StoredHeader<'a> {
 pub fn page(partition: u32, page: &Page, chain_id: &str, log_owner: &PublicKey) -> Result<Vec<u8>, serde_json::Error> {
     let answer = Records {
         partition,
+        incarnation: Decimal(page.incarnation),
         records: page.records.iter().map(stored).collect(),
         next_offset: Decimal(page.next),
         end_offset: Decimal(page.end),

@@ -130,11 +130,12 @@ async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>,
     Ok(Json(json!({"records": places.into_iter().map(answers::appended).collect::<Vec<_>>()})))
 }
 
-/// `?partition=&from=|time=&limit=&wait_ms=&proof=`
+/// `?partition=&incarnation=&from=|time=&limit=&wait_ms=&proof=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     partition: Option<String>,
+    incarnation: Option<String>,
     from: Option<String>,
     time: Option<String>,
     limit: Option<String>,
@@ -160,6 +161,7 @@ impl Asked {
         let wait_ms = given("wait_ms", &self.wait_ms, u64::MAX)?.unwrap_or(0).min(max_wait_ms);
         Ok(Question {
             partition: self.partition.as_deref().map(partition_number).transpose()?.unwrap_or(0),
+            incarnation: given("incarnation", &self.incarnation, u64::MAX)?,
             from: start,
             limit: limit as usize,
             wait: Duration::from_millis(wait_ms),

@@ -15,6 +15,9 @@ impl From<LogError> for Problem {
             LogError::NotaryName(_) => {
                 Self::new(StatusCode::CONFLICT, "log_exists", message).remedy("choose another name")
             }
+            LogError::Replaced { found, .. } => Self::new(StatusCode::CONFLICT, "log_replaced", message)
+                .remedy("read the log as it is now from its first record, under the incarnation that it has")
+                .detail("incarnation", found.to_string()),
             LogError::Store(error) => store(&error),
             LogError::Unknown(error) => unknown(&error),
             LogError::Partly(partly) => some(message, &partly),

@@ -71,6 +71,10 @@ async fn what_is_not_known_is_said_not_to_be() {
     {
         assert_eq!(answer(error).await.0, status);
     }
+    let replaced = LogError::Replaced { log: "orders".into(), found: u64::MAX, asked: 2 };
+    let (status, _, problem) = answer(replaced).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("log_replaced")));
+    assert_eq!(problem["incarnation"], "18446744073709551615");
     let (status, _, problem) = answer(LogError::NotaryName("notary".into())).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("log_exists")));
 }

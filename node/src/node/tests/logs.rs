@@ -241,15 +241,20 @@ async fn a_deleted_log_is_gone_and_its_name_is_free() {
     let homes = homes(1);
     let node = start(&homes.homes[0], &[]).await;
     let operator = Operator::of(&homes, &node);
-    operator.create(json!({"name": "orders"})).await;
+    let made = operator.create(json!({"name": "orders"})).await;
     operator.append("/orders/records", json!([{"value": "aa"}])).await;
     assert_eq!(operator.ask("DELETE", "/orders", None).await, (200, json!({"deleted": "orders"})));
     for (method, path) in [("DELETE", "/orders"), ("GET", "/orders"), ("GET", "/orders/records")] {
         let (status, answer) = operator.ask(method, path, None).await;
         assert_eq!((status, &answer["error"]["code"]), (404, &json!("no_such_log")), "{method} {path}");
     }
-    operator.create(json!({"name": "orders"})).await;
+    let again = operator.create(json!({"name": "orders"})).await;
+    assert!(again["log"] != made["log"] && whole(&again["incarnation"]) > whole(&made["incarnation"]), "{again}");
     assert!(offsets(&operator.read("/orders/records").await).is_empty());
+    let path = format!("/orders/records?incarnation={}", made["incarnation"].as_str().unwrap());
+    let (status, answer) = operator.get(&path).await;
+    assert_eq!((status, &answer["error"]["code"]), (409, &json!("log_replaced")), "{answer}");
+    assert_eq!(answer["error"]["incarnation"], again["incarnation"]);
     operator.ask("DELETE", "/orders", None).await;
     node.stop().await;
     let node = start(&homes.homes[0], &[]).await;
@@ -273,6 +278,7 @@ async fn a_log_in_memory_is_empty_after_a_restart() {
     let operator = Operator::of(&homes, &node);
     let page = operator.read("/cache/records").await;
     assert_eq!((offsets(&page), whole(&page["end_offset"])), (vec![], 0));
+    assert!(whole(&page["incarnation"]) > whole(&made["incarnation"]), "{page}");
     assert_eq!(operator.append("/cache/records", json!([{"value": "aa"}])).await, [(0, 0)]);
     node.stop().await;
 }
