@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Ask, Client, LogNodeArgs};
+use super::client::{Ask, Client, LogNodeArgs, is_replaced};
 use super::cursor::{At, Cursor};
 use super::parse::parse_time;
 use super::read::{partitions, within};
@@ -204,6 +204,7 @@ impl Follower<'_> {
                 self.shared.lost(&fault);
                 Ok(())
             }
+            NodeFault::Refused { ref code, .. } if is_replaced(code) => Err(self.began_again()),
             NodeFault::Refused { ref code, .. } if code == "out_of_range" => match (self.cursor.at, client.ask(name)) {
                 (At::Offset(offset), Ok(info)) => self.pass_over(offset, &info, fault),
                 (_, Ok(_)) => Err(client.failure(Some(name), fault)),
@@ -214,14 +215,26 @@ impl Follower<'_> {
         }
     }
 
-    fn pass_over(&mut self, offset: u64, info: &LogInfo, fault: NodeFault) -> Result<()> {
+    /// What comes now has nothing to do with what was printed: whoever reads it must know, and is not given the one behind the other.
+    fn began_again(&self) -> Failure {
         let Shared { client, name, .. } = self.shared;
+        Failure::error(format!(
+            "the log {name} began again: it was deleted and made again, or is in memory and its node was restarted; offsets count from 0 anew"
+        ))
+        .next(client.command(&format!("tail {name} --from first")))
+    }
+
+    fn pass_over(&mut self, offset: u64, info: &LogInfo, fault: NodeFault) -> Result<()> {
+        let Shared { client, name, incarnation, .. } = self.shared;
+        if info.incarnation != *incarnation {
+            return Err(self.began_again());
+        }
         let number = self.cursor.partition;
         let found = usize::try_from(number).ok().and_then(|index| info.partitions.get(index));
         let Some(partition) = found else { return Err(client.failure(Some(name), fault)) };
         if partition.next_offset < offset {
             return Err(Failure::error(format!(
-                "partition {number} of {name} ends at {} and had {offset} before: records are lost, or it is another log of this name",
+                "partition {number} of {name} ends at {} and had {offset} before: records are lost",
                 partition.next_offset
             ))
             .next(client.command(&format!("describe {name}"))));

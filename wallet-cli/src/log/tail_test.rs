@@ -95,6 +95,32 @@ fn what_retention_removed_is_passed_over_and_a_log_that_shrank_is_not() {
 }
 
 #[test]
+fn a_log_that_began_again_is_not_taken_for_the_old_one() {
+    let replaced = FakeNode::start(|request| match from(request) {
+        Some(5) => two(request),
+        _ => problem(409, "log_replaced"),
+    });
+    // Shorter than what was read, and no longer the same by the time it is described.
+    let shorter = FakeNode::start(|request| match from(request) {
+        None => {
+            let mut log = log("orders", &[(0, 3)]);
+            log["incarnation"] = "8".into();
+            Reply::Answer(200, log)
+        }
+        Some(5) => two(request),
+        Some(_) => problem(416, "out_of_range"),
+    });
+    for node in [replaced, shorter] {
+        let (came, end) = follow(&node, 5, 9);
+        let failure = end.unwrap_err();
+        assert_eq!((came, failure.code()), (vec![5, 6], 1));
+        assert!(failure.to_string().contains("orders began again"), "{failure}");
+        let next = failure.report().next.clone().unwrap();
+        assert!(next.starts_with("pyralog log tail orders --from first --node"), "{next}");
+    }
+}
+
+#[test]
 fn what_no_waiting_mends_ends_it() {
     for (reply, why) in [
         (problem(404, "no_such_log"), "no log orders"),
