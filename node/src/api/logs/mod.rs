@@ -4,6 +4,7 @@ mod answers;
 mod problem;
 mod records;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
 /// A segment of a log whose creator does not say.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// What a creator may say. Each seal costs syncs, and all appends wait for those of one.
+const SEGMENT_BOUNDS: RangeInclusive<u64> = 1 << 20..=1 << 30;
 
 /// The routes. Who does not show the token is refused before the body is read.
 pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
@@ -83,6 +86,12 @@ async fn create(State(api): Api, body: Bytes) -> Result<Response, Problem> {
         .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
     let limits = asked.retention.unwrap_or_default();
     let limit = |limit: Option<Decimal>| limit.map(|Decimal(limit)| limit);
+    let segment_bytes = limit(asked.segment_bytes).unwrap_or(SEGMENT_BYTES);
+    if !SEGMENT_BOUNDS.contains(&segment_bytes) {
+        let message =
+            format!("segment_bytes is {segment_bytes}, from 1048576 (1 MiB) to 1073741824 (1 GiB) are allowed");
+        return Err(Problem::bad(message).remedy("give a number within these bounds, or none for 67108864 (64 MiB)"));
+    }
     let new = NewLog {
         name: asked.name,
         partitions: asked.partitions.unwrap_or(1),
@@ -90,7 +99,7 @@ async fn create(State(api): Api, body: Bytes) -> Result<Response, Problem> {
             None | Some(Kind::Disk) => Storage::Disk,
             Some(Kind::Memory) => Storage::Memory,
         },
-        segment_bytes: limit(asked.segment_bytes).unwrap_or(SEGMENT_BYTES),
+        segment_bytes,
         retention: Retention { max_age_ms: limit(limits.max_age_ms), max_bytes: limit(limits.max_bytes) },
     };
     let report = api.records.create(new).await?;

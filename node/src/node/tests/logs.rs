@@ -202,13 +202,13 @@ async fn proofs_verify_with_nothing_but_the_owners_key() {
     let homes = homes(1);
     let node = start(&homes.homes[0], &[]).await;
     let operator = Operator::of(&homes, &node);
-    let made = operator.create(json!({"name": "orders", "partitions": 2, "segment_bytes": "4096"})).await;
+    let made = operator.create(json!({"name": "orders", "partitions": 2, "segment_bytes": "1048576"})).await;
     let path = "/orders/records?partition=1&proof=1";
     let page = operator.read(path).await;
     assert!(offsets(&page).is_empty() && page.get("checkpoint").is_none(), "{page}");
     // Several segments.
     for n in 0..10 {
-        let records: Vec<Value> = (0..5).map(|m| json!({"key": byte(m), "value": byte(n).repeat(400)})).collect();
+        let records: Vec<Value> = (0..5).map(|m| json!({"key": byte(m), "value": byte(n).repeat(50_000)})).collect();
         operator.append("/orders/records?partition=1", json!(records)).await;
     }
     let owner: PublicKey = node.backend.identity().log_owner;
@@ -288,11 +288,11 @@ async fn records_that_no_log_need_keep_go_and_metrics_count_what_came() {
     let homes = homes(1);
     let node = start(&homes.homes[0], &[("logs.retention_interval_s", "1")]).await;
     let operator = Operator::of(&homes, &node);
-    let log = json!({"name": "orders", "partitions": 3, "segment_bytes": "4096", "retention": {"max_bytes": "1"}});
+    let log = json!({"name": "orders", "partitions": 3, "segment_bytes": "1048576", "retention": {"max_bytes": "1"}});
     let made = operator.create(log).await;
     assert_eq!(made["retention"], json!({"max_age_ms": null, "max_bytes": "1"}));
     for _ in 0..8 {
-        operator.append("/orders/records?partition=0", json!([{"value": "00".repeat(3_000)}])).await;
+        operator.append("/orders/records?partition=0", json!([{"value": "00".repeat(400_000)}])).await;
     }
     let mut first = 0;
     for _ in 0..400 {
@@ -313,6 +313,6 @@ async fn records_that_no_log_need_keep_go_and_metrics_count_what_came() {
         assert!(text.lines().any(|found| found == line), "{line} is missing");
     }
     let bytes = text.lines().find_map(|line| line.strip_prefix("pyralog_logs_record_bytes_total ")).unwrap();
-    assert!(bytes.parse::<u64>().unwrap() > 24_000, "{bytes}");
+    assert!(bytes.parse::<u64>().unwrap() > 3_200_000, "{bytes}");
     node.stop().await;
 }
