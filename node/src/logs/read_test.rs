@@ -81,6 +81,29 @@ async fn a_wait_ends_when_its_time_is_over_and_when_the_node_stops() {
 }
 
 #[tokio::test]
+async fn who_waits_opens_no_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { journal_bytes: 24 << 10, ..Options::default() };
+    let Opened { core, records, .. } = open(dir.path(), options());
+    records.create(new_log("orders", 2)).await.unwrap();
+    let append =
+        |partition, bytes| records.append("orders".into(), Some(partition), vec![record(1, None, vec![0; bytes])]);
+    append(0, 1).await.unwrap();
+    // The journal forgets the first one, so that the next start need not look for it.
+    for _ in 0..20 {
+        append(1, 9_000).await.unwrap();
+    }
+    drop(records);
+    core.close().unwrap();
+    let again = open(dir.path(), options());
+    let partition = again.core.logs().open_log("orders").unwrap().partition(0).unwrap().clone();
+    let until = Instant::now() + 2 * LOOK;
+    assert!(!again.records.grows(&partition, 0, until).await, "it opened them in a thread that must not wait");
+    assert_eq!(partition.range().unwrap(), (0, 1));
+    assert!(again.records.grows(&partition, 0, until).await);
+}
+
+#[tokio::test]
 async fn every_record_is_proven_against_the_checkpoint_of_its_page() {
     let dir = tempfile::tempdir().unwrap();
     let opened = opened(dir.path()).await;
