@@ -108,7 +108,7 @@ impl Logs {
     /// Makes a log.
     ///
     /// # Errors
-    /// [`Error::LogExists`], [`Error::Size`], or why the table or the disk refused; then there is no log, or the next start shows it.
+    /// [`Error::LogExists`], [`Error::Size`], [`Error::DiskLow`], or why the table or the disk refused; then there is no log, or the next start shows it.
     pub fn create(&self, spec: LogSpec) -> Result<Log, Error> {
         let id = spec.id;
         self.create_as(spec, |_| id)
@@ -130,6 +130,7 @@ impl Logs {
         if all > MAX_HOME_PARTITIONS {
             return Err(Error::Size { what: "the home", found: all, allowed: "65536 partitions in all logs" });
         }
+        self.queue.space.measure()?;
         // What a deletion left undone would be in the way of the next start.
         let left = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == spec.name);
         if let Some(left) = left {

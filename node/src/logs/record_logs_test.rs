@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use pyralog_cluster_core::{Error, Options};
 
-use super::super::kit::{CHAIN_ID, key, new_log, open};
+use super::super::kit::{CHAIN_ID, key, new_log, open, record, walk};
 use super::*;
 
 #[tokio::test]
@@ -86,4 +86,37 @@ async fn a_panic_in_a_thread_is_told_as_one_and_gives_the_place_back() {
         assert!(matches!(died, Err(LogError::Panicked)), "{died:?}");
     }
     assert!(opened.records.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_to_change_a_log_stops_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    let records = &opened.records;
+    records.create(new_log("orders", 1)).await.unwrap();
+    records.append("orders".into(), None, vec![record(1, None, vec![1])]).await.unwrap();
+    let refused = records.delete("carts".into()).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::NoSuchLog { .. }))), "{refused:?}");
+    assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new());
+    // What stands in its place cannot be removed as a file is.
+    let segment =
+        walk(&dir.path().join("logs")).into_iter().find(|path| path.extension().is_some_and(|end| end == "seg"));
+    let segment = segment.unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    let failed = records.delete("orders".into()).await;
+    assert!(matches!(failed, Err(LogError::Store(Error::Io { .. }))), "{failed:?}");
+    let failed = records.create(new_log("orders", 1)).await;
+    assert!(matches!(failed, Err(LogError::Store(Error::Io { .. }))), "{failed:?}");
+    let failures = opened.failures(Duration::from_secs(10));
+    assert!(failures.len() == 2 && failures.iter().all(|why| why.contains(".seg")), "{failures:?}");
+}
+
+#[tokio::test]
+async fn no_log_is_made_while_the_disk_is_nearly_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options { reserve_bytes: u64::MAX, ..Options::default() });
+    let refused = opened.records.create(new_log("orders", 1)).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::DiskLow { .. }))), "{refused:?}");
+    assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new(), "it can be mended while the node goes on");
 }

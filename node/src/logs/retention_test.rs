@@ -3,7 +3,7 @@ use std::path::Path;
 use pyralog_cluster_core::Options;
 use pyralog_cluster_core::segment::Retention;
 
-use super::super::kit::{Opened, new_log, open, record};
+use super::super::kit::{Opened, new_log, open, record, walk};
 use super::super::{NewLog, Question, Start};
 use super::*;
 use crate::driver::Turn;
@@ -64,9 +64,4 @@ async fn a_failure_stops_the_node() {
     RetentionDriver::new(opened.core.logs().clone(), engine, SOON, stopping).run().await;
     let Turn { events, .. } = inbox.take_turn(Duration::from_secs(10));
     assert!(matches!(&events[..], [LoopEvent::Failed(Error::Storage(why))] if why.contains(".seg")));
-}
-
-fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
-    let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

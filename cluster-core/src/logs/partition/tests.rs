@@ -1,7 +1,8 @@
-//! What asks nothing of the disk.
+//! What asks nothing of the disk, and what needs room on it.
 
 use super::super::tests::{append, grow, spec};
 use crate::notary::testkit::Rig;
+use crate::{Error, Options};
 
 #[test]
 fn the_end_is_told_without_a_look_at_the_disk() {
@@ -33,4 +34,17 @@ fn who_asks_for_the_end_opens_no_files() {
     let before = rig.disk.operations();
     assert_eq!((zero.end(), rig.disk.operations()), (0, before));
     assert_eq!((zero.range().unwrap(), zero.end()), ((0, 5), 5));
+}
+
+#[test]
+fn no_log_is_made_where_its_records_would_be_refused() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.try_open(Options { reserve_bytes: 10_000, ..rig.options() }).unwrap();
+    core.logs().create(spec("carts")).unwrap();
+    rig.disk.set_capacity(Some(rig.disk.used() + 9_000));
+    let refused = core.logs().create(spec("orders")).unwrap_err();
+    assert!(matches!(refused, Error::DiskLow { reserve: 10_000, .. }), "{refused}");
+    core.logs().delete("carts").unwrap();
+    rig.disk.set_capacity(None);
+    core.logs().create(spec("orders")).unwrap();
 }
