@@ -70,7 +70,8 @@ async fn what_is_out_of_bounds_is_refused_as_a_whole() {
     assert!(matches!(refused, Err(LogError::Store(Error::NoSuchPartition { .. }))), "{refused:?}");
     let refused = log.append("others".into(), None, one()).await;
     assert!(matches!(refused, Err(LogError::Store(Error::NoSuchLog { .. }))), "{refused:?}");
-    let ends: Vec<u64> = log.describe("orders".into()).await.unwrap().partitions.iter().map(|p| p.next).collect();
+    let ends: Vec<u64> =
+        log.describe("orders".into()).await.unwrap().partitions.iter().map(|p| p.held.as_ref().unwrap().next).collect();
     assert_eq!((ends, log.metrics.records.get()), (vec![0, 0], 0));
 }
 

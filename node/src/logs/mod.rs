@@ -15,7 +15,7 @@ pub use append::Appended;
 pub use error::{LogError, Partly};
 pub use read::{Found, Page, Question, Start};
 pub use record_logs::{NewLog, RecordLogs};
-pub use report::{LogReport, PartitionReport};
+pub use report::{Held, LogReport, PartitionReport};
 pub use retention::RetentionDriver;
 
 /// The node's clock: milliseconds since 1970-01-01T00:00:00Z.

@@ -97,7 +97,7 @@ impl RecordLogs {
     /// All logs, by name.
     ///
     /// # Errors
-    /// The files of a partition could not be opened.
+    /// [`LogError::Stopping`].
     pub async fn list(&self) -> Result<Vec<LogReport>, LogError> {
         let logs = self.logs.clone();
         self.work(move || {
@@ -114,7 +114,7 @@ impl RecordLogs {
     /// One log.
     ///
     /// # Errors
-    /// There is none of this name, or the files of a partition could not be opened.
+    /// There is none of this name.
     pub async fn describe(&self, name: String) -> Result<LogReport, LogError> {
         let logs = self.logs.clone();
         self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await

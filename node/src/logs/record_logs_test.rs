@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use pyralog_cluster_core::{Error, Options};
 
-use super::super::kit::{CHAIN_ID, key, new_log, open, record, walk};
+use super::super::kit::{CHAIN_ID, Opened, key, new_log, open, record, walk};
 use super::*;
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn logs_are_created_listed_and_deleted_and_counted() {
     let id = |report: &LogReport| LogId::derive_record(CHAIN_ID, &key().public_key(), "orders", report.incarnation);
     assert_eq!(report.spec.id, id(&report));
     let numbers: Vec<u32> = report.partitions.iter().map(|partition| partition.partition).collect();
-    assert_eq!((numbers, report.partitions[2].times), (vec![0, 1, 2], None));
+    assert_eq!((numbers, report.partitions[2].held.as_ref().unwrap().times), (vec![0, 1, 2], None));
     records.create(new_log("carts", 1)).await.unwrap();
     assert_eq!(counts(), (2, 4));
     let names: Vec<String> = records.list().await.unwrap().iter().map(|log| log.spec.name.to_string()).collect();
@@ -86,6 +86,36 @@ async fn a_panic_in_a_thread_is_told_as_one_and_gives_the_place_back() {
         assert!(matches!(died, Err(LogError::Panicked)), "{died:?}");
     }
     assert!(opened.records.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_damaged_partition_hides_no_other_and_its_log_can_be_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let Opened { core, records, .. } = open(dir.path(), Options::default());
+    records.create(new_log("orders", 3)).await.unwrap();
+    records.create(new_log("carts", 1)).await.unwrap();
+    for partition in 0..2 {
+        records.append("orders".into(), Some(partition), vec![record(1, None, vec![1])]).await.unwrap();
+    }
+    drop(records);
+    core.close().unwrap();
+    let of_one = |path: &std::path::PathBuf| path.parent().is_some_and(|dir| dir.ends_with("1"));
+    let files: Vec<_> = walk(&dir.path().join("logs")).into_iter().filter(of_one).collect();
+    assert!(!files.is_empty());
+    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+
+    let opened = open(dir.path(), Options::default());
+    let records = &opened.records;
+    let report = records.describe("orders".into()).await.unwrap();
+    let next: Vec<Option<u64>> = report.partitions.iter().map(|p| p.held.as_ref().ok().map(|held| held.next)).collect();
+    assert_eq!(next, [Some(1), None, Some(0)]);
+    let why = report.partitions[1].held.as_ref().unwrap_err();
+    assert!(why.contains("damaged"), "{why}");
+    let listed = records.list().await.unwrap();
+    assert_eq!((listed.len(), &listed[1]), (2, &report));
+    records.delete("orders".into()).await.unwrap();
+    assert_eq!(records.list().await.unwrap().len(), 1);
+    assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new());
 }
 
 #[tokio::test]

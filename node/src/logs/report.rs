@@ -14,10 +14,17 @@ pub struct LogReport {
 }
 
 /// A partition as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionReport {
     /// Its number.
     pub partition: u32,
+    /// What it holds, or why that cannot be seen: the others are not worse for it.
+    pub held: Result<Held, String>,
+}
+
+/// What a partition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
     /// Offset of the first record that is still there.
     pub first: u64,
     /// Offset behind the last durable record.
@@ -32,6 +39,9 @@ pub struct PartitionReport {
 
 impl LogReport {
     /// Looks at all partitions; opens the files of those that were not used since the start.
+    ///
+    /// # Errors
+    /// The log was deleted.
     pub(super) fn of(log: &Log) -> Result<Self, Error> {
         let partitions = log.partitions().iter().map(PartitionReport::of).collect::<Result<_, _>>()?;
         Ok(Self { spec: log.spec().clone(), incarnation: log.incarnation(), partitions })
@@ -40,11 +50,24 @@ impl LogReport {
 
 impl PartitionReport {
     fn of(partition: &Partition) -> Result<Self, Error> {
+        let held = match Held::of(partition) {
+            Ok(held) => Ok(held),
+            Err(gone @ Error::NoSuchLog { .. }) => return Err(gone),
+            Err(error) => {
+                tracing::warn!(?partition, %error, "a partition cannot be described");
+                Err(error.to_string())
+            }
+        };
+        Ok(Self { partition: partition.number(), held })
+    }
+}
+
+impl Held {
+    fn of(partition: &Partition) -> Result<Self, Error> {
         let (segments, (first, next)) = (partition.segments()?, partition.range()?);
         let holds = || segments.iter().filter(|segment| segment.next > segment.first);
         let lowest = holds().map(|segment| segment.min_time).min();
         Ok(Self {
-            partition: partition.number(),
             first,
             next,
             bytes: segments.iter().map(|segment| segment.bytes).sum(),

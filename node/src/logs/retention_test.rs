@@ -23,7 +23,7 @@ async fn opened(dir: &Path) -> Opened {
 }
 
 async fn first(opened: &Opened) -> u64 {
-    opened.records.describe("orders".into()).await.unwrap().partitions[0].first
+    opened.records.describe("orders".into()).await.unwrap().partitions[0].held.as_ref().unwrap().first
 }
 
 #[tokio::test(flavor = "multi_thread")]

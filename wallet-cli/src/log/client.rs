@@ -21,6 +21,8 @@ use crate::receipt_file::quoted;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Added to a wait asked of the node before the connection is given up.
 const GRACE: Duration = Duration::from_secs(10);
+/// Most partitions of a log.
+const MAX_PARTITIONS: usize = 4096;
 /// Where the API's paths begin.
 const LOGS: &str = "/v1/cluster/logs";
 
@@ -218,9 +220,10 @@ impl Client {
     fn sound(&self, info: LogInfo) -> Result<LogInfo, NodeFault> {
         check_log_name(&info.name)
             .map_err(|error| nonsense(format!("it names a log that none can be called: {error}")))?;
-        let in_order = (0u32..).zip(&info.partitions).all(|(number, partition)| partition.partition == number);
-        let ordered = info.partitions.iter().all(|partition| partition.first_offset <= partition.next_offset);
-        if info.partitions.is_empty() || !in_order || !ordered {
+        let in_order = (0u32..).zip(&info.partitions).all(|(number, partition)| partition.number() == number);
+        let extents = || info.partitions.iter().filter_map(|partition| partition.extent().ok());
+        let ordered = extents().all(|extent| extent.first_offset <= extent.next_offset);
+        if !(1..=MAX_PARTITIONS).contains(&info.partitions.len()) || !in_order || !ordered {
             return Err(nonsense(format!("what it says of the partitions of {} contradicts itself", info.name)));
         }
         Ok(info)

@@ -10,10 +10,10 @@ use super::cursor::{At, Cursor};
 use super::parse::parse_time;
 use super::proof::{ProofArgs, Verifier};
 use super::show::{Form, document};
-use super::wire::{LogInfo, Page, PartitionInfo};
+use super::wire::{Extent, LogInfo, Page, PartitionInfo};
 use super::{log_name, one_form};
 use crate::error::{Failure, Result};
-use crate::output::{Output, note, print_next};
+use crate::output::{Output, note, print_next, safe};
 
 /// Most records asked for at once.
 const PAGE: u64 = 1_000;
@@ -79,33 +79,41 @@ pub fn run(args: &ReadArgs, json: bool) -> Result<Output> {
     Ok(reader.output(&places))
 }
 
-/// The partitions that are meant. An offset is one of one partition.
+/// What the partitions hold that are meant. An offset is one of one partition.
 pub fn partitions<'a>(
     info: &'a LogInfo,
     number: Option<u32>,
     offset: bool,
     client: &Client,
-) -> Result<Vec<&'a PartitionInfo>> {
+) -> Result<Vec<&'a Extent>> {
     let (name, count) = (&info.name, info.partitions.len());
-    match number {
+    let chosen = match number {
         Some(number) => {
             let found = usize::try_from(number).ok().and_then(|index| info.partitions.get(index));
-            found.map(|partition| vec![partition]).ok_or_else(|| {
+            vec![found.ok_or_else(|| {
                 Failure::error(format!("{name} has no partition {number}, its partitions are 0 to {}", count - 1))
                     .next(client.command(&format!("describe {name}")))
-            })
+            })?]
         }
         None if offset && count > 1 => {
-            Err(Failure::usage(format!("--from is an offset of one partition, and {name} has {count}"))
-                .next("add --partition N"))
+            return Err(Failure::usage(format!("--from is an offset of one partition, and {name} has {count}"))
+                .next("add --partition N"));
         }
-        None => Ok(info.partitions.iter().collect()),
-    }
+        None => info.partitions.iter().collect(),
+    };
+    let extent = |partition: &'a PartitionInfo| {
+        partition.extent().map_err(|why| {
+            let why = format!("partition {} of {name} cannot be read: {}", partition.number(), safe(why));
+            Failure::error(why)
+                .next(format!("read the others with --partition N: {}", client.command(&format!("describe {name}"))))
+        })
+    };
+    chosen.into_iter().map(extent).collect()
 }
 
 /// Checks an offset to begin at, so that a wrong one is said with the right ones.
-pub fn within(name: &str, partition: &PartitionInfo, offset: u64, client: &Client) -> Result<At> {
-    let PartitionInfo { partition: number, first_offset: first, next_offset: next, .. } = *partition;
+pub fn within(name: &str, partition: &Extent, offset: u64, client: &Client) -> Result<At> {
+    let Extent { partition: number, first_offset: first, next_offset: next, .. } = *partition;
     if (first..=next).contains(&offset) {
         return Ok(At::Offset(offset));
     }
@@ -118,7 +126,7 @@ pub fn within(name: &str, partition: &PartitionInfo, offset: u64, client: &Clien
     Err(Failure::error(format!("offset {offset} is not in partition {number} of {name}: {why}")).next(command))
 }
 
-fn start(args: &ReadArgs, partition: &PartitionInfo, client: &Client) -> Result<At> {
+fn start(args: &ReadArgs, partition: &Extent, client: &Client) -> Result<At> {
     match (args.from, args.since) {
         (Some(offset), _) => within(&args.name, partition, offset, client),
         (None, Some(time)) => Ok(At::Time(time)),
@@ -148,7 +156,7 @@ struct Place {
 
 impl Reader<'_> {
     /// Reads up to the end as it is now: a log that grows faster than it is read has no other one.
-    fn partition(&mut self, partition: &PartitionInfo, at: At) -> Result<Place> {
+    fn partition(&mut self, partition: &Extent, at: At) -> Result<Place> {
         let mut cursor = Cursor::new(partition.partition, at);
         let untouched = if partition.records() == 0 { Some(partition.next_offset) } else { None };
         let mut place = Place { partition: partition.partition, next: untouched, end: partition.next_offset };

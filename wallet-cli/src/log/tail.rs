@@ -12,7 +12,7 @@ use super::cursor::{At, Cursor};
 use super::parse::parse_time;
 use super::read::{partitions, within};
 use super::show::Form;
-use super::wire::{LogInfo, PartitionInfo, StoredRecord};
+use super::wire::{Extent, LogInfo, StoredRecord};
 use super::{log_name, one_form};
 use crate::error::{Context, Failure, Result};
 use crate::interrupt;
@@ -105,7 +105,7 @@ fn cursors(args: &TailArgs, info: &LogInfo, client: &Client) -> Result<Vec<Curso
         return Err(Failure::usage(format!("{} has more than {MAX_PARTITIONS} partitions", args.name))
             .next("follow one of them with --partition N"));
     }
-    let at = |partition: &PartitionInfo| match (args.from, args.since) {
+    let at = |partition: &Extent| match (args.from, args.since) {
         (Some(From::Offset(offset)), _) => within(&args.name, partition, offset, client),
         (Some(From::First), _) => Ok(At::First),
         (None, Some(time)) => Ok(At::Time(time)),
@@ -231,7 +231,9 @@ impl Follower<'_> {
         }
         let number = self.cursor.partition;
         let found = usize::try_from(number).ok().and_then(|index| info.partitions.get(index));
-        let Some(partition) = found else { return Err(client.failure(Some(name), fault)) };
+        let Some(Ok(partition)) = found.map(|partition| partition.extent()) else {
+            return Err(client.failure(Some(name), fault));
+        };
         if partition.next_offset < offset {
             return Err(Failure::error(format!(
                 "partition {number} of {name} ends at {} and had {offset} before: records are lost",

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::values::{Decimal, HexOf};
-use crate::logs::{Appended, Found, LogReport, Page, PartitionReport};
+use crate::logs::{Appended, Found, Held, LogReport, Page, PartitionReport};
 
 /// A log and its partitions.
 pub fn log(report: &LogReport) -> Value {
@@ -23,14 +23,18 @@ pub fn log(report: &LogReport) -> Value {
     })
 }
 
-fn partition(report: &PartitionReport) -> Value {
-    let (lowest, highest) = report.times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
+fn partition(PartitionReport { partition, held }: &PartitionReport) -> Value {
+    let Held { first, next, bytes, segments, times } = match held {
+        Ok(held) => held,
+        Err(error) => return json!({"partition": partition, "error": error}),
+    };
+    let (lowest, highest) = times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
     json!({
-        "partition": report.partition,
-        "first_offset": report.first.to_string(),
-        "next_offset": report.next.to_string(),
-        "bytes": report.bytes.to_string(),
-        "segments": report.segments,
+        "partition": partition,
+        "first_offset": first.to_string(),
+        "next_offset": next.to_string(),
+        "bytes": bytes.to_string(),
+        "segments": segments,
         "min_time": lowest,
         "max_time": highest,
     })
