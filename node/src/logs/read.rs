@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyralog_cluster_core::{Error, Log, Partition, Storage};
-use pyralog_crypto::{Decode, Record, RecordProof, SignedPartitionCheckpoint};
+use pyralog_crypto::{Decode, LogId, PartitionCheckpoint, Record, RecordProof, SignedPartitionCheckpoint};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -64,10 +64,19 @@ pub struct Page {
     pub first: u64,
     /// Where to go on.
     pub next: u64,
-    /// Offset behind the last durable record of the partition, not below the checkpoint's size.
+    /// Offset behind the last durable record of the partition; the size of the checkpoint where there is one.
     pub end: u64,
-    /// Where proofs were asked for and the partition has had a record.
+    /// Where proofs were asked for.
     pub checkpoint: Option<SignedPartitionCheckpoint>,
+}
+
+impl Page {
+    /// Without what is behind a checkpoint of this size.
+    fn up_to(mut self, size: u64) -> Self {
+        self.records.retain(|found| found.offset < size);
+        self.next = self.records.last().map_or(size, |last| last.offset + 1);
+        self
+    }
 }
 
 impl Start {
@@ -92,11 +101,8 @@ impl RecordLogs {
             if question.proof && log.spec().storage == Storage::Memory {
                 return Err(Error::NoCheckpoints { name: log.spec().name.to_string() }.into());
             }
-            let place = Place {
-                log: name,
-                incarnation: log.incarnation(),
-                partition: log.partition(question.partition)?.clone(),
-            };
+            let (id, incarnation) = (log.spec().id, log.incarnation());
+            let place = Place { log: name, id, incarnation, partition: log.partition(question.partition)?.clone() };
             let page = place.look(question)?;
             Ok((place, page))
         });
@@ -108,10 +114,10 @@ impl RecordLogs {
                 page = self.look(&place, question).await?;
                 continue;
             }
-            if !question.proof || page.end == 0 {
+            if !question.proof {
                 return Ok(page);
             }
-            match self.prove(&place.partition, page).await {
+            match self.prove(&place, question, page).await {
                 // Retention has taken the records in between.
                 Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {
                     page = self.look(&place, question).await?;
@@ -145,24 +151,34 @@ impl RecordLogs {
         }
     }
 
-    /// Adds a checkpoint and the proofs against it. The records were durable before it, so it has all of them.
-    async fn prove(&self, partition: &Partition, mut page: Page) -> Result<Page, LogError> {
-        let (sender, receiver) = oneshot::channel();
-        let of = partition.clone();
-        // The size is recorded durably before anything is signed: the partition can never again be taken for a shorter one.
-        self.work(move || Ok(of.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint)))?)).await?;
-        let checkpoint = receiver.await.map_err(|_| LogError::Stopping)??;
+    /// Adds a checkpoint and the proofs against it. The records were durable before it, so it has all of them. What came since a page was
+    /// found empty is in it too: then the page ends with the checkpoint.
+    async fn prove(&self, place: &Place, question: Question, page: Page) -> Result<Page, LogError> {
+        let checkpoint = match page.end {
+            // Of the partition without records nothing need be recorded: every other one continues it.
+            0 => PartitionCheckpoint::empty(place.id, place.partition.number()),
+            _ => self.to_sign(&place.partition).await?,
+        };
         let signed = SignedPartitionCheckpoint::sign(checkpoint, &self.chain_id, self.signer.as_ref());
-        let of = partition.clone();
-        page.checkpoint = Some(signed.map_err(|error| LogError::Unsigned(error.to_string()))?);
-        page.end = page.end.max(checkpoint.size);
+        let signed = signed.map_err(|error| LogError::Unsigned(error.to_string()))?;
+        let place = place.clone();
         self.work(move || {
+            let overtaken = page.records.is_empty() && page.next < checkpoint.size;
+            let mut page = if overtaken { place.look(question)?.up_to(checkpoint.size) } else { page };
             for found in &mut page.records {
-                found.proof = Some(of.prove(found.offset, &checkpoint)?);
+                found.proof = Some(place.partition.prove(found.offset, &checkpoint)?);
             }
-            Ok(page)
+            Ok(Page { end: checkpoint.size, checkpoint: Some(signed), ..page })
         })
         .await
+    }
+
+    /// The newest checkpoint. Its size is recorded durably before anything is signed: the partition can never again be taken for a shorter one.
+    async fn to_sign(&self, partition: &Partition) -> Result<PartitionCheckpoint, LogError> {
+        let (sender, receiver) = oneshot::channel();
+        let of = partition.clone();
+        self.work(move || Ok(of.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint)))?)).await?;
+        Ok(receiver.await.map_err(|_| LogError::Stopping)??)
     }
 }
 
@@ -179,6 +195,7 @@ pub(super) fn of_incarnation(log: &Log, asked: Option<u64>) -> Result<(), LogErr
 #[derive(Clone)]
 struct Place {
     log: String,
+    id: LogId,
     incarnation: u64,
     partition: Partition,
 }

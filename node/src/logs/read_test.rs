@@ -109,7 +109,9 @@ async fn every_record_is_proven_against_the_checkpoint_of_its_page() {
     let opened = opened(dir.path()).await;
     let read = |question| opened.records.read("orders".into(), question);
     let proven = Question { proof: true, ..ALL };
-    assert_eq!(read(proven).await.unwrap().checkpoint, None, "nothing to sign");
+    let empty = read(proven).await.unwrap().checkpoint.unwrap();
+    empty.verify(CHAIN_ID, &key().public_key()).unwrap();
+    assert_eq!((empty.checkpoint.size, empty.checkpoint.check()), (0, Ok(())));
     for n in 0..5 {
         append(&opened, n, vec![n as u8]).await;
     }
@@ -124,6 +126,33 @@ async fn every_record_is_proven_against_the_checkpoint_of_its_page() {
     }
     let other = page.records[0].proof.as_ref().unwrap();
     assert!(other.verify(&page.records[1].record.leaf_hash(), &signed.checkpoint).is_err());
+}
+
+#[tokio::test]
+async fn a_page_that_was_empty_has_what_came_before_its_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    append(&opened, 100, vec![0]).await;
+    let log = opened.core.logs().open_log("orders").unwrap();
+    let (id, incarnation, partition) = (log.spec().id, log.incarnation(), log.partition(0).unwrap().clone());
+    let place = Place { log: "orders".into(), id, incarnation, partition };
+    let asked = |from| Question { from, proof: true, ..ALL };
+    let questions = [Start::Offset(1), Start::Time(150), Start::Time(500)].map(asked);
+    let pages = questions.map(|question| place.look(question).unwrap());
+    assert!(pages.iter().all(|page| page.records.is_empty() && page.next == 1));
+    append(&opened, 120, vec![1]).await;
+    append(&opened, 150, vec![2]).await;
+    for (question, page, expected) in
+        questions.into_iter().zip(pages).zip([vec![1, 2], vec![2], vec![]]).map(|((q, p), e)| (q, p, e))
+    {
+        let page = opened.records.prove(&place, question, page).await.unwrap();
+        let checkpoint = page.checkpoint.unwrap().checkpoint;
+        assert_eq!((offsets(&page), page.next, page.end, checkpoint.size), (expected, 3, 3, 3), "{question:?}");
+        assert!(page.records.iter().all(|found| found.proof.is_some()));
+    }
+    let page = place.look(asked(Start::First)).unwrap().up_to(2);
+    assert_eq!((offsets(&page), page.next), (vec![0, 1], 2));
+    assert_eq!(place.look(asked(Start::Time(150))).unwrap().up_to(2).next, 2);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use pyralog_crypto::check_log_name;
+use pyralog_crypto::{PartitionConsistency, check_log_name};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -154,6 +154,24 @@ impl Client {
         }
         cursor.step(&page, ask.limit).map_err(nonsense)?;
         Ok(page)
+    }
+
+    /// A proof that the partition of `new` records continues the one of `old` records, unverified.
+    pub fn consistency(
+        &self,
+        log: &LogInfo,
+        partition: u32,
+        old: u64,
+        new: u64,
+    ) -> Result<PartitionConsistency, NodeFault> {
+        #[derive(Deserialize)]
+        struct Grown {
+            consistency: PartitionConsistency,
+        }
+        let LogInfo { name, incarnation, .. } = log;
+        let query = format!("partition={partition}&incarnation={incarnation}&old={old}&new={new}");
+        let answer = self.call(&format!("/{name}/consistency?{query}"), Call::Get, PATIENCE)?;
+        self.understood::<Grown>(answer).map(|Grown { consistency }| consistency)
     }
 
     /// A fault as the failure that a command ends with, with the step that mends it.

@@ -160,19 +160,27 @@ impl Reader<'_> {
         let mut cursor = Cursor::new(partition.partition, at);
         let untouched = if partition.records() == 0 { Some(partition.next_offset) } else { None };
         let mut place = Place { partition: partition.partition, next: untouched, end: partition.next_offset };
+        // What only the node says is not what is verified.
+        place.next = place.next.filter(|_| self.verifier.is_none());
         let mut goal = None;
         while !self.is_full() {
+            // Verified records end with a checkpoint, so that none behind them can be hidden.
+            let rest = match (goal, cursor.at, &self.verifier) {
+                (Some(goal), At::Offset(next), Some(_)) => goal - next,
+                _ => u64::MAX,
+            };
             let ask = Ask {
                 incarnation: self.info.incarnation,
-                limit: PAGE.min(self.left),
+                limit: PAGE.min(self.left).min(rest),
                 wait: Duration::ZERO,
                 proof: self.verifier.is_some(),
             };
-            let name = &self.info.name;
-            let page = self.client.page(name, &mut cursor, ask);
-            let page = page.map_err(|fault| self.client.failure(Some(name), fault))?;
+            let (client, info, at) = (self.client, self.info, cursor.at);
+            let failed = |fault| client.failure(Some(&info.name), fault);
+            let page = client.page(&info.name, &mut cursor, ask).map_err(failed)?;
             if let Some(verifier) = &mut self.verifier {
-                verifier.check(&page)?;
+                verifier
+                    .check(&page, at, |old, new| client.consistency(info, page.partition, old, new).map_err(failed))?;
             }
             self.take(&page)?;
             place = Place { next: Some(page.next_offset), end: *goal.get_or_insert(page.end_offset), ..place };
@@ -207,12 +215,12 @@ impl Reader<'_> {
     /// The document; of what was streamed only how it ended is said.
     fn output(self, places: &[Place]) -> Output {
         let name = &self.info.name;
-        if let Some(verifier) = &self.verifier {
-            note(&verifier.text());
-        }
         let open = places.iter().find(|place| place.next.is_none_or(|next| next < place.end));
+        if let Some(verifier) = &self.verifier {
+            note(&verifier.text(open.is_none()));
+        }
         if let (Some(place), false) = (open, self.gone) {
-            note(&format!("{name} has more records than were read"));
+            note(&format!("{name} was not read to its end"));
             let from = place.next.map(|next| format!(" --from {next}")).unwrap_or_default();
             print_next(&self.client.command(&format!("read {name} --partition {}{from}", place.partition)));
         } else if self.read == 0 && !self.gone {

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::server::raw_json;
 use super::values::{Decimal, number};
 use super::{ApiState, Problem};
-use crate::logs::{NewLog, Question, Start, now_ms};
+use crate::logs::{Growth, NewLog, Question, Start, now_ms};
 use records::parse_records;
 
 type Answer = Result<Json<Value>, Problem>;
@@ -44,6 +44,7 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/logs", get(list).post(create))
         .route("/v1/cluster/logs/{name}", get(describe).delete(delete))
         .route("/v1/cluster/logs/{name}/records", get(read).post(append))
+        .route("/v1/cluster/logs/{name}/consistency", get(consistency))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
 }
 
@@ -186,6 +187,42 @@ async fn read(State(api): Api, Path(name): Path<String>, Query(asked): Query<Ask
     let identity = api.backend.identity();
     let body = answers::page(question.partition, &page, &identity.chain_id, &identity.log_owner);
     Ok(raw_json(StatusCode::OK, body.map_err(|e| Problem::internal(e.to_string()))?))
+}
+
+/// `?partition=&incarnation=&old=&new=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sizes {
+    partition: Option<String>,
+    incarnation: Option<String>,
+    old: Option<String>,
+    new: Option<String>,
+}
+
+impl Sizes {
+    fn growth(&self) -> Result<Growth, Problem> {
+        let size =
+            |name, text: &Option<String>| match text {
+                Some(text) => number(name, text, u64::MAX),
+                None => Err(Problem::bad(format!("{name} is missing"))
+                    .remedy("give the sizes of two checkpoints as old and new")),
+            };
+        let incarnation = self.incarnation.as_deref().map(|text| number("incarnation", text, u64::MAX));
+        Ok(Growth {
+            partition: self.partition.as_deref().map(partition_number).transpose()?.unwrap_or(0),
+            incarnation: incarnation.transpose()?,
+            old: size("old", &self.old)?,
+            new: size("new", &self.new)?,
+        })
+    }
+}
+
+/// `GET /v1/cluster/logs/{name}/consistency`
+async fn consistency(State(api): Api, Path(name): Path<String>, Query(sizes): Query<Sizes>) -> Answer {
+    let growth = sizes.growth()?;
+    let proof = api.records.consistency(name, growth).await?;
+    let Growth { partition, old, new, .. } = growth;
+    Ok(Json(json!({"partition": partition, "old": old.to_string(), "new": new.to_string(), "consistency": proof})))
 }
 
 fn partition_number(text: &str) -> Result<u32, Problem> {

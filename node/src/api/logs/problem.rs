@@ -46,6 +46,8 @@ fn store(error: &Error) -> Problem {
             not_found("no_such_partition").remedy("GET /v1/cluster/logs/{name} shows the partitions")
         }
         Error::LogExists { .. } => conflict("log_exists").remedy("delete it first, or choose another name"),
+        Error::NoSuchProof(_) => Problem::bad(message.clone())
+            .remedy("give the sizes of two checkpoints of the partition, the older one as old"),
         Error::NoCheckpoints { .. } => conflict("no_checkpoints").remedy("ask without proof=1"),
         Error::LogRetracted { .. } => {
             conflict("log_conflict").remedy("put back the newest copy of the home, or append to another log")

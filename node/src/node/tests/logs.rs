@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pyralog_crypto::{Header, PublicKey, Record, RecordProof, SignedPartitionCheckpoint};
+use pyralog_crypto::{Header, PartitionConsistency, PublicKey, Record, RecordProof, SignedPartitionCheckpoint};
 use serde_json::{Value, json};
 
 use super::kit::{Homes, Running, ask, get, homes, start};
@@ -205,13 +205,15 @@ async fn proofs_verify_with_nothing_but_the_owners_key() {
     let made = operator.create(json!({"name": "orders", "partitions": 2, "segment_bytes": "1048576"})).await;
     let path = "/orders/records?partition=1&proof=1";
     let page = operator.read(path).await;
-    assert!(offsets(&page).is_empty() && page.get("checkpoint").is_none(), "{page}");
+    let empty: SignedPartitionCheckpoint = serde_json::from_value(page["checkpoint"].clone()).unwrap();
+    assert!(offsets(&page).is_empty() && empty.checkpoint.size == 0, "{page}");
     // Several segments.
     for n in 0..10 {
         let records: Vec<Value> = (0..5).map(|m| json!({"key": byte(m), "value": byte(n).repeat(50_000)})).collect();
         operator.append("/orders/records?partition=1", json!(records)).await;
     }
     let owner: PublicKey = node.backend.identity().log_owner;
+    empty.verify("pyralog-dev-test", &owner).unwrap();
     for (query, first, count) in [("", 0, 50), ("&from=23&limit=4", 23, 4)] {
         let page = operator.read(&format!("{path}{query}")).await;
         let signed: SignedPartitionCheckpoint = serde_json::from_value(page["checkpoint"].clone()).unwrap();
@@ -226,13 +228,34 @@ async fn proofs_verify_with_nothing_but_the_owners_key() {
             proof.verify(&record(shown).leaf_hash(), &checkpoint).unwrap();
         }
     }
-    // After a restart the same records have proofs, under a checkpoint that is not shorter.
+    let old: SignedPartitionCheckpoint =
+        serde_json::from_value(operator.read(&format!("{path}&limit=1")).await["checkpoint"].clone()).unwrap();
+    operator.append("/orders/records?partition=1", json!([{"value": "00"}])).await;
+    // After a restart the same records have proofs, under a checkpoint that continues the one from before.
     node.stop().await;
     let node = start(&homes.homes[0], &[]).await;
-    let page = Operator::of(&homes, &node).read(&format!("{path}&limit=1")).await;
+    let operator = Operator::of(&homes, &node);
+    let page = operator.read(&format!("{path}&limit=1")).await;
     let signed: SignedPartitionCheckpoint = serde_json::from_value(page["checkpoint"].clone()).unwrap();
     signed.verify("pyralog-dev-test", &owner).unwrap();
-    assert_eq!(signed.checkpoint.size, 50);
+    assert_eq!((old.checkpoint.size, signed.checkpoint.size), (50, 51));
+    let grown = operator.read("/orders/consistency?partition=1&old=50&new=51").await;
+    assert_eq!((&grown["partition"], &grown["old"], &grown["new"]), (&json!(1), &json!("50"), &json!("51")));
+    let proof: PartitionConsistency = serde_json::from_value(grown["consistency"].clone()).unwrap();
+    proof.verify(&old.checkpoint, &signed.checkpoint).unwrap();
+    for (query, status, code) in [
+        ("?partition=1&old=51&new=50", 400, "bad_request"),
+        ("?partition=1&old=50&new=52", 400, "bad_request"),
+        ("?partition=1&old=50", 400, "bad_request"),
+        ("?partition=1&old=x&new=51", 400, "bad_request"),
+        ("?partition=2&old=1&new=2", 404, "no_such_partition"),
+        ("?old=1&new=2", 416, "out_of_range"),
+        ("?partition=1&incarnation=0&old=50&new=51", 409, "log_replaced"),
+    ] {
+        let (found, answer) = operator.get(&format!("/orders/consistency{query}")).await;
+        assert_eq!((found, answer["error"]["code"].as_str()), (status, Some(code)), "{query}: {answer}");
+        assert!(answer["error"]["remedy"].is_string(), "{answer}");
+    }
     node.stop().await;
 }
 
