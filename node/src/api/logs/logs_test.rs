@@ -2,7 +2,7 @@ use super::*;
 
 fn question(query: &str) -> Result<Question, Problem> {
     let uri = format!("http://localhost/?{query}").parse().unwrap();
-    let Query(asked) = Query::<Asked>::try_from_uri(&uri).unwrap();
+    let axum::extract::Query(asked) = axum::extract::Query::<Asked>::try_from_uri(&uri).unwrap();
     asked.question(1_000)
 }
 

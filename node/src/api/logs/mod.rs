@@ -8,8 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +19,7 @@ use pyralog_cluster_core::segment::Retention;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::extract::{Body, Path, Query};
 use super::server::raw_json;
 use super::values::{Decimal, number};
 use super::{ApiState, Problem};
@@ -80,7 +80,7 @@ struct Limits {
 }
 
 /// `POST /v1/cluster/logs`
-async fn create(State(api): Api, body: Bytes) -> Result<Response, Problem> {
+async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let help = "send {\"name\": \"orders\", \"partitions\": 1, \"storage\": \"disk\" or \"memory\", \"segment_bytes\": \"67108864\", \
                 \"retention\": {\"max_age_ms\": null, \"max_bytes\": null}}, of which only name is needed";
     let asked: Creation = serde_json::from_slice(&body)
@@ -132,7 +132,7 @@ struct To {
 }
 
 /// `POST /v1/cluster/logs/{name}/records`
-async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, body: Bytes) -> Answer {
+async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, Body(body): Body) -> Answer {
     let partition = to.partition.as_deref().map(partition_number).transpose()?;
     let records = parse_records(&body, now_ms())?;
     drop(body);
