@@ -110,7 +110,7 @@ impl RecordLogs {
         loop {
             // The time is looked at here too: what comes in may all be older than what is asked for.
             let waits = page.records.is_empty() && Instant::now() < until;
-            if waits && self.grows(&place.partition, page.end, until).await {
+            if waits && self.grows(&place, page.end, until).await? {
                 page = self.look(&place, question).await?;
                 continue;
             }
@@ -132,20 +132,22 @@ impl RecordLogs {
         self.work(move || place.look(question)).await
     }
 
-    /// Waits until there are records behind `end`; `false` where none came in time, or the node stops.
-    async fn grows(&self, partition: &Partition, end: u64, until: Instant) -> bool {
+    /// Waits until there are records behind `end`; `false` where none came in time, or the node stops. Who waits at the end of a log that is
+    /// deleted is told so at once.
+    async fn grows(&self, place: &Place, end: u64, until: Instant) -> Result<bool, LogError> {
         let mut stopping = self.stopping.clone();
         loop {
             // Not its range, which may open files: that is no work for this thread.
-            if partition.end() > end {
-                return true;
+            if place.partition.end() > end {
+                return Ok(true);
             }
+            of_incarnation(&self.logs.open_log(&place.log)?, Some(place.incarnation))?;
             let now = Instant::now();
             if now >= until {
-                return false;
+                return Ok(false);
             }
             tokio::select! {
-                _ = stopping.wait_for(|stopping| *stopping) => return false,
+                _ = stopping.wait_for(|stopping| *stopping) => return Ok(false),
                 () = sleep(LOOK.min(until - now)) => {}
             }
         }

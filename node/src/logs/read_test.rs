@@ -19,6 +19,13 @@ async fn append(opened: &Opened, timestamp: u64, value: Vec<u8>) {
     opened.records.append("orders".into(), None, vec![record(timestamp, None, value)]).await.unwrap();
 }
 
+/// Partition 0 of the log.
+fn place(opened: &Opened) -> Place {
+    let log = opened.core.logs().open_log("orders").unwrap();
+    let (id, incarnation, partition) = (log.spec().id, log.incarnation(), log.partition(0).unwrap().clone());
+    Place { log: "orders".into(), id, incarnation, partition }
+}
+
 fn offsets(page: &Page) -> Vec<u64> {
     page.records.iter().map(|found| found.offset).collect()
 }
@@ -80,6 +87,28 @@ async fn a_wait_ends_when_its_time_is_over_and_when_the_node_stops() {
     assert!(page.records.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_at_the_end_of_a_log_that_is_deleted_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path()).await;
+    for made_again in [false, true] {
+        let records = Arc::clone(&opened.records);
+        let reading = tokio::spawn(async move { records.read("orders".into(), Question { wait: LONG, ..ALL }).await });
+        tokio::time::sleep(3 * LOOK).await;
+        assert!(!reading.is_finished());
+        opened.records.delete("orders".into()).await.unwrap();
+        if made_again {
+            opened.records.create(new_log("orders", 1)).await.unwrap();
+        }
+        let told = tokio::time::timeout(LONG / 2, reading).await.expect("it goes on waiting").unwrap();
+        let gone = matches!(told, Err(LogError::Store(Error::NoSuchLog { .. }) | LogError::Replaced { .. }));
+        assert!(gone, "{told:?}");
+        if !made_again {
+            opened.records.create(new_log("orders", 1)).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_waits_opens_no_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -96,11 +125,11 @@ async fn who_waits_opens_no_files() {
     drop(records);
     core.close().unwrap();
     let again = open(dir.path(), options());
-    let partition = again.core.logs().open_log("orders").unwrap().partition(0).unwrap().clone();
+    let place = place(&again);
     let until = Instant::now() + 2 * LOOK;
-    assert!(!again.records.grows(&partition, 0, until).await, "it opened them in a thread that must not wait");
-    assert_eq!(partition.range().unwrap(), (0, 1));
-    assert!(again.records.grows(&partition, 0, until).await);
+    assert!(!again.records.grows(&place, 0, until).await.unwrap(), "it opened them in a thread that must not wait");
+    assert_eq!(place.partition.range().unwrap(), (0, 1));
+    assert!(again.records.grows(&place, 0, until).await.unwrap());
 }
 
 #[tokio::test]
@@ -133,9 +162,7 @@ async fn a_page_that_was_empty_has_what_came_before_its_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let opened = opened(dir.path()).await;
     append(&opened, 100, vec![0]).await;
-    let log = opened.core.logs().open_log("orders").unwrap();
-    let (id, incarnation, partition) = (log.spec().id, log.incarnation(), log.partition(0).unwrap().clone());
-    let place = Place { log: "orders".into(), id, incarnation, partition };
+    let place = place(&opened);
     let asked = |from| Question { from, proof: true, ..ALL };
     let questions = [Start::Offset(1), Start::Time(150), Start::Time(500)].map(asked);
     let pages = questions.map(|question| place.look(question).unwrap());
