@@ -16,6 +16,7 @@ fixed_hex!(LogId, 32, "log id");
 
 impl LogId {
     const DOMAIN: &str = "pyralog/log/v1";
+    const RECORD_DOMAIN: &str = "pyralog/record-log/v1";
 
     /// Id of the log that `first_owner` registers as `name`: SHA-256 over the canonical encoding of
     /// text `"pyralog/log/v1"`, text chain id, 32 bytes of the first owner's key, text name.
@@ -23,6 +24,16 @@ impl LogId {
     pub fn derive(chain_id: &str, first_owner: &PublicKey, name: &str) -> Self {
         let mut preimage = Writer::signing(Self::DOMAIN, chain_id);
         preimage.put(first_owner).text(name);
+        Self(Sha256::digest(preimage.as_bytes()).0)
+    }
+
+    /// Id of the record log that `first_owner` makes as `name`: SHA-256 over the canonical encoding of text
+    /// `"pyralog/record-log/v1"`, text chain id, 32 bytes of the first owner's key, text name, `u64` incarnation. The owner gives no two
+    /// logs of a name the same incarnation, so that a log which is deleted and made again is another one.
+    #[must_use]
+    pub fn derive_record(chain_id: &str, first_owner: &PublicKey, name: &str, incarnation: u64) -> Self {
+        let mut preimage = Writer::signing(Self::RECORD_DOMAIN, chain_id);
+        preimage.put(first_owner).text(name).u64(incarnation);
         Self(Sha256::digest(preimage.as_bytes()).0)
     }
 }

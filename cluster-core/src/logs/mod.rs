@@ -20,6 +20,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyralog_crypto::LogId;
+
 use crate::Error;
 use crate::disk::Disk;
 use crate::home::make_dir;
@@ -65,11 +67,13 @@ pub struct Logs {
 #[derive(Debug, Clone)]
 pub struct Log {
     spec: Arc<LogSpec>,
+    incarnation: u64,
     partitions: Arc<[Partition]>,
 }
 
 impl Logs {
-    /// Takes the logs from the table, and removes what is left of those that were being deleted. Opens no file of a partition.
+    /// Takes the logs from the table, and removes what is left of those that were being deleted. Opens no file of a partition. Logs in memory begin
+    /// again, and under streams that nobody had.
     pub(crate) fn open(queue: Arc<Queue>, place: Place, partitions: Partitions) -> Result<Self, Error> {
         let this = Self { queue, place, partitions, logs: Arc::default(), changes: Arc::default() };
         let (entries, made) = {
@@ -77,11 +81,23 @@ impl Logs {
             (registry.logs()?, registry.made()?)
         };
         this.require_known(&entries)?;
+        let in_memory = entries.iter().filter(|entry| !entry.deleted && entry.spec.storage == Storage::Memory);
+        let mut fresh = match in_memory.map(|entry| u64::from(entry.spec.partitions)).sum() {
+            0 => 0,
+            count => this.registry().take_streams(count)?,
+        };
         for entry in entries {
             if entry.deleted {
                 this.remove(&entry)?;
             } else {
-                let log = this.log(&entry, &made);
+                let stream = match entry.spec.storage {
+                    Storage::Disk => entry.stream,
+                    Storage::Memory => {
+                        let behind = fresh + u64::from(entry.spec.partitions);
+                        std::mem::replace(&mut fresh, behind)
+                    }
+                };
+                let log = this.log(&entry, stream, &made);
                 this.logs().insert(entry.spec.name, log);
             }
         }
@@ -91,8 +107,17 @@ impl Logs {
     /// Makes a log.
     ///
     /// # Errors
-    /// [`Error::LogExists`], [`Error::Size`], or why the table or the disk refused; then there is no log, or the next start shows it.
+    /// [`Error::LogExists`], [`Error::Size`], [`Error::DiskLow`], or why the table or the disk refused; then there is no log, or the next start shows it.
     pub fn create(&self, spec: LogSpec) -> Result<Log, Error> {
+        let id = spec.id;
+        self.create_as(spec, |_| id)
+    }
+
+    /// Makes a log whose id `id` answers for its [`Log::incarnation`], and not the one in `spec`.
+    ///
+    /// # Errors
+    /// As [`Logs::create`].
+    pub fn create_as(&self, spec: LogSpec, id: impl FnOnce(u64) -> LogId) -> Result<Log, Error> {
         let spec = spec.bounded();
         spec.check()?;
         self.queue.usable()?;
@@ -104,6 +129,7 @@ impl Logs {
         if all > MAX_HOME_PARTITIONS {
             return Err(Error::Size { what: "the home", found: all, allowed: "65536 partitions in all logs" });
         }
+        self.queue.space.measure()?;
         // What a deletion left undone would be in the way of the next start.
         let left = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == spec.name);
         if let Some(left) = left {
@@ -112,11 +138,11 @@ impl Logs {
         let entry = {
             let mut registry = self.registry();
             let stream = registry.take_streams(u64::from(spec.partitions))?;
-            let entry = Entry { stream, spec, deleted: false };
+            let entry = Entry { stream, spec: LogSpec { id: id(stream), ..spec }, deleted: false };
             registry.put_log(&entry)?;
             entry
         };
-        let log = self.log(&entry, &BTreeMap::new());
+        let log = self.log(&entry, entry.stream, &BTreeMap::new());
         self.logs().insert(entry.spec.name, log.clone());
         Ok(log)
     }
@@ -150,7 +176,7 @@ impl Logs {
         self.registry().put_log(&entry)?;
         self.logs().remove(&entry.spec.name);
         for number in 0..entry.spec.partitions {
-            let state = self.states().remove(&(entry.stream + u64::from(number)));
+            let state = self.states().remove(&(log.incarnation + u64::from(number)));
             if let Some(state) = state {
                 state.delete();
             }
@@ -187,12 +213,12 @@ impl Logs {
         Ok(())
     }
 
-    /// Handles of a log, whose partitions are entered.
-    fn log(&self, entry: &Entry, made: &BTreeMap<u64, Made>) -> Log {
+    /// Handles of a log, whose partitions are entered, the first under `stream`.
+    fn log(&self, entry: &Entry, stream: u64, made: &BTreeMap<u64, Made>) -> Log {
         let spec = Arc::new(entry.spec.clone());
         let dir = self.dir(entry);
         let partition = |number: u32| {
-            let stream = entry.stream + u64::from(number);
+            let stream = stream + u64::from(number);
             let place = Place { dir: dir.join(number.to_string()), ..self.place.clone() };
             let made = made.get(&stream).copied().unwrap_or(Made::No);
             let state = PartitionState::new(stream, Arc::clone(&spec), number, place, made);
@@ -200,7 +226,8 @@ impl Logs {
             self.states().insert(stream, Arc::clone(&state));
             Partition::new(Arc::clone(&self.queue), state)
         };
-        Log { partitions: (0..spec.partitions).map(partition).collect(), spec: Arc::clone(&spec) }
+        let partitions = (0..spec.partitions).map(partition).collect();
+        Log { spec: Arc::clone(&spec), incarnation: stream, partitions }
     }
 
     fn dir(&self, entry: &Entry) -> PathBuf {
@@ -244,6 +271,13 @@ impl Log {
         &self.spec
     }
 
+    /// A number that no other log of this home has or had: that of the stream of partition 0. A log in memory, which begins again with each start,
+    /// has another one each time.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
     /// One partition.
     ///
     /// # Errors
@@ -280,5 +314,7 @@ fn remove_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod incarnation_tests;
 #[cfg(test)]
 mod tests;

@@ -68,6 +68,13 @@ impl Partition {
         Ok(self.state.files()?.map_or((0, 0), |files| (files.records().first_offset(), files.size())))
     }
 
+    /// Offset behind the last durable record, as far as the files are open, and 0 where they are not. It opens nothing and waits for nobody: whoever
+    /// has read the partition may ask for it in any thread.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.state.next()
+    }
+
     /// Gives the durable records from offset `from` on to `visit`, in order, until it answers `false`. The bytes are those of
     /// [`Record`].
     ///
@@ -182,3 +189,6 @@ pub(crate) struct Checked {
     /// Derived files that were made again.
     pub(crate) remade: Vec<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests;

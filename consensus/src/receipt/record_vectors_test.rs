@@ -35,7 +35,7 @@ pub(super) fn records(out: &mut Vectors) {
     put(out, "record.4.leaf_hash", records[4].leaf_hash());
 
     let owner = validator_key(7);
-    let log = LogId::derive(CHAIN, &owner.public_key(), "orders");
+    let log = LogId::derive_record(CHAIN, &owner.public_key(), "orders", 2);
     let leaves: Vec<Hash> = records.iter().map(Record::leaf_hash).collect();
     let at = |size| partition(log, &leaves, size);
     let (segments, segment_tree, checkpoint) = at(5);

@@ -45,6 +45,28 @@ fn a_log_id_depends_on_everything() {
 }
 
 #[test]
+fn record_log_id_vector() {
+    let owner = owner().public_key();
+    let mut preimage = unhex("00000015 707972616c6f672f7265636f72642d6c6f672f7631 00000009 707972616c6f672d31");
+    preimage.extend(owner.0);
+    preimage.extend(unhex("00000006 6f7264657273 0000000000000002"));
+    let id = LogId::derive_record("pyralog-1", &owner, "orders", 2);
+    assert_eq!(id.0, Sha256::digest(&preimage).0);
+    assert_eq!(id.to_string(), "3ed8909724151e8af69f193be53354dd74054c6e06fd7dacd06ea47a0b3169a1");
+}
+
+#[test]
+fn a_record_log_id_depends_on_everything_and_is_no_notary_logs() {
+    let (owner, other) = (owner().public_key(), SigningKey::from_seed([2; 32]).public_key());
+    let id = LogId::derive_record("chain", &owner, "name", 2);
+    assert_ne!(id, LogId::derive_record("chaim", &owner, "name", 2));
+    assert_ne!(id, LogId::derive_record("chain", &other, "name", 2));
+    assert_ne!(id, LogId::derive_record("chain", &owner, "names", 2));
+    assert_ne!(id, LogId::derive_record("chain", &owner, "name", 3));
+    assert_ne!(id, LogId::derive("chain", &owner, "name"));
+}
+
+#[test]
 fn sign_bytes_vector() {
     let head = "00000015 707972616c6f672f636865636b706f696e742f7631 00000009 707972616c6f672d31";
     assert_eq!(checkpoint().sign_bytes("pyralog-1"), unhex(&format!("{head} {}", body())));

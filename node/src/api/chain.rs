@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use pyralog_consensus::block::tx_hash;
 use pyralog_consensus::mempool::TxStatus;
 use pyralog_crypto::{Address, Hash, LogId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::extract::{Body, Path, Query};
 use super::{ApiState, Problem, answers};
 use crate::rpc::json as cometbft;
 
@@ -155,7 +156,7 @@ struct Bundle {
 }
 
 /// `POST /v1/tx`
-pub async fn submit(State(api): Api, body: Bytes) -> Answer {
+pub async fn submit(State(api): Api, Body(body): Body) -> Answer {
     let help = "send {\"txs\": [\"base64\"]}";
     let bundle: Bundle = serde_json::from_slice(&body)
         .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod chain;
+mod extract;
 mod leaves;
 mod logs;
 mod problem;
@@ -9,6 +10,7 @@ mod server;
 mod token;
 mod values;
 
+pub use extract::unread_query;
 pub use leaves::parse_leaves;
 pub use problem::Problem;
 pub use server::{ApiService, ApiState};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State};
+use axum::body::Body as Sent;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use pyralog_consensus::engine::Input;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::extract::{Body, Path, Query};
 use super::{AdminToken, Problem, answers, chain, logs, parse_leaves};
 use crate::backend::Backend;
 use crate::config::ApiConfig;
@@ -53,9 +54,6 @@ pub struct ApiService {
     rules: AccessRules,
     limiter: Option<RateLimiter>,
 }
-
-/// Longest sentence of axum that is passed on.
-const MAX_REFUSAL_BYTES: usize = 16 << 10;
 
 type Api = State<Arc<ApiState>>;
 
@@ -143,7 +141,7 @@ async fn admit(
                 .remedy("split it; the operator's key is api.max_body_bytes")
                 .into_response();
     }
-    response = explained(response).await;
+    response = explained(response);
     if let Some(origin) = origin {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -159,14 +157,14 @@ fn too_slow() -> Response {
         .into_response()
 }
 
-/// What axum itself refuses (a query, a path or a body that it cannot read) it says in plain text: the same as a problem.
-async fn explained(response: Response) -> Response {
+/// What axum itself refuses it says in plain text and in words of its own: a problem in ours.
+fn explained(response: Response) -> Response {
     if !response.status().is_client_error() || !is_plain(&response) {
         return response;
     }
-    let status = response.status();
-    let text = to_bytes(response.into_body(), MAX_REFUSAL_BYTES).await.unwrap_or_default();
-    Problem::new(status, "bad_request", String::from_utf8_lossy(&text)).into_response()
+    Problem::new(response.status(), "bad_request", "the request is not understood")
+        .remedy("see docs/node.md for the calls of this API")
+        .into_response()
 }
 
 /// Whether it is axum's own, and no problem yet.
@@ -183,7 +181,7 @@ struct HowPromised {
 }
 
 /// `POST /v1/notary/leaves`
-async fn leaves(State(api): Api, Query(how): Query<HowPromised>, body: Bytes) -> Result<Response, Problem> {
+async fn leaves(State(api): Api, Query(how): Query<HowPromised>, Body(body): Body) -> Result<Response, Problem> {
     let one_for_all = match how.promise.as_deref() {
         None | Some("each") => false,
         Some("range") => true,
@@ -273,5 +271,5 @@ async fn wrong_method() -> Problem {
 
 pub(super) fn raw_json(status: StatusCode, body: Vec<u8>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, Body::from(body)).into_response()
+    (status, headers, Sent::from(body)).into_response()
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::{Generators, IdsAnswer, Span};
-use crate::api::Problem;
+use crate::api::{Problem, unread_query};
 use crate::http::{AccessRules, Stranger};
 
 /// Draws that are under way at once: each may hold a thread while the disk is slow.
@@ -119,7 +119,7 @@ struct HowMany {
 
 fn count(asked: Asked) -> Result<u32, Problem> {
     let remedy = format!("ask for 1 to {MAX_RANGE}, as in ?count=1000, and for more in several requests");
-    let Query(HowMany { count }) = asked.map_err(|error| Problem::bad(error.body_text()).remedy(remedy.as_str()))?;
+    let Query(HowMany { count }) = asked.map_err(|error| unread_query(&error).remedy(remedy.as_str()))?;
     let Some(text) = count else { return Ok(1) };
     let count = text.parse().ok().filter(|count| (1..=MAX_RANGE).contains(count));
     count.ok_or_else(|| Problem::bad(format!("count={text} is not a number from 1 to {MAX_RANGE}")).remedy(remedy))

@@ -70,7 +70,8 @@ async fn what_is_out_of_bounds_is_refused_as_a_whole() {
     assert!(matches!(refused, Err(LogError::Store(Error::NoSuchPartition { .. }))), "{refused:?}");
     let refused = log.append("others".into(), None, one()).await;
     assert!(matches!(refused, Err(LogError::Store(Error::NoSuchLog { .. }))), "{refused:?}");
-    let ends: Vec<u64> = log.describe("orders".into()).await.unwrap().partitions.iter().map(|p| p.next).collect();
+    let ends: Vec<u64> =
+        log.describe("orders".into()).await.unwrap().partitions.iter().map(|p| p.held.as_ref().unwrap().next).collect();
     assert_eq!((ends, log.metrics.records.get()), (vec![0, 0], 0));
 }
 
@@ -96,7 +97,8 @@ async fn where_one_partition_is_refused_it_is_said_which_records_are_durable() {
     assert_eq!(partly.durable, [(1, Appended { partition: 0, offset: 0 })]);
     assert_eq!((partly.unknown.len(), partly.of), (0, 2));
     assert!(matches!(partly.reason, Error::Busy { .. }), "{:?}", partly.reason);
-    let question = Question { partition: 0, from: Start::First, limit: 9, wait: Duration::ZERO, proof: false };
+    let question =
+        Question { partition: 0, incarnation: None, from: Start::First, limit: 9, wait: Duration::ZERO, proof: false };
     assert_eq!(log.read("orders".into(), question).await.unwrap().records.len(), 1);
     assert_eq!(log.metrics.records.get(), 1);
 }

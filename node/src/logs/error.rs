@@ -11,6 +11,18 @@ pub enum LogError {
     /// A log of this name would have the id of the node's notary log.
     #[error("{0} is the name of this node's notary log")]
     NotaryName(String),
+    /// The log of this name is not the one that was asked for.
+    #[error(
+        "log {log} has the incarnation {found} and not {asked}: it was deleted and made again, or is in memory and began again with the node"
+    )]
+    Replaced {
+        /// Name of the log.
+        log: String,
+        /// Its incarnation.
+        found: u64,
+        /// The one in the question.
+        asked: u64,
+    },
     /// The store refused. Nothing was taken.
     #[error(transparent)]
     Store(#[from] core::Error),

@@ -1,6 +1,7 @@
 //! Record logs on the node's side: created, appended to, read with proofs, let go by retention.
 
 mod append;
+mod consistency;
 mod error;
 #[cfg(test)]
 mod kit;
@@ -12,10 +13,11 @@ mod retention;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use append::Appended;
+pub use consistency::Growth;
 pub use error::{LogError, Partly};
 pub use read::{Found, Page, Question, Start};
 pub use record_logs::{NewLog, RecordLogs};
-pub use report::{LogReport, PartitionReport};
+pub use report::{Held, LogReport, PartitionReport};
 pub use retention::RetentionDriver;
 
 /// The node's clock: milliseconds since 1970-01-01T00:00:00Z.

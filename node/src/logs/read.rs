@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pyralog_cluster_core::{Error, Partition, Storage};
-use pyralog_crypto::{Decode, Record, RecordProof, SignedPartitionCheckpoint};
+use pyralog_cluster_core::{Error, Log, Partition, Storage};
+use pyralog_crypto::{Decode, LogId, PartitionCheckpoint, Record, RecordProof, SignedPartitionCheckpoint};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -11,7 +11,7 @@ use super::{LogError, RecordLogs};
 
 /// Bytes of records behind which an answer gets no further one.
 const MAX_PAGE_BYTES: usize = 4 << 20;
-/// How often a caller that waits at the end looks again. A look reads two numbers in memory.
+/// How often a caller that waits at the end looks again. A look reads a number in memory.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Where a reader begins.
@@ -30,6 +30,8 @@ pub enum Start {
 pub struct Question {
     /// Of which partition.
     pub partition: u32,
+    /// Of which incarnation of the log, where only one will do.
+    pub incarnation: Option<u64>,
     /// Where it begins.
     pub from: Start,
     /// Most records; at least one is given where there is one.
@@ -54,16 +56,27 @@ pub struct Found {
 /// Consecutive records of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
+    /// Of the log.
+    pub incarnation: u64,
     /// At most 4 MiB, or one.
     pub records: Vec<Found>,
     /// Offset of the first record of the partition.
     pub first: u64,
     /// Where to go on.
     pub next: u64,
-    /// Offset behind the last durable record of the partition, not below the checkpoint's size.
+    /// Offset behind the last durable record of the partition; the size of the checkpoint where there is one.
     pub end: u64,
-    /// Where proofs were asked for and the partition has had a record.
+    /// Where proofs were asked for.
     pub checkpoint: Option<SignedPartitionCheckpoint>,
+}
+
+impl Page {
+    /// Without what is behind a checkpoint of this size.
+    fn up_to(mut self, size: u64) -> Self {
+        self.records.retain(|found| found.offset < size);
+        self.next = self.records.last().map_or(size, |last| last.offset + 1);
+        self
+    }
 }
 
 impl Start {
@@ -77,52 +90,58 @@ impl RecordLogs {
     /// Reads durable records.
     ///
     /// # Errors
-    /// [`LogError::Store`] with what the store answers: no such log, partition or record, no checkpoints (of a log in memory), damage.
+    /// [`LogError::Store`] with what the store answers: no such log, partition or record, no checkpoints (of a log in memory), damage;
+    /// [`LogError::Replaced`].
     pub async fn read(&self, name: String, question: Question) -> Result<Page, LogError> {
         let until = Instant::now() + question.wait;
         let logs = self.logs.clone();
         let opening = self.work(move || {
             let log = logs.open_log(&name)?;
+            of_incarnation(&log, question.incarnation)?;
             if question.proof && log.spec().storage == Storage::Memory {
                 return Err(Error::NoCheckpoints { name: log.spec().name.to_string() }.into());
             }
-            let partition = log.partition(question.partition)?.clone();
-            let page = look(&name, &partition, question)?;
-            Ok((name, partition, page))
+            let (id, incarnation) = (log.spec().id, log.incarnation());
+            let place = Place { log: name, id, incarnation, partition: log.partition(question.partition)?.clone() };
+            let page = place.look(question)?;
+            Ok((place, page))
         });
-        let (name, partition, mut page) = opening.await?;
+        let (place, mut page) = opening.await?;
         loop {
             // The time is looked at here too: what comes in may all be older than what is asked for.
             let waits = page.records.is_empty() && Instant::now() < until;
-            if waits && self.grows(&partition, page.end, until).await? {
-                page = self.look(&name, &partition, question).await?;
+            if waits && self.grows(&place, page.end, until).await? {
+                page = self.look(&place, question).await?;
                 continue;
             }
-            if !question.proof || page.end == 0 {
+            if !question.proof {
                 return Ok(page);
             }
-            match self.prove(&partition, page).await {
+            match self.prove(&place, question, page).await {
                 // Retention has taken the records in between.
                 Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {
-                    page = self.look(&name, &partition, question).await?;
+                    page = self.look(&place, question).await?;
                 }
                 answer => return answer,
             }
         }
     }
 
-    async fn look(&self, name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
-        let (name, partition) = (name.to_owned(), partition.clone());
-        self.work(move || look(&name, &partition, question)).await
+    async fn look(&self, place: &Place, question: Question) -> Result<Page, LogError> {
+        let place = place.clone();
+        self.work(move || place.look(question)).await
     }
 
-    /// Waits until there are records behind `end`; `false` where none came in time, or the node stops.
-    async fn grows(&self, partition: &Partition, end: u64, until: Instant) -> Result<bool, LogError> {
+    /// Waits until there are records behind `end`; `false` where none came in time, or the node stops. Who waits at the end of a log that is
+    /// deleted is told so at once.
+    async fn grows(&self, place: &Place, end: u64, until: Instant) -> Result<bool, LogError> {
         let mut stopping = self.stopping.clone();
         loop {
-            if partition.range()?.1 > end {
+            // Not its range, which may open files: that is no work for this thread.
+            if place.partition.end() > end {
                 return Ok(true);
             }
+            of_incarnation(&self.logs.open_log(&place.log)?, Some(place.incarnation))?;
             let now = Instant::now();
             if now >= until {
                 return Ok(false);
@@ -134,67 +153,99 @@ impl RecordLogs {
         }
     }
 
-    /// Adds a checkpoint and the proofs against it. The records were durable before it, so it has all of them.
-    async fn prove(&self, partition: &Partition, mut page: Page) -> Result<Page, LogError> {
-        let (sender, receiver) = oneshot::channel();
-        let of = partition.clone();
-        // The size is recorded durably before anything is signed: the partition can never again be taken for a shorter one.
-        self.work(move || Ok(of.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint)))?)).await?;
-        let checkpoint = receiver.await.map_err(|_| LogError::Stopping)??;
+    /// Adds a checkpoint and the proofs against it. The records were durable before it, so it has all of them. What came since a page was
+    /// found empty is in it too: then the page ends with the checkpoint.
+    async fn prove(&self, place: &Place, question: Question, page: Page) -> Result<Page, LogError> {
+        let checkpoint = match page.end {
+            // Of the partition without records nothing need be recorded: every other one continues it.
+            0 => PartitionCheckpoint::empty(place.id, place.partition.number()),
+            _ => self.to_sign(&place.partition).await?,
+        };
         let signed = SignedPartitionCheckpoint::sign(checkpoint, &self.chain_id, self.signer.as_ref());
-        let of = partition.clone();
-        page.checkpoint = Some(signed.map_err(|error| LogError::Unsigned(error.to_string()))?);
-        page.end = page.end.max(checkpoint.size);
+        let signed = signed.map_err(|error| LogError::Unsigned(error.to_string()))?;
+        let place = place.clone();
         self.work(move || {
+            let overtaken = page.records.is_empty() && page.next < checkpoint.size;
+            let mut page = if overtaken { place.look(question)?.up_to(checkpoint.size) } else { page };
             for found in &mut page.records {
-                found.proof = Some(of.prove(found.offset, &checkpoint)?);
+                found.proof = Some(place.partition.prove(found.offset, &checkpoint)?);
             }
-            Ok(page)
+            Ok(Page { end: checkpoint.size, checkpoint: Some(signed), ..page })
         })
         .await
     }
-}
 
-/// What is there now.
-fn look(name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
-    loop {
-        match look_once(name, partition, question) {
-            // Retention has moved the first record in between.
-            Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {}
-            answer => return answer,
-        }
+    /// The newest checkpoint. Its size is recorded durably before anything is signed: the partition can never again be taken for a shorter one.
+    async fn to_sign(&self, partition: &Partition) -> Result<PartitionCheckpoint, LogError> {
+        let (sender, receiver) = oneshot::channel();
+        let of = partition.clone();
+        self.work(move || Ok(of.checkpoint_to_sign(move |checkpoint| drop(sender.send(checkpoint)))?)).await?;
+        Ok(receiver.await.map_err(|_| LogError::Stopping)??)
     }
 }
 
-fn look_once(name: &str, partition: &Partition, question: Question) -> Result<Page, LogError> {
-    let (first, end) = partition.range()?;
-    let from = match question.from {
-        Start::First => first,
-        Start::Offset(offset) => offset,
-        Start::Time(time) => match partition.offset_at(time)? {
-            Some(offset) => offset,
-            None => return Ok(Page { records: Vec::new(), first, next: end, end, checkpoint: None }),
-        },
-    };
-    let mut records: Vec<Found> = Vec::new();
-    let (mut bytes, mut unreadable) = (0, None);
-    partition.read(from, &mut |stored| {
-        bytes += stored.bytes.len();
-        if !records.is_empty() && bytes > MAX_PAGE_BYTES {
-            return false;
-        }
-        match Record::from_bytes(stored.bytes) {
-            Ok(record) => records.push(Found { offset: stored.offset, record, proof: None }),
-            Err(why) => unreadable = Some((stored.offset, why)),
-        }
-        unreadable.is_none() && records.len() < question.limit
-    })?;
-    if let Some((offset, why)) = unreadable {
-        let (log, partition) = (name.to_owned(), partition.number());
-        return Err(LogError::Unreadable { log, partition, offset, why: why.to_string() });
+/// Refuses another incarnation of a log than the one that is asked for.
+pub(super) fn of_incarnation(log: &Log, asked: Option<u64>) -> Result<(), LogError> {
+    let found = log.incarnation();
+    match asked {
+        Some(asked) if asked != found => Err(LogError::Replaced { log: log.spec().name.to_string(), found, asked }),
+        _ => Ok(()),
     }
-    let next = records.last().map_or(from, |last| last.offset + 1);
-    Ok(Page { records, first, next, end: end.max(next), checkpoint: None })
+}
+
+/// Where a reader looks.
+#[derive(Clone)]
+struct Place {
+    log: String,
+    id: LogId,
+    incarnation: u64,
+    partition: Partition,
+}
+
+impl Place {
+    /// What is there now.
+    fn look(&self, question: Question) -> Result<Page, LogError> {
+        loop {
+            match self.look_once(question) {
+                // Retention has moved the first record in between.
+                Err(LogError::Store(Error::NoSuchRecord { .. })) if !question.from.is_exact() => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    fn look_once(&self, question: Question) -> Result<Page, LogError> {
+        let Self { incarnation, partition, .. } = self;
+        let (first, end) = partition.range()?;
+        let page = |records, next, end| Page { incarnation: *incarnation, records, first, next, end, checkpoint: None };
+        let from = match question.from {
+            Start::First => first,
+            Start::Offset(offset) => offset,
+            Start::Time(time) => match partition.offset_at(time)? {
+                Some(offset) => offset,
+                None => return Ok(page(Vec::new(), end, end)),
+            },
+        };
+        let mut records: Vec<Found> = Vec::new();
+        let (mut bytes, mut unreadable) = (0, None);
+        partition.read(from, &mut |stored| {
+            bytes += stored.bytes.len();
+            if !records.is_empty() && bytes > MAX_PAGE_BYTES {
+                return false;
+            }
+            match Record::from_bytes(stored.bytes) {
+                Ok(record) => records.push(Found { offset: stored.offset, record, proof: None }),
+                Err(why) => unreadable = Some((stored.offset, why)),
+            }
+            unreadable.is_none() && records.len() < question.limit
+        })?;
+        if let Some((offset, why)) = unreadable {
+            let (log, partition) = (self.log.clone(), partition.number());
+            return Err(LogError::Unreadable { log, partition, offset, why: why.to_string() });
+        }
+        let next = records.last().map_or(from, |last| last.offset + 1);
+        Ok(page(records, next, end.max(next)))
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use pyralog_cluster_core::segment::Retention;
-use pyralog_cluster_core::{Log, LogName, LogSpec, Logs, Storage};
+use pyralog_cluster_core::{self as core, Log, LogName, LogSpec, Logs, Storage};
 use pyralog_crypto::{LogId, Signer};
 use tokio::sync::{Semaphore, watch};
 
 use super::{LogError, LogReport};
-use crate::driver::lock;
+use crate::driver::{EngineHandle, LoopEvent, lock};
+use crate::error::Error;
 use crate::metrics::Metrics;
 
 /// Threads that work on record logs at once; the disk gives no more to more of them.
@@ -40,44 +41,53 @@ pub struct RecordLogs {
     /// Moves with each request whose partition the node chooses.
     pub(super) turn: AtomicU64,
     notary: LogId,
+    engine: EngineHandle,
     threads: Arc<Semaphore>,
     counting: Arc<Mutex<()>>,
 }
 
 impl RecordLogs {
-    /// The record logs in `logs`, whose key is `signer`. `notary` is the node's notary log, whose name no other may have.
+    /// The record logs in `logs`, whose key is `signer`. `notary` is the node's notary log, whose name no other may have. `engine` hears where the
+    /// store cannot go on.
     pub fn new(
         logs: Logs,
         signer: Arc<dyn Signer>,
         chain_id: &str,
         notary: LogId,
+        engine: EngineHandle,
         metrics: Metrics,
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let threads = Arc::new(Semaphore::new(THREADS as usize));
         let (turn, counting) = (AtomicU64::new(0), Arc::default());
-        let this = Self { logs, signer, chain_id: chain_id.into(), metrics, stopping, turn, notary, threads, counting };
+        let chain_id = chain_id.into();
+        let this = Self { logs, signer, chain_id, metrics, stopping, turn, notary, engine, threads, counting };
         count(&this.logs, &this.metrics, &this.counting);
         Arc::new(this)
     }
 
-    /// Makes a log; its id is that of a notary log of the same name.
+    /// Makes a log; its id is derived from its incarnation too.
     ///
     /// # Errors
     /// [`LogError::NotaryName`], and what [`Logs::create`] answers.
     pub async fn create(&self, new: NewLog) -> Result<LogReport, LogError> {
         let NewLog { name, partitions, storage, segment_bytes, retention } = new;
         let name: LogName = name.parse()?;
-        let id = LogId::derive(&self.chain_id, &self.signer.public_key(), name.as_str());
+        let (chain_id, owner) = (self.chain_id.clone(), self.signer.public_key());
+        // Each has its own id, but people would take one for the other.
+        let id = LogId::derive(&chain_id, &owner, name.as_str());
         if id == self.notary {
             return Err(LogError::NotaryName(name.to_string()));
         }
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
-        let spec = LogSpec { name, id, partitions, storage, retention, segment_bytes };
+        let engine = self.engine.clone();
+        let spec = LogSpec { name: name.clone(), id, partitions, storage, retention, segment_bytes };
         self.work(move || {
-            let log = logs.create(spec)?;
+            let derive = |incarnation| LogId::derive_record(&chain_id, &owner, name.as_str(), incarnation);
+            let log = told(&engine, logs.create_as(spec, derive))?;
             let LogSpec { name, id, partitions, storage, .. } = log.spec();
-            tracing::info!(%name, log = %id, partitions, ?storage, "a record log was created");
+            let incarnation = log.incarnation();
+            tracing::info!(%name, log = %id, incarnation, partitions, ?storage, "a record log was created");
             count(&logs, &metrics, &counting);
             Ok(LogReport::of(&log)?)
         })
@@ -87,7 +97,7 @@ impl RecordLogs {
     /// All logs, by name.
     ///
     /// # Errors
-    /// The files of a partition could not be opened.
+    /// [`LogError::Stopping`].
     pub async fn list(&self) -> Result<Vec<LogReport>, LogError> {
         let logs = self.logs.clone();
         self.work(move || {
@@ -104,7 +114,7 @@ impl RecordLogs {
     /// One log.
     ///
     /// # Errors
-    /// There is none of this name, or the files of a partition could not be opened.
+    /// There is none of this name.
     pub async fn describe(&self, name: String) -> Result<LogReport, LogError> {
         let logs = self.logs.clone();
         self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await
@@ -116,8 +126,9 @@ impl RecordLogs {
     /// What [`Logs::delete`] answers.
     pub async fn delete(&self, name: String) -> Result<(), LogError> {
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
+        let engine = self.engine.clone();
         self.work(move || {
-            let deleted = logs.delete(&name);
+            let deleted = told(&engine, logs.delete(&name));
             count(&logs, &metrics, &counting);
             deleted?;
             tracing::info!(name, "a record log was deleted");
@@ -150,6 +161,16 @@ impl RecordLogs {
             Err(_) => Err(LogError::Stopping),
         }
     }
+}
+
+/// What became of a change, of which `engine` is told where the store cannot go on: then the node stops, as it does for an append.
+fn told<T>(engine: &EngineHandle, change: Result<T, core::Error>) -> Result<T, core::Error> {
+    change.inspect_err(|error| {
+        if error.is_fatal() {
+            tracing::error!(%error, "the store has failed");
+            engine.send(LoopEvent::Failed(Error::Storage(error.to_string())));
+        }
+    })
 }
 
 /// Sets the gauges. One after another: the last one to count sees what all before it did.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use pyralog_cluster_core::{Error, Options};
 
-use super::super::kit::{CHAIN_ID, key, new_log, open};
+use super::super::kit::{CHAIN_ID, Opened, key, new_log, open, record, walk};
 use super::*;
 
 #[tokio::test]
@@ -12,9 +12,10 @@ async fn logs_are_created_listed_and_deleted_and_counted() {
     let records = &opened.records;
     let counts = || (records.metrics.record_logs.get(), records.metrics.record_partitions.get());
     let report = records.create(new_log("orders", 3)).await.unwrap();
-    assert_eq!(report.spec.id, LogId::derive(CHAIN_ID, &key().public_key(), "orders"));
+    let id = |report: &LogReport| LogId::derive_record(CHAIN_ID, &key().public_key(), "orders", report.incarnation);
+    assert_eq!(report.spec.id, id(&report));
     let numbers: Vec<u32> = report.partitions.iter().map(|partition| partition.partition).collect();
-    assert_eq!((numbers, report.partitions[2].times), (vec![0, 1, 2], None));
+    assert_eq!((numbers, report.partitions[2].held.as_ref().unwrap().times), (vec![0, 1, 2], None));
     records.create(new_log("carts", 1)).await.unwrap();
     assert_eq!(counts(), (2, 4));
     let names: Vec<String> = records.list().await.unwrap().iter().map(|log| log.spec.name.to_string()).collect();
@@ -22,6 +23,11 @@ async fn logs_are_created_listed_and_deleted_and_counted() {
     assert_eq!(records.describe("orders".into()).await.unwrap(), report);
     records.delete("orders".into()).await.unwrap();
     assert_eq!(counts(), (1, 1));
+    // Whoever kept a checkpoint of the old log must not take one of the new log for a contradiction.
+    let again = records.create(new_log("orders", 3)).await.unwrap();
+    assert_eq!(again.spec.id, id(&again));
+    assert_ne!((again.spec.id, again.incarnation), (report.spec.id, report.incarnation));
+    records.delete("orders".into()).await.unwrap();
     let gone = records.describe("orders".into()).await;
     assert!(matches!(gone, Err(LogError::Store(Error::NoSuchLog { .. }))), "{gone:?}");
 }
@@ -80,4 +86,67 @@ async fn a_panic_in_a_thread_is_told_as_one_and_gives_the_place_back() {
         assert!(matches!(died, Err(LogError::Panicked)), "{died:?}");
     }
     assert!(opened.records.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_damaged_partition_hides_no_other_and_its_log_can_be_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let Opened { core, records, .. } = open(dir.path(), Options::default());
+    records.create(new_log("orders", 3)).await.unwrap();
+    records.create(new_log("carts", 1)).await.unwrap();
+    for partition in 0..2 {
+        records.append("orders".into(), Some(partition), vec![record(1, None, vec![1])]).await.unwrap();
+    }
+    drop(records);
+    core.close().unwrap();
+    let of_one = |path: &std::path::PathBuf| path.parent().is_some_and(|dir| dir.ends_with("1"));
+    let files: Vec<_> = walk(&dir.path().join("logs")).into_iter().filter(of_one).collect();
+    assert!(!files.is_empty());
+    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+
+    let opened = open(dir.path(), Options::default());
+    let records = &opened.records;
+    let report = records.describe("orders".into()).await.unwrap();
+    let next: Vec<Option<u64>> = report.partitions.iter().map(|p| p.held.as_ref().ok().map(|held| held.next)).collect();
+    assert_eq!(next, [Some(1), None, Some(0)]);
+    let why = report.partitions[1].held.as_ref().unwrap_err();
+    assert!(why.contains("damaged"), "{why}");
+    let listed = records.list().await.unwrap();
+    assert_eq!((listed.len(), &listed[1]), (2, &report));
+    records.delete("orders".into()).await.unwrap();
+    assert_eq!(records.list().await.unwrap().len(), 1);
+    assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_store_that_fails_to_change_a_log_stops_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options::default());
+    let records = &opened.records;
+    records.create(new_log("orders", 1)).await.unwrap();
+    records.append("orders".into(), None, vec![record(1, None, vec![1])]).await.unwrap();
+    let refused = records.delete("carts".into()).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::NoSuchLog { .. }))), "{refused:?}");
+    assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new());
+    // What stands in its place cannot be removed as a file is.
+    let segment =
+        walk(&dir.path().join("logs")).into_iter().find(|path| path.extension().is_some_and(|end| end == "seg"));
+    let segment = segment.unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    let failed = records.delete("orders".into()).await;
+    assert!(matches!(failed, Err(LogError::Store(Error::Io { .. }))), "{failed:?}");
+    let failed = records.create(new_log("orders", 1)).await;
+    assert!(matches!(failed, Err(LogError::Store(Error::Io { .. }))), "{failed:?}");
+    let failures = opened.failures(Duration::from_secs(10));
+    assert!(failures.len() == 2 && failures.iter().all(|why| why.contains(".seg")), "{failures:?}");
+}
+
+#[tokio::test]
+async fn no_log_is_made_while_the_disk_is_nearly_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), Options { reserve_bytes: u64::MAX, ..Options::default() });
+    let refused = opened.records.create(new_log("orders", 1)).await;
+    assert!(matches!(refused, Err(LogError::Store(Error::DiskLow { .. }))), "{refused:?}");
+    assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new(), "it can be mended while the node goes on");
 }

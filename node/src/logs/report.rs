@@ -7,15 +7,24 @@ use pyralog_cluster_core::{Error, Log, LogSpec, Partition};
 pub struct LogReport {
     /// What its creator said.
     pub spec: LogSpec,
+    /// A number that no other log of this node has or had. A log in memory gets another one with each start.
+    pub incarnation: u64,
     /// All of them, by number.
     pub partitions: Vec<PartitionReport>,
 }
 
 /// A partition as it is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionReport {
     /// Its number.
     pub partition: u32,
+    /// What it holds, or why that cannot be seen: the others are not worse for it.
+    pub held: Result<Held, String>,
+}
+
+/// What a partition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
     /// Offset of the first record that is still there.
     pub first: u64,
     /// Offset behind the last durable record.
@@ -30,19 +39,35 @@ pub struct PartitionReport {
 
 impl LogReport {
     /// Looks at all partitions; opens the files of those that were not used since the start.
+    ///
+    /// # Errors
+    /// The log was deleted.
     pub(super) fn of(log: &Log) -> Result<Self, Error> {
         let partitions = log.partitions().iter().map(PartitionReport::of).collect::<Result<_, _>>()?;
-        Ok(Self { spec: log.spec().clone(), partitions })
+        Ok(Self { spec: log.spec().clone(), incarnation: log.incarnation(), partitions })
     }
 }
 
 impl PartitionReport {
     fn of(partition: &Partition) -> Result<Self, Error> {
+        let held = match Held::of(partition) {
+            Ok(held) => Ok(held),
+            Err(gone @ Error::NoSuchLog { .. }) => return Err(gone),
+            Err(error) => {
+                tracing::warn!(?partition, %error, "a partition cannot be described");
+                Err(error.to_string())
+            }
+        };
+        Ok(Self { partition: partition.number(), held })
+    }
+}
+
+impl Held {
+    fn of(partition: &Partition) -> Result<Self, Error> {
         let (segments, (first, next)) = (partition.segments()?, partition.range()?);
         let holds = || segments.iter().filter(|segment| segment.next > segment.first);
         let lowest = holds().map(|segment| segment.min_time).min();
         Ok(Self {
-            partition: partition.number(),
             first,
             next,
             bytes: segments.iter().map(|segment| segment.bytes).sum(),

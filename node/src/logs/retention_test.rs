@@ -3,7 +3,7 @@ use std::path::Path;
 use pyralog_cluster_core::Options;
 use pyralog_cluster_core::segment::Retention;
 
-use super::super::kit::{Opened, new_log, open, record};
+use super::super::kit::{Opened, new_log, open, record, walk};
 use super::super::{NewLog, Question, Start};
 use super::*;
 use crate::driver::Turn;
@@ -23,7 +23,7 @@ async fn opened(dir: &Path) -> Opened {
 }
 
 async fn first(opened: &Opened) -> u64 {
-    opened.records.describe("orders".into()).await.unwrap().partitions[0].first
+    opened.records.describe("orders".into()).await.unwrap().partitions[0].held.as_ref().unwrap().first
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,8 @@ async fn records_go_until_the_node_stops_and_readers_are_told() {
     while first(&opened).await == 0 {
         tokio::time::sleep(SOON).await;
     }
-    let question = Question { partition: 0, from: Start::First, limit: 1, wait: Duration::ZERO, proof: true };
+    let question =
+        Question { partition: 0, incarnation: None, from: Start::First, limit: 1, wait: Duration::ZERO, proof: true };
     let page = opened.records.read("orders".into(), question).await.unwrap();
     assert_eq!((page.records[0].offset, page.end), (page.first, 8));
     let signed = page.checkpoint.unwrap();
@@ -63,9 +64,4 @@ async fn a_failure_stops_the_node() {
     RetentionDriver::new(opened.core.logs().clone(), engine, SOON, stopping).run().await;
     let Turn { events, .. } = inbox.take_turn(Duration::from_secs(10));
     assert!(matches!(&events[..], [LoopEvent::Failed(Error::Storage(why))] if why.contains(".seg")));
-}
-
-fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
-    let paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

@@ -155,6 +155,7 @@ impl Node {
             Arc::clone(&log_signer),
             &chain_id,
             log.id(),
+            engine.clone(),
             shared.metrics.clone(),
             stopping.subscribe(),
         );

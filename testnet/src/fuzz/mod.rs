@@ -13,6 +13,7 @@ mod chain;
 pub mod cli;
 mod mutate;
 mod node;
+mod partition;
 mod seeds;
 mod targets;
 

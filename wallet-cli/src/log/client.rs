@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use pyralog_crypto::check_log_name;
+use pyralog_crypto::{PartitionConsistency, check_log_name};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,6 +21,8 @@ use crate::receipt_file::quoted;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Added to a wait asked of the node before the connection is given up.
 const GRACE: Duration = Duration::from_secs(10);
+/// Most partitions of a log.
+const MAX_PARTITIONS: usize = 4096;
 /// Where the API's paths begin.
 const LOGS: &str = "/v1/cluster/logs";
 
@@ -137,13 +139,39 @@ impl Client {
         Ok(records)
     }
 
-    /// The records from the cursor on, after a wait of at most `wait` for the first of them. The cursor goes behind them.
+    /// The records from the cursor on, after a wait of at most `wait` for the first of them. The cursor goes behind them. The node refuses where
+    /// the log of this name is not the one that is meant.
     pub fn page(&self, name: &str, cursor: &mut Cursor, ask: Ask) -> Result<Page, NodeFault> {
-        let query = cursor.query(ask.limit, ask.wait, ask.proof);
-        let answer = self.call(&format!("/{name}/records?{query}"), Call::Get, ask.wait + GRACE)?;
+        let (query, meant) = (cursor.query(ask.limit, ask.wait, ask.proof), ask.incarnation);
+        let path = format!("/{name}/records?{query}&incarnation={meant}");
+        let answer = self.call(&path, Call::Get, ask.wait + GRACE)?;
         let page: Page = self.understood(answer)?;
+        if page.incarnation != meant {
+            return Err(nonsense(format!(
+                "it answers for incarnation {} of {name} instead of {meant}",
+                page.incarnation
+            )));
+        }
         cursor.step(&page, ask.limit).map_err(nonsense)?;
         Ok(page)
+    }
+
+    /// A proof that the partition of `new` records continues the one of `old` records, unverified.
+    pub fn consistency(
+        &self,
+        log: &LogInfo,
+        partition: u32,
+        old: u64,
+        new: u64,
+    ) -> Result<PartitionConsistency, NodeFault> {
+        #[derive(Deserialize)]
+        struct Grown {
+            consistency: PartitionConsistency,
+        }
+        let LogInfo { name, incarnation, .. } = log;
+        let query = format!("partition={partition}&incarnation={incarnation}&old={old}&new={new}");
+        let answer = self.call(&format!("/{name}/consistency?{query}"), Call::Get, PATIENCE)?;
+        self.understood::<Grown>(answer).map(|Grown { consistency }| consistency)
     }
 
     /// A fault as the failure that a command ends with, with the step that mends it.
@@ -174,6 +202,9 @@ impl Client {
                 let describe = self.command(&format!("describe {log}"));
                 Failure::error(format!("{url}: {message}"))
                     .next(format!("read from an offset that the log holds: {describe} shows the first and the next"))
+            }
+            NodeFault::Refused { code, message, .. } if is_replaced(&code) => {
+                Failure::error(format!("{url}: {message}")).next(self.command(&format!("describe {log}")))
             }
             NodeFault::Nonsense(message) => Failure::error(format!("{url}: {message}"))
                 .next("name the native API of a node of the version of this program with --node URL"),
@@ -207,9 +238,10 @@ impl Client {
     fn sound(&self, info: LogInfo) -> Result<LogInfo, NodeFault> {
         check_log_name(&info.name)
             .map_err(|error| nonsense(format!("it names a log that none can be called: {error}")))?;
-        let in_order = (0u32..).zip(&info.partitions).all(|(number, partition)| partition.partition == number);
-        let ordered = info.partitions.iter().all(|partition| partition.first_offset <= partition.next_offset);
-        if info.partitions.is_empty() || !in_order || !ordered {
+        let in_order = (0u32..).zip(&info.partitions).all(|(number, partition)| partition.number() == number);
+        let extents = || info.partitions.iter().filter_map(|partition| partition.extent().ok());
+        let ordered = extents().all(|extent| extent.first_offset <= extent.next_offset);
+        if !(1..=MAX_PARTITIONS).contains(&info.partitions.len()) || !in_order || !ordered {
             return Err(nonsense(format!("what it says of the partitions of {} contradicts itself", info.name)));
         }
         Ok(info)
@@ -219,6 +251,8 @@ impl Client {
 /// How records are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask {
+    /// Of this incarnation of the log.
+    pub incarnation: u64,
     /// At most so many.
     pub limit: u64,
     /// How long the node waits for the first.
@@ -243,6 +277,11 @@ pub fn may_be_done(fault: &NodeFault) -> bool {
 /// Whether a node that is busy says by this code that it has done nothing.
 pub fn is_put_off(code: &str) -> bool {
     matches!(code, "busy" | "rate_limited")
+}
+
+/// Whether a refusal says that the log of the name is another one than was meant.
+pub fn is_replaced(code: &str) -> bool {
+    code == "log_replaced"
 }
 
 /// Whether a refusal is that of a token.

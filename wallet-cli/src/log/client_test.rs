@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::super::cursor::At;
-use super::super::testkit::{FakeNode, Reply, TOKEN, log, problem, served};
+use super::super::testkit::{FakeNode, INCARNATION, Reply, TOKEN, log, problem, served};
 use super::*;
 
 fn describe(reply: Reply) -> Failure {
@@ -93,11 +93,24 @@ fn an_answer_without_an_end_is_given_up() {
 fn a_page_that_leads_nowhere_is_refused_and_the_cursor_stays() {
     let node = FakeNode::start(|_| served(0, &[], 5, 9));
     let mut cursor = Cursor::new(0, At::Offset(5));
-    let ask = Ask { limit: 10, wait: Duration::ZERO, proof: false };
+    let ask = Ask { incarnation: INCARNATION, limit: 10, wait: Duration::ZERO, proof: false };
     let fault = node.client().page("orders", &mut cursor, ask).unwrap_err();
     assert!(matches!(&fault, NodeFault::Nonsense(why) if why.contains("gives none from 5 on")), "{fault:?}");
     assert_eq!(cursor.at, At::Offset(5));
-    assert_eq!(node.asked(), ["GET /v1/cluster/logs/orders/records?partition=0&from=5&limit=10"]);
+    assert_eq!(node.asked(), ["GET /v1/cluster/logs/orders/records?partition=0&from=5&limit=10&incarnation=7"]);
+}
+
+#[test]
+fn a_page_of_another_incarnation_is_refused() {
+    let node = FakeNode::start(|_| served(0, &[5], 6, 9));
+    let mut cursor = Cursor::new(0, At::Offset(5));
+    let ask = Ask { incarnation: INCARNATION + 1, limit: 10, wait: Duration::ZERO, proof: false };
+    let fault = node.client().page("orders", &mut cursor, ask).unwrap_err();
+    assert!(
+        matches!(&fault, NodeFault::Nonsense(why) if why.contains("incarnation 7 of orders instead of 8")),
+        "{fault:?}"
+    );
+    assert_eq!(cursor.at, At::Offset(5));
 }
 
 #[test]

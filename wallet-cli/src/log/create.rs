@@ -31,7 +31,7 @@ pub struct CreateArgs {
     /// Remove the oldest records of a partition that is larger: 10GiB (default: none)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub keep_bytes: Option<u64>,
-    /// Size at which a segment is sealed; whole segments are removed (default: the node's)
+    /// Size at which a segment is sealed, 1MiB to 1GiB; whole segments are removed (default: the node's)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: Option<u64>,
     #[command(flatten)]

@@ -10,7 +10,8 @@ use super::log_name;
 use super::parse::show_size;
 use super::wire::LogInfo;
 use crate::error::{Context, Failure, Result};
-use crate::output::{GOOD, Output, note};
+use crate::node::NodeFault;
+use crate::output::{GOOD, Output, note, safe};
 
 /// Options of `log delete`.
 #[derive(Debug, Args)]
@@ -37,16 +38,25 @@ fn delete(
     args: &DeleteArgs,
     client: &Client,
     terminal: bool,
-    answer: impl Fn(&LogInfo) -> Result<String>,
+    answer: impl Fn(&str, &str) -> Result<String>,
 ) -> Result<Output> {
     let name = args.name.as_str();
-    let info = client.describe(name)?;
+    let info = match client.ask(name) {
+        Ok(info) => Some(info),
+        // A node that cannot say what is in a log can delete it nevertheless.
+        Err(NodeFault::Busy { message, .. }) => {
+            note(&format!("{} does not describe {name}: {}", client.url(), safe(&message)));
+            None
+        }
+        Err(fault) => return Err(client.failure(Some(name), fault)),
+    };
+    let contents = info.as_ref().map_or_else(|| "what is in it is not known".to_owned(), contents);
     if !args.yes {
         if !terminal {
             return Err(Failure::usage(format!("the log {name} is not deleted: there is no terminal to ask on"))
                 .next(client.command(&format!("delete {name} --yes"))));
         }
-        if answer(&info)? != name {
+        if answer(name, &contents)? != name {
             return Err(Failure::error(format!("the log {name} is not deleted: that is not its name")));
         }
     }
@@ -58,12 +68,12 @@ fn delete(
         }
         Failure::error(format!("{failure}; the log may be deleted or not")).next(client.command("list"))
     })?;
-    let document = json!({ "status": "deleted", "log": name, "id": info.id });
-    Ok(Output::new(document, format!("{GOOD}deleted{GOOD:#} {name}: {}", contents(&info))))
+    let document = json!({ "status": "deleted", "log": name, "id": info.map(|info| info.id) });
+    Ok(Output::new(document, format!("{GOOD}deleted{GOOD:#} {name}: {contents}")))
 }
 
-fn typed(info: &LogInfo) -> Result<String> {
-    note(&format!("this deletes {} for good: {}", info.name, contents(info)));
+fn typed(name: &str, contents: &str) -> Result<String> {
+    note(&format!("this deletes {name} for good: {contents}"));
     dialoguer::Input::<String>::new()
         .with_prompt("type the name of the log to delete it")
         .allow_empty(true)
@@ -73,7 +83,11 @@ fn typed(info: &LogInfo) -> Result<String> {
 
 /// What is lost with a log.
 fn contents(info: &LogInfo) -> String {
-    format!("{} records, {}, partitions: {}", info.records(), show_size(info.bytes()), info.partitions.len())
+    let damaged = match info.damaged().len() {
+        0 => String::new(),
+        count => format!(", of which {count} cannot be read and are not counted"),
+    };
+    format!("{} records, {}, partitions: {}{damaged}", info.records(), show_size(info.bytes()), info.partitions.len())
 }
 
 #[cfg(test)]

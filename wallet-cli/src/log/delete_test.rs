@@ -15,7 +15,7 @@ fn gone() -> Reply {
 
 fn ask(node: &FakeNode, yes: bool, terminal: bool, answer: Option<&str>) -> Result<Output> {
     let args = DeleteArgs { name: "orders".to_owned(), yes, node: node.args() };
-    delete(&args, &node.client(), terminal, |_| Ok(answer.expect("nobody is to be asked").to_owned()))
+    delete(&args, &node.client(), terminal, |_, _| Ok(answer.expect("nobody is to be asked").to_owned()))
 }
 
 fn deletions(node: &FakeNode) -> usize {
@@ -50,6 +50,26 @@ fn a_log_that_is_not_there_is_found_out_before_anybody_is_asked() {
     let node = FakeNode::start(|_| problem(404, "no_such_log"));
     let failure = ask(&node, false, true, None).unwrap_err();
     assert!(failure.to_string().contains("no log orders"), "{failure}");
+}
+
+#[test]
+fn a_damaged_log_is_deleted_too() {
+    let mut damaged = log("orders", &[(3, 18), (0, 0)]);
+    damaged["partitions"][1] = json!({ "partition": 1, "error": "it is damaged" });
+    for (described, what) in [
+        (Reply::Answer(200, damaged), "15 records, 1 KiB, partitions: 2, of which 1 cannot be read"),
+        (problem(500, "internal"), "what is in it is not known"),
+    ] {
+        let node = FakeNode::start(move |request: &Request| match request.method.as_str() {
+            "DELETE" => gone(),
+            _ => described.clone(),
+        });
+        for (yes, terminal, answer) in [(false, true, Some("orders")), (true, false, None)] {
+            let output = ask(&node, yes, terminal, answer).unwrap();
+            assert!(output.text.contains(what), "{}", output.text);
+        }
+        assert_eq!(deletions(&node), 2);
+    }
 }
 
 #[test]

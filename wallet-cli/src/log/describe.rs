@@ -6,9 +6,9 @@ use comfy_table::Table;
 use super::client::LogNodeArgs;
 use super::log_name;
 use super::parse::{show_size, show_time};
-use super::wire::LogInfo;
-use crate::error::{Context, Result};
-use crate::output::Output;
+use super::wire::{LogInfo, PartitionInfo};
+use crate::error::{Context, Failure, Result};
+use crate::output::{BAD, Output, safe};
 
 /// Options of `log describe`.
 #[derive(Debug, Args)]
@@ -22,7 +22,16 @@ pub struct DescribeArgs {
 
 /// Runs the command.
 pub fn run(args: &DescribeArgs) -> Result<Output> {
-    described(&args.node.connect()?.describe(&args.name)?)
+    let client = args.node.connect()?;
+    let info = client.describe(&args.name)?;
+    let mut output = described(&info)?;
+    let damaged = info.damaged().len();
+    if damaged > 0 {
+        let (name, all) = (&info.name, info.partitions.len());
+        let failure = Failure::error(format!("partitions of {name} that cannot be read: {damaged} of {all}"));
+        output.failure = Some(failure.next("stop the node and see what is damaged: pyralogd fsck --home HOME"));
+    }
+    Ok(output)
 }
 
 /// A log for people and as the document that the node gave.
@@ -39,29 +48,42 @@ pub fn described(info: &LogInfo) -> Result<Output> {
         "FROM",
         "TO",
     ]);
-    let time = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), show_time);
     for partition in &info.partitions {
-        table.add_row([
-            partition.partition.to_string(),
-            partition.first_offset.to_string(),
-            partition.next_offset.to_string(),
-            partition.records().to_string(),
-            show_size(partition.bytes),
-            partition.segments.to_string(),
-            time(partition.min_time),
-            time(partition.max_time),
-        ]);
+        table.add_row(row(partition));
     }
-    let text = format!(
-        "log      {}\nid       {}\nstorage  {}, segments of {}\nkept     {}\n\n{}",
+    let mut text = format!(
+        "log      {}\nid       {}\nmade as  {}\nstorage  {}, segments of {}\nkept     {}\n\n{}",
         info.name,
         info.id,
+        info.incarnation,
         info.storage.word(),
         show_size(info.segment_bytes),
         info.retention.words(),
         table.trim_fmt(),
     );
+    for (number, why) in info.damaged() {
+        text.push_str(&format!("\n{BAD}partition {number}{BAD:#} {}", safe(why)));
+    }
     Ok(Output::new(document, text))
+}
+
+fn row(partition: &PartitionInfo) -> [String; 8] {
+    let time = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), show_time);
+    let Ok(extent) = partition.extent() else {
+        let mut row = std::array::from_fn(|_| "-".to_owned());
+        row[0] = partition.number().to_string();
+        return row;
+    };
+    [
+        extent.partition.to_string(),
+        extent.first_offset.to_string(),
+        extent.next_offset.to_string(),
+        extent.records().to_string(),
+        show_size(extent.bytes),
+        extent.segments.to_string(),
+        time(extent.min_time),
+        time(extent.max_time),
+    ]
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ fn a_log_is_shown_with_each_partition() {
         output.text
     );
     let rows: Vec<Vec<&str>> = output.text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[6], ["0", "3", "18", "15", "1", "KiB", "1", "2024-11-27T09:33:20.000Z", "-"]);
-    assert_eq!(rows[7], ["1", "0", "0", "0", "1", "KiB", "1", "-", "-"]);
+    assert_eq!(rows[7], ["0", "3", "18", "15", "1", "KiB", "1", "2024-11-27T09:33:20.000Z", "-"]);
+    assert_eq!(rows[8], ["1", "0", "0", "0", "1", "KiB", "1", "-", "-"]);
 }
 
 #[test]
@@ -32,4 +32,17 @@ fn a_log_that_is_not_there_names_the_commands_that_make_and_list() {
     assert!(next.contains("pyralog log create orders --node") && next.contains("pyralog log list"), "{next}");
     let older = describe(problem(404, "not_found")).unwrap_err();
     assert!(older.report().next.as_ref().unwrap().contains("serves record logs"), "{older}");
+}
+
+#[test]
+fn a_damaged_partition_is_said_beside_the_others_and_ends_with_1() {
+    let mut document = log("orders", &[(3, 18), (0, 0), (0, 4)]);
+    document["partitions"][1] = serde_json::json!({ "partition": 1, "error": "0.seg is damaged\u{1b}[2J" });
+    let output = describe(Reply::Answer(200, document.clone())).unwrap();
+    assert_eq!(output.document, document);
+    let failure = output.failure.unwrap();
+    assert_eq!((failure.code(), failure.to_string().contains("1 of 3")), (1, true), "{failure}");
+    let rows: Vec<Vec<&str>> = output.text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((rows[7][3], &rows[8], rows[9][3]), ("15", &vec!["1", "-", "-", "-", "-", "-", "-", "-"], "4"));
+    assert!(output.text.contains("0.seg is damaged\\u{1b}[2J"), "{}", output.text);
 }

@@ -8,7 +8,7 @@ use super::client::LogNodeArgs;
 use super::parse::show_size;
 use super::wire::LogInfo;
 use crate::error::{Context, Result};
-use crate::output::{Output, note};
+use crate::output::{Output, WARN, note};
 
 /// Options of `log list`.
 #[derive(Debug, Args)]
@@ -25,6 +25,10 @@ pub fn run(args: &ListArgs) -> Result<Output> {
     let listed = serde_json::to_value(&logs).context(|| "cannot encode the logs".to_owned())?;
     if logs.is_empty() {
         note(&format!("{} has no record logs; make one: {}", client.url(), client.command("create NAME")));
+    }
+    for info in logs.iter().filter(|info| !info.damaged().is_empty()) {
+        let (name, describe) = (&info.name, client.command(&format!("describe {}", info.name)));
+        note(&format!("{WARN}{name}{WARN:#} has partitions that cannot be read, and are not counted: {describe}"));
     }
     Ok(Output::new(json!({ "logs": listed }), if logs.is_empty() { String::new() } else { table(&logs) }))
 }

@@ -19,3 +19,14 @@ fn a_node_without_logs_is_no_error() {
     let output = run(&ListArgs { node: node.args() }).unwrap();
     assert_eq!((output.document, output.text.as_str()), (json!({ "logs": [] }), ""));
 }
+
+#[test]
+fn a_damaged_partition_hides_no_log() {
+    let mut damaged = log("a", &[(3, 18), (0, 0)]);
+    damaged["partitions"][1] = json!({ "partition": 1, "error": "it is damaged" });
+    let logs = json!({ "logs": [damaged, log("b", &[(0, 1)])] });
+    let (node, served) = (logs.clone(), logs);
+    let node = FakeNode::start(move |_| Reply::Answer(200, node.clone()));
+    let output = run(&ListArgs { node: node.args() }).unwrap();
+    assert_eq!((output.document, output.text.lines().count()), (served, 3));
+}

@@ -43,7 +43,8 @@ pub enum LogCommand {
     Read(read::ReadArgs),
     /// Print new records as they come, until Ctrl-C
     ///
-    /// It goes on after a restart of the node, without losing or repeating a record. With --json each record is one document on a line of
+    /// It goes on after a restart of the node, without losing or repeating a record. Where the log begins again (deleted and made again, or in
+    /// memory on a node that was restarted) it ends with 1. With --json each record is one document on a line of
     /// its own, and so is what ends it.
     Tail(tail::TailArgs),
     /// Show a log: its partitions, offsets, bytes and retention

@@ -1,14 +1,15 @@
-//! `log read --verify`: each record against what the owner of the log signed, without a word of the node's being believed but, where no key
-//! is pinned, whose key it is.
+//! `log read --verify`: each record against what the owner of the log signed, that none is passed over, that the log only grew meanwhile, and where
+//! it ends. Of the node's words two are believed: where reading begins, if that is no offset; and where no key is pinned, whose key it is.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use pyralog_crypto::{LogId, PartitionCheckpoint, PublicKey, check_chain_id};
+use pyralog_crypto::{LogId, PartitionCheckpoint, PartitionConsistency, PublicKey, check_chain_id};
 use serde_json::{Value, json};
 
-use super::wire::{LogInfo, Page, StoredRecord};
+use super::cursor::At;
+use super::wire::{LogInfo, Page, PartitionInfo, StoredRecord};
 use crate::error::{Failure, Result};
 use crate::genesis;
 use crate::output::{GOOD, WARN, safe, shown};
@@ -43,10 +44,24 @@ enum Pinned {
 pub struct Verifier {
     name: String,
     id: LogId,
+    incarnation: u64,
     pinned: Pinned,
     signer: Option<(String, PublicKey)>,
-    checkpoints: BTreeMap<u32, PartitionCheckpoint>,
+    /// The end of each partition as it was described.
+    described: Vec<u64>,
+    partitions: BTreeMap<u32, Verified>,
     records: u64,
+}
+
+/// How far a partition is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verified {
+    /// The newest checkpoint.
+    checkpoint: PartitionCheckpoint,
+    /// Offset of the first record that was verified.
+    first: u64,
+    /// Offset behind the last one.
+    next: u64,
 }
 
 impl Verifier {
@@ -63,56 +78,87 @@ impl Verifier {
             }
             (None, None) => Pinned::No,
         };
-        let (name, id) = (info.name.clone(), info.id);
-        Ok(Some(Self { name, id, pinned, signer: None, checkpoints: BTreeMap::new(), records: 0 }))
+        let (name, id, incarnation) = (info.name.clone(), info.id, info.incarnation);
+        let end = |partition: &PartitionInfo| partition.extent().map_or(0, |extent| extent.next_offset);
+        let (described, partitions) = (info.partitions.iter().map(end).collect(), BTreeMap::new());
+        Ok(Some(Self { name, id, incarnation, pinned, signer: None, described, partitions, records: 0 }))
     }
 
-    /// Verifies every record of a page.
-    pub fn check(&mut self, page: &Page) -> Result<()> {
-        if page.records.is_empty() {
-            return Ok(());
+    /// Verifies every record of a page that was asked for at `at`, that they follow those before, and that the page ends where the next begins or the
+    /// partition ends. `consistency` fetches the proof that the partition of the second size continues that of the first.
+    pub fn check(
+        &mut self,
+        page: &Page,
+        at: At,
+        consistency: impl FnOnce(u64, u64) -> Result<PartitionConsistency>,
+    ) -> Result<()> {
+        let name = self.name.clone();
+        let invalid = |why: String| Failure::invalid(format!("partition {} of {name}: {why}", page.partition));
+        let (chain_id, owner, checkpoint) = self.signed(page).map_err(invalid)?;
+        let before = self.partitions.get(&page.partition).copied();
+        match before.map(|before| before.checkpoint) {
+            Some(before) if before.size == checkpoint.size && before != checkpoint => {
+                let size = checkpoint.size;
+                return Err(invalid(format!("two checkpoints of {size} records differ: the log is forked")));
+            }
+            Some(before) if before.size > checkpoint.size => {
+                return Err(invalid(goes_back(checkpoint.size, before.size)));
+            }
+            Some(before) if before.size > 0 && before.size < checkpoint.size => {
+                let proof = consistency(before.size, checkpoint.size)?;
+                proof.verify(&before, &checkpoint).map_err(|error| {
+                    let (old, new) = (before.size, checkpoint.size);
+                    invalid(format!("the checkpoint of {new} records does not continue that of {old}: {error}"))
+                })?;
+            }
+            _ => {}
         }
-        let invalid = |why: String| Failure::invalid(format!("partition {} of {}: {why}", page.partition, self.name));
-        let (Some(signed), Some(chain_id), Some(owner)) = (&page.checkpoint, &page.chain_id, page.log_owner) else {
-            return Err(invalid("the node gives records without checkpoint, chain or owner".to_owned()));
-        };
-        check_chain_id(chain_id).map_err(|error| invalid(error.to_string()))?;
-        let id = LogId::derive(chain_id, &owner, &self.name);
-        let checkpoint = signed.checkpoint;
-        if id != self.id || checkpoint.log != id {
-            let served = if id == self.id { checkpoint.log } else { self.id };
-            return Err(invalid(format!(
-                "the log of this name, chain {chain_id} and owner {owner} is {id}, not {served}"
-            )));
-        }
-        if checkpoint.partition != page.partition {
-            return Err(invalid(format!("the checkpoint is of partition {}", checkpoint.partition)));
-        }
-        signed
-            .verify(chain_id, &owner)
-            .map_err(|error| invalid(format!("the checkpoint is not signed by the owner {owner}: {error}")))?;
-        let before = self.checkpoints.get(&page.partition);
-        if before.is_some_and(|before| before.size == checkpoint.size && *before != checkpoint) {
-            return Err(invalid(format!("two checkpoints of {} records differ: the log is forked", checkpoint.size)));
-        }
-        if let Some(before) = before.filter(|before| before.size > checkpoint.size) {
-            return Err(invalid(format!(
-                "a checkpoint of {} records comes after one of {}: the node goes back",
-                checkpoint.size, before.size
-            )));
-        }
-        // Offsets have no gaps, so a record that is passed over shows.
-        let first = page.records.first().map_or(0, |record| record.offset);
-        if let Some((due, record)) = (first..).zip(&page.records).find(|(due, record)| *due != record.offset) {
-            return Err(invalid(format!("record {due} is passed over: record {} stands in its place", record.offset)));
-        }
+        let due = before.map(|before| before.next).or(match at {
+            At::Offset(offset) => Some(offset),
+            At::First | At::Time(_) => None,
+        });
+        let next = in_row(page, due, &checkpoint).map_err(invalid)?;
         for record in &page.records {
             in_partition(record, &checkpoint).map_err(|why| invalid(format!("record {}: {why}", record.offset)))?;
         }
-        self.trusted(chain_id, owner)?;
-        self.checkpoints.insert(page.partition, checkpoint);
+        self.trusted(&chain_id, owner)?;
+        let first = before.map_or(next - page.records.len() as u64, |before| before.first);
+        self.partitions.insert(page.partition, Verified { checkpoint, first, next });
         self.records = self.records.saturating_add(page.records.len() as u64);
         Ok(())
+    }
+
+    /// Chain, owner and checkpoint of a page, where the owner has signed that of this partition.
+    fn signed(&self, page: &Page) -> Result<(String, PublicKey, PartitionCheckpoint), String> {
+        let (Some(signed), Some(chain_id), Some(owner)) = (&page.checkpoint, &page.chain_id, page.log_owner) else {
+            return Err("the node answers without checkpoint, chain or owner".to_owned());
+        };
+        check_chain_id(chain_id).map_err(|error| error.to_string())?;
+        let id = LogId::derive_record(chain_id, &owner, &self.name, self.incarnation);
+        let checkpoint = signed.checkpoint;
+        if id != self.id || checkpoint.log != id {
+            let served = if id == self.id { checkpoint.log } else { self.id };
+            let incarnation = self.incarnation;
+            return Err(format!(
+                "the log of this name, chain {chain_id}, owner {owner} and incarnation {incarnation} is {id}, not {served}"
+            ));
+        }
+        if checkpoint.partition != page.partition {
+            return Err(format!("the checkpoint is of partition {}", checkpoint.partition));
+        }
+        signed
+            .verify(chain_id, &owner)
+            .map_err(|error| format!("the checkpoint is not signed by the owner {owner}: {error}"))?;
+        checkpoint.check().map_err(|error| error.to_string())?;
+        let described = self.described.get(page.partition as usize).copied().unwrap_or_default();
+        if checkpoint.size < described {
+            return Err(goes_back(checkpoint.size, described));
+        }
+        if checkpoint.size != page.end_offset {
+            let (size, end) = (checkpoint.size, page.end_offset);
+            return Err(format!("the checkpoint ends with {size} records, and the node says that there are {end}"));
+        }
+        Ok((chain_id.clone(), owner, checkpoint))
     }
 
     /// Whether a proof that holds is one of the log that the caller means.
@@ -146,9 +192,11 @@ impl Verifier {
 
     /// What was verified, for `--json`.
     pub fn document(&self) -> Value {
-        let checkpoints = self.checkpoints.values().map(|checkpoint| {
+        let checkpoints = self.partitions.values().map(|Verified { checkpoint, first, next }| {
             json!({
                 "partition": checkpoint.partition,
+                "verified_from": first.to_string(),
+                "verified_to": next.to_string(),
                 "size": checkpoint.size.to_string(),
                 "segments": checkpoint.segments.to_string(),
                 "root": checkpoint.root,
@@ -167,11 +215,12 @@ impl Verifier {
         })
     }
 
-    /// The same for people.
-    pub fn text(&self) -> String {
+    /// The same for people; `complete`: every partition that was meant was read to its end.
+    pub fn text(&self, complete: bool) -> String {
         let Some((chain_id, owner)) = &self.signer else {
-            return "there was no record to verify".to_owned();
+            return "there was nothing to verify".to_owned();
         };
+        let end = if complete { " up to its end" } else { "" };
         let whose = match &self.pinned {
             Pinned::Key(_) => ", as pinned with --owner-key".to_owned(),
             Pinned::Genesis { file, .. } => format!(", which owns a log in {file}"),
@@ -182,8 +231,34 @@ impl Verifier {
             }
         };
         let (records, id) = (self.records, self.id);
-        format!("{GOOD}valid{GOOD:#} {records} records of the log {id} of {}, signed by {owner}{whose}", safe(chain_id))
+        format!(
+            "{GOOD}valid{GOOD:#} {records} records of the log {id} of {}{end}, signed by {owner}{whose}",
+            safe(chain_id)
+        )
     }
+}
+
+/// Whether the records of a page follow each other from the one that is due on, without one that is passed over; the offset behind them. A page
+/// without records is one of the end.
+fn in_row(page: &Page, due: Option<u64>, checkpoint: &PartitionCheckpoint) -> Result<u64, String> {
+    let first = page.records.first().map_or(page.next_offset, |record| record.offset);
+    let due = due.unwrap_or(first);
+    // Not the other way round: the range must not be asked for what is behind the last offset.
+    if let Some((record, due)) = page.records.iter().zip(due..).find(|(record, due)| *due != record.offset) {
+        return Err(format!("record {due} is passed over: record {} stands in its place", record.offset));
+    }
+    let next = due.saturating_add(page.records.len() as u64);
+    if page.next_offset != next {
+        return Err(format!("record {next} is passed over: the node goes on at {}", page.next_offset));
+    }
+    if page.records.is_empty() && next != checkpoint.size {
+        return Err(format!("the node gives no record from {next} on, and there are {}", checkpoint.size));
+    }
+    Ok(next)
+}
+
+fn goes_back(now: u64, before: u64) -> String {
+    format!("a checkpoint of {now} records comes where there were {before} before: the node goes back")
 }
 
 fn in_partition(record: &StoredRecord, checkpoint: &PartitionCheckpoint) -> Result<(), String> {

@@ -10,10 +10,10 @@ use super::cursor::{At, Cursor};
 use super::parse::parse_time;
 use super::proof::{ProofArgs, Verifier};
 use super::show::{Form, document};
-use super::wire::{LogInfo, Page, PartitionInfo};
+use super::wire::{Extent, LogInfo, Page, PartitionInfo};
 use super::{log_name, one_form};
 use crate::error::{Failure, Result};
-use crate::output::{Output, note, print_next};
+use crate::output::{Output, note, print_next, safe};
 
 /// Most records asked for at once.
 const PAGE: u64 = 1_000;
@@ -71,41 +71,49 @@ pub fn run(args: &ReadArgs, json: bool) -> Result<Output> {
     };
     let left = args.limit.unwrap_or(if json { DOCUMENT_RECORDS } else { u64::MAX });
     let verifier = Verifier::new(&args.proof, &info)?;
-    let mut reader = Reader { client: &client, name: &args.name, left, read: 0, sink, verifier, gone: false };
+    let mut reader = Reader { client: &client, info: &info, left, read: 0, sink, verifier, gone: false };
     let mut places = Vec::new();
     for partition in chosen {
         places.push(reader.partition(partition, start(args, partition, &client)?)?);
     }
-    Ok(reader.output(&info, &places))
+    Ok(reader.output(&places))
 }
 
-/// The partitions that are meant. An offset is one of one partition.
+/// What the partitions hold that are meant. An offset is one of one partition.
 pub fn partitions<'a>(
     info: &'a LogInfo,
     number: Option<u32>,
     offset: bool,
     client: &Client,
-) -> Result<Vec<&'a PartitionInfo>> {
+) -> Result<Vec<&'a Extent>> {
     let (name, count) = (&info.name, info.partitions.len());
-    match number {
+    let chosen = match number {
         Some(number) => {
             let found = usize::try_from(number).ok().and_then(|index| info.partitions.get(index));
-            found.map(|partition| vec![partition]).ok_or_else(|| {
+            vec![found.ok_or_else(|| {
                 Failure::error(format!("{name} has no partition {number}, its partitions are 0 to {}", count - 1))
                     .next(client.command(&format!("describe {name}")))
-            })
+            })?]
         }
         None if offset && count > 1 => {
-            Err(Failure::usage(format!("--from is an offset of one partition, and {name} has {count}"))
-                .next("add --partition N"))
+            return Err(Failure::usage(format!("--from is an offset of one partition, and {name} has {count}"))
+                .next("add --partition N"));
         }
-        None => Ok(info.partitions.iter().collect()),
-    }
+        None => info.partitions.iter().collect(),
+    };
+    let extent = |partition: &'a PartitionInfo| {
+        partition.extent().map_err(|why| {
+            let why = format!("partition {} of {name} cannot be read: {}", partition.number(), safe(why));
+            Failure::error(why)
+                .next(format!("read the others with --partition N: {}", client.command(&format!("describe {name}"))))
+        })
+    };
+    chosen.into_iter().map(extent).collect()
 }
 
 /// Checks an offset to begin at, so that a wrong one is said with the right ones.
-pub fn within(name: &str, partition: &PartitionInfo, offset: u64, client: &Client) -> Result<At> {
-    let PartitionInfo { partition: number, first_offset: first, next_offset: next, .. } = *partition;
+pub fn within(name: &str, partition: &Extent, offset: u64, client: &Client) -> Result<At> {
+    let Extent { partition: number, first_offset: first, next_offset: next, .. } = *partition;
     if (first..=next).contains(&offset) {
         return Ok(At::Offset(offset));
     }
@@ -118,7 +126,7 @@ pub fn within(name: &str, partition: &PartitionInfo, offset: u64, client: &Clien
     Err(Failure::error(format!("offset {offset} is not in partition {number} of {name}: {why}")).next(command))
 }
 
-fn start(args: &ReadArgs, partition: &PartitionInfo, client: &Client) -> Result<At> {
+fn start(args: &ReadArgs, partition: &Extent, client: &Client) -> Result<At> {
     match (args.from, args.since) {
         (Some(offset), _) => within(&args.name, partition, offset, client),
         (None, Some(time)) => Ok(At::Time(time)),
@@ -129,7 +137,7 @@ fn start(args: &ReadArgs, partition: &PartitionInfo, client: &Client) -> Result<
 /// Reads one partition after the other.
 struct Reader<'a> {
     client: &'a Client,
-    name: &'a str,
+    info: &'a LogInfo,
     left: u64,
     read: u64,
     sink: Sink,
@@ -148,19 +156,31 @@ struct Place {
 
 impl Reader<'_> {
     /// Reads up to the end as it is now: a log that grows faster than it is read has no other one.
-    fn partition(&mut self, partition: &PartitionInfo, at: At) -> Result<Place> {
+    fn partition(&mut self, partition: &Extent, at: At) -> Result<Place> {
         let mut cursor = Cursor::new(partition.partition, at);
         let untouched = if partition.records() == 0 { Some(partition.next_offset) } else { None };
         let mut place = Place { partition: partition.partition, next: untouched, end: partition.next_offset };
+        // What only the node says is not what is verified.
+        place.next = place.next.filter(|_| self.verifier.is_none());
         let mut goal = None;
         while !self.is_full() {
-            let ask = Ask { limit: PAGE.min(self.left), wait: Duration::ZERO, proof: self.verifier.is_some() };
-            let page = self
-                .client
-                .page(self.name, &mut cursor, ask)
-                .map_err(|fault| self.client.failure(Some(self.name), fault))?;
+            // Verified records end with a checkpoint, so that none behind them can be hidden.
+            let rest = match (goal, cursor.at, &self.verifier) {
+                (Some(goal), At::Offset(next), Some(_)) => goal - next,
+                _ => u64::MAX,
+            };
+            let ask = Ask {
+                incarnation: self.info.incarnation,
+                limit: PAGE.min(self.left).min(rest),
+                wait: Duration::ZERO,
+                proof: self.verifier.is_some(),
+            };
+            let (client, info, at) = (self.client, self.info, cursor.at);
+            let failed = |fault| client.failure(Some(&info.name), fault);
+            let page = client.page(&info.name, &mut cursor, ask).map_err(failed)?;
             if let Some(verifier) = &mut self.verifier {
-                verifier.check(&page)?;
+                verifier
+                    .check(&page, at, |old, new| client.consistency(info, page.partition, old, new).map_err(failed))?;
             }
             self.take(&page)?;
             place = Place { next: Some(page.next_offset), end: *goal.get_or_insert(page.end_offset), ..place };
@@ -193,17 +213,18 @@ impl Reader<'_> {
     }
 
     /// The document; of what was streamed only how it ended is said.
-    fn output(self, info: &LogInfo, places: &[Place]) -> Output {
-        if let Some(verifier) = &self.verifier {
-            note(&verifier.text());
-        }
+    fn output(self, places: &[Place]) -> Output {
+        let name = &self.info.name;
         let open = places.iter().find(|place| place.next.is_none_or(|next| next < place.end));
+        if let Some(verifier) = &self.verifier {
+            note(&verifier.text(open.is_none()));
+        }
         if let (Some(place), false) = (open, self.gone) {
-            note(&format!("{} has more records than were read", self.name));
+            note(&format!("{name} was not read to its end"));
             let from = place.next.map(|next| format!(" --from {next}")).unwrap_or_default();
-            print_next(&self.client.command(&format!("read {} --partition {}{from}", self.name, place.partition)));
+            print_next(&self.client.command(&format!("read {name} --partition {}{from}", place.partition)));
         } else if self.read == 0 && !self.gone {
-            note(&format!("{} holds no records there", self.name));
+            note(&format!("{name} holds no records there"));
         }
         let Sink::Document { records, .. } = self.sink else { return Output::new(Value::Null, "") };
         let places = places.iter().map(|place| {
@@ -211,8 +232,9 @@ impl Reader<'_> {
             json!({ "partition": place.partition, "next_offset": next, "end_offset": place.end.to_string() })
         });
         let document = json!({
-            "log": info.name,
-            "id": info.id,
+            "log": name,
+            "id": self.info.id,
+            "incarnation": self.info.incarnation.to_string(),
             "records": records,
             "partitions": places.collect::<Vec<_>>(),
             "complete": open.is_none(),

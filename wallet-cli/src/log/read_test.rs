@@ -39,7 +39,8 @@ fn expected(partition: u64, offsets: std::ops::Range<u64>) -> Vec<(u64, String)>
 }
 
 fn queries(node: &FakeNode) -> Vec<String> {
-    node.asked().iter().filter_map(|asked| Some(asked.split_once('?')?.1.to_owned())).collect()
+    let query = |asked: &String| Some(asked.split_once('?')?.1.strip_suffix("&incarnation=7")?.to_owned());
+    node.asked().iter().filter_map(query).collect()
 }
 
 #[test]
@@ -108,6 +109,24 @@ fn an_offset_that_the_log_does_not_hold_is_said_with_the_right_one() {
 }
 
 #[test]
+fn a_damaged_partition_is_said_before_anything_is_read_and_the_others_are_read() {
+    let node = FakeNode::start(|request| match query(request, "partition") {
+        None => {
+            let mut log = log("orders", &[(0, 2), (0, 2)]);
+            log["partitions"][1] = json!({ "partition": 1, "error": "0.seg is damaged" });
+            Reply::Answer(200, log)
+        }
+        Some(partition) => served(partition as u32, &[0, 1], 2, 2),
+    });
+    for words in [&[][..], &["--partition", "1"]] {
+        let failure = run(&args(&node, words), true).unwrap_err();
+        assert!(failure.to_string().contains("partition 1 of orders cannot be read: 0.seg is damaged"), "{failure}");
+        assert!(queries(&node).is_empty());
+    }
+    assert_eq!(offsets(&run(&args(&node, &["--partition", "0"]), true).unwrap().document), expected(0, 0..2));
+}
+
+#[test]
 fn a_log_that_grows_while_it_is_read_is_read_to_where_it_ended() {
     let node = FakeNode::start(|request| match query(request, "partition") {
         None => Reply::Answer(200, log("orders", &[(0, 4)])),
@@ -153,11 +172,11 @@ fn a_document_ends_before_it_fills_the_memory() {
     let node = node(&[(0, 9)], 3);
     let client = node.client();
     let sink = Sink::Document { records: Vec::new(), bytes: DOCUMENT_BYTES - 2 };
-    let mut reader = Reader { client: &client, name: "orders", left: 9, read: 0, sink, verifier: None, gone: false };
     let info = client.describe("orders").unwrap();
-    let place = reader.partition(&info.partitions[0], At::First).unwrap();
+    let mut reader = Reader { client: &client, info: &info, left: 9, read: 0, sink, verifier: None, gone: false };
+    let place = reader.partition(info.partitions[0].extent().unwrap(), At::First).unwrap();
     assert_eq!(place, Place { partition: 0, next: Some(3), end: 9 }, "the first answer has the last bytes");
-    assert_eq!(reader.output(&info, &[place]).document["complete"], false);
+    assert_eq!(reader.output(&[place]).document["complete"], false);
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{Ask, Client, LogNodeArgs};
+use super::client::{Ask, Client, LogNodeArgs, is_replaced};
 use super::cursor::{At, Cursor};
 use super::parse::parse_time;
 use super::read::{partitions, within};
 use super::show::Form;
-use super::wire::{LogInfo, PartitionInfo, StoredRecord};
+use super::wire::{Extent, LogInfo, StoredRecord};
 use super::{log_name, one_form};
 use crate::error::{Context, Failure, Result};
 use crate::interrupt;
@@ -80,7 +80,7 @@ pub fn run(args: &TailArgs, json: bool) -> Result<Output> {
     if json {
         output::document_per_line();
     }
-    let shared = Arc::new(Shared::new(client, &args.name, &cursors));
+    let shared = Arc::new(Shared::new(client, &info, &cursors));
     shared.tell();
     let print = Arc::new(move |partition, records: &[StoredRecord]| form.print(partition, records));
     let (sender, ended) = mpsc::channel();
@@ -105,7 +105,7 @@ fn cursors(args: &TailArgs, info: &LogInfo, client: &Client) -> Result<Vec<Curso
         return Err(Failure::usage(format!("{} has more than {MAX_PARTITIONS} partitions", args.name))
             .next("follow one of them with --partition N"));
     }
-    let at = |partition: &PartitionInfo| match (args.from, args.since) {
+    let at = |partition: &Extent| match (args.from, args.since) {
         (Some(From::Offset(offset)), _) => within(&args.name, partition, offset, client),
         (Some(From::First), _) => Ok(At::First),
         (None, Some(time)) => Ok(At::Time(time)),
@@ -119,6 +119,7 @@ fn cursors(args: &TailArgs, info: &LogInfo, client: &Client) -> Result<Vec<Curso
 struct Shared {
     client: Arc<Client>,
     name: String,
+    incarnation: u64,
     /// Whether the node does not answer, and this was said.
     lost: AtomicBool,
     /// Where each is.
@@ -126,9 +127,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(client: Arc<Client>, name: &str, cursors: &[Cursor]) -> Self {
-        let places = Mutex::new(cursors.to_vec());
-        Self { client, name: name.to_owned(), lost: AtomicBool::new(false), places }
+    fn new(client: Arc<Client>, info: &LogInfo, cursors: &[Cursor]) -> Self {
+        let (name, incarnation, places) = (info.name.clone(), info.incarnation, Mutex::new(cursors.to_vec()));
+        Self { client, name, incarnation, lost: AtomicBool::new(false), places }
     }
 
     fn lost(&self, fault: &NodeFault) {
@@ -173,7 +174,7 @@ impl Follower<'_> {
     /// Prints records as they come, until nobody reads any more. An answer is here and checked as a whole before any of it is printed, and
     /// the next question begins behind it: a connection that breaks loses nothing and repeats nothing.
     fn follow(mut self, print: &impl Fn(u32, &[StoredRecord]) -> Result<bool>) -> Result<()> {
-        let ask = Ask { limit: PAGE, wait: WAIT, proof: false };
+        let ask = Ask { incarnation: self.shared.incarnation, limit: PAGE, wait: WAIT, proof: false };
         loop {
             let asked = Instant::now();
             match self.shared.client.page(&self.shared.name, &mut self.cursor, ask) {
@@ -203,6 +204,7 @@ impl Follower<'_> {
                 self.shared.lost(&fault);
                 Ok(())
             }
+            NodeFault::Refused { ref code, .. } if is_replaced(code) => Err(self.began_again()),
             NodeFault::Refused { ref code, .. } if code == "out_of_range" => match (self.cursor.at, client.ask(name)) {
                 (At::Offset(offset), Ok(info)) => self.pass_over(offset, &info, fault),
                 (_, Ok(_)) => Err(client.failure(Some(name), fault)),
@@ -213,14 +215,28 @@ impl Follower<'_> {
         }
     }
 
-    fn pass_over(&mut self, offset: u64, info: &LogInfo, fault: NodeFault) -> Result<()> {
+    /// What comes now has nothing to do with what was printed: whoever reads it must know, and is not given the one behind the other.
+    fn began_again(&self) -> Failure {
         let Shared { client, name, .. } = self.shared;
+        Failure::error(format!(
+            "the log {name} began again: it was deleted and made again, or is in memory and its node was restarted; offsets count from 0 anew"
+        ))
+        .next(client.command(&format!("tail {name} --from first")))
+    }
+
+    fn pass_over(&mut self, offset: u64, info: &LogInfo, fault: NodeFault) -> Result<()> {
+        let Shared { client, name, incarnation, .. } = self.shared;
+        if info.incarnation != *incarnation {
+            return Err(self.began_again());
+        }
         let number = self.cursor.partition;
         let found = usize::try_from(number).ok().and_then(|index| info.partitions.get(index));
-        let Some(partition) = found else { return Err(client.failure(Some(name), fault)) };
+        let Some(Ok(partition)) = found.map(|partition| partition.extent()) else {
+            return Err(client.failure(Some(name), fault));
+        };
         if partition.next_offset < offset {
             return Err(Failure::error(format!(
-                "partition {number} of {name} ends at {} and had {offset} before: records are lost, or it is another log of this name",
+                "partition {number} of {name} ends at {} and had {offset} before: records are lost",
                 partition.next_offset
             ))
             .next(client.command(&format!("describe {name}"))));

@@ -4,6 +4,11 @@ use super::super::LogCommand;
 use super::super::testkit::{FakeNode, Reply, Request, log, parse, problem, served};
 use super::*;
 
+fn shared(node: &FakeNode, cursor: Cursor) -> Shared {
+    let info = serde_json::from_value(log("orders", &[(0, 0)])).unwrap();
+    Shared::new(Arc::new(node.client()), &info, &[cursor])
+}
+
 fn args(node: &FakeNode, words: &[&str]) -> TailArgs {
     match parse(&[&["tail", "orders"], words].concat()).unwrap() {
         LogCommand::Tail(args) => TailArgs { node: node.args(), ..args },
@@ -14,7 +19,7 @@ fn args(node: &FakeNode, words: &[&str]) -> TailArgs {
 /// Follows partition 0 from an offset until so many records came; what came, and how it ended.
 fn follow(node: &FakeNode, from: u64, until: usize) -> (Vec<u64>, Result<()>) {
     let cursor = Cursor::new(0, At::Offset(from));
-    let shared = Shared::new(Arc::new(node.client()), "orders", &[cursor]);
+    let shared = shared(node, cursor);
     let came = Mutex::new(Vec::new());
     let print = |_, records: &[StoredRecord]| {
         let mut came = came.lock().unwrap();
@@ -61,7 +66,7 @@ fn a_node_that_is_not_there_is_waited_for_and_its_new_token_taken() {
     });
     let token = node.dir.path().join("admin.token");
     let cursor = Cursor::new(0, At::Offset(0));
-    let shared = Shared::new(Arc::new(node.client()), "orders", &[cursor]);
+    let shared = shared(&node, cursor);
     let mut follower = Follower { shared: &shared, cursor };
     follower.mend(NodeFault::Unreachable("connection refused".to_owned())).unwrap();
     assert!(shared.lost.load(Ordering::SeqCst));
@@ -87,6 +92,32 @@ fn what_retention_removed_is_passed_over_and_a_log_that_shrank_is_not() {
     let failure = end.unwrap_err();
     assert!(failure.to_string().contains("ends at 3 and had 5 before"), "{failure}");
     assert_eq!((came.len(), failure.code()), (0, 1));
+}
+
+#[test]
+fn a_log_that_began_again_is_not_taken_for_the_old_one() {
+    let replaced = FakeNode::start(|request| match from(request) {
+        Some(5) => two(request),
+        _ => problem(409, "log_replaced"),
+    });
+    // Shorter than what was read, and no longer the same by the time it is described.
+    let shorter = FakeNode::start(|request| match from(request) {
+        None => {
+            let mut log = log("orders", &[(0, 3)]);
+            log["incarnation"] = "8".into();
+            Reply::Answer(200, log)
+        }
+        Some(5) => two(request),
+        Some(_) => problem(416, "out_of_range"),
+    });
+    for node in [replaced, shorter] {
+        let (came, end) = follow(&node, 5, 9);
+        let failure = end.unwrap_err();
+        assert_eq!((came, failure.code()), (vec![5, 6], 1));
+        assert!(failure.to_string().contains("orders began again"), "{failure}");
+        let next = failure.report().next.clone().unwrap();
+        assert!(next.starts_with("pyralog log tail orders --from first --node"), "{next}");
+    }
 }
 
 #[test]

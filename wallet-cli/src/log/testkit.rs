@@ -15,6 +15,9 @@ use super::wire::{Page, StoredRecord};
 /// The token that the node takes.
 pub const TOKEN: &str = "secret-0123456789abcdef";
 
+/// The incarnation of its logs.
+pub const INCARNATION: u64 = 7;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -73,7 +76,8 @@ pub fn stored(offset: u64) -> StoredRecord {
 pub fn page(partition: u32, offsets: &[u64], next_offset: u64, end_offset: u64) -> Page {
     let records = offsets.iter().map(|offset| stored(*offset)).collect();
     let (checkpoint, chain_id, log_owner) = (None, None, None);
-    Page { partition, records, next_offset, end_offset, first_offset: 0, checkpoint, chain_id, log_owner }
+    let (incarnation, first_offset) = (INCARNATION, 0);
+    Page { partition, incarnation, records, next_offset, end_offset, first_offset, checkpoint, chain_id, log_owner }
 }
 
 /// A page as an answer.
@@ -90,7 +94,7 @@ pub fn log(name: &str, partitions: &[(u64, u64)]) -> Value {
         })
     };
     json!({
-        "name": name, "log": LogId([7; 32]), "storage": "disk", "segment_bytes": "67108864",
+        "name": name, "log": LogId([7; 32]), "incarnation": INCARNATION.to_string(), "storage": "disk", "segment_bytes": "67108864",
         "retention": { "max_age_ms": null, "max_bytes": null },
         "partitions": partitions.iter().enumerate().map(partition).collect::<Vec<_>>(),
     })

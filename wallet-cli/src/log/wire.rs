@@ -1,10 +1,13 @@
 //! The documents of the record logs' API. Numbers that can exceed 2^53 are strings of digits, byte strings lower-case hexadecimal.
 
+mod form;
+
 use pyralog_crypto::{Header, LogId, PublicKey, Record, RecordError, RecordProof, SignedPartitionCheckpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::parse::{show_size, show_span};
+use form::{digits, hexadecimal, maybe_digits, maybe_hexadecimal};
 
 /// A log, as the node describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +17,9 @@ pub struct LogInfo {
     /// Its id for ever.
     #[serde(rename = "log")]
     pub id: LogId,
+    /// A number that no other log of this node has or had. A log in memory gets another one with each start of the node.
+    #[serde(with = "digits")]
+    pub incarnation: u64,
     /// Where its records are.
     pub storage: Storage,
     /// Size at which a segment is sealed.
@@ -47,8 +53,23 @@ pub struct Retention {
 }
 
 /// One partition, as the node describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PartitionInfo {
+    /// It cannot be looked at.
+    Damaged {
+        /// Its number.
+        partition: u32,
+        /// Why.
+        error: String,
+    },
+    /// It is as it should be.
+    Sound(Extent),
+}
+
+/// What a partition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionInfo {
+pub struct Extent {
     /// Its number.
     pub partition: u32,
     /// Offset of the oldest record that is kept.
@@ -73,7 +94,7 @@ pub struct PartitionInfo {
 impl LogInfo {
     /// How many records are kept.
     pub fn records(&self) -> u64 {
-        self.sum(PartitionInfo::records)
+        self.sum(Extent::records)
     }
 
     /// Bytes of all partitions.
@@ -81,9 +102,14 @@ impl LogInfo {
         self.sum(|partition| partition.bytes)
     }
 
+    /// Numbers of the partitions that cannot be looked at, and why not.
+    pub fn damaged(&self) -> Vec<(u32, &str)> {
+        self.partitions.iter().filter_map(|partition| Some((partition.number(), partition.extent().err()?))).collect()
+    }
+
     /// What a node claims need not fit.
-    fn sum(&self, of: impl Fn(&PartitionInfo) -> u64) -> u64 {
-        self.partitions.iter().map(of).fold(0, u64::saturating_add)
+    fn sum(&self, of: impl Fn(&Extent) -> u64) -> u64 {
+        self.partitions.iter().filter_map(|partition| partition.extent().ok()).map(of).fold(0, u64::saturating_add)
     }
 }
 
@@ -110,6 +136,23 @@ impl Retention {
 }
 
 impl PartitionInfo {
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        match self {
+            Self::Damaged { partition, .. } | Self::Sound(Extent { partition, .. }) => *partition,
+        }
+    }
+
+    /// What it holds, or why that cannot be seen.
+    pub fn extent(&self) -> Result<&Extent, &str> {
+        match self {
+            Self::Damaged { error, .. } => Err(error),
+            Self::Sound(extent) => Ok(extent),
+        }
+    }
+}
+
+impl Extent {
     /// How many records are kept.
     pub fn records(&self) -> u64 {
         self.next_offset.saturating_sub(self.first_offset)
@@ -173,6 +216,9 @@ impl StoredRecord {
 pub struct Page {
     /// The partition.
     pub partition: u32,
+    /// Incarnation of the log.
+    #[serde(with = "digits")]
+    pub incarnation: u64,
     /// The records, in the order of their offsets.
     pub records: Vec<StoredRecord>,
     /// Where to go on.
@@ -204,72 +250,6 @@ pub fn outgoing(record: &Record) -> Value {
         "value": hex::encode(record.value()),
         "headers": headers.map(|h| json!({ "name": h.name, "value": hex::encode(&h.value) })).collect::<Vec<_>>(),
     })
-}
-
-/// `u64` as a string of digits; a number is read too.
-mod digits {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use serde_json::Value;
-
-    pub fn serialize<S: Serializer>(number: &u64, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(number)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
-        let value = Value::deserialize(input)?;
-        crate::query::number(&value).ok_or_else(|| D::Error::custom("a string of digits is needed"))
-    }
-}
-
-/// The same or `null`.
-mod maybe_digits {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Digits(#[serde(with = "super::digits")] u64);
-
-    pub fn serialize<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
-        number.map(Digits).serialize(out)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
-        Ok(Option::<Digits>::deserialize(input)?.map(|Digits(number)| number))
-    }
-}
-
-/// Bytes as hexadecimal digits.
-mod hexadecimal {
-    use std::borrow::Cow;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
-        out.serialize_str(&hex::encode(bytes))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error> {
-        let text = Cow::<'_, str>::deserialize(input)?;
-        hex::decode(text.as_bytes())
-            .map_err(|error| D::Error::custom(format!("hexadecimal digits are needed: {error}")))
-    }
-}
-
-/// The same or `null`.
-mod maybe_hexadecimal {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Hexadecimal(#[serde(with = "super::hexadecimal")] Vec<u8>);
-
-    pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, out: S) -> Result<S::Ok, S::Error> {
-        bytes.clone().map(Hexadecimal).serialize(out)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Vec<u8>>, D::Error> {
-        Ok(Option::<Hexadecimal>::deserialize(input)?.map(|Hexadecimal(bytes)| bytes))
-    }
 }
 
 #[cfg(test)]

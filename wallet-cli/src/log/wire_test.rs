@@ -4,7 +4,7 @@ use super::*;
 
 fn log() -> Value {
     json!({
-        "name": "orders", "log": LogId([7; 32]), "storage": "disk", "segment_bytes": "67108864",
+        "name": "orders", "log": LogId([7; 32]), "incarnation": "2", "storage": "disk", "segment_bytes": "67108864",
         "retention": { "max_age_ms": "604800000", "max_bytes": null },
         "partitions": [{
             "partition": 0, "first_offset": "3", "next_offset": "18446744073709551615", "bytes": "1234", "segments": 1,
@@ -23,13 +23,25 @@ fn stored() -> Value {
 #[test]
 fn documents_of_the_api_are_read_and_written_alike() {
     let info: LogInfo = serde_json::from_value(log()).unwrap();
-    assert_eq!(info.partitions[0].next_offset, u64::MAX);
-    assert_eq!(info.partitions[0].records(), u64::MAX - 3);
+    let extent = info.partitions[0].extent().unwrap();
+    assert_eq!((extent.next_offset, extent.records()), (u64::MAX, u64::MAX - 3));
     assert_eq!((info.retention.max_age_ms, info.retention.max_bytes), (Some(604_800_000), None));
     assert_eq!(serde_json::to_value(&info).unwrap(), log());
     let record: StoredRecord = serde_json::from_value(stored()).unwrap();
     assert_eq!((record.key.as_deref(), record.value.as_slice()), (Some(b"k".as_slice()), [0, 255].as_slice()));
     assert_eq!(serde_json::to_value(&record).unwrap(), stored());
+}
+
+#[test]
+fn a_partition_that_cannot_be_seen_says_why_and_counts_for_nothing() {
+    let mut document = log();
+    let partitions = document["partitions"].as_array_mut().unwrap();
+    partitions.push(json!({ "partition": 1, "error": "it is damaged" }));
+    document["partitions"][0]["next_offset"] = "10".into();
+    let info: LogInfo = serde_json::from_value(document.clone()).unwrap();
+    assert_eq!(info.partitions[1].extent(), Err("it is damaged"));
+    assert_eq!((info.records(), info.bytes(), info.damaged()), (7, 1234, vec![(1, "it is damaged")]));
+    assert_eq!(serde_json::to_value(&info).unwrap(), document);
 }
 
 #[test]
@@ -60,11 +72,15 @@ fn wrong_types_are_refused() {
         ("/segment_bytes", json!(-1)),
         ("/segment_bytes", json!("18446744073709551616")),
         ("/log", json!("zz")),
+        ("/incarnation", json!(null)),
         ("/storage", json!("tape")),
         ("/retention/max_bytes", json!([])),
         ("/partitions", json!({})),
         ("/partitions/0/partition", json!(4_294_967_296u64)),
         ("/partitions/0/next_offset", json!(1.5)),
+        ("/partitions/0/bytes", json!(null)),
+        ("/partitions/0", json!({ "partition": 0, "error": 5 })),
+        ("/partitions/0", json!({ "partition": 0 })),
         ("/name", json!(null)),
     ] {
         let mut document = log();

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::values::{Decimal, HexOf};
-use crate::logs::{Appended, Found, LogReport, Page, PartitionReport};
+use crate::logs::{Appended, Found, Held, LogReport, Page, PartitionReport};
 
 /// A log and its partitions.
 pub fn log(report: &LogReport) -> Value {
@@ -15,6 +15,7 @@ pub fn log(report: &LogReport) -> Value {
     json!({
         "name": spec.name.as_str(),
         "log": spec.id,
+        "incarnation": report.incarnation.to_string(),
         "storage": match spec.storage { Storage::Disk => "disk", Storage::Memory => "memory" },
         "segment_bytes": spec.segment_bytes.to_string(),
         "retention": {"max_age_ms": text(spec.retention.max_age_ms), "max_bytes": text(spec.retention.max_bytes)},
@@ -22,14 +23,18 @@ pub fn log(report: &LogReport) -> Value {
     })
 }
 
-fn partition(report: &PartitionReport) -> Value {
-    let (lowest, highest) = report.times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
+fn partition(PartitionReport { partition, held }: &PartitionReport) -> Value {
+    let Held { first, next, bytes, segments, times } = match held {
+        Ok(held) => held,
+        Err(error) => return json!({"partition": partition, "error": error}),
+    };
+    let (lowest, highest) = times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
     json!({
-        "partition": report.partition,
-        "first_offset": report.first.to_string(),
-        "next_offset": report.next.to_string(),
-        "bytes": report.bytes.to_string(),
-        "segments": report.segments,
+        "partition": partition,
+        "first_offset": first.to_string(),
+        "next_offset": next.to_string(),
+        "bytes": bytes.to_string(),
+        "segments": segments,
         "min_time": lowest,
         "max_time": highest,
     })
@@ -44,6 +49,7 @@ pub fn appended(place: Appended) -> Value {
 #[derive(Serialize)]
 struct Records<'a> {
     partition: u32,
+    incarnation: Decimal,
     records: Vec<Stored<'a>>,
     next_offset: Decimal,
     end_offset: Decimal,
@@ -75,6 +81,7 @@ struct StoredHeader<'a> {
 pub fn page(partition: u32, page: &Page, chain_id: &str, log_owner: &PublicKey) -> Result<Vec<u8>, serde_json::Error> {
     let answer = Records {
         partition,
+        incarnation: Decimal(page.incarnation),
         records: page.records.iter().map(stored).collect(),
         next_offset: Decimal(page.next),
         end_offset: Decimal(page.end),

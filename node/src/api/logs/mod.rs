@@ -4,11 +4,11 @@ mod answers;
 mod problem;
 mod records;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -19,10 +19,11 @@ use pyralog_cluster_core::segment::Retention;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::extract::{Body, Path, Query};
 use super::server::raw_json;
 use super::values::{Decimal, number};
 use super::{ApiState, Problem};
-use crate::logs::{NewLog, Question, Start, now_ms};
+use crate::logs::{Growth, NewLog, Question, Start, now_ms};
 use records::parse_records;
 
 type Answer = Result<Json<Value>, Problem>;
@@ -34,6 +35,8 @@ const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
 /// A segment of a log whose creator does not say.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// What a creator may say. Each seal costs syncs, and all appends wait for those of one.
+const SEGMENT_BOUNDS: RangeInclusive<u64> = 1 << 20..=1 << 30;
 
 /// The routes. Who does not show the token is refused before the body is read.
 pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
@@ -41,6 +44,7 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/logs", get(list).post(create))
         .route("/v1/cluster/logs/{name}", get(describe).delete(delete))
         .route("/v1/cluster/logs/{name}/records", get(read).post(append))
+        .route("/v1/cluster/logs/{name}/consistency", get(consistency))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
 }
 
@@ -76,13 +80,19 @@ struct Limits {
 }
 
 /// `POST /v1/cluster/logs`
-async fn create(State(api): Api, body: Bytes) -> Result<Response, Problem> {
+async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let help = "send {\"name\": \"orders\", \"partitions\": 1, \"storage\": \"disk\" or \"memory\", \"segment_bytes\": \"67108864\", \
                 \"retention\": {\"max_age_ms\": null, \"max_bytes\": null}}, of which only name is needed";
     let asked: Creation = serde_json::from_slice(&body)
         .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
     let limits = asked.retention.unwrap_or_default();
     let limit = |limit: Option<Decimal>| limit.map(|Decimal(limit)| limit);
+    let segment_bytes = limit(asked.segment_bytes).unwrap_or(SEGMENT_BYTES);
+    if !SEGMENT_BOUNDS.contains(&segment_bytes) {
+        let message =
+            format!("segment_bytes is {segment_bytes}, from 1048576 (1 MiB) to 1073741824 (1 GiB) are allowed");
+        return Err(Problem::bad(message).remedy("give a number within these bounds, or none for 67108864 (64 MiB)"));
+    }
     let new = NewLog {
         name: asked.name,
         partitions: asked.partitions.unwrap_or(1),
@@ -90,7 +100,7 @@ async fn create(State(api): Api, body: Bytes) -> Result<Response, Problem> {
             None | Some(Kind::Disk) => Storage::Disk,
             Some(Kind::Memory) => Storage::Memory,
         },
-        segment_bytes: limit(asked.segment_bytes).unwrap_or(SEGMENT_BYTES),
+        segment_bytes,
         retention: Retention { max_age_ms: limit(limits.max_age_ms), max_bytes: limit(limits.max_bytes) },
     };
     let report = api.records.create(new).await?;
@@ -122,7 +132,7 @@ struct To {
 }
 
 /// `POST /v1/cluster/logs/{name}/records`
-async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, body: Bytes) -> Answer {
+async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, Body(body): Body) -> Answer {
     let partition = to.partition.as_deref().map(partition_number).transpose()?;
     let records = parse_records(&body, now_ms())?;
     drop(body);
@@ -130,11 +140,12 @@ async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>,
     Ok(Json(json!({"records": places.into_iter().map(answers::appended).collect::<Vec<_>>()})))
 }
 
-/// `?partition=&from=|time=&limit=&wait_ms=&proof=`
+/// `?partition=&incarnation=&from=|time=&limit=&wait_ms=&proof=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     partition: Option<String>,
+    incarnation: Option<String>,
     from: Option<String>,
     time: Option<String>,
     limit: Option<String>,
@@ -160,6 +171,7 @@ impl Asked {
         let wait_ms = given("wait_ms", &self.wait_ms, u64::MAX)?.unwrap_or(0).min(max_wait_ms);
         Ok(Question {
             partition: self.partition.as_deref().map(partition_number).transpose()?.unwrap_or(0),
+            incarnation: given("incarnation", &self.incarnation, u64::MAX)?,
             from: start,
             limit: limit as usize,
             wait: Duration::from_millis(wait_ms),
@@ -175,6 +187,42 @@ async fn read(State(api): Api, Path(name): Path<String>, Query(asked): Query<Ask
     let identity = api.backend.identity();
     let body = answers::page(question.partition, &page, &identity.chain_id, &identity.log_owner);
     Ok(raw_json(StatusCode::OK, body.map_err(|e| Problem::internal(e.to_string()))?))
+}
+
+/// `?partition=&incarnation=&old=&new=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sizes {
+    partition: Option<String>,
+    incarnation: Option<String>,
+    old: Option<String>,
+    new: Option<String>,
+}
+
+impl Sizes {
+    fn growth(&self) -> Result<Growth, Problem> {
+        let size =
+            |name, text: &Option<String>| match text {
+                Some(text) => number(name, text, u64::MAX),
+                None => Err(Problem::bad(format!("{name} is missing"))
+                    .remedy("give the sizes of two checkpoints as old and new")),
+            };
+        let incarnation = self.incarnation.as_deref().map(|text| number("incarnation", text, u64::MAX));
+        Ok(Growth {
+            partition: self.partition.as_deref().map(partition_number).transpose()?.unwrap_or(0),
+            incarnation: incarnation.transpose()?,
+            old: size("old", &self.old)?,
+            new: size("new", &self.new)?,
+        })
+    }
+}
+
+/// `GET /v1/cluster/logs/{name}/consistency`
+async fn consistency(State(api): Api, Path(name): Path<String>, Query(sizes): Query<Sizes>) -> Answer {
+    let growth = sizes.growth()?;
+    let proof = api.records.consistency(name, growth).await?;
+    let Growth { partition, old, new, .. } = growth;
+    Ok(Json(json!({"partition": partition, "old": old.to_string(), "new": new.to_string(), "consistency": proof})))
 }
 
 fn partition_number(text: &str) -> Result<u32, Problem> {

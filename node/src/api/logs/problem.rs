@@ -15,6 +15,9 @@ impl From<LogError> for Problem {
             LogError::NotaryName(_) => {
                 Self::new(StatusCode::CONFLICT, "log_exists", message).remedy("choose another name")
             }
+            LogError::Replaced { found, .. } => Self::new(StatusCode::CONFLICT, "log_replaced", message)
+                .remedy("read the log as it is now from its first record, under the incarnation that it has")
+                .detail("incarnation", found.to_string()),
             LogError::Store(error) => store(&error),
             LogError::Unknown(error) => unknown(&error),
             LogError::Partly(partly) => some(message, &partly),
@@ -43,6 +46,8 @@ fn store(error: &Error) -> Problem {
             not_found("no_such_partition").remedy("GET /v1/cluster/logs/{name} shows the partitions")
         }
         Error::LogExists { .. } => conflict("log_exists").remedy("delete it first, or choose another name"),
+        Error::NoSuchProof(_) => Problem::bad(message.clone())
+            .remedy("give the sizes of two checkpoints of the partition, the older one as old"),
         Error::NoCheckpoints { .. } => conflict("no_checkpoints").remedy("ask without proof=1"),
         Error::LogRetracted { .. } => {
             conflict("log_conflict").remedy("put back the newest copy of the home, or append to another log")

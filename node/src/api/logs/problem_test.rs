@@ -28,6 +28,7 @@ async fn what_the_store_refuses_has_a_status_a_code_and_a_remedy() {
     for (error, status, code, retry) in [
         (Error::LogName { name: "A".into() }, 400, "bad_request", None),
         (Error::Size { what: "a log", found: 0, allowed: "1" }, 400, "bad_request", None),
+        (Error::NoSuchProof(pyralog_crypto::MerkleError::Shrunk { old: 2, new: 1 }), 400, "bad_request", None),
         (Error::NoSuchLog { name: name() }, 404, "no_such_log", None),
         (Error::NoSuchPartition { name: name(), last: 0, asked: 1 }, 404, "no_such_partition", None),
         (Error::LogExists { name: name() }, 409, "log_exists", None),
@@ -71,6 +72,10 @@ async fn what_is_not_known_is_said_not_to_be() {
     {
         assert_eq!(answer(error).await.0, status);
     }
+    let replaced = LogError::Replaced { log: "orders".into(), found: u64::MAX, asked: 2 };
+    let (status, _, problem) = answer(replaced).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("log_replaced")));
+    assert_eq!(problem["incarnation"], "18446744073709551615");
     let (status, _, problem) = answer(LogError::NotaryName("notary".into())).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("log_exists")));
 }

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pyralog_crypto::{Header, PublicKey, Record, RecordProof, SignedPartitionCheckpoint};
+use pyralog_crypto::{Header, PartitionConsistency, PublicKey, Record, RecordProof, SignedPartitionCheckpoint};
 use serde_json::{Value, json};
 
 use super::kit::{Homes, Running, ask, get, homes, start};
@@ -202,16 +202,18 @@ async fn proofs_verify_with_nothing_but_the_owners_key() {
     let homes = homes(1);
     let node = start(&homes.homes[0], &[]).await;
     let operator = Operator::of(&homes, &node);
-    let made = operator.create(json!({"name": "orders", "partitions": 2, "segment_bytes": "4096"})).await;
+    let made = operator.create(json!({"name": "orders", "partitions": 2, "segment_bytes": "1048576"})).await;
     let path = "/orders/records?partition=1&proof=1";
     let page = operator.read(path).await;
-    assert!(offsets(&page).is_empty() && page.get("checkpoint").is_none(), "{page}");
+    let empty: SignedPartitionCheckpoint = serde_json::from_value(page["checkpoint"].clone()).unwrap();
+    assert!(offsets(&page).is_empty() && empty.checkpoint.size == 0, "{page}");
     // Several segments.
     for n in 0..10 {
-        let records: Vec<Value> = (0..5).map(|m| json!({"key": byte(m), "value": byte(n).repeat(400)})).collect();
+        let records: Vec<Value> = (0..5).map(|m| json!({"key": byte(m), "value": byte(n).repeat(50_000)})).collect();
         operator.append("/orders/records?partition=1", json!(records)).await;
     }
     let owner: PublicKey = node.backend.identity().log_owner;
+    empty.verify("pyralog-dev-test", &owner).unwrap();
     for (query, first, count) in [("", 0, 50), ("&from=23&limit=4", 23, 4)] {
         let page = operator.read(&format!("{path}{query}")).await;
         let signed: SignedPartitionCheckpoint = serde_json::from_value(page["checkpoint"].clone()).unwrap();
@@ -226,13 +228,34 @@ async fn proofs_verify_with_nothing_but_the_owners_key() {
             proof.verify(&record(shown).leaf_hash(), &checkpoint).unwrap();
         }
     }
-    // After a restart the same records have proofs, under a checkpoint that is not shorter.
+    let old: SignedPartitionCheckpoint =
+        serde_json::from_value(operator.read(&format!("{path}&limit=1")).await["checkpoint"].clone()).unwrap();
+    operator.append("/orders/records?partition=1", json!([{"value": "00"}])).await;
+    // After a restart the same records have proofs, under a checkpoint that continues the one from before.
     node.stop().await;
     let node = start(&homes.homes[0], &[]).await;
-    let page = Operator::of(&homes, &node).read(&format!("{path}&limit=1")).await;
+    let operator = Operator::of(&homes, &node);
+    let page = operator.read(&format!("{path}&limit=1")).await;
     let signed: SignedPartitionCheckpoint = serde_json::from_value(page["checkpoint"].clone()).unwrap();
     signed.verify("pyralog-dev-test", &owner).unwrap();
-    assert_eq!(signed.checkpoint.size, 50);
+    assert_eq!((old.checkpoint.size, signed.checkpoint.size), (50, 51));
+    let grown = operator.read("/orders/consistency?partition=1&old=50&new=51").await;
+    assert_eq!((&grown["partition"], &grown["old"], &grown["new"]), (&json!(1), &json!("50"), &json!("51")));
+    let proof: PartitionConsistency = serde_json::from_value(grown["consistency"].clone()).unwrap();
+    proof.verify(&old.checkpoint, &signed.checkpoint).unwrap();
+    for (query, status, code) in [
+        ("?partition=1&old=51&new=50", 400, "bad_request"),
+        ("?partition=1&old=50&new=52", 400, "bad_request"),
+        ("?partition=1&old=50", 400, "bad_request"),
+        ("?partition=1&old=x&new=51", 400, "bad_request"),
+        ("?partition=2&old=1&new=2", 404, "no_such_partition"),
+        ("?old=1&new=2", 416, "out_of_range"),
+        ("?partition=1&incarnation=0&old=50&new=51", 409, "log_replaced"),
+    ] {
+        let (found, answer) = operator.get(&format!("/orders/consistency{query}")).await;
+        assert_eq!((found, answer["error"]["code"].as_str()), (status, Some(code)), "{query}: {answer}");
+        assert!(answer["error"]["remedy"].is_string(), "{answer}");
+    }
     node.stop().await;
 }
 
@@ -241,15 +264,20 @@ async fn a_deleted_log_is_gone_and_its_name_is_free() {
     let homes = homes(1);
     let node = start(&homes.homes[0], &[]).await;
     let operator = Operator::of(&homes, &node);
-    operator.create(json!({"name": "orders"})).await;
+    let made = operator.create(json!({"name": "orders"})).await;
     operator.append("/orders/records", json!([{"value": "aa"}])).await;
     assert_eq!(operator.ask("DELETE", "/orders", None).await, (200, json!({"deleted": "orders"})));
     for (method, path) in [("DELETE", "/orders"), ("GET", "/orders"), ("GET", "/orders/records")] {
         let (status, answer) = operator.ask(method, path, None).await;
         assert_eq!((status, &answer["error"]["code"]), (404, &json!("no_such_log")), "{method} {path}");
     }
-    operator.create(json!({"name": "orders"})).await;
+    let again = operator.create(json!({"name": "orders"})).await;
+    assert!(again["log"] != made["log"] && whole(&again["incarnation"]) > whole(&made["incarnation"]), "{again}");
     assert!(offsets(&operator.read("/orders/records").await).is_empty());
+    let path = format!("/orders/records?incarnation={}", made["incarnation"].as_str().unwrap());
+    let (status, answer) = operator.get(&path).await;
+    assert_eq!((status, &answer["error"]["code"]), (409, &json!("log_replaced")), "{answer}");
+    assert_eq!(answer["error"]["incarnation"], again["incarnation"]);
     operator.ask("DELETE", "/orders", None).await;
     node.stop().await;
     let node = start(&homes.homes[0], &[]).await;
@@ -273,6 +301,7 @@ async fn a_log_in_memory_is_empty_after_a_restart() {
     let operator = Operator::of(&homes, &node);
     let page = operator.read("/cache/records").await;
     assert_eq!((offsets(&page), whole(&page["end_offset"])), (vec![], 0));
+    assert!(whole(&page["incarnation"]) > whole(&made["incarnation"]), "{page}");
     assert_eq!(operator.append("/cache/records", json!([{"value": "aa"}])).await, [(0, 0)]);
     node.stop().await;
 }
@@ -282,11 +311,11 @@ async fn records_that_no_log_need_keep_go_and_metrics_count_what_came() {
     let homes = homes(1);
     let node = start(&homes.homes[0], &[("logs.retention_interval_s", "1")]).await;
     let operator = Operator::of(&homes, &node);
-    let log = json!({"name": "orders", "partitions": 3, "segment_bytes": "4096", "retention": {"max_bytes": "1"}});
+    let log = json!({"name": "orders", "partitions": 3, "segment_bytes": "1048576", "retention": {"max_bytes": "1"}});
     let made = operator.create(log).await;
     assert_eq!(made["retention"], json!({"max_age_ms": null, "max_bytes": "1"}));
     for _ in 0..8 {
-        operator.append("/orders/records?partition=0", json!([{"value": "00".repeat(3_000)}])).await;
+        operator.append("/orders/records?partition=0", json!([{"value": "00".repeat(400_000)}])).await;
     }
     let mut first = 0;
     for _ in 0..400 {
@@ -307,6 +336,6 @@ async fn records_that_no_log_need_keep_go_and_metrics_count_what_came() {
         assert!(text.lines().any(|found| found == line), "{line} is missing");
     }
     let bytes = text.lines().find_map(|line| line.strip_prefix("pyralog_logs_record_bytes_total ")).unwrap();
-    assert!(bytes.parse::<u64>().unwrap() > 24_000, "{bytes}");
+    assert!(bytes.parse::<u64>().unwrap() > 3_200_000, "{bytes}");
     node.stop().await;
 }

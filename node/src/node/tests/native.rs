@@ -152,10 +152,38 @@ async fn what_cannot_be_read_is_answered_as_every_other_error() {
     ] {
         let (status, answer) = get_json(&format!("{api}{path}")).await;
         assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{path}: {answer}");
-        assert!(!answer["error"]["message"].as_str().unwrap().is_empty(), "{path}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("not understood") && answer["error"]["remedy"].is_string(), "{path}: {answer}");
+        for foreign in ["deserialize", "URL", "u64"] {
+            assert!(!message.contains(foreign), "{path}: {message}");
+        }
     }
     let (status, answer) = post(&format!("{api}/v1/notary/leaves?promise=each&x=1"), &json!({"leaves": []})).await;
     assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{answer}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_chunks_that_are_none_is_refused_with_a_remedy() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[]).await;
+    let token = std::fs::read_to_string(homes.homes[0].admin_token()).unwrap();
+    let address = node.endpoints.api.trim_start_matches("http://");
+    for path in ["/v1/tx", "/v1/notary/leaves", "/v1/cluster/logs", "/v1/cluster/logs/orders/records"] {
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let token = token.trim();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n"
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let read = tokio::time::timeout(std::time::Duration::from_secs(20), client.read(&mut answer));
+        let count = read.await.expect("it waits for ever").unwrap();
+        let answer = String::from_utf8_lossy(&answer[..count]);
+        assert!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+        assert!(answer.contains("its chunks are malformed") && answer.contains("content-length"), "{path}: {answer}");
+    }
     node.stop().await;
 }
 

@@ -3,6 +3,7 @@
 mod consensus;
 mod crypto;
 mod files;
+mod partitions;
 mod receipts;
 mod streams;
 mod txs;
@@ -42,6 +43,7 @@ pub fn seeds() -> Vec<Seed> {
     crypto::put(&mut out);
     files::put(&mut out);
     streams::put(&mut out);
+    partitions::put(&mut out);
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);

@@ -6,6 +6,7 @@ mod engine;
 mod files;
 mod ledger;
 mod light;
+mod partitions;
 mod receipts;
 mod wire;
 
@@ -27,6 +28,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "document_digest", run: crypto::document_digest },
     Target { name: "keystore", run: crypto::keystore },
     Target { name: "text", run: crypto::text },
+    Target { name: "partition_checkpoint", run: partitions::partition_checkpoint },
+    Target { name: "record_proof", run: partitions::record_proof },
+    Target { name: "partition_consistency", run: partitions::partition_consistency },
     // cluster-core
     Target { name: "wal_record", run: pyralog_cluster_core::fuzz::wal_record },
     Target { name: "leaf_group", run: pyralog_cluster_core::fuzz::leaf_group },
@@ -41,6 +45,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "journal_list", run: pyralog_cluster_core::fuzz::journal_list },
     Target { name: "segment_file", run: pyralog_cluster_core::fuzz::segment_file },
     Target { name: "segment_parts", run: pyralog_cluster_core::fuzz::segment_parts },
+    Target { name: "tree_root", run: pyralog_cluster_core::fuzz::tree_root },
+    Target { name: "log_spec", run: pyralog_cluster_core::fuzz::log_spec },
     // consensus: blocks, engine, ledger
     Target { name: "block", run: blocks::block },
     Target { name: "commit", run: blocks::commit },
