@@ -232,7 +232,7 @@ pub enum Error {
     },
     /// As many partitions are open as the limit of open files allows.
     #[error(
-        "{limit} partitions are in use since the start, as many as the limit of open files allows: raise it (`ulimit -n`, or LimitNOFILE of the          service) and restart the node"
+        "{limit} partitions are in use since the start, as many as the limit of open files allows: raise it (`ulimit -n`, or LimitNOFILE of the service) and restart the node"
     )]
     TooManyOpen {
         /// Partitions that may be open.

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use pyralog_cluster_core::{Backend, Finding, FsckReport, Options, Severity, fsck};
 use serde_json::{Value, json};
 
@@ -12,28 +12,45 @@ use crate::home::Home;
 
 /// Checks the home and says what was found; an error where something is damaged.
 pub(super) fn run(home: &Home, args: &FsckArgs) -> Result<()> {
+    let (text, verdict) = check(home, args)?;
+    std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
+    verdict
+}
+
+/// What is printed, and the verdict.
+fn check(home: &Home, args: &FsckArgs) -> Result<(String, Result<()>)> {
     let dir = home.store();
     if !dir.is_dir() {
         bail!("{}: there is nothing to check; name the node's home with --home", dir.display());
     }
     super::commands::raise_file_limit();
     let tables = dir.join("tables");
-    let report = fsck(&dir, &Options::default(), Backend::default(), args.repair, |core| {
+    let checked = fsck(&dir, &Options::default(), Backend::default(), args.repair, |core| {
         let mut findings = Vec::new();
         check_blocks(core.chain(), &mut |what| {
             findings.push(Finding { severity: Severity::Damage, path: tables.clone(), offset: None, what });
         });
         findings
-    })?;
+    });
+    let report = match checked {
+        Ok(report) => report,
+        Err(error) => {
+            let refused = json!({ "clean": false, "sound": false, "error": error.to_string() });
+            let text = if args.json.json { format!("{refused}\n") } else { String::new() };
+            return Ok((text, Err(error.into())));
+        }
+    };
     let text =
         if args.json.json { format!("{}\n", document(&report, args.repair)) } else { text(&report, args.repair) };
-    std::io::stdout().write_all(text.as_bytes()).context("standard output")?;
     let damaged = report.findings.iter().filter(|finding| finding.severity == Severity::Damage).count();
-    match damaged {
+    let verdict = match damaged {
         0 => Ok(()),
-        1 => bail!("one part of the store is damaged; nothing of it was touched. Restore it from a copy"),
-        more => bail!("{more} parts of the store are damaged; nothing of them was touched. Restore them from a copy"),
-    }
+        1 => Err(anyhow!("one part of the store is damaged; nothing of it was touched. Restore it from a copy")),
+        more => {
+            Err(anyhow!("{more} parts of the store are damaged; nothing of them was touched. Restore them from a copy"))
+        }
+    };
+    Ok((text, verdict))
 }
 
 fn text(report: &FsckReport, repair: bool) -> String {
@@ -96,3 +113,7 @@ fn document(report: &FsckReport, repair: bool) -> Value {
         },
     })
 }
+
+#[cfg(test)]
+#[path = "fsck_test.rs"]
+mod tests;
