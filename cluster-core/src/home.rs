@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::disk::{Disk, Lock};
+use crate::disk::{Disk, Lock, write_whole};
 
 /// The format this build reads and writes. It may still change until the replicated core lands; each change counts it up.
 pub const FORMAT: u32 = 2;
@@ -92,14 +92,7 @@ pub(crate) fn parse_format(text: &[u8]) -> Option<u32> {
 }
 
 fn write_format(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    let path = dir.join(FORMAT_FILE);
-    let temporary = crate::parts::temporary(&path);
-    let file = disk.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-    let text = format!("pyralog-data {FORMAT}\n");
-    file.write_at(text.as_bytes(), 0).map_err(|e| Error::io("write", &temporary, e))?;
-    file.sync().map_err(|e| Error::sync(&temporary, e))?;
-    disk.rename(&temporary, &path).map_err(|e| Error::io("rename", &temporary, e))?;
-    disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))
+    write_whole(disk, &dir.join(FORMAT_FILE), format!("pyralog-data {FORMAT}\n").as_bytes()).map(drop)
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@
 //!
 //! Record `n` goes to slot `n mod 2`, so a torn write leaves the record before it, and that one was the last acknowledged.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::disk::{Disk, File};
-use crate::parts::{temporary, u32_at, u64_at};
+use crate::disk::{Disk, File, write_whole};
+use crate::parts::{u32_at, u64_at};
 
 const SLOT: usize = 4096;
 const MAGIC: [u8; 8] = *b"PYRASLOT";
@@ -37,11 +38,26 @@ impl SlotFile {
     /// # Errors
     /// [`Error::Damaged`] where neither slot checks: no crash does that.
     pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, Error> {
-        let file = match disk.open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(disk, path)?,
-            Err(error) => return Err(Error::io("open", path, error)),
-        };
+        if let Some(found) = Self::find(disk, path)? {
+            return Ok(found);
+        }
+        // Records 0 and 1 are "none yet".
+        Self::read(write_whole(disk, path, &[encode(0, &[]), encode(1, &[])].concat())?, path)
+    }
+
+    /// Opens the record; `None` where there is no file.
+    ///
+    /// # Errors
+    /// As [`SlotFile::open`].
+    pub(crate) fn find(disk: &dyn Disk, path: &Path) -> Result<Option<Self>, Error> {
+        match disk.open(path) {
+            Ok(file) => Self::read(file, path).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", path, error)),
+        }
+    }
+
+    fn read(file: Arc<dyn File>, path: &Path) -> Result<Self, Error> {
         let mut bytes = vec![0; 2 * SLOT + 1];
         let read = file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?;
         if read != 2 * SLOT {
@@ -55,19 +71,6 @@ impl SlotFile {
         };
         let value = (sequence > 1).then_some(value);
         Ok(Self { file, path: path.to_owned(), sequence, value, torn })
-    }
-
-    fn create(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn File>, Error> {
-        let temporary = temporary(path);
-        let file = disk.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-        // Records 0 and 1 are "none yet".
-        let both = [encode(0, &[]), encode(1, &[])].concat();
-        file.write_at(&both, 0).map_err(|e| Error::io("write", &temporary, e))?;
-        file.sync().map_err(|e| Error::sync(&temporary, e))?;
-        disk.rename(&temporary, path).map_err(|e| Error::io("rename", &temporary, e))?;
-        let dir = path.parent().unwrap_or(path);
-        disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
-        Ok(file)
     }
 
     /// The record, if one was ever put.

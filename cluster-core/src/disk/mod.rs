@@ -12,11 +12,13 @@ use std::sync::Arc;
 mod faulty;
 mod overlay;
 mod real;
+mod whole;
 
 #[cfg(any(test, feature = "testkit"))]
 pub use faulty::FaultyDisk;
 pub use overlay::Overlay;
 pub use real::RealDisk;
+pub use whole::write_whole;
 
 /// A file system.
 pub trait Disk: Debug + Send + Sync {

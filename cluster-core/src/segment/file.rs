@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::batch::{BATCH_HEADER, Identity};
 use crate::Error;
-use crate::disk::{Disk, File};
-use crate::parts::{temporary, u32_at, u64_at};
+use crate::disk::{Disk, File, write_whole};
+use crate::parts::{u32_at, u64_at};
 
 /// Bytes of a file header.
 pub(super) const FILE_HEADER: u64 = 64;
@@ -21,13 +21,7 @@ const VERSION: u32 = 1;
 pub(super) fn create(disk: &dyn Disk, path: &Path, stream: u64, base: u64) -> Result<(Arc<dyn File>, Identity), Error> {
     let salt = disk.nonce().map_err(|e| Error::io("draw randomness for", path, e))?;
     let identity = Identity { stream, base, salt };
-    let temporary = temporary(path);
-    let file = disk.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-    file.write_at(&header(identity), 0).map_err(|e| Error::io("write", &temporary, e))?;
-    file.sync().map_err(|e| Error::sync(&temporary, e))?;
-    disk.rename(&temporary, path).map_err(|e| Error::io("rename", &temporary, e))?;
-    let dir = path.parent().unwrap_or(path);
-    disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
+    let file = write_whole(disk, path, &header(identity))?;
     Ok((file, identity))
 }
 
