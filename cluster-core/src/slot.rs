@@ -96,6 +96,12 @@ impl SlotFile {
         self.value = Some(value.to_vec());
         Ok(())
     }
+
+    /// [`SlotFile::put`] into both copies: then damage of one does not bring back an older record.
+    pub(crate) fn put_both(&mut self, value: &[u8]) -> Result<(), Error> {
+        self.put(value)?;
+        self.put(value)
+    }
 }
 
 fn encode(sequence: u64, value: &[u8]) -> Vec<u8> {
