@@ -7,6 +7,8 @@ use std::sync::Arc;
 use pyralog_crypto::LogId;
 use thiserror::Error;
 
+use crate::NodeNumber;
+
 /// Everything that can go wrong in the store. It is cheap to clone, since one failed write fails every ticket behind it.
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
@@ -72,29 +74,73 @@ pub enum Error {
     },
 
     // -- The operator can mend it: the ids.
+    /// A generator is opened, and none of its files is there.
+    #[error(
+        "{files} are missing from {}: ids that were given from there would be repeated. Restore them from a copy that was made after the last stop, \
+         or start a new generator in an empty directory, with a node number that was never used", dir.display()
+    )]
+    IdsMissing {
+        /// Directory of the generator.
+        dir: PathBuf,
+        /// Names of its files.
+        files: &'static str,
+    },
+    /// A generator is made where one was used.
+    #[error(
+        "ids were given from {} already: go on with what is there, or start a new generator in an empty directory, with a node number that was never \
+         used", dir.display()
+    )]
+    IdsUsed {
+        /// Directory of the generator.
+        dir: PathBuf,
+    },
     /// The file of a durable counter is missing or shorter than its mark.
     #[error(
-        "{} {found}, but at least {marked} blocks were handed out: going on would repeat ids. Restore it from a copy that was made \
-         after the last stop, or make it long enough to be safe: truncate -s {safe} {}", file.display(), file.display()
+        "{} {found}, but the values of {marked} blocks may have left: going on would repeat ids. Restore it from a copy that was made \
+         after the last stop, or make it long enough: truncate -s {marked} {}", file.display(), file.display()
     )]
     CounterLost {
         /// The counter.
         file: PathBuf,
         /// What was found.
         found: String,
-        /// Blocks in the mark.
+        /// Blocks in the mark, and bytes of a counter that repeats nothing.
         marked: u64,
-        /// Bytes of a counter that repeats nothing.
-        safe: u64,
     },
-    /// A durable counter that was used has no mark.
+    /// A durable counter has no mark.
     #[error(
-        "{} is missing or empty, but its counter was used: without it the size of a block is not known. Restore it from any copy of this directory, \
+        "{} is missing or empty, but its counter is there: without it the size of a block is not known. Restore it from any copy of this directory, \
          or start with an empty directory where ids may begin again", file.display()
     )]
     CounterMarkLost {
         /// The mark.
         file: PathBuf,
+    },
+    /// One of the two files that hold the time bound of Scarab ids is missing, or the bound is below its mark.
+    #[error(
+        "{} {found}: going on could repeat ids. Restore it from a copy that was made after the last stop, or from its twin, which was written with \
+         it: cp {} {}", file.display(), other.display(), file.display()
+    )]
+    BoundLost {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        found: &'static str,
+        /// Its twin.
+        other: PathBuf,
+    },
+    /// A generator of Scarab ids is opened with another node number than it was made with.
+    #[error(
+        "the ids of {} have node number {found}, not {asked}: start it with {found}, or start a new generator in an empty directory, with a node number \
+         that was never used", dir.display()
+    )]
+    OtherNodeNumber {
+        /// Directory of the generator.
+        dir: PathBuf,
+        /// The number in its ids.
+        found: NodeNumber,
+        /// The number asked for.
+        asked: NodeNumber,
     },
     /// A durable counter is opened with another block than it was made with.
     #[error("the counter in {} has blocks of 2^{found} values, not 2^{asked}: set block_bits to {found}", dir.display())]

@@ -9,7 +9,7 @@
 //!      tables/               RocksDB: blocks, state, indexes, logs  [`Chain`]
 //!
 //! dir/LOCK, counter, mark    durable counter                        [`Obelisk`]
-//! dir/LOCK, bound            time bound of ids                      [`Scarabs`]
+//! dir/LOCK, bound, mark      time bound of ids                      [`Scarabs`]
 //! ```
 //!
 //! **Durability is an event.** Every write returns a [`Ticket`] at once; [`Event::Durable`] follows when it is on stable

@@ -122,6 +122,12 @@ impl SlotFile {
         self.file.write_at(&encode(sequence, value), at).map_err(|e| Error::io("write", &self.path, e))?;
         self.file.sync().map_err(|e| Error::sync(&self.path, e))
     }
+
+    /// [`SlotFile::put`] into both copies: then damage of one does not bring back an older record.
+    pub(crate) fn put_both(&mut self, value: &[u8]) -> Result<(), Error> {
+        self.put(value)?;
+        self.put(value)
+    }
 }
 
 fn encode(sequence: u64, value: &[u8]) -> Vec<u8> {

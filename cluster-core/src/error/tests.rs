@@ -24,7 +24,8 @@ fn a_full_disk_is_recognised_wherever_it_shows() {
 fn messages_name_the_place_and_the_remedy() {
     let dir = PathBuf::from("/h");
     let log = LogId([0xab; 32]);
-    let cases: [(Error, &[&str]); 18] = [
+    let node = |number| NodeNumber::new(number).unwrap();
+    let cases: [(Error, &[&str]); 22] = [
         (Error::InUse { dir: dir.clone(), pid: "42".into() }, &["/h is in use by process 42", "--home"]),
         (
             Error::OlderFormat { dir: dir.clone(), found: 0, expected: 1 },
@@ -38,10 +39,26 @@ fn messages_name_the_place_and_the_remedy() {
         ),
         (Error::DiskFull { dir: dir.clone() }, &["no space left on device under /h", "free space there"]),
         (
-            Error::CounterLost { file: "/i/counter".into(), found: "is missing".into(), marked: 5, safe: 69 },
-            &["/i/counter is missing", "5 blocks", "Restore it", "truncate -s 69 /i/counter"],
+            Error::IdsMissing { dir: "/i".into(), files: "a and b" },
+            &["a and b are missing from /i", "Restore them", "empty directory", "never used"],
+        ),
+        (
+            Error::IdsUsed { dir: "/i".into() },
+            &["given from /i already", "go on with what is there", "empty directory"],
+        ),
+        (
+            Error::CounterLost { file: "/i/counter".into(), found: "is missing".into(), marked: 5 },
+            &["/i/counter is missing", "5 blocks", "Restore it", "truncate -s 5 /i/counter"],
         ),
         (Error::CounterMarkLost { file: "/i/mark".into() }, &["/i/mark is missing", "Restore it from any copy"]),
+        (
+            Error::BoundLost { file: "/i/bound".into(), found: "is missing", other: "/i/mark".into() },
+            &["/i/bound is missing", "Restore it", "cp /i/mark /i/bound"],
+        ),
+        (
+            Error::OtherNodeNumber { dir: "/i".into(), found: node(7), asked: node(8) },
+            &["/i have node number 7, not 8", "start it with 7", "empty directory"],
+        ),
         (Error::OtherBlockBits { dir: "/i".into(), found: 2, asked: 3 }, &["/i", "2^2", "set block_bits to 2"]),
         (Error::IdsExhausted { file: "/i/bound".into() }, &["/i/bound", "new generator", "never used"]),
         (Error::ClockLeapt { ahead_ms: 9 }, &["9 ms ahead", "set it right", "restart"]),

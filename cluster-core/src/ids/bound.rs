@@ -1,59 +1,101 @@
-//! The time bound of Scarab ids: nothing at or above it has left.
+//! The files of a Scarab generator: a time bound that nothing at or above has left, and a mark that notices when it is lost.
+//!
+//! Both hold the same record. The bound is raised before the mark and lowered after it: wherever a crash comes, what left is below
+//! the mark, and the mark is not above the bound.
 
 use std::path::{Path, PathBuf};
 
 use super::ceiling::{Demand, Reserved};
-use super::own;
 use super::refill::Reserve;
 use super::scarab::{END_MS, SEQUENCE_BITS};
+use super::{NodeNumber, own};
 use crate::Error;
 use crate::disk::{Disk, Lock};
 use crate::parts::u64_at;
 use crate::slot::SlotFile;
 
-/// How far the bound is put ahead of use. A crash moves ids at most this far ahead of the clock, while a sync has half of it to
-/// end in before a draw has to wait; at ordinary rates that is two small writes every two seconds.
+/// How far the bound is put ahead of use. A crash moves ids at most this far ahead of the clock, while the syncs have half of it to
+/// end in before a draw has to wait; at ordinary rates that is four small writes every two seconds.
 pub(super) const AHEAD_MS: u64 = 4_000;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const BOUND: &str = "bound";
+const MARK: &str = "mark";
 
-/// The open bound. Times are in milliseconds since 2025-01-01T00:00:00Z.
+/// The open bound.
 #[derive(Debug)]
 pub(super) struct BoundFile {
-    slot: SlotFile,
+    bound: SlotFile,
+    mark: SlotFile,
     path: PathBuf,
-    bound_ms: Option<u64>,
+    record: Record,
     _lock: Box<dyn Lock>,
 }
 
+/// What both files hold: `version:u8 node:u16 bound_ms:u64`, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record {
+    /// The number in all ids.
+    pub(super) node: NodeNumber,
+    /// Milliseconds since 2025-01-01T00:00:00Z; 0 where nothing ever left.
+    pub(super) bound_ms: u64,
+}
+
 impl BoundFile {
-    /// Opens the bound, or makes one where the directory holds none.
-    pub(super) fn open(disk: &dyn Disk, dir: &Path) -> Result<Self, Error> {
-        let lock = own(disk, dir)?;
-        let path = dir.join("bound");
-        let slot = SlotFile::open(disk, &path)?;
-        // The process that made the file may have ended before its name was durable.
-        disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
-        if slot.torn() {
-            tracing::warn!(file = %path.display(), "one copy of the time bound does not check; the other one holds");
+    /// The number under which ids may have left; `None` where none did.
+    pub(super) fn used_by(disk: &dyn Disk, dir: &Path) -> Result<Option<NodeNumber>, Error> {
+        for name in [BOUND, MARK] {
+            if let Some((_, record)) = find(disk, &dir.join(name))?.filter(|(_, record)| record.bound_ms > 0) {
+                return Ok(Some(record.node));
+            }
         }
-        let other = || Error::damaged(&path, 0, "the record is not a time bound that this release reads");
-        let bound_ms = slot.value().map(|record| decode(record).ok_or_else(other)).transpose()?;
-        Ok(Self { slot, path, bound_ms, _lock: lock })
+        Ok(None)
     }
 
-    /// The recorded bound; `None` if there never was one.
+    /// Makes the files, or goes on making them.
+    pub(super) fn make(disk: &dyn Disk, dir: &Path, node: NodeNumber) -> Result<(), Error> {
+        let _lock = own(disk, dir)?;
+        if Self::used_by(disk, dir)?.is_some() {
+            return Err(Error::IdsUsed { dir: dir.to_owned() });
+        }
+        for name in [BOUND, MARK] {
+            SlotFile::open(disk, &dir.join(name))?.put_both(&Record { node, bound_ms: 0 }.encode())?;
+        }
+        // The process that gave a file its name may have ended before the name was durable.
+        disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))
+    }
+
+    /// Opens the files that were made.
+    pub(super) fn open(disk: &dyn Disk, dir: &Path, node: NodeNumber) -> Result<Self, Error> {
+        let lock = own(disk, dir)?;
+        let (path, mark_path) = (dir.join(BOUND), dir.join(MARK));
+        // An operator may have put one back a moment ago.
+        disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
+        let lost =
+            |file: &Path, found, other: &Path| Error::BoundLost { file: file.into(), found, other: other.into() };
+        let ((bound, record), (mark, marked)) = match (find(disk, &path)?, find(disk, &mark_path)?) {
+            (Some(bound), Some(mark)) => (bound, mark),
+            (None, Some(_)) => return Err(lost(&path, "is missing or empty", &mark_path)),
+            (Some(_), None) => return Err(lost(&mark_path, "is missing or empty", &path)),
+            (None, None) => return Err(Error::IdsMissing { dir: dir.to_owned(), files: "bound and mark" }),
+        };
+        if let Some(other) = [record, marked].iter().find(|record| record.node != node) {
+            return Err(Error::OtherNodeNumber { dir: dir.to_owned(), found: other.node, asked: node });
+        }
+        if record.bound_ms < marked.bound_ms {
+            return Err(lost(&path, "is older than its mark", &mark_path));
+        }
+        for (slot, file) in [(&bound, &path), (&mark, &mark_path)] {
+            if slot.torn() {
+                tracing::warn!(file = %file.display(), "one copy of the time bound does not check; the other one holds");
+            }
+        }
+        Ok(Self { bound, mark, path, record, _lock: lock })
+    }
+
+    /// No id at or above this time has left, in milliseconds since 2025-01-01T00:00:00Z; `None` if none ever did.
     pub(super) fn bound_ms(&self) -> Option<u64> {
-        self.bound_ms
-    }
-
-    /// Into both copies before anyone hears of it: then damage of one does not bring back an older bound.
-    fn put(&mut self, bound_ms: u64) -> Result<(), Error> {
-        let record = [&[VERSION][..], &bound_ms.to_be_bytes()].concat();
-        self.slot.put(&record)?;
-        self.slot.put(&record)?;
-        self.bound_ms = Some(bound_ms);
-        Ok(())
+        Some(self.record.bound_ms).filter(|bound_ms| *bound_ms > 0)
     }
 }
 
@@ -63,8 +105,10 @@ impl Reserve for BoundFile {
         if needed > END_MS {
             return Err(Error::IdsExhausted { file: self.path.clone() });
         }
-        let bound_ms = needed.saturating_add(AHEAD_MS).max(self.bound_ms.unwrap_or(0)).min(END_MS);
-        self.put(bound_ms)?;
+        let bound_ms = needed.saturating_add(AHEAD_MS).max(self.record.bound_ms).min(END_MS);
+        self.record.bound_ms = bound_ms;
+        self.bound.put_both(&self.record.encode())?;
+        self.mark.put_both(&self.record.encode())?;
         let wake_ms = bound_ms.saturating_sub(AHEAD_MS / 2);
         let wake_at = if bound_ms == END_MS { u64::MAX } else { wake_ms << SEQUENCE_BITS };
         Ok(Reserved { end: bound_ms << SEQUENCE_BITS, wake_at })
@@ -72,14 +116,37 @@ impl Reserve for BoundFile {
 
     /// Gives back what was not used, so that restarts in order do not move ids ahead of the clock.
     fn finish(&mut self, used: u64) -> Result<(), Error> {
-        self.put(used.div_ceil(1 << SEQUENCE_BITS))
+        self.record.bound_ms = used.div_ceil(1 << SEQUENCE_BITS);
+        self.mark.put_both(&self.record.encode())?;
+        self.bound.put_both(&self.record.encode())
     }
 }
 
-/// The record: `version:u8 bound_ms:u64`, big-endian.
-pub(super) fn decode(record: &[u8]) -> Option<u64> {
-    match record {
-        [VERSION, ..] if record.len() == 9 => Some(u64_at(record, 1)).filter(|bound_ms| *bound_ms <= END_MS),
-        _ => None,
+impl Record {
+    fn encode(self) -> Vec<u8> {
+        [&[VERSION][..], &self.node.number().to_be_bytes(), &self.bound_ms.to_be_bytes()].concat()
+    }
+
+    /// The record, where it is one that this release writes.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        match *bytes {
+            [VERSION, high, low, _, _, _, _, _, _, _, _] => {
+                let node = NodeNumber::new(u16::from_be_bytes([high, low]).into()).ok()?;
+                Some(Self { node, bound_ms: u64_at(bytes, 3) }).filter(|record| record.bound_ms <= END_MS)
+            }
+            _ => None,
+        }
     }
 }
+
+/// One of the files; `None` where there is none, or it was not filled yet.
+fn find(disk: &dyn Disk, path: &Path) -> Result<Option<(SlotFile, Record)>, Error> {
+    let Some(slot) = SlotFile::find(disk, path)? else { return Ok(None) };
+    let Some(bytes) = slot.value() else { return Ok(None) };
+    let record = Record::decode(bytes)
+        .ok_or_else(|| Error::damaged(path, 0, "the record is not a time bound that this release reads"))?;
+    Ok(Some((slot, record)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,7 @@
 //! The files of an Obelisk: a size that counts, and a mark that notices when it is lost.
+//!
+//! The counter grows before the mark follows, and nobody hears of the growth before that: wherever a crash comes, what left lies in
+//! the blocks of the mark, and the counter is not shorter than the mark.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -15,15 +18,15 @@ use crate::slot::SlotFile;
 
 /// Largest file of ext4 with blocks of 4 KiB, in bytes (`s_maxbytes`: 2^32 − 1 blocks); other file systems hold more.
 pub(super) const MAX_BLOCKS: u64 = (1 << 44) - (1 << 12);
-/// Most blocks of one reservation on top of what is needed: with the default block 0.17 s of draws at 10 ns each, more than a sync
-/// of a slow disk takes.
+/// Most blocks of one reservation on top of what is needed: with the default block 0.17 s of draws at 10 ns each, of which the second
+/// half is more than the three syncs of a slow disk take.
 const MAX_STEP: u64 = 256;
-/// The mark follows when it is this many blocks behind, so that it costs no sync of its own at ordinary rates.
-pub(super) const MARK_EVERY: u64 = 64;
 
 const VERSION: u8 = 1;
+const COUNTER: &str = "counter";
+const MARK: &str = "mark";
 
-/// The open counter. Its size is never smaller than what left, nor than the mark.
+/// The open counter.
 #[derive(Debug)]
 pub(super) struct CounterFile {
     file: Arc<dyn File>,
@@ -42,78 +45,80 @@ pub(super) struct CounterFile {
     _lock: Box<dyn Lock>,
 }
 
+/// What the mark holds: `version:u8 block_bits:u8 blocks:u64`, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// A block is 2^this values.
+    block_bits: u32,
+    /// Every value that left lies in so many blocks.
+    blocks: u64,
+}
+
 impl CounterFile {
-    /// Opens the counter, or makes a new one where the directory holds none.
-    pub(super) fn open(disk: &dyn Disk, dir: &Path, block_bits: u32) -> Result<Self, Error> {
-        if block_bits > MAX_BLOCK_BITS {
-            return Err(Error::BlockBits { found: block_bits });
+    /// Whether values may have left.
+    pub(super) fn used(disk: &dyn Disk, dir: &Path) -> Result<bool, Error> {
+        let path = dir.join(COUNTER);
+        let file = find(disk, &path)?;
+        let blocks = file.map_or(Ok(0), |file| file.size()).map_err(|e| Error::io("read the size of", &path, e))?;
+        Ok(blocks > 0 || find_mark(disk, &dir.join(MARK))?.is_some_and(|(_, mark)| mark.blocks > 0))
+    }
+
+    /// Makes the files, or goes on making them.
+    pub(super) fn make(disk: &dyn Disk, dir: &Path, block_bits: u32) -> Result<(), Error> {
+        check(block_bits)?;
+        let _lock = own(disk, dir)?;
+        if Self::used(disk, dir)? {
+            return Err(Error::IdsUsed { dir: dir.to_owned() });
         }
+        let path = dir.join(COUNTER);
+        let file = disk.create(&path).map_err(|e| Error::io("create", &path, e))?;
+        file.sync().map_err(|e| Error::sync(&path, e))?;
+        SlotFile::open(disk, &dir.join(MARK))?.put_both(&Mark { block_bits, blocks: 0 }.encode())?;
+        disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))
+    }
+
+    /// Opens the files that were made.
+    pub(super) fn open(disk: &dyn Disk, dir: &Path, block_bits: u32) -> Result<Self, Error> {
+        check(block_bits)?;
         let lock = own(disk, dir)?;
-        let path = dir.join("counter");
-        let mark_path = dir.join("mark");
-        let marked = exists(disk, &mark_path)?;
-        // The counter is made before its mark: no crash leaves a mark alone.
-        let file = match disk.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("open", &path, error)),
-            Err(_) if marked => {
-                let (_, blocks) = read(&SlotFile::open(disk, &mark_path)?, &mark_path)?.unwrap_or((block_bits, 0));
-                return Err(lost(path, "is missing".into(), blocks));
-            }
-            Err(_) => disk.create(&path).map_err(|e| Error::io("create", &path, e))?,
+        let (path, mark_path) = (dir.join(COUNTER), dir.join(MARK));
+        let (file, mark, marked) = match (find(disk, &path)?, find_mark(disk, &mark_path)?) {
+            (Some(file), Some((mark, marked))) => (file, mark, marked),
+            (None, Some((_, marked))) => return Err(lost(path, "is missing".into(), marked)),
+            (Some(_), None) => return Err(Error::CounterMarkLost { file: mark_path }),
+            (None, None) => return Err(Error::IdsMissing { dir: dir.to_owned(), files: "counter and mark" }),
         };
-        // What an earlier process wrote and did not sync is visible, but only now it is durable.
+        if marked.block_bits != block_bits {
+            let found = marked.block_bits;
+            return Err(Error::OtherBlockBits { dir: dir.to_owned(), found, asked: block_bits });
+        }
+        // What an earlier process or an operator wrote and did not sync is visible, but only now it is durable.
         file.sync().map_err(|e| Error::sync(&path, e))?;
         disk.sync_dir(dir).map_err(|e| Error::sync(dir, e))?;
         let blocks = file.size().map_err(|e| Error::io("read the size of", &path, e))?;
-        if !marked && blocks > 0 {
-            return Err(Error::CounterMarkLost { file: mark_path });
+        if blocks < marked.blocks {
+            return Err(lost(path, format!("has {blocks} bytes"), marked));
         }
-        let mark = SlotFile::open(disk, &mark_path)?;
-        let recorded = read(&mark, &mark_path)?;
-        let marked = match recorded {
-            // The mark is filled before the first block is reserved.
-            None if blocks > 0 => return Err(Error::CounterMarkLost { file: mark_path }),
-            None => 0,
-            Some((found, _)) if found != block_bits => {
-                return Err(Error::OtherBlockBits { dir: dir.to_owned(), found, asked: block_bits });
-            }
-            Some((_, marked)) if blocks < marked => return Err(lost(path, format!("has {blocks} bytes"), marked)),
-            Some((_, marked)) => marked,
-        };
         if blocks > MAX_BLOCKS {
             return Err(Error::IdsExhausted { file: path });
         }
-        let mut counter = Self {
+        Ok(Self {
             file,
             path,
             mark,
             block_bits,
             blocks,
-            marked,
+            marked: marked.blocks,
             step: 1,
             #[cfg(test)]
             publish_early: false,
             _lock: lock,
-        };
-        if recorded != Some((block_bits, blocks)) {
-            counter.put_mark()?;
-        }
-        Ok(counter)
+        })
     }
 
     /// First value that is not reserved.
     pub(super) fn reserved(&self) -> u64 {
         self.blocks << self.block_bits
-    }
-
-    /// Both copies: then damage of one does not bring back an older mark.
-    fn put_mark(&mut self) -> Result<(), Error> {
-        let record = encode(self.block_bits, self.blocks);
-        self.mark.put(&record)?;
-        self.mark.put(&record)?;
-        self.marked = self.blocks;
-        Ok(())
     }
 
     fn grow(&mut self, blocks: u64) -> Result<(), Error> {
@@ -144,31 +149,60 @@ impl Reserve for CounterFile {
         if blocks > self.blocks {
             self.grow(blocks)?;
         }
-        // Before anyone hears of the blocks: so what left is never 64 blocks or more beyond the mark.
-        if self.blocks - self.marked >= MARK_EVERY {
-            self.put_mark()?;
+        if self.marked < self.blocks {
+            self.mark.put_both(&Mark { block_bits: self.block_bits, blocks: self.blocks }.encode())?;
+            self.marked = self.blocks;
         }
         let end = self.reserved();
         let wake_at = if blocks == MAX_BLOCKS { u64::MAX } else { end - (self.step << self.block_bits) / 2 };
         Ok(Reserved { end, wake_at })
     }
 
+    /// Both files say what they have to.
     fn finish(&mut self, _used: u64) -> Result<(), Error> {
-        if self.marked < self.blocks { self.put_mark() } else { Ok(()) }
+        Ok(())
     }
 }
 
-fn exists(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
+impl Mark {
+    fn encode(self) -> Vec<u8> {
+        [&[VERSION, self.block_bits as u8][..], &self.blocks.to_be_bytes()].concat()
+    }
+
+    /// The mark, where it is one that this release writes.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        match *bytes {
+            [VERSION, block_bits, _, _, _, _, _, _, _, _] if u32::from(block_bits) <= MAX_BLOCK_BITS => {
+                Some(Self { block_bits: block_bits.into(), blocks: u64_at(bytes, 2) })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn check(block_bits: u32) -> Result<(), Error> {
+    if block_bits > MAX_BLOCK_BITS { Err(Error::BlockBits { found: block_bits }) } else { Ok(()) }
+}
+
+fn find(disk: &dyn Disk, path: &Path) -> Result<Option<Arc<dyn File>>, Error> {
     match disk.open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("open", path, error)),
     }
 }
 
-/// A counter that lacks blocks of its mark. Every value that ever left lies in fewer than 64 blocks more than that.
-fn lost(file: PathBuf, found: String, marked: u64) -> Error {
-    Error::CounterLost { file, found, marked, safe: marked + MARK_EVERY }
+/// The file of the mark; `None` where there is none, or it was not filled yet.
+fn find_mark(disk: &dyn Disk, path: &Path) -> Result<Option<(SlotFile, Mark)>, Error> {
+    let Some(slot) = SlotFile::find(disk, path)? else { return Ok(None) };
+    let Some(bytes) = slot.value() else { return Ok(None) };
+    let mark = Mark::decode(bytes)
+        .ok_or_else(|| Error::damaged(path, 0, "the record is not the mark of a counter that this release reads"))?;
+    Ok(Some((slot, mark)))
+}
+
+fn lost(file: PathBuf, found: String, marked: Mark) -> Error {
+    Error::CounterLost { file, found, marked: marked.blocks }
 }
 
 /// Other file systems than ext4 may end earlier.
@@ -177,27 +211,6 @@ fn full(path: &Path, error: io::Error) -> Error {
         return Error::IdsExhausted { file: path.to_owned() };
     }
     Error::io("grow", path, error)
-}
-
-/// The mark: `version:u8 block_bits:u8 blocks:u64`, big-endian.
-fn encode(block_bits: u32, blocks: u64) -> Vec<u8> {
-    [&[VERSION, block_bits as u8][..], &blocks.to_be_bytes()].concat()
-}
-
-/// Block bits and blocks of a mark.
-pub(super) fn decode(record: &[u8]) -> Option<(u32, u64)> {
-    match record {
-        [VERSION, block_bits, ..] if record.len() == 10 && u32::from(*block_bits) <= MAX_BLOCK_BITS => {
-            Some((u32::from(*block_bits), u64_at(record, 2)))
-        }
-        _ => None,
-    }
-}
-
-/// `None` where the mark was made and not yet filled.
-fn read(mark: &SlotFile, path: &Path) -> Result<Option<(u32, u64)>, Error> {
-    let other = || Error::damaged(path, 0, "the record is not the mark of a counter that this release reads");
-    mark.value().map(|record| decode(record).ok_or_else(other)).transpose()
 }
 
 #[cfg(test)]

@@ -3,11 +3,15 @@
 //! ```text
 //! dir/LOCK       one owner at a time
 //!     counter    its size is the number of reserved blocks   [`Obelisk`]
-//!     mark       block size; blocks reserved at least
+//!     mark       block size; blocks from which values left
 //!
 //! dir/LOCK
 //!     bound      no id at or above this time has left        [`Scarabs`]
+//!     mark       the same
 //! ```
+//!
+//! A generator is made once and opened ever after. Nothing leaves before it is opened, so making may be repeated after a crash; it is
+//! refused once something may have left. Opening makes nothing: a file that is missing was lost, and is refused.
 //!
 //! Both generators promise in the same way: what may be handed out lies below a ceiling that is on stable storage before anything
 //! below it leaves, a start begins at the ceiling it finds, and a refill raises it in the background before it is reached. What was
@@ -78,10 +82,12 @@ fn own(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>, Error> {
 #[cfg(any(test, feature = "testkit"))]
 pub(crate) fn decodes(bytes: &[u8]) -> bool {
     let id = std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<Scarab>().is_ok());
-    id || counter::decode(bytes).is_some() || bound::decode(bytes).is_some()
+    id || counter::Mark::decode(bytes).is_some() || bound::Record::decode(bytes).is_some()
 }
 
 #[cfg(test)]
 mod loom_tests;
+#[cfg(test)]
+mod making_tests;
 #[cfg(test)]
 mod testkit;

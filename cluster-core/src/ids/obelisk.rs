@@ -33,7 +33,7 @@ impl Default for ObeliskOptions {
 /// began, in this life and in earlier ones.
 ///
 /// The size of the file `counter`, in bytes, is the number of *blocks* that are reserved. A draw is one `fetch_add`; when half of
-/// what is left is used a thread grows the file, syncs it, and only then raises the ceiling. A draw beyond the ceiling waits for
+/// what is left is used a thread grows the file, syncs it and its mark, and only then raises the ceiling. A draw beyond the ceiling waits for
 /// that. A start begins at the size it finds, so it skips what was reserved and not used. Under load that the disk cannot follow,
 /// reservations grow from one block up to 256, so that draws need not wait. Nothing ever shrinks the file; it is sparse and takes no
 /// space.
@@ -41,10 +41,9 @@ impl Default for ObeliskOptions {
 /// The counter ends at 2^44 − 2^12 blocks, the largest file of ext4; with the default block that is 2^60 values.
 ///
 /// # What a start notices
-/// The file `mark` holds the block size and a number of blocks that were reserved at least: the exact one after a clean end, and at
-/// most 63 fewer after a crash. Where the counter is missing, or shorter than that, the start is refused with
-/// [`Error::CounterLost`], which names a length that is safe. **Not** noticed: a counter that was cut by fewer than 64 blocks since
-/// a crash, a directory that was restored as a whole from an older copy, and one that was removed as a whole.
+/// The file `mark` holds the block size and the number of blocks from which values may have left. A counter that is missing or shorter
+/// is refused with [`Error::CounterLost`], which names the length that it needs; a missing mark and a directory without both are
+/// refused too. **Not** noticed: both files restored from an older copy.
 #[derive(Debug)]
 pub struct Obelisk {
     next: Padded,
@@ -52,13 +51,31 @@ pub struct Obelisk {
 }
 
 impl Obelisk {
-    /// Opens the counter in a directory on the real disk, or makes both. The directory's parent should exist: a new name in it is
-    /// made durable, one further up is not.
+    /// Whether values may have left what is in a directory. It only looks.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a mark that does not check; [`Error::Io`] from the disk.
+    pub fn used(dir: &Path, disk: &dyn Disk) -> Result<bool, Error> {
+        CounterFile::used(disk, dir)
+    }
+
+    /// Makes a counter in a directory, and the directory where there is none, durably; its parent should exist. No value leaves
+    /// by it, and it may be made again until it is opened. Who has made it records that in another place, and opens it only then:
+    /// after the loss of this directory only that record says that it was there.
+    ///
+    /// # Errors
+    /// [`Error::IdsUsed`] where values may have left; [`Error::BlockBits`]; [`Error::InUse`] while another has it open;
+    /// [`Error::Damaged`], [`Error::DiskFull`], [`Error::SyncFailed`] and [`Error::Io`] from the disk.
+    pub fn make(dir: &Path, block_bits: u32, disk: &dyn Disk) -> Result<(), Error> {
+        CounterFile::make(disk, dir, block_bits)
+    }
+
+    /// Opens the counter that was made in a directory on the real disk.
     ///
     /// # Errors
     /// [`Error::InUse`] while another has it open; [`Error::BlockBits`] and [`Error::OtherBlockBits`] for settings that do not fit;
-    /// [`Error::CounterLost`], [`Error::CounterMarkLost`] and [`Error::Damaged`] for files that do not; [`Error::DiskFull`],
-    /// [`Error::SyncFailed`] and [`Error::Io`] from the disk.
+    /// [`Error::IdsMissing`], [`Error::CounterLost`], [`Error::CounterMarkLost`] and [`Error::Damaged`] for files that do not;
+    /// [`Error::IdsExhausted`] at its end; [`Error::DiskFull`], [`Error::SyncFailed`] and [`Error::Io`] from the disk.
     pub fn open(dir: &Path, options: ObeliskOptions) -> Result<Self, Error> {
         Self::open_with(dir, options, &RealDisk)
     }

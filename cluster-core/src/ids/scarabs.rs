@@ -53,10 +53,11 @@ impl ScarabOptions {
 /// restart, which takes the clock at its word up to ten years beyond the last bound. (A machine that starts with a clock days behind
 /// should set it before it starts the node.)
 ///
-/// # What a start does not notice
-/// A directory, or the file `bound` in it, that was removed or restored from an older copy. Then ids repeat where they had run ahead of the
-/// clock, or where it was set back since: give the generator a node number that was never used. Two generators with one number
-/// on two machines repeat each other's ids unseen.
+/// # What a start notices
+/// The files `bound` and `mark` hold the same bound, and the node number. Where one of them is missing, or the bound is older than its
+/// mark, the start is refused with [`Error::BoundLost`]; so are a directory without both, and another node number. **Not** noticed:
+/// both files restored from an older copy. Then ids repeat where they had run ahead of the clock, or where it was set back since: give the
+/// generator a node number that was never used. Two generators with one number on two machines repeat each other's ids unseen.
 #[derive(Debug)]
 pub struct Scarabs<C: Clock = CoarseClock> {
     /// The next free state.
@@ -75,12 +76,31 @@ struct Opened {
 }
 
 impl Scarabs {
-    /// Opens the generator whose bound is in a directory on the real disk, or makes both. The directory's parent should exist: a
-    /// new name in it is made durable, one further up is not.
+    /// The number under which ids may have left what is in a directory; `None` where none did. It only looks.
     ///
     /// # Errors
-    /// [`Error::InUse`] while another has it open; [`Error::Damaged`] where the bound does not check; [`Error::ClockLeapt`] and
-    /// [`Error::IdsExhausted`] by the clock; [`Error::DiskFull`], [`Error::SyncFailed`] and [`Error::Io`] from the disk.
+    /// [`Error::Damaged`] for a bound that does not check; [`Error::Io`] from the disk.
+    pub fn used_by(dir: &Path, disk: &dyn Disk) -> Result<Option<NodeNumber>, Error> {
+        BoundFile::used_by(disk, dir)
+    }
+
+    /// Makes a generator in a directory, and the directory where there is none, durably; its parent should exist. No id leaves
+    /// by it, and it may be made again, also for another number, until it is opened. Who has made it records that in another place,
+    /// and opens it only then: after the loss of this directory only that record says that it was there.
+    ///
+    /// # Errors
+    /// [`Error::IdsUsed`] where ids may have left; [`Error::InUse`] while another has it open; [`Error::Damaged`],
+    /// [`Error::DiskFull`], [`Error::SyncFailed`] and [`Error::Io`] from the disk.
+    pub fn make(dir: &Path, node: NodeNumber, disk: &dyn Disk) -> Result<(), Error> {
+        BoundFile::make(disk, dir, node)
+    }
+
+    /// Opens the generator that was made in a directory on the real disk.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while another has it open; [`Error::IdsMissing`], [`Error::BoundLost`] and [`Error::Damaged`] for files that
+    /// do not fit; [`Error::OtherNodeNumber`] for a number that does not; [`Error::ClockLeapt`] and [`Error::IdsExhausted`] by the
+    /// clock; [`Error::DiskFull`], [`Error::SyncFailed`] and [`Error::Io`] from the disk.
     pub fn open(dir: &Path, options: ScarabOptions) -> Result<Self, Error> {
         Self::open_with(dir, options, &RealDisk, CoarseClock)
     }
@@ -92,10 +112,9 @@ impl<C: Clock> Scarabs<C> {
     /// # Errors
     /// As [`Scarabs::open`].
     pub fn open_with(dir: &Path, options: ScarabOptions, disk: &dyn Disk, clock: C) -> Result<Self, Error> {
-        let bound = BoundFile::open(disk, dir)?;
+        let bound = BoundFile::open(disk, dir, options.node)?;
         let opened = Opened { wall_ms: scarab_ms(&clock), steady_ms: clock.steady_ms() };
-        // A bound of 0 was recorded where nothing ever left.
-        let floor = bound.bound_ms().filter(|bound_ms| *bound_ms > 0);
+        let floor = bound.bound_ms();
         let rested = floor.map_or(0, |floor| opened.wall_ms.saturating_sub(floor));
         if rested > MAX_REST_MS {
             return Err(Error::ClockLeapt { ahead_ms: rested });

@@ -40,8 +40,14 @@ fn child() {
     let home = Path::new(&home);
     // Small blocks, so that many kills hit a reservation.
     let options = ObeliskOptions { block_bits: 4, ..ObeliskOptions::default() };
-    let obelisk = Obelisk::open(&home.join("obelisk"), options).unwrap();
     let node = ScarabOptions::of(NodeNumber::new(9).unwrap());
+    let made = home.join("made");
+    if !made.exists() {
+        Obelisk::make(&home.join("obelisk"), options.block_bits, &RealDisk).unwrap();
+        Scarabs::make(&home.join("scarab"), node.node, &RealDisk).unwrap();
+        std::fs::write(made, "").unwrap();
+    }
+    let obelisk = Obelisk::open(&home.join("obelisk"), options).unwrap();
     let scarabs = Scarabs::open_with(&home.join("scarab"), node, &RealDisk, LateClock(back_ms)).unwrap();
     say("ready");
     std::thread::scope(|scope| {

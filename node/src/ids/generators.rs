@@ -2,54 +2,55 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use pyralog_cluster_core::disk::{Disk, RealDisk};
+use pyralog_cluster_core::disk::{Disk, Lock, RealDisk};
 use pyralog_cluster_core::{self as core, NodeNumber, Obelisk, ObeliskOptions, ScarabOptions, ScarabRange, Scarabs};
 
+use super::number;
 use crate::error::{Error, Result};
-use crate::home::{PUBLIC, make_dir, read_bounded, write_atomic};
+use crate::home::make_dir;
 
 /// Both generators of a directory, open. Dropping them leaves the files as a clean end does.
 #[derive(Debug)]
 pub struct Generators {
     scarabs: Scarabs,
     counter: Obelisk,
+    _lock: Box<dyn Lock>,
 }
 
 impl Generators {
-    /// Opens the generators of `dir`, or makes them and the directory. The directory keeps its number.
+    /// Opens the generators of `dir`, or makes them and the directory. The directory keeps its number, and once ids left it none of
+    /// its files may be missing.
     ///
     /// # Errors
-    /// [`Error::Home`] while another process has it open, or where it has another number; [`Error::Io`] and [`Error::Storage`] for
-    /// files that cannot be used.
+    /// [`Error::Home`] while another process has it open, where it has another number, and where its file `node` was lost;
+    /// [`Error::Io`] and [`Error::Storage`] for files that are lost or cannot be used.
     pub fn open(dir: &Path, node: NodeNumber) -> Result<Self> {
         make_durable(dir)?;
-        let generators = Self::open_with(dir, node, &RealDisk)?;
-        // Behind their locks, and before anything leaves.
-        own(dir, node)?;
-        Ok(generators)
+        Self::open_with(dir, node, &RealDisk)
     }
 
-    /// [`Generators::open`] on any disk, where `dir` exists and has this number.
+    /// [`Generators::open`] on any disk, where `dir` exists.
     ///
     /// # Errors
     /// As [`Generators::open`].
     pub fn open_with(dir: &Path, node: NodeNumber, disk: &dyn Disk) -> Result<Self> {
-        let failed = |error| match error {
-            core::Error::InUse { pid, .. } => Error::home(
-                dir,
-                format!(
-                    "process {pid} gives ids from this directory already; stop it first, or use another --dir, with a \
-                     --node number that was never used"
-                ),
-            ),
-            other => Error::Storage(other.to_string()),
-        };
-        let scarabs = Scarabs::open_with(&dir.join("scarab"), ScarabOptions::of(node), disk, core::CoarseClock);
+        let lock_file = dir.join("LOCK");
+        let lock = disk.lock(&lock_file).map_err(|e| Error::io("lock", &lock_file, e))?;
+        let lock = lock.map_err(|pid| in_use(dir, &pid))?;
+        match number::read(dir, disk)? {
+            Some(found) if found == node => {}
+            Some(found) => return Err(number::other(dir, found, node)),
+            None => make(dir, node, disk)?,
+        }
+        // The process that wrote the number may have ended before its name was durable.
+        disk.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        let failed = |error| failed(dir, error);
+        let scarabs = Scarabs::open_with(&scarab_dir(dir), ScarabOptions::of(node), disk, core::CoarseClock);
         let scarabs = scarabs.map_err(failed)?;
-        let counter = Obelisk::open_with(&dir.join("counter"), ObeliskOptions::default(), disk).map_err(failed)?;
-        Ok(Self { scarabs, counter })
+        let counter = Obelisk::open_with(&counter_dir(dir), ObeliskOptions::default(), disk).map_err(failed)?;
+        Ok(Self { scarabs, counter, _lock: lock })
     }
 
     /// The next `count` Scarab ids, 1 to [`MAX_RANGE`](core::MAX_RANGE). May wait for the disk.
@@ -84,6 +85,48 @@ impl Generators {
     }
 }
 
+/// Where the time bound of the ids stands.
+pub(super) fn scarab_dir(dir: &Path) -> PathBuf {
+    dir.join("scarab")
+}
+
+fn counter_dir(dir: &Path) -> PathBuf {
+    dir.join("counter")
+}
+
+/// Makes the generators, and then the number, whose file says that they were made. Nothing leaves before that: so a crash at any
+/// place leaves a directory that was not used, and in one that was used the file can only have been deleted.
+fn make(dir: &Path, node: NodeNumber, disk: &dyn Disk) -> Result<()> {
+    let failed = |error| failed(dir, error);
+    let (scarab, counter) = (scarab_dir(dir), counter_dir(dir));
+    let scarabs_used = Scarabs::used_by(&scarab, disk).map_err(failed)?.is_some();
+    // Both are looked at before one is made: what is missing stays missing.
+    if scarabs_used || Obelisk::used(&counter, disk).map_err(failed)? {
+        return Err(number::lost(dir, disk, "is missing"));
+    }
+    Scarabs::make(&scarab, node, disk).map_err(failed)?;
+    Obelisk::make(&counter, ObeliskOptions::default().block_bits, disk).map_err(failed)?;
+    number::write(dir, node, disk).map_err(failed)
+}
+
+fn failed(dir: &Path, error: core::Error) -> Error {
+    match error {
+        core::Error::InUse { pid, .. } => in_use(dir, &pid),
+        core::Error::OtherNodeNumber { found, asked, .. } => number::changed(dir, found, asked),
+        other => Error::Storage(other.to_string()),
+    }
+}
+
+fn in_use(dir: &Path, pid: &str) -> Error {
+    Error::home(
+        dir,
+        format!(
+            "process {pid} gives ids from this directory already; stop it first, or use another --dir, with a --node \
+             number that was never used"
+        ),
+    )
+}
+
 /// Makes the directory so that it is there after a power cut: if it were gone, its counter would begin again.
 fn make_durable(dir: &Path) -> Result<()> {
     let dir = std::path::absolute(dir).map_err(|e| Error::io("find", dir, e))?;
@@ -93,25 +136,6 @@ fn make_durable(dir: &Path) -> Result<()> {
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(|e| Error::io("sync", parent, e))?;
     }
     Ok(())
-}
-
-/// Writes the number into a new directory; refuses another one than it has.
-fn own(dir: &Path, node: NodeNumber) -> Result<()> {
-    let path = dir.join("node");
-    if !path.exists() {
-        return write_atomic(&path, format!("{node}\n").as_bytes(), PUBLIC);
-    }
-    let found = String::from_utf8_lossy(&read_bounded(&path, 16)?).trim().to_owned();
-    if found == node.to_string() {
-        return Ok(());
-    }
-    Err(Error::home(
-        &path,
-        format!(
-            "the ids of this directory have node number {found:?}, not {node}: start it with its own --node, or start \
-             with an empty --dir and a --node number that was never used"
-        ),
-    ))
 }
 
 #[cfg(test)]

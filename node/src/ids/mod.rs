@@ -1,9 +1,10 @@
 //! Pharaoh, the service of ids: servers that give Scarab ids and values of a counter and do nothing else, and their client.
 //!
 //! ```text
-//! DIR/node        number of the generator, decimal
+//! DIR/LOCK        one owner at a time
 //!     scarab/     time bound of the ids     [`Scarabs`](pyralog_cluster_core::Scarabs)
 //!     counter/    the counter               [`Obelisk`](pyralog_cluster_core::Obelisk)
+//!     node        number of the generator, decimal; made last, so it says that the others were made
 //!
 //! IdsClient ──GET /v1/ids?count=N──▶ IdsServer ▸ IdsService ──▶ Generators ──▶ DIR
 //!     └──────── the next one, when the first is dead, silent or refuses ──▶ IdsServer …
@@ -17,6 +18,7 @@
 mod answers;
 mod client;
 mod generators;
+mod number;
 mod server;
 mod service;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use pyralog_cluster_core::disk::RealDisk;
 use pyralog_cluster_core::{NodeNumber, Obelisk, ObeliskOptions, ScarabOptions, Scarabs};
 
 use super::report::{Aim, Figure, Group, Place, Setting};
@@ -48,9 +49,13 @@ pub fn measure(quick: bool, interrupt: &Interrupt) -> Result<Group> {
 
 fn all(effort: Effort) -> Result<Group> {
     let home = tempfile::tempdir().context("cannot make a directory below TMPDIR")?;
-    let obelisk = Obelisk::open(&home.path().join("obelisk"), ObeliskOptions::default())?;
+    let (counter, bound) = (home.path().join("obelisk"), home.path().join("scarab"));
+    let options = ObeliskOptions::default();
+    Obelisk::make(&counter, options.block_bits, &RealDisk)?;
+    let obelisk = Obelisk::open(&counter, options)?;
     let node = NodeNumber::new(1).context("1 is a node number")?;
-    let scarabs = Scarabs::open(&home.path().join("scarab"), ScarabOptions::of(node))?;
+    Scarabs::make(&bound, node, &RealDisk)?;
+    let scarabs = Scarabs::open(&bound, ScarabOptions::of(node))?;
     let mut group = Group::new("ids", Place::InProcess);
     alone(&mut group, effort, &obelisk, &scarabs, &File::create(home.path().join("truncated"))?)?;
     together(&mut group, effort, &obelisk, &scarabs)?;

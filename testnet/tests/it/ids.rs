@@ -156,10 +156,67 @@ fn what_would_repeat_ids_or_cannot_be_served_is_refused_with_a_sentence() {
         draw(&[&urls.0, &urls.1], 5, &[]).expect(1).says(&format!("{}: ", urls.0)).says(&format!("{}: ", urls.1));
     assert_eq!(dead.says("connection refused").out, "");
     assert_eq!(draw(&[&urls.0], 5, &["--json"]).expect(1).out, "");
-    run(&mut obelisk(&dir, 3)).expect(1).says("node number \"1\", not 3");
+    run(&mut obelisk(&dir, 3)).expect(1).says("node number 1, not 3");
     run(obelisk(&dir, 1).env("PYRALOG_RPC_LISTEN", "nonsense").args(["--log-format", "xml"])).expect(1).says("xml");
     run(Command::new(beside("pyralogd")).args(["obelisk", "--node", "1", "--listen", "0.0.0.0:0", "--dir"]).arg(&dir))
         .expect(1)
         .says("is not a loopback address")
         .says("--without-tls");
+}
+
+#[test]
+fn deleted_and_shortened_files_are_refused_until_they_are_back() {
+    let net = Net::empty();
+    let dir = net.file("a");
+    let all = |server: &Server| {
+        let lines = |more: &[&str]| -> Vec<u64> {
+            let drawn = draw(&[&server.url], 100_000, more).expect(0);
+            drawn.out.lines().map(|line| line.parse().unwrap()).collect()
+        };
+        (lines(&[]), lines(&["--counter"]))
+    };
+    let server = Server::start(&dir, 1);
+    let before = all(&server);
+    server.kill();
+    let refused = |says: &str| {
+        for node in [1, 2] {
+            let ran = run(&mut obelisk(&dir, node)).expect(1);
+            assert!(node == 2 && ran.err.contains("--node 1") || ran.err.contains(says), "{says}: {}", ran.err);
+            assert_eq!(ran.out, "");
+        }
+    };
+    for (lost, says) in [
+        (&["node"][..], "a/node: is missing"),
+        (&["scarab/bound"], "a/scarab/bound is missing"),
+        (&["scarab/mark"], "a/scarab/mark is missing"),
+        (&["counter/counter"], "a/counter/counter is missing"),
+        (&["counter/mark"], "a/counter/mark is missing"),
+        (&["scarab/bound", "scarab/mark"], "bound and mark are missing from"),
+        (&["counter/counter", "counter/mark"], "counter and mark are missing from"),
+        (&["scarab"], "bound and mark are missing from"),
+        (&["node", "scarab"], "a/node: is missing"),
+        (&["node", "counter"], "a/node: is missing"),
+    ] {
+        let aside = net.file("aside");
+        std::fs::create_dir(&aside).unwrap();
+        let places = || lost.iter().map(|name| (dir.join(name), aside.join(name.replace('/', "-"))));
+        places().for_each(|(file, aside)| std::fs::rename(file, aside).unwrap());
+        refused(says);
+        // A start that is refused may leave an empty directory with its lock.
+        places().filter(|(file, _)| file.is_dir()).for_each(|(file, _)| std::fs::remove_dir_all(file).unwrap());
+        places().for_each(|(file, aside)| std::fs::rename(aside, file).unwrap());
+        std::fs::remove_dir(aside).unwrap();
+    }
+    let counter = dir.join("counter/counter");
+    let length = std::fs::metadata(&counter).unwrap().len();
+    let cut = |length| File::options().write(true).open(&counter).unwrap().set_len(length).unwrap();
+    for shorter in [0, 1] {
+        cut(shorter);
+        refused(&format!("a/counter/counter has {shorter} bytes"));
+    }
+    refused(&format!("truncate -s {length}"));
+    cut(length);
+    let server = Server::start(&dir, 1);
+    let after = all(&server);
+    assert!(before.0.last() < after.0.first() && before.1.last() < after.1.first());
 }

@@ -6,8 +6,8 @@ use super::*;
 use crate::disk::FaultyDisk;
 use crate::ids::testkit::dir;
 
-/// What happens in one life: draws (0 is one value, else a range) each with or without a drive, and after how many operations, opening
-/// included, the power goes; `None` is an end in order.
+/// What happens in one life: draws (0 is one value, else a range) each with or without a drive, and after how many operations, making and
+/// opening included, the power goes; `None` is an end in order.
 struct Life {
     draws: Vec<(u32, bool)>,
     operations: Option<u64>,
@@ -16,15 +16,18 @@ struct Life {
 /// Several lives of one counter. Answers what went wrong, for a canary to be caught by.
 fn live(disk: &FaultyDisk, lives: Vec<Life>, publish_early: bool) -> Result<(), String> {
     let options = ObeliskOptions { block_bits: 2, manual: true };
-    let mut used = 0;
+    let (mut used, mut made) = (0, false);
     for life in lives {
         if let Some(operations) = life.operations {
             disk.cut_power_after(operations);
         }
-        let opened = CounterFile::open(disk, dir(), options.block_bits).and_then(|mut counter| {
-            counter.publish_early = publish_early;
-            Obelisk::start(dir(), options, counter)
-        });
+        let making = if made { Ok(()) } else { Obelisk::make(dir(), options.block_bits, disk) };
+        made = making.is_ok();
+        let opened =
+            making.and_then(|()| CounterFile::open(disk, dir(), options.block_bits)).and_then(|mut counter| {
+                counter.publish_early = publish_early;
+                Obelisk::start(dir(), options, counter)
+            });
         match &opened {
             Ok(obelisk) => {
                 for (count, drive) in &life.draws {
@@ -61,7 +64,7 @@ fn lives_cut_at(operations: u64, seed: u64) -> Vec<Life> {
 
 #[test]
 fn no_value_leaves_twice_wherever_the_power_is_cut() {
-    for operations in 0..80 {
+    for operations in 0..100 {
         for seed in 0..40 {
             live(&FaultyDisk::new(seed), lives_cut_at(operations, seed), false)
                 .unwrap_or_else(|why| panic!("seed {seed}, cut after {operations}: {why}"));

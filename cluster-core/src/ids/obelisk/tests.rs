@@ -1,4 +1,4 @@
-//! Values go up, are never answered twice, and every way to lose the files is told from the others.
+//! Values go up, are never answered twice, and end in order.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -8,15 +8,23 @@ use proptest::prelude::*;
 use super::*;
 use crate::disk::FaultyDisk;
 use crate::ids::MAX_RANGE;
-use crate::ids::counter::{MARK_EVERY, MAX_BLOCKS};
+use crate::ids::counter::MAX_BLOCKS;
 use crate::ids::testkit::{DIR, OddDisk, dir};
 
 fn options(block_bits: u32) -> ObeliskOptions {
     ObeliskOptions { block_bits, manual: true }
 }
 
-fn open(disk: &FaultyDisk, block_bits: u32) -> Obelisk {
-    Obelisk::open_with(dir(), options(block_bits), disk).unwrap()
+/// Makes the counter where it was not used yet.
+fn make(disk: &dyn Disk, block_bits: u32) {
+    if !Obelisk::used(dir(), disk).unwrap() {
+        Obelisk::make(dir(), block_bits, disk).unwrap();
+    }
+}
+
+fn open(disk: &dyn Disk, options: ObeliskOptions) -> Obelisk {
+    make(disk, options.block_bits);
+    Obelisk::open_with(dir(), options, disk).unwrap()
 }
 
 fn refused(disk: &dyn Disk, block_bits: u32) -> Error {
@@ -27,15 +35,10 @@ fn length(disk: &FaultyDisk) -> u64 {
     disk.contents(&dir().join("counter")).unwrap().len() as u64
 }
 
-/// Cuts or extends the counter as an operator would.
-fn truncate(disk: &FaultyDisk, bytes: u64) {
-    disk.overwrite(&dir().join("counter"), vec![0; bytes as usize]);
-}
-
 #[test]
 fn values_count_up_and_the_size_counts_blocks() {
     let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 2);
+    let obelisk = open(&disk, options(2));
     assert_eq!((0..4).map(|_| obelisk.next().unwrap()).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert_eq!((obelisk.reserved(), length(&disk)), (4, 1));
     assert_eq!(obelisk.range(10).unwrap(), 4..14, "a range may span blocks");
@@ -43,13 +46,13 @@ fn values_count_up_and_the_size_counts_blocks() {
     let reserved = obelisk.reserved();
     assert_eq!(reserved, 4 * length(&disk));
     drop(obelisk);
-    assert_eq!(open(&disk, 2).next().unwrap(), reserved, "a start begins at the size");
+    assert_eq!(open(&disk, options(2)).next().unwrap(), reserved, "a start begins at the size");
 }
 
 #[test]
 fn half_a_block_before_the_end_a_reservation_is_due() {
     let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 4);
+    let obelisk = open(&disk, options(4));
     obelisk.range(8).unwrap();
     assert!(!obelisk.drive());
     obelisk.next().unwrap();
@@ -63,7 +66,7 @@ fn half_a_block_before_the_end_a_reservation_is_due() {
 #[test]
 fn the_thread_reserves_ahead_without_being_waited_for() {
     let disk = FaultyDisk::new(1);
-    let obelisk = Obelisk::open_with(dir(), ObeliskOptions::default(), &disk).unwrap();
+    let obelisk = open(&disk, ObeliskOptions::default());
     assert!(!obelisk.drive(), "nothing is done by hand");
     obelisk.range((1 << 15) + 1).unwrap();
     while obelisk.reserved() == 1 << 16 {
@@ -75,13 +78,13 @@ fn the_thread_reserves_ahead_without_being_waited_for() {
 #[test]
 fn reservations_grow_only_where_draws_had_to_wait() {
     let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 0);
+    let obelisk = open(&disk, options(0));
     for value in 0..5_000 {
         assert_eq!(obelisk.next().unwrap(), value);
     }
     assert!(disk.syncs() < 100, "{} syncs", disk.syncs());
     let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 4);
+    let obelisk = open(&disk, options(4));
     for _ in 0..5_000 {
         obelisk.next().unwrap();
         obelisk.drive();
@@ -92,7 +95,7 @@ fn reservations_grow_only_where_draws_had_to_wait() {
 #[test]
 fn counts_outside_the_bounds_are_refused() {
     let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 16);
+    let obelisk = open(&disk, options(16));
     for count in [0, MAX_RANGE + 1, u32::MAX] {
         assert!(matches!(obelisk.range(count), Err(Error::Size { .. })));
     }
@@ -102,8 +105,9 @@ fn counts_outside_the_bounds_are_refused() {
 #[test]
 fn eight_threads_draw_a_million_distinct_values() {
     let home = tempfile::tempdir().unwrap();
-    let options = ObeliskOptions { block_bits: 8, manual: false };
-    let obelisk = Obelisk::open(&home.path().join("ids"), options).unwrap();
+    let path = home.path().join("ids");
+    Obelisk::make(&path, 8, &RealDisk).unwrap();
+    let obelisk = Obelisk::open(&path, ObeliskOptions { block_bits: 8, manual: false }).unwrap();
     let draw = |thread: u64| {
         let mut values = Vec::new();
         let mut draws = 0u64;
@@ -134,7 +138,9 @@ fn one(obelisk: &Obelisk) -> Range<u64> {
 #[test]
 fn a_second_owner_is_refused_until_the_first_ends() {
     let home = tempfile::tempdir().unwrap();
+    Obelisk::make(home.path(), 16, &RealDisk).unwrap();
     let obelisk = Obelisk::open(home.path(), ObeliskOptions::default()).unwrap();
+    assert!(matches!(Obelisk::make(home.path(), 16, &RealDisk), Err(Error::InUse { .. })));
     let error = Obelisk::open(home.path(), ObeliskOptions::default()).unwrap_err();
     assert!(matches!(&error, Error::InUse { dir, .. } if dir == home.path()), "{error}");
     drop(obelisk);
@@ -143,12 +149,12 @@ fn a_second_owner_is_refused_until_the_first_ends() {
 
 #[test]
 fn a_failed_sync_poisons_and_is_never_tried_again() {
-    for manual in [true, false] {
+    // Of the counter, and of both copies of its mark.
+    for (manual, syncs) in [true, false].into_iter().flat_map(|manual| [0, 1, 2].map(|syncs| (manual, syncs))) {
         let disk = FaultyDisk::new(1);
-        let options = ObeliskOptions { block_bits: 2, manual };
-        let obelisk = Obelisk::open_with(dir(), options, &disk).unwrap();
+        let obelisk = open(&disk, ObeliskOptions { block_bits: 2, manual });
         obelisk.next().unwrap();
-        disk.fail_sync_after(0);
+        disk.fail_sync_after(syncs);
         let error = obelisk.range(8).unwrap_err();
         assert!(matches!(error, Error::SyncFailed { .. }) && error.is_fatal(), "{error}");
         let (syncs, operations) = (disk.syncs(), disk.operations());
@@ -162,15 +168,14 @@ fn a_failed_sync_poisons_and_is_never_tried_again() {
         drop(obelisk);
         assert_eq!((disk.syncs(), disk.operations()), (syncs, operations));
         disk.crash();
-        assert!(open(&disk, 2).next().unwrap() >= 1);
+        assert!(open(&disk, options(2)).next().unwrap() >= 1);
     }
 }
 
 #[test]
 fn all_who_wait_hear_of_the_failure() {
     let disk = FaultyDisk::new(1);
-    let options = ObeliskOptions { block_bits: 0, manual: false };
-    let obelisk = Arc::new(Obelisk::open_with(dir(), options, &disk).unwrap());
+    let obelisk = Arc::new(open(&disk, ObeliskOptions { block_bits: 0, manual: false }));
     disk.cut_power_after(6);
     let draw = |obelisk: Arc<Obelisk>| move || while obelisk.next().is_ok() {};
     let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(draw(Arc::clone(&obelisk)))).collect();
@@ -182,26 +187,26 @@ fn all_who_wait_hear_of_the_failure() {
 fn a_full_disk_names_the_directory() {
     let disk = FaultyDisk::new(1);
     disk.set_capacity(Some(100));
-    assert!(matches!(refused(&disk, 2), Error::DiskFull { dir } if dir == Path::new(DIR)));
+    assert!(matches!(Obelisk::make(dir(), 2, &disk), Err(Error::DiskFull { dir }) if dir == Path::new(DIR)));
     let disk = FaultyDisk::new(1);
-    drop(open(&disk, 2));
+    drop(open(&disk, options(2)));
     let odd = OddDisk { disk: disk.clone(), longer: 0, limit: (3, ErrorKind::StorageFull) };
-    let obelisk = Obelisk::open_with(dir(), options(2), &odd).unwrap();
+    let obelisk = open(&odd, options(2));
     let error = obelisk.range(30).unwrap_err();
     assert!(error.to_string().contains("no space left on device under /ids: free space there"), "{error}");
     assert!(matches!(obelisk.next(), Err(Error::DiskFull { .. })));
     drop(obelisk);
-    assert_eq!(open(&disk, 2).next().unwrap(), 8, "it works again when there is space");
+    assert_eq!(open(&disk, options(2)).next().unwrap(), 8, "it works again when there is space");
 }
 
 #[test]
 fn the_last_block_ends_the_counter() {
     for block_bits in [0, 16, MAX_BLOCK_BITS] {
         let disk = FaultyDisk::new(1);
-        drop(open(&disk, block_bits));
+        drop(open(&disk, options(block_bits)));
         let longer = MAX_BLOCKS - 3;
         let odd = OddDisk { disk: disk.clone(), longer, limit: (MAX_BLOCKS, ErrorKind::FileTooLarge) };
-        let obelisk = Obelisk::open_with(dir(), options(block_bits), &odd).unwrap();
+        let obelisk = open(&odd, options(block_bits));
         let mut last = obelisk.next().unwrap();
         assert_eq!(last, (MAX_BLOCKS - 2) << block_bits);
         assert!(i64::try_from(last).is_ok());
@@ -215,7 +220,7 @@ fn the_last_block_ends_the_counter() {
             assert!(matches!(obelisk.next(), Err(Error::IdsExhausted { .. })));
         }
         drop(obelisk);
-        let obelisk = Obelisk::open_with(dir(), options(block_bits), &odd).unwrap();
+        let obelisk = open(&odd, options(block_bits));
         assert!(matches!(obelisk.next(), Err(Error::IdsExhausted { .. })));
         drop(obelisk);
         let odd = OddDisk { longer: MAX_BLOCKS, ..odd };
@@ -227,7 +232,7 @@ fn the_last_block_ends_the_counter() {
 fn a_file_system_that_ends_earlier_ends_the_counter() {
     let disk = FaultyDisk::new(1);
     let odd = OddDisk { disk, longer: 0, limit: (2, ErrorKind::FileTooLarge) };
-    let obelisk = Obelisk::open_with(dir(), options(0), &odd).unwrap();
+    let obelisk = open(&odd, options(0));
     assert_eq!(obelisk.next().unwrap(), 0);
     let error = obelisk.next().unwrap_err();
     assert!(error.to_string().starts_with("no ids are left in /ids/counter: start a new generator"), "{error}");
@@ -236,7 +241,7 @@ fn a_file_system_that_ends_earlier_ends_the_counter() {
 #[test]
 fn a_counter_that_wraps_while_it_is_failed_admits_nothing() {
     let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 2);
+    let obelisk = open(&disk, options(2));
     disk.fail_sync_after(0);
     obelisk.range(9).unwrap_err();
     obelisk.next.0.store(u64::MAX - 1, Ordering::Relaxed);
@@ -245,88 +250,12 @@ fn a_counter_that_wraps_while_it_is_failed_admits_nothing() {
     }
 }
 
-#[test]
-fn a_missing_or_short_counter_is_refused_and_the_length_it_names_is_safe() {
-    let disk = FaultyDisk::new(1);
-    let obelisk = open(&disk, 2);
-    let used = obelisk.range(100).unwrap().end;
-    drop(obelisk);
-    let blocks = length(&disk);
-    disk.lose(&dir().join("counter"));
-    let missing = refused(&disk, 2);
-    let expected = format!("/ids/counter is missing, but at least {blocks} blocks were handed out");
-    assert!(missing.to_string().starts_with(&expected), "{missing}");
-    for cut in [0, 1, blocks - 1] {
-        truncate(&disk, cut);
-        let Error::CounterLost { found, marked, safe, .. } = refused(&disk, 2) else { panic!("not refused") };
-        assert_eq!((found, marked, safe), (format!("has {cut} bytes"), blocks, blocks + MARK_EVERY));
-    }
-    truncate(&disk, blocks + MARK_EVERY);
-    assert!(open(&disk, 2).next().unwrap() >= used);
-}
-
-#[test]
-fn after_a_crash_the_named_length_is_safe_too() {
-    for draws in (1..400).step_by(7) {
-        let disk = FaultyDisk::new(draws);
-        let obelisk = open(&disk, 0);
-        for _ in 0..draws {
-            obelisk.next().unwrap();
-            obelisk.drive();
-        }
-        disk.crash();
-        drop(obelisk);
-        disk.lose(&dir().join("counter"));
-        let Error::CounterLost { marked, safe, .. } = refused(&disk, 0) else { panic!("not refused") };
-        assert!(marked + MARK_EVERY > draws, "the mark is less than 64 blocks behind");
-        truncate(&disk, safe);
-        assert!(open(&disk, 0).next().unwrap() >= draws);
-    }
-}
-
-#[test]
-fn a_lost_or_damaged_mark_is_refused() {
-    let disk = FaultyDisk::new(1);
-    drop(open(&disk, 2));
-    let path = dir().join("mark");
-    let whole = disk.contents(&path).unwrap();
-    disk.lose(&path);
-    let error = refused(&disk, 2);
-    assert!(error.to_string().starts_with("/ids/mark is missing or empty"), "{error}");
-    // One damaged copy is mended by the other.
-    for at in [50, 4096 + 50] {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1;
-        disk.overwrite(&path, bytes);
-        drop(open(&disk, 2));
-        truncate(&disk, 0);
-        assert!(matches!(refused(&disk, 2), Error::CounterLost { .. }));
-        truncate(&disk, 9);
-    }
-    let mut bytes = whole.clone();
-    bytes[50] ^= 1;
-    bytes[4096 + 50] ^= 1;
-    disk.overwrite(&path, bytes);
-    assert!(matches!(refused(&disk, 2), Error::Damaged { .. }));
-    disk.overwrite(&path, whole[..4096].to_vec());
-    assert!(matches!(refused(&disk, 2), Error::Damaged { .. }));
-}
-
-#[test]
-fn other_blocks_than_it_was_made_with_are_refused() {
-    let disk = FaultyDisk::new(1);
-    drop(open(&disk, 2));
-    let error = refused(&disk, 3);
-    assert_eq!(error.to_string(), "the counter in /ids has blocks of 2^2 values, not 2^3: set block_bits to 2");
-    assert!(matches!(refused(&disk, 20), Error::BlockBits { found: 20 }));
-}
-
 proptest! {
     /// Against a plain counter: contiguous within a life, from the reserved end on in the next.
     #[test]
     fn it_counts_like_a_counter(steps in prop::collection::vec((0u8..8, 1u32..200), 1..120), block_bits in 0u32..8) {
         let disk = FaultyDisk::new(1);
-        let mut obelisk = open(&disk, block_bits);
+        let mut obelisk = open(&disk, options(block_bits));
         let mut next = 0;
         for (kind, count) in steps {
             match kind {
@@ -344,7 +273,7 @@ proptest! {
                 _ => {
                     next = obelisk.reserved();
                     drop(obelisk);
-                    obelisk = open(&disk, block_bits);
+                    obelisk = open(&disk, options(block_bits));
                 }
             }
             prop_assert!(obelisk.reserved() >= next);

@@ -7,7 +7,7 @@ use crate::disk::FaultyDisk;
 use crate::ids::testkit::{StepClock, dir};
 
 /// What happens in one life: steps of the clock, each before a draw of so many ids, with or without a drive after it; and after how
-/// many operations, opening included, the power goes; `None` is an end in order.
+/// many operations, making and opening included, the power goes; `None` is an end in order.
 struct Life {
     draws: Vec<(i64, u32, bool)>,
     operations: Option<u64>,
@@ -16,12 +16,14 @@ struct Life {
 fn live(disk: &FaultyDisk, lives: Vec<Life>) -> Result<(), String> {
     let options = ScarabOptions { manual: true, ..ScarabOptions::of(NodeNumber::MAX) };
     let clock = StepClock::at(50_000_000_000);
-    let mut used = 0;
+    let (mut used, mut made) = (0, false);
     for life in lives {
         if let Some(operations) = life.operations {
             disk.cut_power_after(operations);
         }
-        let opened = Scarabs::open_with(dir(), options, disk, clock.clone());
+        let making = if made { Ok(()) } else { Scarabs::make(dir(), options.node, disk) };
+        made = making.is_ok();
+        let opened = making.and_then(|()| Scarabs::open_with(dir(), options, disk, clock.clone()));
         match &opened {
             Ok(scarabs) => {
                 for (step, count, drive) in &life.draws {
@@ -63,7 +65,7 @@ fn lives_cut_at(operations: u64, seed: u64) -> Vec<Life> {
 
 #[test]
 fn no_id_leaves_twice_wherever_the_power_is_cut() {
-    for operations in 0..60 {
+    for operations in 0..90 {
         for seed in 0..30 {
             live(&FaultyDisk::new(seed), lives_cut_at(operations, seed))
                 .unwrap_or_else(|why| panic!("seed {seed}, cut after {operations}: {why}"));

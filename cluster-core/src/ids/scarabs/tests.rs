@@ -19,7 +19,15 @@ fn try_open(disk: &FaultyDisk, clock: &StepClock) -> Result<Scarabs<StepClock>, 
     Scarabs::open_with(dir(), options(), disk, clock.clone())
 }
 
+/// Makes the generator where it was not used yet.
+fn make(disk: &FaultyDisk) {
+    if Scarabs::used_by(dir(), disk).unwrap().is_none() {
+        Scarabs::make(dir(), options().node, disk).unwrap();
+    }
+}
+
 fn open(disk: &FaultyDisk, clock: &StepClock) -> Scarabs<StepClock> {
+    make(disk);
     try_open(disk, clock).unwrap()
 }
 
@@ -151,6 +159,7 @@ fn a_clock_before_2025_counts_as_2025() {
         }
     }
     let disk = FaultyDisk::new(1);
+    make(&disk);
     let scarabs = Scarabs::open_with(dir(), options(), &disk, Dead).unwrap();
     assert_eq!(scarabs.next().unwrap().time_ms(), 0);
 }
@@ -186,6 +195,7 @@ fn the_bound_is_ahead_of_use_and_a_crash_goes_on_from_it() {
 #[test]
 fn the_thread_records_ahead() {
     let (disk, clock) = (FaultyDisk::new(1), StepClock::at(NOW));
+    make(&disk);
     let options = ScarabOptions { manual: false, ..options() };
     let scarabs = Scarabs::open_with(dir(), options, &disk, clock.clone()).unwrap();
     let reserved = scarabs.refill.reserved();
@@ -218,12 +228,14 @@ fn the_last_millisecond_ends_the_ids() {
 
 #[test]
 fn a_failed_sync_poisons_and_is_never_tried_again() {
-    for manual in [true, false] {
+    // Of both copies of the bound, and of its mark.
+    for (manual, syncs) in [true, false].into_iter().flat_map(|manual| [0, 1, 2, 3].map(|syncs| (manual, syncs))) {
         let (disk, clock) = (FaultyDisk::new(1), StepClock::at(NOW));
+        make(&disk);
         let options = ScarabOptions { manual, ..options() };
         let scarabs = Scarabs::open_with(dir(), options, &disk, clock.clone()).unwrap();
         let before = scarabs.next().unwrap();
-        disk.fail_sync_after(0);
+        disk.fail_sync_after(syncs);
         clock.pass(HOUR_MS);
         assert!(matches!(scarabs.next(), Err(Error::SyncFailed { .. })));
         clock.set(NOW);
@@ -241,7 +253,8 @@ fn a_failed_sync_poisons_and_is_never_tried_again() {
 fn a_full_disk_and_a_second_owner_are_refused() {
     let (disk, clock) = (FaultyDisk::new(1), StepClock::at(NOW));
     disk.set_capacity(Some(100));
-    assert!(matches!(try_open(&disk, &clock), Err(Error::DiskFull { dir }) if dir == Path::new(DIR)));
+    let making = Scarabs::make(dir(), options().node, &disk);
+    assert!(matches!(making, Err(Error::DiskFull { dir }) if dir == Path::new(DIR)));
     disk.set_capacity(None);
     let scarabs = open(&disk, &clock);
     assert!(matches!(try_open(&disk, &clock), Err(Error::InUse { .. })));
@@ -250,44 +263,13 @@ fn a_full_disk_and_a_second_owner_are_refused() {
 }
 
 #[test]
-fn one_damaged_copy_of_the_bound_loses_nothing_and_two_are_refused() {
-    let path = dir().join("bound");
-    for at in [50, 4096 + 50] {
-        let (disk, clock) = (FaultyDisk::new(1), StepClock::at(NOW));
-        let scarabs = open(&disk, &clock);
-        clock.step(HOUR_MS as i64);
-        let high = scarabs.next().unwrap();
-        disk.crash();
-        drop(scarabs);
-        clock.set(NOW);
-        let mut bytes = disk.contents(&path).unwrap();
-        bytes[at] ^= 1;
-        disk.overwrite(&path, bytes);
-        assert!(open(&disk, &clock).next().unwrap() > high);
-        let mut bytes = disk.contents(&path).unwrap();
-        bytes[50] ^= 1;
-        bytes[4096 + 50] ^= 1;
-        disk.overwrite(&path, bytes);
-        assert!(matches!(try_open(&disk, &clock), Err(Error::Damaged { .. })));
-    }
-}
-
-#[test]
-fn a_record_of_another_kind_is_refused() {
-    for record in [&b""[..], &[2, 0, 0, 0, 0, 0, 0, 0, 0], &[1; 9], &[1; 10]] {
-        let (disk, clock) = (FaultyDisk::new(1), StepClock::at(NOW));
-        drop(open(&disk, &clock));
-        crate::slot::SlotFile::open(&disk, &dir().join("bound")).unwrap().put(record).unwrap();
-        assert!(matches!(try_open(&disk, &clock), Err(Error::Damaged { .. })), "{record:?}");
-    }
-}
-
-#[test]
 fn eight_threads_draw_a_million_distinct_ids_while_the_clock_is_set() {
     let home = tempfile::tempdir().unwrap();
     let clock = StepClock::at(NOW);
     let options = ScarabOptions { manual: false, ..options() };
-    let scarabs = Scarabs::open_with(&home.path().join("ids"), options, &RealDisk, clock.clone()).unwrap();
+    let path = home.path().join("ids");
+    Scarabs::make(&path, options.node, &RealDisk).unwrap();
+    let scarabs = Scarabs::open_with(&path, options, &RealDisk, clock.clone()).unwrap();
     let draw = |thread: u64| {
         let mut ids: Vec<Scarab> = Vec::new();
         for number in 0..125_000u64 {

@@ -32,7 +32,7 @@ pub(super) fn put(out: &mut Out) {
     out.put("chain_values", "height", 7u64.to_be_bytes().to_vec());
     out.put("chain_values", "place", [7u64.to_be_bytes().as_slice(), &3u32.to_be_bytes()].concat());
     out.put("ids", "mark", [&[1, 16][..], &9u64.to_be_bytes()].concat());
-    out.put("ids", "bound", [&[1][..], &9u64.to_be_bytes()].concat());
+    out.put("ids", "bound", [&[2, 0, 7][..], &9u64.to_be_bytes()].concat());
     out.put("ids", "text", "8404995");
 }
 
