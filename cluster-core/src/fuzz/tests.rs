@@ -67,7 +67,7 @@ fn each_entry_accepts_what_it_is_for() {
     let seed = crc32c::crc32c_append(crc32c::crc32c(&header), &[0; 8]);
     assert!(tree_root(&checked(&[&[0; 15], &[1], &[0; 44]], seed)));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
-    assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[1, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
+    assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }
 
 proptest! {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Error;
 
-/// File handles of one open partition, those of the segments that were read last included.
-const HANDLES: u64 = 14;
+/// File handles of one open partition, those of the segment that was read last included.
+const HANDLES: u64 = 11;
 
 /// The partitions that have their files open, of those that may.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub(crate) struct Handles {
 pub(super) struct Held(Arc<Handles>);
 
 impl Handles {
-    /// Half of the handles that the process may have are for partitions.
+    /// Two thirds of the handles that the process may have are for partitions.
     pub(crate) fn new() -> Self {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let limit = files.map_or(usize::MAX, |files| usize::try_from(files / 2 / HANDLES).unwrap_or(usize::MAX));
+        let limit = files.map_or(usize::MAX, |files| usize::try_from(files / 3 * 2 / HANDLES).unwrap_or(usize::MAX));
         Self { open: AtomicUsize::new(0), limit }
     }
 

@@ -1,6 +1,5 @@
-//! The sealed segments that were read last, open.
+//! The sealed segment that was read last, open; all others cost no file handles.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -10,14 +9,10 @@ use super::sealed::Sealed;
 use crate::Error;
 use crate::disk::{Disk, File};
 
-/// Segments of one stream that are kept open; all others cost no file handles.
-const OPEN: usize = 2;
-
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// The last one first.
-    open: Mutex<VecDeque<Arc<OpenSegment>>>,
+    open: Mutex<Option<Arc<OpenSegment>>>,
     /// Whose turn it is to make an index again.
     rebuilds: Mutex<()>,
 }
@@ -35,23 +30,17 @@ impl Recent {
     /// Opens a segment, unless it is open.
     pub(super) fn open(&self, disk: &dyn Disk, segment: &Arc<Sealed>) -> Result<Arc<OpenSegment>, Error> {
         let mut open = self.lock();
-        let place = open.iter().position(|open| open.segment.identity == segment.identity);
-        let found = match place.and_then(|place| open.remove(place)) {
-            Some(found) => found,
-            None => {
-                let file = disk.open(&segment.path).map_err(|e| Error::io("open", &segment.path, e))?;
-                let (segment, offsets, times) = (Arc::clone(segment), OnceLock::new(), OnceLock::new());
-                Arc::new(OpenSegment { segment, file, offsets, times })
-            }
-        };
-        open.push_front(Arc::clone(&found));
-        open.truncate(OPEN);
-        Ok(found)
+        if let Some(found) = open.as_ref().filter(|open| open.segment.identity == segment.identity) {
+            return Ok(Arc::clone(found));
+        }
+        let file = disk.open(&segment.path).map_err(|e| Error::io("open", &segment.path, e))?;
+        let (segment, offsets, times) = (Arc::clone(segment), OnceLock::new(), OnceLock::new());
+        Ok(Arc::clone(open.insert(Arc::new(OpenSegment { segment, file, offsets, times }))))
     }
 
-    /// Closes the segments before record `first`, which are removed.
+    /// Closes the segment if it is before record `first`, since it is removed then.
     pub(super) fn close_before(&self, first: u64) {
-        self.lock().retain(|open| open.segment.identity.base >= first);
+        self.lock().take_if(|open| open.segment.identity.base < first);
     }
 
     /// Where to begin reading for the last batch whose key is below `bound`. An index that is missing or does not check is made again;
@@ -71,11 +60,11 @@ impl Recent {
         let _turn = self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner);
         let replaced = segment.rebuild(disk);
         // Who reads next sees the indexes that are there now.
-        self.lock().retain(|open| open.segment.identity != segment.identity);
+        self.lock().take_if(|open| open.segment.identity == segment.identity);
         replaced
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<OpenSegment>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<OpenSegment>>> {
         // Nothing in the locked sections panics.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
