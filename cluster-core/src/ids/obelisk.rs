@@ -51,7 +51,7 @@ pub struct Obelisk {
 }
 
 impl Obelisk {
-    /// Whether values may have left what is in a directory. It only looks.
+    /// Whether values may have left the counter in a directory; `false` where there is none. Nothing is made or changed.
     ///
     /// # Errors
     /// [`Error::Damaged`] for a mark that does not check; [`Error::Io`] from the disk.

@@ -76,7 +76,7 @@ struct Opened {
 }
 
 impl Scarabs {
-    /// The number under which ids may have left what is in a directory; `None` where none did. It only looks.
+    /// The number under which ids may have left the generator in a directory; `None` where none did. Nothing is made or changed.
     ///
     /// # Errors
     /// [`Error::Damaged`] for a bound that does not check; [`Error::Io`] from the disk.

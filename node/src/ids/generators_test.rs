@@ -154,7 +154,7 @@ fn a_number_that_is_lost_or_changed_is_refused_and_the_right_one_is_named() {
     let missing = draw(&disk, 8).unwrap_err().to_string();
     assert!(missing.starts_with("/ids/node: is missing, but ids were given"), "{missing}");
     assert!(missing.contains("put it back, echo 7 > /ids/node, or start with an empty --dir"), "{missing}");
-    for content in ["", "\n", "seven", "-7", "1024", "7777777777777777777777777"] {
+    for content in ["", "\n", "seven", "-7", "1024", "7777777777777777777777777", "7                8"] {
         disk.overwrite(node, content.into());
         let message = draw(&disk, 7).unwrap_err().to_string();
         assert!(message.starts_with("/ids/node: holds no node number, but") && message.contains("echo 7"), "{message}");

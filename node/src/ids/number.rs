@@ -12,8 +12,9 @@ use pyralog_cluster_core::{self as core, NodeNumber, Scarabs};
 use super::generators::scarab_dir;
 use crate::error::{Error, Result};
 
-/// Longest content that is read, in bytes.
+/// Bytes that are read: so many are no number.
 const MAX_BYTES: usize = 16;
+const ANEW: &str = "start with an empty --dir and a --node number that was never used";
 
 /// The number of a directory; `None` where there is no file.
 ///
@@ -28,7 +29,8 @@ pub(super) fn read(dir: &Path, disk: &dyn Disk) -> Result<Option<NodeNumber>> {
     };
     let mut bytes = [0; MAX_BYTES];
     let read = file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", &path, e))?;
-    let number = std::str::from_utf8(&bytes[..read]).ok().and_then(|text| text.trim().parse().ok());
+    let text = std::str::from_utf8(&bytes[..read]).ok().filter(|text| text.len() < MAX_BYTES);
+    let number = text.and_then(|text| text.trim().parse().ok());
     let number = number.and_then(|number| NodeNumber::new(number).ok());
     number.map(Some).ok_or_else(|| lost(dir, disk, "holds no node number"))
 }
@@ -47,7 +49,7 @@ pub(super) fn lost(dir: &Path, disk: &dyn Disk, found: &str) -> Error {
         Ok(Some(number)) => put_back(dir, number),
         _ => "restore it, and what else is missing, from a copy that was made after the last stop".into(),
     };
-    Error::home(&path(dir), format!("{found}, but ids were given from this directory: {remedy}, or {}", ANEW))
+    Error::home(&path(dir), format!("{found}, but ids were given from this directory: {remedy}, or {ANEW}"))
 }
 
 /// The number was changed since ids left.
@@ -65,8 +67,6 @@ pub(super) fn other(dir: &Path, found: NodeNumber, asked: NodeNumber) -> Error {
         ),
     )
 }
-
-const ANEW: &str = "start with an empty --dir and a --node number that was never used";
 
 fn put_back(dir: &Path, number: NodeNumber) -> String {
     format!("put it back, echo {number} > {}", path(dir).display())
