@@ -32,7 +32,7 @@ pub struct Options {
     /// most one.
     pub segment_bytes: u64,
     /// Bytes of a journal file. When one is full, what it holds is synced elsewhere, and it is used again; a start after a crash
-    /// replays two or three of them, and more where a partition cannot be used. Default 16 MiB.
+    /// replays two or three of them, up to eight where the disk could not keep up, and more where a partition cannot be used. Default 16 MiB.
     pub journal_bytes: u64,
     /// Bytes of leaves and records that may wait in the queue before [`crate::Error::Busy`]. Default 64 MiB.
     pub queue_bytes: u64,
