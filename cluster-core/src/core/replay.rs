@@ -89,7 +89,14 @@ pub(super) fn open_logs(
     for id in names.iter().filter_map(|name| name.parse::<LogId>().ok()) {
         let dir = notary_dir(home, id);
         let Some(stream) = notary::stream_of(disk.as_ref(), &dir)? else { continue };
-        let known = known.remove(&id).is_some();
+        let entered = known.remove(&id);
+        if let Some(entered) = entered.filter(|entered| *entered != stream) {
+            let why = format!(
+                "the first leaf file is of stream {stream}, not of stream {entered}: it belongs to another log"
+            );
+            return Err(Error::damaged(&dir.join("leaves"), 0, why));
+        }
+        let known = entered.is_some();
         let log = notary::Opening::open(disk, dir, id, stream, known, options)?;
         if !known {
             // The crash came before the log was entered, or the tables were lost.

@@ -244,6 +244,23 @@ fn a_lost_record_of_what_was_signed_is_damage() {
 }
 
 #[test]
+fn a_segment_of_another_log_among_the_leaves_is_damage() {
+    let (rig, core) = made();
+    core.close().unwrap();
+    let files = contents(&rig);
+    let first = |dir: &str| {
+        let name = "00000000000000000000.seg";
+        files.iter().find(|(path, _)| path.starts_with(Path::new("/member").join(dir)) && path.ends_with(name)).unwrap()
+    };
+    let ((ours, _), (_, foreign)) = (first("notary"), first("logs"));
+    rig.disk.overwrite(ours, foreign.clone());
+    let report = run(&rig, true).unwrap();
+    let named = |finding: &Finding| finding.severity == Severity::Damage && ours.starts_with(&finding.path);
+    assert!(report.findings.iter().any(named), "{:?}", report.findings);
+    assert!(rig.try_open(rig.options()).is_err());
+}
+
+#[test]
 fn the_index_of_leaves_is_checked() {
     let (rig, core) = made();
     core.close().unwrap();

@@ -164,7 +164,7 @@ impl Active {
         self.file.write_at(&bytes, footer.end).map_err(|e| Error::io("seal", &self.path, e))?;
         self.offsets.finish()?;
         self.times.finish()?;
-        Ok(Sealed { path: self.path.clone(), identity: self.identity, footer })
+        Ok(Sealed::new(self.path.clone(), self.identity, footer))
     }
 
     /// Where to begin reading for the last batch whose key is below `bound`.

@@ -9,7 +9,7 @@
 //! segment is sealed. Nothing is synced: what a crash takes, or anything else damages, is made again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::batch::Identity;
 use super::cursor::Point;
@@ -67,16 +67,16 @@ pub(super) struct Index {
     tail: Vec<Entry>,
 }
 
-/// The finished index of a sealed segment. Memory: 8 bytes for each page.
+/// The finished index of a sealed segment, open.
 #[derive(Debug)]
 pub(super) struct Finished {
     pages: Pages,
-    fences: Fences,
+    fences: Arc<Fences>,
 }
 
-/// The first key of each page, so that one page is read to find anything.
+/// The first key of each page, so that one page is read to find anything. Memory: 8 bytes for each page.
 #[derive(Debug, Default)]
-struct Fences(Vec<u64>);
+pub(super) struct Fences(Vec<u64>);
 
 impl Index {
     /// Begins an empty index in `path`, in place of what may be there.
@@ -111,7 +111,7 @@ impl Index {
 }
 
 impl Finished {
-    /// Opens the index of a segment that has so many `entries`, and checks all of it.
+    /// Opens the index of a segment that has so many `entries`. The first time all of it is checked, and what `known` holds then is kept.
     ///
     /// # Errors
     /// [`Error::Damaged`] names the page that does not check.
@@ -121,13 +121,18 @@ impl Finished {
         kind: IndexKind,
         identity: Identity,
         entries: u64,
+        known: &OnceLock<Arc<Fences>>,
     ) -> Result<Self, Error> {
         let file = disk.open(&path).map_err(|e| Error::io("open", &path, e))?;
         let pages = Pages { file, path, kind, identity };
+        if let Some(fences) = known.get() {
+            return Ok(Self { pages, fences: Arc::clone(fences) });
+        }
         let mut fences = Fences::default();
         for number in 0..entries.div_ceil(PAGE_ENTRIES as u64) {
             fences.push(&pages.read(number)?);
         }
+        let fences = Arc::clone(known.get_or_init(|| Arc::new(fences)));
         Ok(Self { pages, fences })
     }
 

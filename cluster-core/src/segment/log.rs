@@ -203,7 +203,7 @@ impl SegmentLog {
         }
         let opened = opened?;
         let start = self.recent.start(self.disk.as_ref(), &opened, kind, bound);
-        let Sealed { path, identity, footer } = opened.segment.as_ref();
+        let Sealed { path, identity, footer, .. } = opened.segment.as_ref();
         let (file, path) = (Arc::clone(&opened.file), path.clone());
         Ok(Source { file, path, identity: *identity, start, end: footer.end, next: footer.next })
     }

@@ -1,11 +1,12 @@
 //! A segment that never changes again.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use super::batch::Identity;
 use super::cursor::{Cursor, Tally};
 use super::file::{self, FILE_HEADER, FOOTER, Footer};
-use super::index::{Finished, Index, IndexKind};
+use super::index::{Fences, Finished, Index, IndexKind};
 use crate::Error;
 use crate::disk::Disk;
 use crate::parts::temporary;
@@ -16,9 +17,15 @@ pub(super) struct Sealed {
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
     pub(super) footer: Footer,
+    /// Of its indexes, once they were needed. They stay when an index is made again, since that comes out the same.
+    fences: [OnceLock<Arc<Fences>>; 2],
 }
 
 impl Sealed {
+    pub(super) fn new(path: PathBuf, identity: Identity, footer: Footer) -> Self {
+        Self { path, identity, footer, fences: Default::default() }
+    }
+
     /// Opens a segment and checks header and footer. The records are checked when they are read.
     pub(super) fn open(disk: &dyn Disk, dir: &Path, stream: u64, base: u64) -> Result<Self, Error> {
         let path = file::path(dir, base);
@@ -28,7 +35,7 @@ impl Sealed {
         let mut bytes = [0; FOOTER as usize];
         let read = file.read_at(&mut bytes, end).map_err(|e| Error::io("read", &path, e))?;
         match Footer::decode(&bytes[..read], identity, end) {
-            Some(footer) => Ok(Self { path, identity, footer }),
+            Some(footer) => Ok(Self::new(path, identity, footer)),
             None => Err(Error::damaged(&path, end, "the footer does not check, and a further segment follows")),
         }
     }
@@ -38,7 +45,11 @@ impl Sealed {
     /// # Errors
     /// [`Error::Damaged`] names the page that does not check, and what the disk answered.
     pub(super) fn index(&self, disk: &dyn Disk, kind: IndexKind) -> Result<Finished, Error> {
-        Finished::open(disk, kind.path(&self.path), kind, self.identity, self.footer.entries)
+        let fences = match kind {
+            IndexKind::Offsets => &self.fences[0],
+            IndexKind::Times => &self.fences[1],
+        };
+        Finished::open(disk, kind.path(&self.path), kind, self.identity, self.footer.entries, fences)
     }
 
     /// Checks every byte of the segment, makes both indexes from it, and puts those in place that differ from what is there. Answers
