@@ -145,7 +145,7 @@ fn group(rows: &[Row], effort: Effort) -> Group {
          fjall have caches of 512 MiB, ours is the page cache"
     ));
     group.notes.push(
-        "ours reads 64 KiB at a place that an index names, and checks the batch of up to 16 KiB that holds the record; RocksDB and fjall \
+        "ours reads a page of an index, and checks the batch of up to 16 KiB that holds the record; RocksDB and fjall \
          read blocks of 4 KiB. Filled with batches of 1,000, flushed and compacted before"
             .into(),
     );
