@@ -100,7 +100,8 @@ pub fn fsck(
     let options = Options { manual: true, ..options.clone() };
     let backend = if repair { backend } else { overlaid(dir, &options, backend)? };
     let mut report = FsckReport::default();
-    let torn = torn_records(dir, backend.disk.as_ref())?;
+    // Before a start writes them again.
+    let torn = torn_records(dir, backend.disk.as_ref());
     match Core::open_with(dir, options.clone(), backend.clone()) {
         Ok((core, recovery)) => {
             opened(dir, &recovery, &mut report);
@@ -212,8 +213,8 @@ pub(crate) fn check_tables(dir: &Path, tables: &dyn Tables, report: &mut FsckRep
     }
 }
 
-/// The small records of which one copy does not check. A start writes it again.
-fn torn_records(home: &Path, disk: &dyn Disk) -> Result<Vec<PathBuf>, Error> {
+/// The small records of which one copy does not check.
+fn torn_records(home: &Path, disk: &dyn Disk) -> Vec<PathBuf> {
     let mut records = vec![crate::mark::path(home), home.join("journal/files")];
     for segments in segment_dirs(disk, home) {
         // Of a notary log, those beside them are one above.
@@ -221,13 +222,9 @@ fn torn_records(home: &Path, disk: &dyn Disk) -> Result<Vec<PathBuf>, Error> {
         let dirs = [Some(segments), above].into_iter().flatten();
         records.extend(dirs.flat_map(|dir| ["synced", "signed"].map(|name| dir.join(name))));
     }
-    let mut torn = Vec::new();
-    for path in records {
-        if SlotFile::is_torn(disk, &path)? {
-            torn.push(path);
-        }
-    }
-    Ok(torn)
+    // What cannot be read is said where it is opened.
+    records.retain(|path| SlotFile::is_torn(disk, path).unwrap_or(false));
+    records
 }
 
 /// The directories that hold segments.

@@ -1,6 +1,5 @@
 //! The signer mark: a tiny record, replaced as a whole.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,11 +74,14 @@ pub(crate) fn path(home: &Path) -> PathBuf {
 /// [`Error::MarkMissing`], and those of [`SlotFile::open`].
 pub(crate) fn open(disk: &dyn Disk, home: &Path, used: bool) -> Result<SlotFile, Error> {
     let (dir, path) = (home.join(DIR), path(home));
-    if used && disk.open(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-        return Err(Error::MarkMissing { file: path });
+    match SlotFile::find(disk, &path)? {
+        Some(found) => Ok(found),
+        None if used => Err(Error::MarkMissing { file: path }),
+        None => {
+            make_dir(disk, &dir)?;
+            SlotFile::open(disk, &path)
+        }
     }
-    make_dir(disk, &dir)?;
-    SlotFile::open(disk, &path)
 }
 
 #[cfg(test)]

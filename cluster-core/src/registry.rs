@@ -36,10 +36,8 @@ pub(crate) struct Entry {
 }
 
 /// What was made of a partition's files, so that it is damage when they are not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
-    /// None.
-    No,
     /// Segments.
     Files,
     /// The record of what was signed as well.
@@ -138,7 +136,6 @@ impl Registry {
     /// Says durably what the files of a partition must have from now on.
     pub(crate) fn put_made(&self, stream: u64, made: Made) -> Result<(), Error> {
         let value: &[u8] = match made {
-            Made::No => return Ok(()),
             Made::Files => &[],
             Made::Signed => &[1],
         };

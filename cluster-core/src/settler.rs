@@ -74,6 +74,7 @@ impl Settler {
         Ok(Self::Beside { jobs: Some(jobs), done, thread: Some(thread) })
     }
 
+    /// Hands a job over.
     pub(crate) fn begin(&mut self, job: Job) {
         match self {
             Self::Here(work, done) => {

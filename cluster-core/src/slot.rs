@@ -58,6 +58,22 @@ impl SlotFile {
         }
     }
 
+    /// [`SlotFile::find`], with what `decode` makes of the record; `None` also where none was put yet.
+    ///
+    /// # Errors
+    /// As [`SlotFile::open`]; [`Error::Damaged`] with `other` where `decode` makes nothing of it.
+    pub(crate) fn find_as<T>(
+        disk: &dyn Disk,
+        path: &Path,
+        decode: impl FnOnce(&[u8]) -> Option<T>,
+        other: &str,
+    ) -> Result<Option<(Self, T)>, Error> {
+        let Some(slot) = Self::find(disk, path)? else { return Ok(None) };
+        let Some(bytes) = slot.value() else { return Ok(None) };
+        let value = decode(bytes).ok_or_else(|| Error::damaged(path, 0, other))?;
+        Ok(Some((slot, value)))
+    }
+
     fn read(file: Arc<dyn File>, path: &Path) -> Result<Self, Error> {
         let mut bytes = vec![0; 2 * SLOT + 1];
         let read = file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?;

@@ -5,21 +5,22 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use pyralog_crypto::{Checkpoint, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::{ChainFile, ChainWrite};
-use crate::items;
 use crate::journal::{Entry, Journal, MAX_GROUP_BYTES};
-use crate::logs::{PartitionState, Partitions};
+use crate::logs::Partitions;
 use crate::mark::Mark;
-use crate::notary::Log;
-use crate::queue::{CheckpointReply, Operation, Queue, Reply, Request, refuse};
+use crate::queue::{CheckpointReply, Queue, Reply, Request, refuse};
 use crate::settler::{Done, Job, Settler};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
 use crate::stream::Stream;
 use crate::wal::{self, WalPlace};
+
+mod group;
+
+use group::{Group, Owned, Part, Parts, admit, entries, sort};
 
 /// From this many journal files on the WAL's entries leave the oldest one, where nothing else keeps it.
 const CARRY_FILES: usize = 4;
@@ -43,36 +44,6 @@ pub(crate) struct Writer {
     pub(crate) mark: Mark,
     pub(crate) chain: Arc<ChainFile>,
     pub(crate) partitions: Partitions,
-}
-
-/// An entry of the journal that owns its bytes.
-struct Owned {
-    stream: u64,
-    position: u64,
-    bytes: Vec<u8>,
-}
-
-/// A group, sorted by what its requests touch.
-#[derive(Default)]
-struct Group {
-    wal: Vec<(Bytes, Reply)>,
-    marks: Vec<(Bytes, Reply)>,
-    leaves: Parts<Log>,
-    records: Parts<PartitionState>,
-    checkpoints: Vec<(Arc<Log>, CheckpointReply<Checkpoint>, Reply)>,
-    partition_checkpoints: Vec<(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>, Reply)>,
-    reset: Option<(u64, Reply)>,
-    chain: Option<(Box<ChainWrite>, Reply)>,
-}
-
-/// What goes to each stream, by its number.
-type Parts<S> = BTreeMap<u64, Part<S>>;
-
-/// What goes to one stream.
-struct Part<S: Stream> {
-    to: Arc<S>,
-    submissions: Vec<S::Submission>,
-    replies: Vec<Reply>,
 }
 
 impl Writer {
@@ -330,29 +301,6 @@ impl Writer {
     }
 }
 
-/// Tells those whose stream takes nothing, or for which there is no space, and answers the others.
-fn admit<S: Stream>(parts: Parts<S>, low: Option<&Error>) -> Parts<S> {
-    let refusal = |to: &S| to.refusal().or_else(|| low.filter(|_| to.is_durable()).cloned());
-    let admitted = parts.into_iter().filter_map(|(stream, part)| match refusal(&part.to) {
-        None => Some((stream, part)),
-        Some(reason) => {
-            part.replies.into_iter().for_each(|reply| reply.unavailable(reason.clone()));
-            None
-        }
-    });
-    admitted.collect()
-}
-
-/// The entries of the journal for what is appended.
-fn entries<S: Stream>(parts: &Parts<S>) -> impl Iterator<Item = Owned> + '_ {
-    let durable = parts.iter().filter(|(_, part)| part.to.is_durable());
-    durable.map(|(stream, part)| Owned {
-        stream: *stream,
-        position: part.to.next(),
-        bytes: items::encode(part.submissions.iter().flat_map(S::items).map(Vec::as_slice)),
-    })
-}
-
 /// Hands a checkpoint out that `record` has recorded durably.
 fn sign<T>(
     outcome: Result<(), Error>,
@@ -378,32 +326,6 @@ fn sign<T>(
         }
     }
     Ok(())
-}
-
-fn sort(requests: Vec<Request>) -> Group {
-    let mut group = Group::default();
-    for Request { operation, reply, .. } in requests {
-        match operation {
-            Operation::WalEntry(entry) => group.wal.push((entry, reply)),
-            Operation::WalReset(height) => group.reset = Some((height, reply)),
-            Operation::Mark(mark) => group.marks.push((mark, reply)),
-            Operation::Leaves(log, submission) => add(&mut group.leaves, log, submission, reply),
-            Operation::Records(partition, batch) => add(&mut group.records, partition, batch, reply),
-            Operation::Checkpoint(log, then) => group.checkpoints.push((log, then, reply)),
-            Operation::PartitionCheckpoint(partition, then) => {
-                group.partition_checkpoints.push((partition, then, reply))
-            }
-            Operation::Chain(write) => group.chain = Some((write, reply)),
-        }
-    }
-    group
-}
-
-fn add<S: Stream>(parts: &mut Parts<S>, to: Arc<S>, submission: S::Submission, reply: Reply) {
-    let stream = to.stream();
-    let part = parts.entry(stream).or_insert_with(|| Part { to, submissions: Vec::new(), replies: Vec::new() });
-    part.submissions.push(submission);
-    part.replies.push(reply);
 }
 
 /// Tells replies, in order, what became of them.

@@ -88,17 +88,12 @@ pub(super) fn open_logs(
     // Other names are somebody else's.
     for id in names.iter().filter_map(|name| name.parse::<LogId>().ok()) {
         let dir = notary_dir(home, id);
-        let Some(stream) = notary::stream_of(disk.as_ref(), &dir)? else { continue };
+        let Some(found) = notary::stream_of(disk.as_ref(), &dir)? else { continue };
         let entered = known.remove(&id);
-        if let Some(entered) = entered.filter(|entered| *entered != stream) {
-            let why = format!(
-                "the first leaf file is of stream {stream}, not of stream {entered}: it belongs to another log"
-            );
-            return Err(Error::damaged(&dir.join("leaves"), 0, why));
-        }
-        let known = entered.is_some();
-        let log = notary::Opening::open(disk, dir, id, stream, known, options)?;
-        if !known {
+        // Files of another stream are refused where they are opened.
+        let stream = entered.unwrap_or(found);
+        let log = notary::Opening::open(disk, dir, id, stream, entered.is_some(), options)?;
+        if entered.is_none() {
             // The crash came before the log was entered, or the tables were lost.
             registry.put_notary(id, stream)?;
         }

@@ -141,11 +141,7 @@ impl Record {
 
 /// One of the files; `None` where there is none, or it was not filled yet.
 fn find(disk: &dyn Disk, path: &Path) -> Result<Option<(SlotFile, Record)>, Error> {
-    let Some(slot) = SlotFile::find(disk, path)? else { return Ok(None) };
-    let Some(bytes) = slot.value() else { return Ok(None) };
-    let record = Record::decode(bytes)
-        .ok_or_else(|| Error::damaged(path, 0, "the record is not a time bound that this release reads"))?;
-    Ok(Some((slot, record)))
+    SlotFile::find_as(disk, path, Record::decode, "the record is not a time bound that this release reads")
 }
 
 #[cfg(test)]

@@ -194,11 +194,7 @@ fn find(disk: &dyn Disk, path: &Path) -> Result<Option<Arc<dyn File>>, Error> {
 
 /// The file of the mark; `None` where there is none, or it was not filled yet.
 fn find_mark(disk: &dyn Disk, path: &Path) -> Result<Option<(SlotFile, Mark)>, Error> {
-    let Some(slot) = SlotFile::find(disk, path)? else { return Ok(None) };
-    let Some(bytes) = slot.value() else { return Ok(None) };
-    let mark = Mark::decode(bytes)
-        .ok_or_else(|| Error::damaged(path, 0, "the record is not the mark of a counter that this release reads"))?;
-    Ok(Some((slot, mark)))
+    SlotFile::find_as(disk, path, Mark::decode, "the record is not the mark of a counter that this release reads")
 }
 
 fn lost(file: PathBuf, found: String, marked: Mark) -> Error {

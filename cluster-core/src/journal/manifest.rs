@@ -47,10 +47,11 @@ impl Manifest {
     /// Opens the list. `used` says that there are journal files: then it must be there.
     pub(super) fn open(disk: &dyn Disk, dir: &Path, used: bool) -> Result<Self, Error> {
         let path = dir.join(FILE);
-        if used && disk.open(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            return Err(Error::damaged(&path, 0, "the list of journal files is missing"));
-        }
-        let slot = SlotFile::open(disk, &path)?;
+        let slot = match SlotFile::find(disk, &path)? {
+            Some(slot) => slot,
+            None if used => return Err(Error::damaged(&path, 0, "the list of journal files is missing")),
+            None => SlotFile::open(disk, &path)?,
+        };
         let list = match slot.value() {
             None => List { generation: 1, settled: 1, numbers: VecDeque::new() },
             Some(bytes) => {

@@ -52,7 +52,13 @@ struct Signed {
 
 impl PartitionFiles {
     /// Opens the files, or makes those that were not made yet.
-    pub(super) fn open(place: &Place, stream: u64, spec: &LogSpec, number: u32, made: Made) -> Result<Self, Error> {
+    pub(super) fn open(
+        place: &Place,
+        stream: u64,
+        spec: &LogSpec,
+        number: u32,
+        made: Option<Made>,
+    ) -> Result<Self, Error> {
         let held = match spec.storage {
             Storage::Memory => None,
             Storage::Disk => Some(place.handles.take()?),
@@ -60,7 +66,7 @@ impl PartitionFiles {
         let (segments, records): (_, Arc<dyn RecordLog>) = match spec.storage {
             Storage::Memory => (None, Arc::new(MemoryLog::new(stream, spec.segment_bytes))),
             Storage::Disk => {
-                if made == Made::No {
+                if made.is_none() {
                     // The log's own directory, whose name must be as durable as what is in it.
                     crate::home::make_dir(place.disk.as_ref(), place.dir.parent().unwrap_or(&place.dir))?;
                 } else if SegmentLog::stream_of(place.disk.as_ref(), &place.dir)?.is_none() {
@@ -79,7 +85,7 @@ impl PartitionFiles {
             }
         };
         let size = AtomicU64::new(records.next_offset());
-        let signed = Mutex::new(Signed::open(place, made == Made::Signed)?);
+        let signed = Mutex::new(Signed::open(place, made == Some(Made::Signed))?);
         let (id, place, retention, verdict) = (spec.id, place.clone(), spec.retention, OnceLock::new());
         let this = Self {
             stream,

@@ -220,7 +220,7 @@ impl Logs {
         let partition = |number: u32| {
             let stream = stream + u64::from(number);
             let place = Place { dir: dir.join(number.to_string()), ..self.place.clone() };
-            let made = made.get(&stream).copied().unwrap_or(Made::No);
+            let made = made.get(&stream).copied();
             let state = PartitionState::new(stream, Arc::clone(&spec), number, place, made);
             let state = Arc::new(state);
             self.states().insert(stream, Arc::clone(&state));
@@ -316,5 +316,7 @@ fn remove_dir(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
 mod crash_tests;
 #[cfg(test)]
 mod incarnation_tests;
+#[cfg(test)]
+mod start_tests;
 #[cfg(test)]
 mod tests;

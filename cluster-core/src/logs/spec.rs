@@ -72,7 +72,7 @@ pub struct LogSpec {
     pub storage: Storage,
     /// Which records may go.
     pub retention: Retention,
-    /// A segment is sealed when it has so many bytes: 4 KiB to 1 GiB. Each seal costs syncs, so small ones are for tests. Only whole segments go by
+    /// A segment is sealed when it has so many bytes: 4 KiB to 1 GiB. Each is files and syncs of its own, so small ones are for tests. Only whole segments go by
     /// retention.
     pub segment_bytes: u64,
 }

@@ -22,8 +22,8 @@ pub(crate) struct PartitionState {
     files: OnceLock<PartitionFiles>,
     /// Why they are not used, where what the journal holds of them could not be given to them.
     broken: OnceLock<Error>,
-    /// What was made of the files. Locked by whoever opens them; before `deleted`.
-    made: Mutex<Made>,
+    /// What was made of the files, if anything. Locked by whoever opens them; before `deleted`.
+    made: Mutex<Option<Made>>,
     /// Whether the log was deleted. Locked while something is appended.
     deleted: Mutex<bool>,
     /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `deleted`.
@@ -31,7 +31,7 @@ pub(crate) struct PartitionState {
 }
 
 impl PartitionState {
-    pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Made) -> Self {
+    pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Option<Made>) -> Self {
         let (made, deleted, upkeep) = (Mutex::new(made), Mutex::new(false), Mutex::new(()));
         let (files, broken) = (OnceLock::new(), OnceLock::new());
         Self { stream, spec, number, place, files, broken, made, deleted, upkeep }
@@ -60,18 +60,18 @@ impl PartitionState {
         if let Some(files) = self.files.get() {
             return Ok(Some(files));
         }
-        if *made == Made::No && !make {
+        if made.is_none() && !make {
             return Ok(None);
         }
         // Files of a log that the table does not name would be in the way of the next start.
         self.not_deleted()?;
         let files = PartitionFiles::open(&self.place, self.stream, &self.spec, self.number, *made)?;
-        if *made == Made::No {
+        if made.is_none() {
             if self.spec.storage == Storage::Disk {
                 // From now on it is damage when they are not there. Nobody may append before that.
                 self.registry().put_made(self.stream, Made::Files)?;
             }
-            *made = Made::Files;
+            *made = Some(Made::Files);
         }
         Ok(Some(self.files.get_or_init(|| files)))
     }
@@ -137,7 +137,7 @@ impl PartitionState {
         Error::NoSuchLog { name: self.spec.name.to_string() }
     }
 
-    fn made_lock(&self) -> MutexGuard<'_, Made> {
+    fn made_lock(&self) -> MutexGuard<'_, Option<Made>> {
         // Nothing in the locked sections panics.
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -27,7 +27,7 @@
 //! that does not check is removed, since the journal has it.
 //!
 //! **Threads.** One appends; others may read, sync and trim at the same time. Nobody waits for a sync but who asked for it, and
-//! whoever finds [`MAX_UNSYNCED`] segments waiting for one.
+//! whoever finds sixteen segments waiting for one.
 //!
 //! **Time.** Timestamps are the producer's and need not rise. The first record at or after a time is the first one
 //! that [`RecordLog::read`] would show with a timestamp not below it.

@@ -24,18 +24,19 @@ pub(super) fn open(
     segment_bytes: u64,
 ) -> Result<(SegmentLog, SegmentRecovery), Error> {
     let path = dir.join(SYNCED);
-    let made = disk.open(&path).map(drop);
-    if made.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    let slot = SlotFile::find(disk.as_ref(), &path)?;
+    if slot.is_none() {
         // Its name is durable before there is a record in it.
         crate::home::make_dir(disk.as_ref(), dir)?;
     }
     let names = crate::home::clean_list(disk.as_ref(), dir)?;
     let mut bases: Vec<u64> = names.iter().filter_map(|name| file::parse_name(name)).collect();
     bases.sort_unstable();
-    if !bases.is_empty() && made.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-        return Err(Error::damaged(&path, 0, "the record of what was synced is missing"));
-    }
-    let slot = SlotFile::open(disk.as_ref(), &path)?;
+    let slot = match slot {
+        Some(slot) => slot,
+        None if bases.is_empty() => SlotFile::open(disk.as_ref(), &path)?,
+        None => return Err(Error::damaged(&path, 0, "the record of what was synced is missing")),
+    };
     let (first, synced) = match (slot.value(), read_mark(&slot)) {
         (None, _) => (0, 0),
         (Some(_), Some(mark)) => mark,

@@ -35,7 +35,7 @@ const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
 /// A segment of a log whose creator does not say.
 const SEGMENT_BYTES: u64 = 64 << 20;
-/// What a creator may say. Each seal costs syncs, and all appends wait for those of one.
+/// What a creator may say. A segment is files and syncs of its own, and all appends wait where many of one log wait for theirs.
 const SEGMENT_BOUNDS: RangeInclusive<u64> = 1 << 20..=1 << 30;
 
 /// The routes. Who does not show the token is refused before the body is read.
