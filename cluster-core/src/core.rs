@@ -9,6 +9,7 @@ use bytes::Bytes;
 use pyralog_crypto::LogId;
 
 use crate::Error;
+use crate::applier::{Applied, Applier};
 use crate::chain::{Chain, ChainFile, Tables};
 use crate::fsck::{self, FsckReport};
 use crate::home::Home;
@@ -101,9 +102,14 @@ impl Core {
         let queue = Arc::new(Queue::new(sink, Arc::clone(&counters), &options, space));
         let registry = Arc::new(Mutex::new(registry));
         let partitions = Partitions::default();
-        let handles = Arc::new(logs::Handles::new());
-        let log_place =
-            logs::Place { disk: Arc::clone(disk), dir: dir.join("logs"), registry: Arc::clone(&registry), handles };
+        let applied = Arc::new(Applied::default());
+        let log_place = logs::Place {
+            disk: Arc::clone(disk),
+            dir: dir.join("logs"),
+            registry: Arc::clone(&registry),
+            handles: Arc::new(logs::Handles::new()),
+            applied: Arc::clone(&applied),
+        };
         let logs = Logs::open(Arc::clone(&queue), log_place, Arc::clone(&partitions))?;
         let Replayed { journal, wal, place, pinned, cut, damaged } =
             replay(disk, dir, &options, &mut openings, &partitions)?;
@@ -131,13 +137,20 @@ impl Core {
             disk: Arc::clone(disk),
             notary_logs: Arc::clone(&notary_logs),
             partitions: Arc::clone(&partitions),
+            applied: Arc::clone(&applied),
             queue: Arc::clone(&queue),
         };
         let threads = |e| Error::io("start the store's threads for", dir, e);
-        let settler = if options.manual { Settler::here(work) } else { Settler::beside(work).map_err(threads)? };
+        let (applier, settler) = if options.manual {
+            (Applier::here(applied), Settler::here(work))
+        } else {
+            let applier = Applier::beside(applied, Arc::clone(&queue)).map_err(threads)?;
+            (applier, Settler::beside(work).map_err(threads)?)
+        };
         let writer = Writer {
             queue: Arc::clone(&queue),
             counters: Arc::clone(&counters),
+            applier,
             settler,
             settled: journal.active_group(),
             settling: false,

@@ -18,7 +18,7 @@ pub(crate) const ITEM_HEADER: usize = 4;
 pub(crate) fn encode<'a>(items: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(items.clone().map(|item| ITEM_HEADER + item.len()).sum());
     for item in items {
-        bytes.extend((item.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(&(item.len() as u32).to_be_bytes());
         bytes.extend_from_slice(item);
     }
     bytes
@@ -35,6 +35,16 @@ pub(crate) fn decode(mut bytes: &[u8], max: usize) -> Option<Vec<&[u8]>> {
         bytes = rest;
     }
     (!items.is_empty()).then_some(items)
+}
+
+/// The items of an entry that was made here.
+pub(crate) fn iter(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (header, rest) = bytes.split_at_checked(ITEM_HEADER)?;
+        let (item, rest) = rest.split_at_checked(u32_at(header, 0) as usize)?;
+        bytes = rest;
+        Some(item)
+    })
 }
 
 /// What a stream that has `next` items lacks of these, the first of which has the number `first`; `dir` is the stream's.

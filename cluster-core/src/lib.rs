@@ -17,6 +17,7 @@
 //! means the write quorum, and [`Event::NotLeader`] and [`Event::Unavailable`] will be heard.
 //!
 //! **One writer** per disk takes whatever waits, makes it durable with one write of the journal, which WAL, leaves and records share, and then tells all tickets.
+//! Records go into the files of their partitions beside it; who reads what is not there yet waits for that.
 //! Within one kind, order is the order of tickets. Leaves queue apart from what consensus writes (WAL, mark, chain), which never
 //! waits for more than one group of them. A WAL reset and every write to the chain are barriers: they begin only when all that
 //! consensus requested before them is durable. A failed sync is never retried: the store fails for good and the process must
@@ -34,6 +35,7 @@
 //!
 //! Nothing here knows what a block, a leaf or an entry means.
 
+mod applier;
 mod chain;
 mod core;
 pub mod disk;

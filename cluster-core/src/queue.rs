@@ -23,7 +23,7 @@ pub(crate) enum Operation {
     WalReset(u64),
     Mark(Bytes),
     Leaves(Arc<Log>, Submission),
-    Records(Arc<PartitionState>, RecordBatch),
+    Records(Arc<PartitionState>, Arc<RecordBatch>),
     /// Record (size, roots) of the durable prefix, then hand it out for signing.
     Checkpoint(Arc<Log>, CheckpointReply<Checkpoint>),
     PartitionCheckpoint(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>),

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use pyralog_crypto::LogId;
 
 use crate::Error;
+use crate::applier::Applied;
 use crate::disk::Disk;
 use crate::journal::SpareFile;
 use crate::logs::Partitions;
@@ -21,8 +22,11 @@ pub(crate) type NotaryLogs = Arc<Mutex<BTreeMap<LogId, Arc<Log>>>>;
 
 /// What is to be done.
 pub(crate) enum Job {
-    /// Settle all logs. The writer has given them what the journal's groups before this one say.
-    Settle(u64),
+    /// Settle all logs, which have what the journal's groups before `up_to` say when so many jobs are applied.
+    Settle {
+        up_to: u64,
+        applied: u64,
+    },
     Spare(SpareFile),
 }
 
@@ -39,6 +43,7 @@ pub(crate) struct Work {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) notary_logs: NotaryLogs,
     pub(crate) partitions: Partitions,
+    pub(crate) applied: Arc<Applied>,
     pub(crate) queue: Arc<Queue>,
 }
 
@@ -119,7 +124,10 @@ impl Drop for Settler {
 impl Work {
     fn run(&self, job: Job) -> Result<Done, Error> {
         match job {
-            Job::Settle(up_to) => self.settle().map(|()| Done::Settled(up_to)),
+            Job::Settle { up_to, applied } => {
+                self.applied.wait_for(applied)?;
+                self.settle().map(|()| Done::Settled(up_to))
+            }
             Job::Spare(spare) => match spare.make(self.disk.as_ref()) {
                 Ok(()) => Ok(Done::Spare(spare, true)),
                 Err(reason @ Error::SyncFailed { .. }) => Err(reason),

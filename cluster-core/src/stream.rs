@@ -1,5 +1,7 @@
 //! What the one writer appends to, beside the WAL.
 
+use std::borrow::Cow;
+
 use crate::Error;
 use crate::stats::Counters;
 
@@ -20,8 +22,14 @@ pub(crate) trait Stream: Send + Sync {
     /// Number of the next item.
     fn next(&self) -> u64;
 
-    /// Items and their bytes.
-    fn items(submission: &Self::Submission) -> &[Vec<u8>];
+    /// Number of the items of a submission.
+    fn items(submission: &Self::Submission) -> usize;
+
+    /// Bytes of the items of a submission.
+    fn bytes(submission: &Self::Submission) -> usize;
+
+    /// The items of all submissions as one entry of the journal: see [`crate::items`].
+    fn entry(submissions: &[Self::Submission]) -> Cow<'_, [u8]>;
 
     /// Takes what the journal holds durably. Any error is final for the store.
     fn apply(&self, submissions: Vec<Self::Submission>) -> Result<(), Error>;

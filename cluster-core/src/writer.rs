@@ -7,10 +7,12 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::Error;
+use crate::applier::Applier;
 use crate::chain::{ChainFile, ChainWrite};
 use crate::journal::{Entry, Journal, MAX_GROUP_BYTES};
-use crate::logs::Partitions;
+use crate::logs::{PartitionState, Partitions};
 use crate::mark::Mark;
+use crate::notary::Log;
 use crate::queue::{CheckpointReply, Queue, Reply, Request, refuse};
 use crate::settler::{Done, Job, Settler};
 use crate::slot::SlotFile;
@@ -20,7 +22,7 @@ use crate::wal::{self, WalPlace};
 
 mod group;
 
-use group::{Group, Owned, Part, Parts, admit, entries, sort};
+use group::{Accepted, Due, Group, Part, Parts, admit, entries, sort};
 
 /// From this many journal files on the WAL's entries leave the oldest one, where nothing else keeps it.
 const CARRY_FILES: usize = 4;
@@ -35,6 +37,8 @@ pub(crate) struct Writer {
     pub(crate) wal: WalPlace,
     /// The groups from this one on are needed by a partition that cannot be used, by stream; until its log is deleted.
     pub(crate) pinned: BTreeMap<u64, u64>,
+    /// Before `settler`, which waits for it.
+    pub(crate) applier: Applier,
     pub(crate) settler: Settler,
     /// What the journal's groups before this one say is in files of its own.
     pub(crate) settled: u64,
@@ -125,7 +129,7 @@ impl Writer {
         }
         let grew = !leaves.is_empty() || !records.is_empty();
         outcome = self.apply(leaves, outcome);
-        outcome = self.apply(records, outcome);
+        outcome = self.hand_over(records, outcome);
         if grew {
             // The next append is told.
             let _told_then = self.queue.space.measure();
@@ -140,21 +144,22 @@ impl Writer {
     }
 
     /// Writes what goes into the journal, as one group where it fits, and answers the number of the first group.
-    fn append(&mut self, wal: &[(Bytes, Reply)], reset: Option<u64>, appended: Vec<Owned>) -> Result<u64, Error> {
+    fn append(&mut self, wal: &[(Bytes, Reply)], reset: Option<u64>, appended: Vec<Due<'_>>) -> Result<u64, Error> {
         // A reset comes alone: it begins after all entries before it, and none of this group follows it.
         let records = reset.map(wal::Record::Reset).into_iter();
         let records = records.chain(wal.iter().map(|(entry, _)| wal::Record::Entry(entry.clone())));
         let records = (self.wal.next..).zip(records);
-        let own = records.map(|(position, record)| Owned { stream: wal::STREAM, position, bytes: record.encode() });
+        let own =
+            records.map(|(position, record)| Due { stream: wal::STREAM, position, bytes: record.encode().into() });
         self.append_all(&own.chain(appended).collect::<Vec<_>>())
     }
 
     /// Writes entries in as few groups as can hold them. What one caller asks for is one entry, so nothing of it is torn apart.
-    fn append_all(&mut self, mut entries: &[Owned]) -> Result<u64, Error> {
+    fn append_all(&mut self, mut entries: &[Due<'_>]) -> Result<u64, Error> {
         let first = self.journal.next_group();
         while !entries.is_empty() {
             let mut bytes = 0;
-            let fits = |entry: &&Owned| {
+            let fits = |entry: &&Due<'_>| {
                 bytes += 20 + entry.bytes.len();
                 bytes <= MAX_GROUP_BYTES
             };
@@ -162,7 +167,7 @@ impl Writer {
             let (part, rest) = entries.split_at(count);
             let part: Vec<Entry<'_>> = part
                 .iter()
-                .map(|Owned { stream, position, bytes }| Entry { stream: *stream, position: *position, bytes })
+                .map(|Due { stream, position, bytes }| Entry { stream: *stream, position: *position, bytes })
                 .collect();
             self.journal.append(&part)?;
             entries = rest;
@@ -208,7 +213,7 @@ impl Writer {
 
     fn begin_settling(&mut self) {
         self.settling = true;
-        self.settler.begin(Job::Settle(self.journal.next_group()));
+        self.settler.begin(Job::Settle { up_to: self.journal.next_group(), applied: self.applier.handed() });
     }
 
     /// Waits until the logs are settled, if they are being settled.
@@ -249,7 +254,7 @@ impl Writer {
         let live = self.wal.live;
         let end = self.journal.oldest(|_, Entry { stream, position, bytes }| {
             if stream == wal::STREAM && position >= live {
-                records.push(Owned { stream, position, bytes: bytes.to_vec() });
+                records.push(Due { stream, position, bytes: bytes.to_vec().into() });
             }
             Ok(())
         })?;
@@ -279,23 +284,32 @@ impl Writer {
         outcome
     }
 
-    /// Gives what the journal holds to the streams.
-    fn apply<S: Stream>(&self, parts: Parts<S>, mut outcome: Result<(), Error>) -> Result<(), Error> {
-        for Part { to, submissions, replies } in parts.into_values() {
-            let mut next = to.next();
-            let first_of = |submission: &S::Submission| {
-                let first = next;
-                next += S::items(submission).len() as u64;
-                first
-            };
-            let firsts: Vec<u64> = submissions.iter().map(first_of).collect();
-            let bytes = submissions.iter().flat_map(S::items).map(Vec::len).sum();
+    /// Gives what the journal holds to the notary logs.
+    fn apply(&self, leaves: Parts<Log>, mut outcome: Result<(), Error>) -> Result<(), Error> {
+        for Part { to, submissions, replies } in leaves.into_values() {
+            let accepted = Accepted::of(to.as_ref(), &submissions);
             outcome = outcome.and_then(|()| to.apply(submissions));
-            let size = to.next();
-            if let (Ok(()), Some(first)) = (&outcome, firsts.first()) {
-                S::count(&self.counters, (size - first) as usize, bytes);
+            accepted.tell::<Log>(&self.counters, replies, &outcome);
+        }
+        outcome
+    }
+
+    /// Counts what the journal holds of the partitions, and has it applied beside the writer. Those who append are told meanwhile; what they then
+    /// read waits for it.
+    fn hand_over(&mut self, records: Parts<PartitionState>, mut outcome: Result<(), Error>) -> Result<(), Error> {
+        let (mut job, mut told) = (Vec::new(), Vec::new());
+        for Part { to, submissions, replies } in records.into_values() {
+            let accepted = Accepted::of(to.as_ref(), &submissions);
+            if outcome.is_ok() {
+                to.accept(accepted.items());
             }
-            tell(replies, &outcome, |place| (firsts.get(place).copied().unwrap_or(0), size));
+            job.push((to, submissions));
+            told.push((accepted, replies));
+        }
+        // First, since a completion may read.
+        outcome = outcome.and_then(|()| if job.is_empty() { Ok(()) } else { self.applier.hand_over(job) });
+        for (accepted, replies) in told {
+            accepted.tell::<PartitionState>(&self.counters, replies, &outcome);
         }
         outcome
     }

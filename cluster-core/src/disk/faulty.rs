@@ -42,6 +42,7 @@ struct State {
     writes_until_misdirected: Option<u64>,
     shears: bool,
     before_sync: Option<Hook>,
+    before_write: Option<Hook>,
 }
 
 /// What is called before something.
@@ -76,6 +77,7 @@ impl FaultyDisk {
             writes_until_misdirected: None,
             shears: false,
             before_sync: None,
+            before_write: None,
         })))
     }
 
@@ -117,6 +119,11 @@ impl FaultyDisk {
     /// Calls `hook` before each sync of a file, which waits for it. Nothing else does.
     pub fn before_sync(&self, hook: impl Fn() + Send + Sync + 'static) {
         self.state().before_sync = Some(Hook(Arc::new(hook)));
+    }
+
+    /// As [`FaultyDisk::before_sync`], before each write.
+    pub fn before_write(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.state().before_write = Some(Hook(Arc::new(hook)));
     }
 
     /// A canary: from now on syncs of files say yes and do nothing. Tests that cannot see this are no tests.

@@ -36,6 +36,7 @@ proptest! {
     fn items_round_trip(list in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..100), 1..20)) {
         let bytes = items(&list);
         prop_assert_eq!(decode(&bytes, MAX), Some(list.iter().map(Vec::as_slice).collect()));
+        prop_assert!(iter(&bytes).eq(list.iter().map(Vec::as_slice)));
         let ends: Vec<usize> = list.iter().scan(0, |end, item| { *end += ITEM_HEADER + item.len(); Some(*end) }).collect();
         for cut in 0..bytes.len() {
             prop_assert_eq!(decode(&bytes[..cut], MAX).is_some(), ends.contains(&cut));

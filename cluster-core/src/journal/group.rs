@@ -99,9 +99,9 @@ pub(super) fn encode(buffer: &mut Vec<u8>, identity: Identity, offset: u64, numb
     buffer.clear();
     buffer.extend([0; GROUP_HEADER]);
     for entry in entries {
-        buffer.extend(entry.stream.to_be_bytes());
-        buffer.extend(entry.position.to_be_bytes());
-        buffer.extend((entry.bytes.len() as u32).to_be_bytes());
+        buffer.extend_from_slice(&entry.stream.to_be_bytes());
+        buffer.extend_from_slice(&entry.position.to_be_bytes());
+        buffer.extend_from_slice(&(entry.bytes.len() as u32).to_be_bytes());
         buffer.extend_from_slice(entry.bytes);
     }
     let length = (buffer.len() - GROUP_HEADER) as u32;

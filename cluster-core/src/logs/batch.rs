@@ -1,9 +1,14 @@
 //! The records of one append.
 
-use pyralog_crypto::{Blake3, Encode, Hash, MAX_TIMESTAMP, MerkleHash, Record};
+use std::sync::OnceLock;
+
+use pyralog_crypto::codec::Writer;
+use pyralog_crypto::{Blake3, Hash, MAX_TIMESTAMP, MerkleHash, Record};
 
 use crate::Error;
+use crate::items::{self, ITEM_HEADER};
 use crate::parts::u64_at;
+use crate::segment::Item;
 
 /// Most records of one append.
 pub const MAX_APPEND_RECORDS: usize = 4096;
@@ -28,19 +33,43 @@ pub fn check_append(records: &[Record]) -> Result<usize, Error> {
 
 /// The records of one append.
 pub(crate) struct RecordBatch {
-    pub(super) times: Vec<u64>,
-    /// Encoded.
-    pub(super) records: Vec<Vec<u8>>,
+    times: Vec<u64>,
+    /// As one entry of the journal: see [`crate::items`].
+    bytes: Vec<u8>,
     /// Of the leaves that the records are.
-    pub(super) hashes: Vec<Hash>,
+    hashes: OnceLock<Vec<Hash>>,
 }
 
 impl RecordBatch {
-    pub(super) fn new(records: &[Record]) -> Self {
+    /// Encodes records, which have `encoded` bytes together.
+    pub(super) fn new(records: &[Record], encoded: usize) -> Self {
+        let mut out = Writer::with_capacity(encoded + ITEM_HEADER * records.len());
+        for record in records {
+            out.u32(record.encoded_len() as u32).put(record);
+        }
         let times = records.iter().map(Record::timestamp).collect();
-        let records: Vec<Vec<u8>> = records.iter().map(Encode::to_bytes).collect();
-        let hashes = records.iter().map(|record| Blake3::leaf(record)).collect();
-        Self { times, records, hashes }
+        Self { times, bytes: out.into_bytes(), hashes: OnceLock::new() }
+    }
+
+    /// The records as one entry of the journal.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Number of records.
+    pub(crate) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The records, encoded.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        let records = self.times.iter().zip(items::iter(&self.bytes));
+        records.map(|(time, bytes)| Item { timestamp: *time, bytes })
+    }
+
+    /// The leaf hashes, which whoever asks first computes.
+    pub(super) fn hashes(&self) -> &[Hash] {
+        self.hashes.get_or_init(|| items::iter(&self.bytes).map(Blake3::leaf).collect())
     }
 
     /// The timestamp in an encoded record, where it is one as far as its front shows.

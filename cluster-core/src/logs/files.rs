@@ -1,7 +1,7 @@
 //! The records of one partition and its trees, on disk or in memory.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyralog_crypto::{
@@ -35,8 +35,12 @@ pub(super) struct PartitionFiles {
     tree: PartitionTree,
     /// What had to be made again of the trees when they were opened.
     remade: Vec<PathBuf>,
-    /// Records that readers may see. Stored with Release when they are in the trees.
+    /// Records that are durable. Those from `ready` on are in the journal, and on their way here.
     size: AtomicU64,
+    /// Records that are here. Stored with Release when they are in the trees.
+    ready: AtomicU64,
+    /// Whether nothing comes any more.
+    given_up: AtomicBool,
     signed: Mutex<Signed>,
     /// Whether what is there is what was signed; known when the journal was replayed.
     verdict: OnceLock<Option<Error>>,
@@ -84,7 +88,7 @@ impl PartitionFiles {
                 (tree, recovery.remade)
             }
         };
-        let size = AtomicU64::new(records.next_offset());
+        let size = records.next_offset();
         let signed = Mutex::new(Signed::open(place, made == Some(Made::Signed))?);
         let (id, place, retention, verdict) = (spec.id, place.clone(), spec.retention, OnceLock::new());
         let this = Self {
@@ -97,7 +101,9 @@ impl PartitionFiles {
             segments,
             tree,
             remade,
-            size,
+            size: AtomicU64::new(size),
+            ready: AtomicU64::new(size),
+            given_up: AtomicBool::new(false),
             signed,
             verdict,
             _held: held,
@@ -109,24 +115,48 @@ impl PartitionFiles {
         self.records.as_ref()
     }
 
+    /// Durable records.
     pub(super) fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
     }
 
-    /// Appends what the journal holds durably.
-    pub(super) fn append(&self, batches: &[RecordBatch]) -> Result<(), Error> {
-        let records = batches.iter().flat_map(|batch| batch.times.iter().zip(&batch.records));
-        let items: Vec<Item<'_>> = records.map(|(time, bytes)| Item { timestamp: *time, bytes }).collect();
-        let hashes: Vec<Hash> = batches.iter().flat_map(|batch| &batch.hashes).copied().collect();
-        self.add(&items, &hashes)?;
+    /// Waits until the durable records below `wanted` are here, and answers how many are: fewer only where nothing comes any more.
+    pub(super) fn wait_for(&self, wanted: u64) -> Result<u64, Error> {
+        let wanted = wanted.min(self.size());
+        let ready = || self.ready.load(Ordering::Acquire);
+        if ready() < wanted {
+            self.place.applied.wait(|| ready() >= wanted || self.given_up.load(Ordering::Acquire))?;
+        }
+        Ok(ready())
+    }
+
+    /// Nothing comes any more, though it may be durable.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+        self.place.applied.changed();
+    }
+
+    /// Counts records that the journal holds durably.
+    pub(super) fn accept(&self, records: u64) {
+        self.size.fetch_add(records, Ordering::AcqRel);
+    }
+
+    /// Appends what was accepted.
+    pub(super) fn append(&self, batches: &[Arc<RecordBatch>]) -> Result<(), Error> {
+        let items: Vec<Item<'_>> = batches.iter().flat_map(|batch| batch.items()).collect();
+        let first = self.records.append(&items)?;
+        // Whoever appends them hashes them meanwhile.
+        let hashes: Vec<Hash> = batches.iter().flat_map(|batch| batch.hashes()).copied().collect();
+        self.grow(first, &hashes)?;
+        self.place.applied.changed();
         // Memory is not lent until the next look.
         if self.segments.is_none() { self.retain(&self.retention, 0) } else { Ok(()) }
     }
 
-    fn add(&self, items: &[Item<'_>], hashes: &[Hash]) -> Result<(), Error> {
-        let first = self.records.append(items)?;
+    /// Takes the hashes of the records from `first` on into the trees.
+    fn grow(&self, first: u64, hashes: &[Hash]) -> Result<(), Error> {
         self.tree.append(first, hashes)?;
-        self.size.store(first + items.len() as u64, Ordering::Release);
+        self.ready.store(first + hashes.len() as u64, Ordering::Release);
         Ok(())
     }
 
@@ -140,8 +170,13 @@ impl PartitionFiles {
             return Err(Error::damaged(dir, 0, format!("the journal's records from {first} on are none")));
         };
         let fresh = items::lacking(&items, first, self.records.next_offset(), dir)?;
+        if fresh.is_empty() {
+            return Ok(());
+        }
         let hashes: Vec<Hash> = fresh.iter().map(|item| Blake3::leaf(item.bytes)).collect();
-        if fresh.is_empty() { Ok(()) } else { self.add(fresh, &hashes) }
+        let first = self.records.append(fresh)?;
+        self.accept(hashes.len() as u64);
+        self.grow(first, &hashes)
     }
 
     /// Makes everything appended so far durable in the files. Appends go on meanwhile.
@@ -196,11 +231,13 @@ impl PartitionFiles {
 
     /// A proof that a record is where `checkpoint` says.
     pub(super) fn prove(&self, offset: u64, checkpoint: &PartitionCheckpoint) -> Result<RecordProof, Error> {
+        self.wait_for(checkpoint.size)?;
         self.tree.prove(offset, checkpoint.size)
     }
 
     /// A proof that the partition grew from `old` to `new` records.
     pub(super) fn prove_consistency(&self, old: u64, new: u64) -> Result<PartitionConsistency, Error> {
+        self.wait_for(new)?;
         self.tree.prove_consistency(old, new)
     }
 

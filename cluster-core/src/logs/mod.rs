@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyralog_crypto::LogId;
 
 use crate::Error;
+use crate::applier::Applied;
 use crate::disk::Disk;
 use crate::home::make_dir;
 use crate::queue::Queue;
@@ -49,6 +50,7 @@ pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) registry: Arc<Mutex<Registry>>,
     pub(crate) handles: Arc<Handles>,
+    pub(crate) applied: Arc<Applied>,
 }
 
 /// All logs of a home but the notary logs. Clones are handles of the same.
@@ -319,4 +321,4 @@ mod incarnation_tests;
 #[cfg(test)]
 mod start_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

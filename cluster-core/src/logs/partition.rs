@@ -10,7 +10,6 @@ use super::batch::{RecordBatch, check_append};
 use super::state::PartitionState;
 use crate::Error;
 use crate::event::{Completion, Ticket};
-use crate::items::ITEM_HEADER;
 use crate::queue::{CheckpointReply, Operation, Queue};
 use crate::segment::{SegmentInfo, Stored};
 use crate::stream::Stream;
@@ -45,10 +44,12 @@ impl Partition {
     pub fn append_then(&self, records: &[Record], done: Completion) -> Result<Ticket, Error> {
         let encoded = check_append(records)?;
         self.require_writable()?;
-        // Encoding and hashing happen here, in the caller's thread, not in the one writer.
-        let batch = RecordBatch::new(records);
-        let bytes = (encoded + ITEM_HEADER * records.len()) as u64;
-        self.queue.push(Operation::Records(Arc::clone(&self.state), batch), bytes, Some(done))
+        // Encoding and hashing happen here, in the caller's thread, not in the one writer; and hashing while that one writes.
+        let batch = Arc::new(RecordBatch::new(records, encoded));
+        let (state, bytes) = (Arc::clone(&self.state), batch.bytes().len() as u64);
+        let ticket = self.queue.push(Operation::Records(state, Arc::clone(&batch)), bytes, Some(done))?;
+        batch.hashes();
+        Ok(ticket)
     }
 
     /// Refuses what the writer would have to refuse, and opens the files, or makes them: their damage is then the caller's error and not
@@ -84,13 +85,26 @@ impl Partition {
         let Some(files) = self.state.files()? else {
             return if from == 0 { Ok(()) } else { Err(self.state.no_record(from)) };
         };
-        // A record shows itself to readers when its hash is in the trees.
         let size = files.size();
         if from > size {
             let first = files.records().first_offset();
             return Err(Error::NoSuchRecord { stream: self.state.stream, first, next: size, asked: from });
         }
-        files.records().read(from, &mut |record| record.offset < size && visit(record))
+        let (mut next, mut wanted) = (from, true);
+        while wanted && next < size {
+            // A record shows itself to readers when its hash is in the trees.
+            let ready = files.wait_for(next + 1)?.min(size);
+            if ready <= next {
+                break;
+            }
+            files.records().read(next, &mut |record| {
+                let here = record.offset < ready;
+                wanted = !here || visit(record);
+                here && wanted
+            })?;
+            next = ready;
+        }
+        Ok(())
     }
 
     /// Offset of the first record whose timestamp is `timestamp` (milliseconds since 1970) or higher, if there is one.
@@ -99,7 +113,10 @@ impl Partition {
     /// [`Error::Damaged`].
     pub fn offset_at(&self, timestamp: u64) -> Result<Option<u64>, Error> {
         match self.state.files()? {
-            Some(files) => Ok(files.records().offset_at(timestamp)?.filter(|offset| *offset < files.size())),
+            Some(files) => {
+                let ready = files.wait_for(files.size())?;
+                Ok(files.records().offset_at(timestamp)?.filter(|offset| *offset < ready))
+            }
             None => Ok(None),
         }
     }
@@ -109,7 +126,9 @@ impl Partition {
     /// # Errors
     /// As [`Partition::range`].
     pub fn segments(&self) -> Result<Vec<SegmentInfo>, Error> {
-        Ok(self.state.files()?.map_or_else(Vec::new, |files| files.records().segments()))
+        let Some(files) = self.state.files()? else { return Ok(Vec::new()) };
+        files.wait_for(files.size())?;
+        Ok(files.records().segments())
     }
 
     /// Records size, number of segments and root of the durable prefix durably and then hands them out for signing. The partition will

@@ -1,5 +1,7 @@
 //! What readers and the writer share of one partition.
 
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyralog_crypto::PartitionCheckpoint;
@@ -8,6 +10,7 @@ use super::batch::RecordBatch;
 use super::files::PartitionFiles;
 use super::{LogSpec, Place, Storage};
 use crate::Error;
+use crate::items::ITEM_HEADER;
 use crate::registry::{Made, Registry};
 use crate::stats::{Counters, count};
 use crate::stream::Stream;
@@ -22,19 +25,21 @@ pub(crate) struct PartitionState {
     files: OnceLock<PartitionFiles>,
     /// Why they are not used, where what the journal holds of them could not be given to them.
     broken: OnceLock<Error>,
-    /// What was made of the files, if anything. Locked by whoever opens them; before `deleted`.
+    /// What was made of the files, if anything. Locked by whoever opens them; before `writes`.
     made: Mutex<Option<Made>>,
-    /// Whether the log was deleted. Locked while something is appended.
-    deleted: Mutex<bool>,
-    /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `deleted`.
+    /// Whether the log was deleted.
+    deleted: AtomicBool,
+    /// Whose turn it is to apply, to sign or to delete.
+    writes: Mutex<()>,
+    /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `writes`.
     upkeep: Mutex<()>,
 }
 
 impl PartitionState {
     pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Option<Made>) -> Self {
-        let (made, deleted, upkeep) = (Mutex::new(made), Mutex::new(false), Mutex::new(()));
-        let (files, broken) = (OnceLock::new(), OnceLock::new());
-        Self { stream, spec, number, place, files, broken, made, deleted, upkeep }
+        let (made, deleted) = (Mutex::new(made), AtomicBool::new(false));
+        let (files, broken, writes, upkeep) = Default::default();
+        Self { stream, spec, number, place, files, broken, made, deleted, writes, upkeep }
     }
 
     /// The files, opened, where they were ever made.
@@ -112,25 +117,41 @@ impl PartitionState {
         let _turn = self.upkeep();
         // Whoever is about to make files has made them, and the caller removes them.
         let _made = self.made_lock();
-        *self.deleted() = true;
+        let _writes = self.writes();
+        self.deleted.store(true, Ordering::Release);
+        if let Some(files) = self.files.get() {
+            files.give_up();
+        }
+    }
+
+    /// Counts records that the journal holds durably. They are applied soon; who reads them waits for that.
+    pub(crate) fn accept(&self, records: usize) {
+        if let Some(files) = self.files.get() {
+            files.accept(records as u64);
+        }
     }
 
     /// The files, where they are open and the log is not deleted.
     fn used_files(&self) -> Option<&PartitionFiles> {
-        self.files.get().filter(|_| !*self.deleted())
+        self.files.get().filter(|_| !self.is_deleted())
     }
 
     fn not_deleted(&self) -> Result<(), Error> {
-        if *self.deleted() { Err(self.gone()) } else { Ok(()) }
+        if self.is_deleted() { Err(self.gone()) } else { Ok(()) }
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
     }
 
     /// Records the present size and root as handed out for signing, durably, and answers them.
     pub(crate) fn sign_present(&self) -> Result<PartitionCheckpoint, Error> {
-        let deleted = self.deleted();
-        match self.files.get() {
-            Some(files) if !*deleted => files.sign_present(),
-            _ => Err(self.gone()),
-        }
+        let files = self.files.get().ok_or_else(|| self.gone())?;
+        // Before it is this one's turn: others apply meanwhile.
+        files.wait_for(files.size())?;
+        let _writes = self.writes();
+        self.not_deleted()?;
+        files.sign_present()
     }
 
     fn gone(&self) -> Error {
@@ -142,8 +163,8 @@ impl PartitionState {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deleted(&self) -> MutexGuard<'_, bool> {
-        self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writes(&self) -> MutexGuard<'_, ()> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn upkeep(&self) -> MutexGuard<'_, ()> {
@@ -156,7 +177,7 @@ impl PartitionState {
 }
 
 impl Stream for PartitionState {
-    type Submission = RecordBatch;
+    type Submission = Arc<RecordBatch>;
 
     fn stream(&self) -> u64 {
         self.stream
@@ -177,17 +198,25 @@ impl Stream for PartitionState {
         self.files.get().map_or(0, PartitionFiles::size)
     }
 
-    fn items(submission: &RecordBatch) -> &[Vec<u8>] {
-        &submission.records
+    fn items(submission: &Arc<RecordBatch>) -> usize {
+        submission.len()
     }
 
-    fn apply(&self, submissions: Vec<RecordBatch>) -> Result<(), Error> {
-        let deleted = self.deleted();
-        match self.files.get() {
-            // What comes between an append and a deletion is deleted.
-            Some(files) if !*deleted => files.append(&submissions),
-            _ => Ok(()),
+    fn bytes(submission: &Arc<RecordBatch>) -> usize {
+        submission.bytes().len() - ITEM_HEADER * submission.len()
+    }
+
+    fn entry(submissions: &[Arc<RecordBatch>]) -> Cow<'_, [u8]> {
+        match submissions {
+            [one] => one.bytes().into(),
+            many => many.iter().map(|batch| batch.bytes()).collect::<Vec<_>>().concat().into(),
         }
+    }
+
+    fn apply(&self, submissions: Vec<Arc<RecordBatch>>) -> Result<(), Error> {
+        let _writes = self.writes();
+        // What comes between an append and a deletion is deleted.
+        self.used_files().map_or(Ok(()), |files| files.append(&submissions))
     }
 
     fn settle(&self) -> Result<(), Error> {

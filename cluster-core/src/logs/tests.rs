@@ -9,7 +9,7 @@ use crate::notary::testkit::Rig;
 use crate::segment::Retention;
 use crate::{Core, Event, completion};
 
-pub(super) fn spec(name: &str) -> LogSpec {
+pub(crate) fn spec(name: &str) -> LogSpec {
     LogSpec {
         name: name.parse().unwrap(),
         id: LogId([7; 32]),
@@ -20,18 +20,18 @@ pub(super) fn spec(name: &str) -> LogSpec {
     }
 }
 
-pub(super) fn record(number: u64) -> Record {
+pub(crate) fn record(number: u64) -> Record {
     let value = vec![number as u8; 10 + (number % 300) as usize];
     Record::new(1000 + number, Some(number.to_be_bytes().to_vec().into()), value.into(), Vec::new()).unwrap()
 }
 
-pub(super) fn append(partition: &Partition, numbers: std::ops::Range<u64>) -> Result<Receiver<Event>, Error> {
+pub(crate) fn append(partition: &Partition, numbers: std::ops::Range<u64>) -> Result<Receiver<Event>, Error> {
     let (done, event) = completion();
     partition.append_then(&numbers.map(record).collect::<Vec<_>>(), done)?;
     Ok(event)
 }
 
-pub(super) fn grow(core: &Core, partition: &Partition, numbers: std::ops::Range<u64>) {
+pub(crate) fn grow(core: &Core, partition: &Partition, numbers: std::ops::Range<u64>) {
     let count = numbers.end - numbers.start;
     let before = partition.range().unwrap().1;
     let event = append(partition, numbers).unwrap();
@@ -39,7 +39,7 @@ pub(super) fn grow(core: &Core, partition: &Partition, numbers: std::ops::Range<
     assert_eq!(event.try_recv().unwrap().durable().unwrap(), (before, before + count));
 }
 
-pub(super) fn read(partition: &Partition, from: u64) -> Result<Vec<(u64, Record)>, Error> {
+pub(crate) fn read(partition: &Partition, from: u64) -> Result<Vec<(u64, Record)>, Error> {
     let mut found = Vec::new();
     partition.read(from, &mut |stored| {
         let record = Record::from_bytes(stored.bytes).unwrap();
@@ -50,11 +50,11 @@ pub(super) fn read(partition: &Partition, from: u64) -> Result<Vec<(u64, Record)
     Ok(found)
 }
 
-pub(super) fn expected(from: u64, to: u64) -> Vec<(u64, Record)> {
+pub(crate) fn expected(from: u64, to: u64) -> Vec<(u64, Record)> {
     (from..to).map(|number| (number, record(number))).collect()
 }
 
-pub(super) fn files_of(rig: &Rig, name: &str) -> Vec<PathBuf> {
+pub(crate) fn files_of(rig: &Rig, name: &str) -> Vec<PathBuf> {
     rig.disk.files().into_iter().filter(|path| path.to_string_lossy().contains(&format!("/logs/{name}."))).collect()
 }
 

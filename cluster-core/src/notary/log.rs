@@ -1,5 +1,6 @@
 //! One log: what readers share and what the writer does to it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use super::nodes::NodeFile;
 use super::record::TreeSize;
 use crate::Error;
 use crate::chain::Family;
+use crate::items;
 use crate::segment::{Item, RecordLog, SegmentLog};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
@@ -157,8 +159,17 @@ impl Stream for Log {
         self.size()
     }
 
-    fn items(submission: &Submission) -> &[Vec<u8>] {
-        &submission.leaves
+    fn items(submission: &Submission) -> usize {
+        submission.leaves.len()
+    }
+
+    fn bytes(submission: &Submission) -> usize {
+        submission.leaves.iter().map(Vec::len).sum()
+    }
+
+    fn entry(submissions: &[Submission]) -> Cow<'_, [u8]> {
+        let leaves = submissions.iter().flat_map(|submission| &submission.leaves);
+        items::encode(leaves.map(Vec::as_slice)).into()
     }
 
     fn apply(&self, submissions: Vec<Submission>) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Item;
-use super::batch::{self, Identity};
+use super::batch::{self, BATCH_HEADER, BatchHeader, Identity};
 use super::cursor::{Cursor, Point, Tally};
 use super::file::{self, FILE_HEADER, FOOTER, Footer};
 use super::index::{Index, IndexKind};
@@ -12,9 +12,6 @@ use super::sealed::Sealed;
 use crate::Error;
 use crate::disk::{Disk, File};
 use crate::parts::CutTail;
-
-/// A buffer that has grown beyond this is not kept.
-const KEPT_BUFFER: usize = 1 << 20;
 
 /// A growing segment with its indexes.
 #[derive(Debug)]
@@ -25,7 +22,13 @@ pub(super) struct Active {
     tally: Tally,
     offsets: Index,
     times: Index,
-    buffer: Vec<u8>,
+}
+
+/// Batches that were written behind the last one, and do not count yet.
+pub(super) struct Written<'i, 'b> {
+    bytes: Vec<u8>,
+    /// Each with where it begins in `bytes`.
+    batches: Vec<(BatchHeader, usize, &'i [Item<'b>])>,
 }
 
 /// A segment as it was found.
@@ -61,7 +64,7 @@ impl Active {
     fn begin(disk: &dyn Disk, path: PathBuf, file: Arc<dyn File>, identity: Identity) -> Result<Self, Error> {
         let index = |kind: IndexKind| Index::create(disk, kind.path(&path), kind, identity);
         let (offsets, times) = (index(IndexKind::Offsets)?, index(IndexKind::Times)?);
-        Ok(Self { file, path, identity, tally: Tally::new(identity), offsets, times, buffer: Vec::new() })
+        Ok(Self { file, path, identity, tally: Tally::new(identity), offsets, times })
     }
 
     /// Opens a segment that is not sealed, or whose seal nothing relies on yet. The records below `synced` must be there. Batches behind
@@ -122,26 +125,28 @@ impl Active {
         Ok(Footer::decode(&tail[..read], self.identity, end))
     }
 
-    /// Adds records in batches of some KiB, with one write, not synced. After an error nothing may be added any more.
-    pub(super) fn append(&mut self, items: &[Item<'_>]) -> Result<(), Error> {
+    /// Writes records behind the last one in batches of some KiB, with one write, not synced. They count when [`Active::add`] has them.
+    pub(super) fn write<'i, 'b>(&self, items: &'i [Item<'b>]) -> Result<Written<'i, 'b>, Error> {
         let (position, mut offset) = (self.end(), self.next());
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        let mut batches = Vec::new();
-        for part in batch::parts(items) {
-            let begin = buffer.len();
-            let header = batch::encode(&mut buffer, self.identity, position + begin as u64, offset, part);
+        let parts: Vec<_> = batch::parts(items).collect();
+        let mut bytes = Vec::with_capacity(batch::body_bytes(items) + BATCH_HEADER * parts.len());
+        let mut batches = Vec::with_capacity(parts.len());
+        for part in parts {
+            let begin = bytes.len();
+            let header = batch::encode(&mut bytes, self.identity, position + begin as u64, offset, part);
             offset = header.next();
             batches.push((header, begin, part));
         }
-        self.file.write_at(&buffer, position).map_err(|e| Error::io("append to", &self.path, e))?;
+        self.file.write_at(&bytes, position).map_err(|e| Error::io("append to", &self.path, e))?;
+        Ok(Written { bytes, batches })
+    }
+
+    /// Counts what was written. After an error nothing may be added any more.
+    pub(super) fn add(&mut self, Written { bytes, batches }: &Written<'_, '_>) -> Result<(), Error> {
         for (header, begin, part) in batches {
-            let whole = &buffer[begin..begin + header.bytes() as usize];
-            let point = self.tally.add(&header, whole, part.iter().map(|item| item.timestamp));
+            let whole = &bytes[*begin..*begin + header.bytes() as usize];
+            let point = self.tally.add(header, whole, part.iter().map(|item| item.timestamp));
             self.index(point)?;
-        }
-        if buffer.capacity() <= KEPT_BUFFER {
-            self.buffer = buffer;
         }
         Ok(())
     }

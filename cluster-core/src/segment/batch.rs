@@ -108,8 +108,8 @@ pub(super) fn encode(
     let begin = buffer.len();
     buffer.extend([0; BATCH_HEADER]);
     for item in items {
-        buffer.extend(item.timestamp.to_be_bytes());
-        buffer.extend((item.bytes.len() as u32).to_be_bytes());
+        buffer.extend_from_slice(&item.timestamp.to_be_bytes());
+        buffer.extend_from_slice(&(item.bytes.len() as u32).to_be_bytes());
         buffer.extend_from_slice(item.bytes);
     }
     let body = &buffer[begin + BATCH_HEADER..];

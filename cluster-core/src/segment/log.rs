@@ -256,7 +256,9 @@ impl RecordLog for SegmentLog {
                 if part.is_empty() {
                     self.turn()?;
                 } else {
-                    self.view_mut().active.append(part)?;
+                    // Nobody else changes the active segment; readers go on while it is written.
+                    let written = self.view().active.write(part)?;
+                    self.view_mut().active.add(&written)?;
                 }
                 rest = later;
             }

@@ -1,5 +1,6 @@
 //! One group of requests: sorted, admitted, and as entries of the journal.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,17 +9,17 @@ use pyralog_crypto::{Checkpoint, PartitionCheckpoint};
 
 use crate::Error;
 use crate::chain::ChainWrite;
-use crate::items;
 use crate::logs::PartitionState;
 use crate::notary::Log;
 use crate::queue::{CheckpointReply, Operation, Reply, Request};
+use crate::stats::Counters;
 use crate::stream::Stream;
 
-/// An entry of the journal that owns its bytes.
-pub(super) struct Owned {
+/// An entry of the journal, on its way there.
+pub(super) struct Due<'a> {
     pub(super) stream: u64,
     pub(super) position: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Cow<'a, [u8]>,
 }
 
 /// A group, sorted by what its requests touch.
@@ -85,11 +86,39 @@ pub(super) fn admit<S: Stream>(parts: Parts<S>, low: Option<&Error>) -> Parts<S>
 }
 
 /// The entries of the journal for what is appended.
-pub(super) fn entries<S: Stream>(parts: &Parts<S>) -> impl Iterator<Item = Owned> + '_ {
+pub(super) fn entries<S: Stream>(parts: &Parts<S>) -> impl Iterator<Item = Due<'_>> {
     let durable = parts.iter().filter(|(_, part)| part.to.is_durable());
-    durable.map(|(stream, part)| Owned {
-        stream: *stream,
-        position: part.to.next(),
-        bytes: items::encode(part.submissions.iter().flat_map(S::items).map(Vec::as_slice)),
-    })
+    durable.map(|(stream, part)| Due { stream: *stream, position: part.to.next(), bytes: S::entry(&part.submissions) })
+}
+
+/// Where the submissions to one stream begin in it.
+pub(super) struct Accepted {
+    firsts: Vec<u64>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Accepted {
+    pub(super) fn of<S: Stream>(to: &S, submissions: &[S::Submission]) -> Self {
+        let mut next = to.next();
+        let first_of = |submission: &S::Submission| {
+            let first = next;
+            next += S::items(submission) as u64;
+            first
+        };
+        let firsts = submissions.iter().map(first_of).collect();
+        Self { firsts, next, bytes: submissions.iter().map(S::bytes).sum() }
+    }
+
+    pub(super) fn items(&self) -> usize {
+        self.firsts.first().map_or(0, |first| (self.next - first) as usize)
+    }
+
+    /// Tells those who submitted, in their order, what became of it.
+    pub(super) fn tell<S: Stream>(&self, counters: &Counters, replies: Vec<Reply>, outcome: &Result<(), Error>) {
+        if outcome.is_ok() {
+            S::count(counters, self.items(), self.bytes);
+        }
+        super::tell(replies, outcome, |place| (self.firsts.get(place).copied().unwrap_or(0), self.next));
+    }
 }

@@ -41,7 +41,13 @@ impl Generators {
         let lock = lock.map_err(|pid| in_use(dir, &pid))?;
         match number::read(dir, disk)? {
             Some(found) if found == node => {}
-            Some(found) => return Err(number::other(dir, found, node)),
+            Some(found) => {
+                // Nobody is told to go on with a number that the ids do not have.
+                return Err(match Scarabs::used_by(&scarab_dir(dir), disk) {
+                    Ok(Some(used)) if used != found => number::changed(dir, used, found),
+                    _ => number::other(dir, found, node),
+                });
+            }
             None => make(dir, node, disk)?,
         }
         // The process that wrote the number may have ended before its name was durable.

@@ -160,9 +160,14 @@ fn a_number_that_is_lost_or_changed_is_refused_and_the_right_one_is_named() {
         assert!(message.starts_with("/ids/node: holds no node number, but") && message.contains("echo 7"), "{message}");
     }
     disk.overwrite(node, "8\n".into());
-    let changed = draw(&disk, 8).unwrap_err().to_string();
-    assert!(changed.starts_with("/ids/node: says 8, but the ids of this directory have node number 7"), "{changed}");
-    assert!(changed.ends_with("echo 7 > /ids/node"), "{changed}");
+    for node in [7, 8, 9] {
+        let changed = draw(&disk, node).unwrap_err().to_string();
+        assert!(
+            changed.starts_with("/ids/node: says 8, but the ids of this directory have node number 7"),
+            "{changed}"
+        );
+        assert!(changed.ends_with("echo 7 > /ids/node"), "{changed}");
+    }
     disk.overwrite(node, "7\n".into());
     assert!(draw(&disk, 7).unwrap() > used);
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::future::join_all;
@@ -131,14 +131,19 @@ async fn handle(State(service): State<Arc<RpcService>>, request: Request) -> Res
     response
 }
 
-async fn post(service: &RpcService, request: Request) -> Response {
+async fn post(service: &RpcService, mut request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    let body = match tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), service.config.max_body_bytes)).await
-    {
+    DefaultBodyLimit::max(service.config.max_body_bytes).apply(&mut request);
+    let body = match tokio::time::timeout(PATIENCE, Bytes::from_request(request, &())).await {
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
-        Ok(Err(_)) => {
-            let message = format!("the body is larger than rpc.max_body_bytes = {}", service.config.max_body_bytes);
-            return failure(StatusCode::PAYLOAD_TOO_LARGE, &Value::Null, RpcError::Invalid(message));
+        Ok(Err(refused)) => {
+            let message = match refused.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    format!("the body is larger than rpc.max_body_bytes = {}", service.config.max_body_bytes)
+                }
+                _ => "the body cannot be read: its chunks are malformed, or it ends too early".into(),
+            };
+            return failure(refused.status(), &Value::Null, RpcError::Invalid(message));
         }
         Ok(Ok(body)) => body,
     };

@@ -1,3 +1,4 @@
+use axum::body::to_bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -93,6 +94,24 @@ async fn a_batch_ends_where_its_answers_are_too_large() {
     let bytes = taken * one[0].to_string().len();
     assert!(((4 << 20)..(5 << 20)).contains(&bytes), "{taken} of {} answered, {bytes} bytes", answers.len());
     assert_eq!(answers[taken]["error"]["data"], "the batch is too large: send fewer calls");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_and_one_that_cannot_be_read_are_told_apart() {
+    let service = service(RpcConfig { max_body_bytes: 1024, ..RpcConfig::default() }, |_| ());
+    let post = async |body: Body| {
+        let request = Request::post("/").header("host", "127.0.0.1").body(body).unwrap();
+        let response = handle(State(Arc::clone(&service)), request).await;
+        let status = response.status();
+        let answer = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        (status, answer["error"]["data"].as_str().unwrap().to_owned())
+    };
+    let large = "the body is larger than rpc.max_body_bytes = 1024".to_owned();
+    assert_eq!(post(Body::from(vec![b' '; 1025])).await, (StatusCode::PAYLOAD_TOO_LARGE, large));
+    let parts = [Ok("{"), Err(std::io::Error::other("invalid chunk size line"))];
+    let (status, broken) = post(Body::from_stream(futures::stream::iter(parts))).await;
+    assert_eq!((status, broken.contains("cannot be read")), (StatusCode::BAD_REQUEST, true), "{broken}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::parse::parse_size;
 use super::wire::Storage;
 use super::{describe, log_name};
 use crate::error::{Failure, Result};
+use crate::node::NodeFault;
 use crate::output::{GOOD, Output};
 
 /// Options of `log create`.
@@ -43,7 +44,7 @@ pub fn run(args: &CreateArgs) -> Result<Output> {
     let client = args.node.connect()?;
     let info = client.create(&args.name, &request(args)?).map_err(|fault| {
         let undecided = may_be_done(&fault);
-        let failure = client.failure(Some(&args.name), fault);
+        let failure = client.failure(Some(&args.name), in_flags(fault));
         if !undecided {
             return failure;
         }
@@ -52,6 +53,18 @@ pub fn run(args: &CreateArgs) -> Result<Output> {
     let mut output = describe::described(&info)?;
     output.text = format!("{GOOD}created{GOOD:#}\n{}", output.text);
     Ok(output)
+}
+
+/// What the node refused, with the flags in place of its own fields.
+fn in_flags(mut fault: NodeFault) -> NodeFault {
+    if let NodeFault::Refused { message, .. } = &mut fault {
+        for (field, flag) in
+            [("max_age_ms", "--keep-for"), ("max_bytes", "--keep-bytes"), ("segment_bytes", "--segment-bytes")]
+        {
+            *message = message.replace(field, flag);
+        }
+    }
+    fault
 }
 
 fn request(args: &CreateArgs) -> Result<Value> {

@@ -45,6 +45,15 @@ fn what_no_log_can_be_is_a_usage_error() {
 }
 
 #[test]
+fn what_the_node_refuses_is_said_with_the_names_of_the_flags() {
+    let message = "segment_bytes is 5; limit them with max_bytes or max_age_ms";
+    let body = json!({ "error": { "code": "bad_request", "message": message, "remedy": "give less" } });
+    let node = FakeNode::start(move |_| Reply::Answer(400, body.clone()));
+    let error = run(&CreateArgs { node: node.args(), ..args(&["orders"]) }).unwrap_err().to_string();
+    assert!(error.contains("--segment-bytes is 5; limit them with --keep-bytes or --keep-for"), "{error}");
+}
+
+#[test]
 fn a_log_that_was_made_is_shown() {
     let node = FakeNode::start(|_| Reply::Answer(201, log("orders", &[(0, 0), (0, 0)])));
     let output = run(&CreateArgs { node: node.args(), ..args(&["orders", "--partitions", "2"]) }).unwrap();

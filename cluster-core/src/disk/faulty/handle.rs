@@ -28,6 +28,13 @@ fn inode(state: &mut State, number: u64) -> &mut Inode {
     state.inodes.entry(number).or_default()
 }
 
+/// Calls what waits for something. The disk is not locked meanwhile.
+fn call(hook: Option<Hook>) {
+    if let Some(Hook(hook)) = hook {
+        hook();
+    }
+}
+
 impl File for Handle {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|state, number| {
@@ -40,6 +47,8 @@ impl File for Handle {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let hook = self.disk.state().before_write.clone();
+        call(hook);
         self.with(|state, number| {
             state.change()?;
             if state.misdirects() {
@@ -72,9 +81,7 @@ impl File for Handle {
 
     fn sync(&self) -> io::Result<()> {
         let hook = self.disk.state().before_sync.clone();
-        if let Some(Hook(hook)) = hook {
-            hook();
-        }
+        call(hook);
         self.with(|state, number| {
             state.syncs += 1;
             let powered = state.change();

@@ -75,7 +75,7 @@ impl Store for Pyralog {
     }
 
     fn durability(&self) -> &'static str {
-        "one append of a partition per batch; journal with fdatasync, hashes, segment"
+        "one append of a partition per batch; journal with fdatasync, hashes; segment and tree beside it"
     }
 
     fn append(&mut self, batch: &Batch) -> Result<()> {
@@ -89,6 +89,8 @@ impl Store for Pyralog {
         while self.opened()?.0.stats().queued > 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
+        // Answered when all records are in them.
+        self.partition()?.segments()?;
         Ok(())
     }
 
