@@ -54,7 +54,7 @@ impl Growing {
     pub(super) fn push(&mut self, leaf: Hash) -> Result<(), Error> {
         let completed = self.frontier.append(leaf);
         match self.nodes.as_ref() {
-            Nodes::File(_) => self.waiting.extend(completed.flat_map(|(_, _, node)| node.0)),
+            Nodes::File(_) => completed.for_each(|(_, _, node)| self.waiting.extend_from_slice(&node.0)),
             Nodes::Memory(tree) => {
                 tree.write().unwrap_or_else(PoisonError::into_inner).push_hash(leaf);
             }
