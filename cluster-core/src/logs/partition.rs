@@ -77,7 +77,7 @@ impl Partition {
     }
 
     /// Gives the durable records from offset `from` on to `visit`, in order, until it answers `false`. The bytes are those of
-    /// [`Record`].
+    /// [`Record`]. Waits for those that only the journal has yet.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
