@@ -1,14 +1,12 @@
 //! What is durable and not applied yet.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::logs::tests::{expected, read, record, spec};
-use crate::notary::testkit::Rig;
+use crate::notary::testkit::{LONG, Rig, gate, wait_until};
 use crate::{Core, Event, Options, Partition, completion};
-
-const LONG: Duration = Duration::from_secs(20);
 
 /// A store with threads.
 fn open(rig: &Rig) -> Core {
@@ -34,22 +32,9 @@ fn grow(partition: &Partition, numbers: std::ops::Range<u64>) {
 
 /// From now on the applier waits before it writes. Answers the gate, which opens when it is dropped.
 fn hold(rig: &Rig) -> Sender<()> {
-    let (gate, closed) = channel::<()>();
-    let closed = Mutex::new(closed);
-    rig.disk.before_write(move || {
-        if std::thread::current().name() == Some("store-applier") {
-            let _opened = closed.lock().unwrap().recv();
-        }
-    });
+    let (gate, wait) = gate("store-applier");
+    rig.disk.before_write(wait);
     gate
-}
-
-fn wait_until(what: &str, met: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !met() {
-        assert!(begin.elapsed() < LONG, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A core on faulty disk and tables, driven by hand, for the tests of this crate.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use pyralog_crypto::{Blake3, Hash, LogId, MemoryTree, Roots, Sha256};
 
@@ -10,6 +11,29 @@ use super::NotaryLog;
 use crate::chain::MemoryTables;
 use crate::disk::FaultyDisk;
 use crate::{Backend, Core, Error, Event, Options, RecoveryReport};
+
+/// Nothing takes so long.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// A gate, which opens when it is dropped, and what makes the thread of that name wait for it.
+pub(crate) fn gate(thread: &'static str) -> (Sender<()>, impl Fn() + Send + Sync) {
+    let (gate, closed) = channel::<()>();
+    let closed = Mutex::new(closed);
+    let wait = move || {
+        if std::thread::current().name() == Some(thread) {
+            let _opened = closed.lock().unwrap().recv();
+        }
+    };
+    (gate, wait)
+}
+
+pub(crate) fn wait_until(what: &str, met: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !met() {
+        assert!(begin.elapsed() < LONG, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 pub(crate) const LOG: LogId = LogId([0xaa; 32]);
 

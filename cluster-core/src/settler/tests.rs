@@ -1,15 +1,13 @@
 //! What the writer does while the logs are settled.
 
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::disk::FaultyDisk;
-use crate::notary::testkit::{LOG, Rig, append, check};
+use crate::notary::testkit::{LOG, LONG, Rig, append, check, gate, wait_until};
 use crate::{Core, Error, NotaryLog, Options};
-
-const LONG: Duration = Duration::from_secs(20);
 
 /// A store with threads, and a small journal.
 fn open(rig: &Rig) -> (Core, NotaryLog) {
@@ -29,22 +27,9 @@ fn grow(log: &NotaryLog) -> Result<(), Error> {
 
 /// From now on whoever syncs in the thread of the settler waits. Answers the gate, which opens when it is dropped.
 fn hold_settler(disk: &FaultyDisk) -> mpsc::Sender<()> {
-    let (gate, closed) = mpsc::channel::<()>();
-    let closed = std::sync::Mutex::new(closed);
-    disk.before_sync(move || {
-        if std::thread::current().name() == Some("store-settler") {
-            let _opened = closed.lock().unwrap().recv();
-        }
-    });
+    let (gate, wait) = gate("store-settler");
+    disk.before_sync(wait);
     gate
-}
-
-fn wait_until(what: &str, met: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !met() {
-        assert!(begin.elapsed() < LONG, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn journal_files(rig: &Rig) -> usize {
