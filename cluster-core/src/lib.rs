@@ -53,6 +53,7 @@ mod options;
 mod parts;
 mod queue;
 mod registry;
+pub mod replication;
 pub mod segment;
 mod settler;
 mod slot;

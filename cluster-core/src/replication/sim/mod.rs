@@ -1,0 +1,64 @@
+//! A simulator of one partition: members with disks, sequencers, zombies among them, the epoch store and readers, in one thread, against
+//! an adversary whose every step comes from a seed.
+
+mod adversary;
+mod fair;
+mod host;
+mod network;
+mod oracle;
+mod plan;
+mod rng;
+mod trace;
+mod world;
+
+use super::{MemberId, NodeSet};
+use oracle::Violation;
+use plan::Plan;
+use rng::Rng;
+use trace::Trace;
+use world::World;
+
+/// How a history ended.
+#[derive(Debug)]
+struct Outcome {
+    violation: Option<Violation>,
+    /// Of everything that happened.
+    digest: u64,
+    /// The last steps, where they were wanted.
+    words: String,
+    epochs: usize,
+    acknowledged: usize,
+    positions: usize,
+}
+
+/// Runs the history of this seed. `words`: keep the last steps, for people.
+fn run(seed: u64, nodeset: &NodeSet, words: bool) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let mut plan = Plan::new(&mut rng);
+    let mut world = World::new(rng, nodeset.clone(), Trace::new(words));
+    world.prompt = plan.prompt;
+    world.activate();
+    while world.trace.step < plan.steps as u64 && world.oracle.violation().is_none() {
+        world.trace.step += 1;
+        adversary::step(&mut world, &mut plan);
+    }
+    if world.oracle.violation().is_none() {
+        fair::heal(&mut world);
+    }
+    Outcome {
+        violation: world.oracle.violation().cloned(),
+        digest: world.trace.digest(),
+        words: world.trace.words(),
+        epochs: world.seats.len(),
+        acknowledged: world.oracle.acknowledgements(),
+        positions: world.oracle.positions().len(),
+    }
+}
+
+/// N members, R copies, W before an acknowledgement.
+fn nodeset(members: u64, replication: usize, copies: usize) -> NodeSet {
+    NodeSet::new((1..=members).map(MemberId), replication, copies).expect("possible settings")
+}
+
+#[cfg(test)]
+mod tests;

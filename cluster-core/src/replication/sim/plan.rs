@@ -1,0 +1,109 @@
+//! How the adversary of one history behaves. Every seed has other habits, so that what takes many steps of one kind comes up as well.
+
+use super::network::Kind;
+use super::rng::Rng;
+
+/// What the adversary may do in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Deliver,
+    Sync,
+    Append,
+    Tick,
+    Retry,
+    Activate,
+    Kill,
+    Restart,
+    Crash,
+    Recover,
+    Hold,
+    Ask,
+    Check,
+}
+
+/// What the adversary does when it sees what it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Ambush {
+    Activate,
+    Replace,
+    CrashReceiver,
+    CutReceiver,
+    CutSender,
+    HoldKind,
+    HoldOther(Kind),
+    Retry,
+}
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub acts: Vec<Act>,
+    pub weights: Vec<usize>,
+    /// Of a thousand deliveries.
+    pub lost: usize,
+    pub doubled: usize,
+    /// Whether young packets go first, so that old ones get very old.
+    pub newest: usize,
+    /// Of a thousand steps of a member: its disk is done at once.
+    pub prompt: usize,
+    /// Of a thousand activations: the sequencers before live on.
+    pub zombies: usize,
+    pub seats: usize,
+    pub steps: usize,
+    pub ambushes: Vec<(Kind, Ambush)>,
+    /// How many ambushes may be sprung.
+    pub traps: usize,
+    /// How long a hold lasts, at most.
+    pub patience: usize,
+}
+
+impl Plan {
+    pub fn new(rng: &mut Rng) -> Self {
+        let mut weight = |act: Act, low: usize, high: usize| (act, rng.within(low, high));
+        let acts = [
+            weight(Act::Deliver, 300, 700),
+            weight(Act::Sync, 20, 150),
+            weight(Act::Append, 10, 60),
+            weight(Act::Tick, 30, 100),
+            weight(Act::Retry, 0, 15),
+            weight(Act::Activate, 3, 15),
+            weight(Act::Kill, 0, 6),
+            weight(Act::Restart, 0, 6),
+            weight(Act::Crash, 0, 15),
+            weight(Act::Recover, 10, 40),
+            weight(Act::Hold, 0, 15),
+            weight(Act::Ask, 5, 20),
+            weight(Act::Check, 30, 60),
+        ];
+        let patient = [20, 60, 150];
+        let traps = rng.below(4);
+        Self {
+            acts: acts.iter().map(|(act, _)| *act).collect(),
+            weights: acts.iter().map(|(_, weight)| *weight).collect(),
+            lost: rng.below(80),
+            doubled: rng.below(80),
+            newest: *rng.pick(&[0, 300, 700, 950]).unwrap_or(&0),
+            prompt: *rng.pick(&[0, 500, 900, 1000]).unwrap_or(&0),
+            zombies: *rng.pick(&[300, 600, 1000]).unwrap_or(&0),
+            seats: rng.within(3, 7),
+            steps: rng.within(200, 600),
+            ambushes: (0..traps).filter_map(|_| Some((*rng.pick(&Kind::ALL)?, ambush(rng)?))).collect(),
+            traps: rng.within(1, 4),
+            patience: *rng.pick(&patient).unwrap_or(&60),
+        }
+    }
+}
+
+fn ambush(rng: &mut Rng) -> Option<Ambush> {
+    let other = *rng.pick(&Kind::ALL)?;
+    rng.pick(&[
+        Ambush::Activate,
+        Ambush::Replace,
+        Ambush::CrashReceiver,
+        Ambush::CutReceiver,
+        Ambush::CutSender,
+        Ambush::HoldKind,
+        Ambush::HoldOther(other),
+        Ambush::Retry,
+    ])
+    .copied()
+}
