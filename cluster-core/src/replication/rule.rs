@@ -64,30 +64,6 @@ pub enum Rule {
     GapOfFew,
 }
 
-/// Whether the rule is broken in this thread.
-#[cfg(test)]
-pub(super) fn broken(rule: Rule) -> bool {
-    switches::BROKEN.get() == Some(rule)
-}
-
-/// No rule is ever broken outside of tests.
-#[cfg(not(test))]
-pub(super) const fn broken(_: Rule) -> bool {
-    false
-}
-
-/// The switch, one per thread, since tests run side by side.
-#[cfg(test)]
-pub(super) mod switches {
-    use std::cell::Cell;
-
-    use super::Rule;
-
-    thread_local! {
-        pub(in crate::replication) static BROKEN: Cell<Option<Rule>> = const { Cell::new(None) };
-    }
-}
-
 #[cfg(test)]
 impl Rule {
     /// Every way there is.
@@ -121,4 +97,28 @@ impl Rule {
         Self::PreemptedGoesOn,
         Self::GapOfFew,
     ];
+}
+
+/// Whether the rule is broken in this thread.
+#[cfg(test)]
+pub(super) fn broken(rule: Rule) -> bool {
+    switches::BROKEN.get() == Some(rule)
+}
+
+/// No rule is ever broken outside of tests.
+#[cfg(not(test))]
+pub(super) const fn broken(_: Rule) -> bool {
+    false
+}
+
+/// The switch, one per thread, since tests run side by side.
+#[cfg(test)]
+pub(super) mod switches {
+    use std::cell::Cell;
+
+    use super::Rule;
+
+    thread_local! {
+        pub(in crate::replication) static BROKEN: Cell<Option<Rule>> = const { Cell::new(None) };
+    }
 }

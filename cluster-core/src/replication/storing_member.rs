@@ -360,9 +360,8 @@ impl StoringMember {
 
     fn durable(&mut self, ticket: u64, effects: &mut Vec<MemberEffect>) {
         self.durable = self.durable.max(ticket.min(self.ticket));
-        while let Some((_, to, message)) = self.withheld.pop_front_if(|(ticket, ..)| *ticket <= self.durable) {
-            effects.push(MemberEffect::Send { to, message });
-        }
+        let ready = self.withheld.partition_point(|(ticket, ..)| *ticket <= self.durable);
+        effects.extend(self.withheld.drain(..ready).map(|(_, to, message)| MemberEffect::Send { to, message }));
     }
 }
 

@@ -12,7 +12,11 @@ const CROWD: usize = 150;
 pub(super) fn step(world: &mut World, plan: &mut Plan) {
     world.network.release_holds(world.trace.step);
     match plan.acts[world.rng.weighted(&plan.weights)] {
-        Act::Deliver => deliver(world, plan),
+        Act::Deliver => {
+            for _ in 0..world.rng.within(1, plan.burst) {
+                deliver(world, plan);
+            }
+        }
         Act::Sync => {
             let (place, writes) = (world.rng.below(world.hosts.len()), world.rng.within(1, 4));
             world.sync(place, writes);
@@ -29,7 +33,7 @@ pub(super) fn step(world: &mut World, plan: &mut Plan) {
         }
         Act::Retry => {
             if let Some(seat) = any_seat(world) {
-                retry(world, seat);
+                retry(world, plan, seat);
             }
         }
         Act::Activate => activate(world, plan),
@@ -64,7 +68,7 @@ pub(super) fn step(world: &mut World, plan: &mut Plan) {
 fn deliver(world: &mut World, plan: &mut Plan) {
     let newest = world.rng.chance(plan.newest);
     let Some(packet) = world.network.take(&mut world.rng, newest) else { return };
-    if world.rng.chance(plan.lost) {
+    if world.rng.chance(plan.loss(packet.kind())) {
         world.trace.note(&("lost", &packet));
         return;
     }
@@ -72,7 +76,7 @@ fn deliver(world: &mut World, plan: &mut Plan) {
         world.network.send(packet.clone());
     }
     let sprung = plan.ambushes.iter().find(|(kind, _)| *kind == packet.kind()).map(|(_, ambush)| *ambush);
-    let sprung = sprung.filter(|_| plan.traps > 0 && world.rng.chance(150));
+    let sprung = sprung.filter(|_| plan.traps > 0 && world.rng.chance(300));
     let seen = sprung.map(|ambush| (ambush, packet.clone()));
     world.deliver(packet);
     if let Some((ambush, packet)) = seen {
@@ -107,7 +111,7 @@ fn spring(world: &mut World, plan: &Plan, ambush: Ambush, packet: &Packet) {
         Ambush::HoldOther(kind) => world.network.hold(Hold { kind: Some(kind), ..nothing }),
         Ambush::Retry => {
             if let Some(seat) = world.last_seat() {
-                retry(world, seat);
+                retry(world, plan, seat);
             }
         }
     }
@@ -126,8 +130,14 @@ fn activate(world: &mut World, plan: &Plan) {
     }
 }
 
-fn retry(world: &mut World, seat: usize) {
+/// Another attempt to recover, often with other members than before.
+fn retry(world: &mut World, plan: &Plan, seat: usize) {
     world.trace.note(&("retry", seat));
+    if world.rng.chance(500) {
+        let away = world.rng.below(world.hosts.len());
+        let until = world.trace.step + world.rng.within(10, plan.patience) as u64;
+        world.network.hold(Hold { kind: None, process: Some(world.hosts[away].id), until });
+    }
     world.feed_seat(seat, SequencerInput::Retry);
 }
 

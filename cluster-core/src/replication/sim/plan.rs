@@ -38,9 +38,11 @@ pub(super) enum Ambush {
 pub(super) struct Plan {
     pub acts: Vec<Act>,
     pub weights: Vec<usize>,
-    /// Of a thousand deliveries.
-    pub lost: usize,
+    /// Of a thousand deliveries, for each kind of packet. Some kinds are lost more often than not.
+    losses: [usize; Kind::ALL.len()],
     pub doubled: usize,
+    /// Packets that are delivered in one step, at most.
+    pub burst: usize,
     /// Whether young packets go first, so that old ones get very old.
     pub newest: usize,
     /// Of a thousand steps of a member: its disk is done at once.
@@ -58,13 +60,20 @@ pub(super) struct Plan {
 
 impl Plan {
     pub fn new(rng: &mut Rng) -> Self {
+        let mut losses = Kind::ALL.map(|_| if rng.chance(120) { rng.within(300, 900) } else { rng.below(80) });
+        // Entries with few copies, and one attempt after the other to recover them, none of which gets far.
+        let storm = rng.chance(300);
+        if storm {
+            losses[Kind::Wave as usize] = rng.within(300, 800);
+            losses[Kind::Mutation as usize] = rng.within(100, 600);
+        }
         let mut weight = |act: Act, low: usize, high: usize| (act, rng.within(low, high));
         let acts = [
             weight(Act::Deliver, 300, 700),
             weight(Act::Sync, 20, 150),
-            weight(Act::Append, 10, 60),
+            weight(Act::Append, 20, 120),
             weight(Act::Tick, 30, 100),
-            weight(Act::Retry, 0, 15),
+            weight(Act::Retry, if storm { 20 } else { 0 }, if storm { 80 } else { 20 }),
             weight(Act::Activate, 3, 15),
             weight(Act::Kill, 0, 6),
             weight(Act::Restart, 0, 6),
@@ -75,21 +84,27 @@ impl Plan {
             weight(Act::Check, 30, 60),
         ];
         let patient = [20, 60, 150];
-        let traps = rng.below(4);
+        let traps = rng.below(5);
         Self {
             acts: acts.iter().map(|(act, _)| *act).collect(),
             weights: acts.iter().map(|(_, weight)| *weight).collect(),
-            lost: rng.below(80),
+            losses,
+            burst: *rng.pick(&[1, 2, 4, 8]).unwrap_or(&1),
             doubled: rng.below(80),
             newest: *rng.pick(&[0, 300, 700, 950]).unwrap_or(&0),
             prompt: *rng.pick(&[0, 500, 900, 1000]).unwrap_or(&0),
             zombies: *rng.pick(&[300, 600, 1000]).unwrap_or(&0),
-            seats: rng.within(3, 7),
-            steps: rng.within(200, 600),
+            seats: rng.within(3, 10),
+            steps: rng.within(150, 700),
             ambushes: (0..traps).filter_map(|_| Some((*rng.pick(&Kind::ALL)?, ambush(rng)?))).collect(),
-            traps: rng.within(1, 4),
+            traps: rng.within(1, 12),
             patience: *rng.pick(&patient).unwrap_or(&60),
         }
+    }
+
+    /// How often a packet of this kind is lost.
+    pub fn loss(&self, kind: Kind) -> usize {
+        self.losses[kind as usize]
     }
 }
 
