@@ -10,7 +10,7 @@ const CROWD: usize = 150;
 
 /// One step.
 pub(super) fn step(world: &mut World, plan: &mut Plan) {
-    world.network.release_holds(world.trace.step);
+    world.network.thaw(world.trace.step);
     match plan.acts[world.rng.weighted(&plan.weights)] {
         Act::Deliver => {
             for _ in 0..world.rng.within(1, plan.burst) {
@@ -74,6 +74,12 @@ fn deliver(world: &mut World, plan: &mut Plan) {
     }
     if world.rng.chance(plan.doubled) {
         world.network.send(packet.clone());
+    }
+    if world.rng.chance(plan.freeze(packet.kind())) {
+        world.trace.note(&("frozen", &packet));
+        let until = world.trace.step + world.rng.within(10, 3 * plan.patience) as u64;
+        world.network.freeze(packet, until);
+        return;
     }
     let sprung = plan.ambushes.iter().find(|(kind, _)| *kind == packet.kind()).map(|(_, ambush)| *ambush);
     let sprung = sprung.filter(|_| plan.traps > 0 && world.rng.chance(300));

@@ -8,7 +8,7 @@ const ROUNDS: usize = 120;
 
 /// Heals everything, and goes on until nothing is left to be done.
 pub(super) fn heal(world: &mut World) {
-    world.network.release_holds(u64::MAX);
+    world.network.heal();
     world.prompt = 1000;
     (0..world.hosts.len()).for_each(|place| world.recover(place));
     let last_lives = world.seats.last().is_some_and(|seat| seat.alive);
@@ -40,6 +40,7 @@ fn round(world: &mut World) {
     }
     for _ in 0..world.network.len() * 2 {
         world.trace.step += 1;
+        world.network.thaw(world.trace.step);
         let Some(packet) = world.network.take(&mut world.rng, false) else { break };
         world.deliver(packet);
     }

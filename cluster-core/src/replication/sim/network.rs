@@ -105,6 +105,8 @@ impl Hold {
 pub(super) struct Network {
     packets: Vec<Packet>,
     holds: Vec<Hold>,
+    /// Packets that come back at a step.
+    frozen: Vec<(u64, Packet)>,
 }
 
 impl Network {
@@ -120,8 +122,21 @@ impl Network {
         self.holds.push(hold);
     }
 
-    pub fn release_holds(&mut self, now: u64) {
+    /// The packet comes back much later, when others of its kind are long done with.
+    pub fn freeze(&mut self, packet: Packet, until: u64) {
+        self.frozen.push((until, packet));
+    }
+
+    /// Nothing is held any more. What is frozen still comes in its time.
+    pub fn heal(&mut self) {
+        self.holds.clear();
+    }
+
+    /// Lets go of what was held or frozen until now.
+    pub fn thaw(&mut self, now: u64) {
         self.holds.retain(|hold| hold.until > now);
+        let thawed = self.frozen.extract_if(.., |(until, _)| *until <= now);
+        self.packets.extend(thawed.map(|(_, packet)| packet));
     }
 
     /// One packet that is not held, if a few tries find one.

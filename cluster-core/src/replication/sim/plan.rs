@@ -41,6 +41,8 @@ pub(super) struct Plan {
     /// Of a thousand deliveries, for each kind of packet. Some kinds are lost more often than not.
     losses: [usize; Kind::ALL.len()],
     pub doubled: usize,
+    /// Of a thousand deliveries that come much later, for each kind of packet.
+    freezes: [usize; Kind::ALL.len()],
     /// Packets that are delivered in one step, at most.
     pub burst: usize,
     /// Whether young packets go first, so that old ones get very old.
@@ -61,11 +63,14 @@ pub(super) struct Plan {
 impl Plan {
     pub fn new(rng: &mut Rng) -> Self {
         let mut losses = Kind::ALL.map(|_| if rng.chance(120) { rng.within(300, 900) } else { rng.below(80) });
+        let mut freezes = Kind::ALL.map(|_| if rng.chance(60) { rng.within(100, 400) } else { rng.below(20) });
         // Entries with few copies, and one attempt after the other to recover them, none of which gets far.
         let storm = rng.chance(300);
         if storm {
             losses[Kind::Wave as usize] = rng.within(300, 800);
-            losses[Kind::Mutation as usize] = rng.within(100, 600);
+            losses[Kind::Mutation as usize] = rng.within(0, 500);
+            freezes[Kind::Mutation as usize] = rng.within(0, 500);
+            losses[Kind::Release as usize] = rng.within(0, 950);
         }
         let mut weight = |act: Act, low: usize, high: usize| (act, rng.within(low, high));
         let acts = [
@@ -91,6 +96,7 @@ impl Plan {
             losses,
             burst: *rng.pick(&[1, 2, 4, 8]).unwrap_or(&1),
             doubled: rng.below(80),
+            freezes,
             newest: *rng.pick(&[0, 300, 700, 950]).unwrap_or(&0),
             prompt: *rng.pick(&[0, 500, 900, 1000]).unwrap_or(&0),
             zombies: *rng.pick(&[300, 600, 1000]).unwrap_or(&0),
@@ -105,6 +111,11 @@ impl Plan {
     /// How often a packet of this kind is lost.
     pub fn loss(&self, kind: Kind) -> usize {
         self.losses[kind as usize]
+    }
+
+    /// How often it comes much later.
+    pub fn freeze(&self, kind: Kind) -> usize {
+        self.freezes[kind as usize]
     }
 }
 
