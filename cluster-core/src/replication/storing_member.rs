@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use super::member_state::{Change, MemberState};
 use super::rule::{Rule, broken};
 use super::{
-    Copies, Entry, Epoch, Fence, Found, Lsn, MAX_PAYLOAD_BYTES, MAX_UNACKNOWLEDGED, MemberId, Message, Metadata,
-    Precedence,
+    Content, Copies, Entry, Epoch, Fence, Found, Lsn, MAX_PAYLOAD_BYTES, MAX_UNACKNOWLEDGED, MemberId, Message,
+    Metadata, Precedence,
 };
 use crate::Error;
 
 /// Answers that wait for the disk, at most. A member that has so many takes no message; whoever sent it sends it again.
 pub const MAX_WITHHELD: usize = 4096;
-/// Epochs that are not clean for good and have copies here, at most. Waves of a further one are dropped.
+/// Epochs that are not clean for good and have a last known good here, at most. Waves of a further one are dropped.
 pub const MAX_UNCLEAN_EPOCHS: usize = 1024;
 /// Copies in one piece of a digest, at most.
 const DIGEST_ENTRIES: usize = 64;
@@ -161,23 +161,14 @@ impl StoringMember {
             return Ok(());
         }
         let mut changes = Vec::new();
-        match entry.precedence {
+        let admitted = match entry.precedence {
             Precedence::Wave(_) => {
-                if lsn.epoch <= self.state.fence().epoch && !broken(Rule::SealIgnored) {
-                    let fenced = Message::Fenced { sequencer: lsn.epoch, by: self.state.fence() };
-                    self.answer(from, fenced, effects);
-                    return Ok(());
-                }
-                let new = self.state.epochs() >= MAX_UNCLEAN_EPOCHS && self.state.known_good(lsn.epoch) == 0;
-                if lsn.epoch == Epoch::NONE || new || !matches!(entry.content, super::Content::Record(_)) {
-                    return Ok(());
-                }
+                matches!(entry.content, Content::Record(_)) && self.admit_wave(from, lsn.epoch, effects)
             }
-            Precedence::Recovery(fence) => {
-                if !self.admit(from, lsn.epoch, fence, &mut changes, effects) {
-                    return Ok(());
-                }
-            }
+            Precedence::Recovery(fence) => self.admit(from, lsn.epoch, fence, &mut changes, effects),
+        };
+        if !admitted {
+            return Ok(());
         }
         let precedence = entry.precedence;
         let there = copies.copy(lsn)?;
@@ -187,15 +178,12 @@ impl StoringMember {
         if known_good > self.state.known_good(lsn.epoch) && lsn.epoch >= self.state.released().epoch {
             changes.push(Change::KnownGood { epoch: lsn.epoch, number: known_good });
         }
-        let unsynced = broken(Rule::StoredBeforeSync);
         let stored = Message::Stored { lsn, precedence };
-        if unsynced {
+        if broken(Rule::StoredBeforeSync) {
             effects.push(MemberEffect::Send { to: from, message: stored.clone() });
         }
         self.persist(changes, effects);
-        if !unsynced {
-            self.answer(from, stored, effects);
-        }
+        self.answer(from, stored, effects);
         Ok(())
     }
 
@@ -310,6 +298,16 @@ impl StoringMember {
 
     fn consult(&self, effects: &mut Vec<MemberEffect>) {
         effects.extend(self.state.clean().next().map(|from| MemberEffect::Consult { from }));
+    }
+
+    /// Rule 2: whether a wave of this epoch may be stored here.
+    fn admit_wave(&mut self, from: MemberId, epoch: Epoch, effects: &mut Vec<MemberEffect>) -> bool {
+        let by = self.state.fence();
+        if epoch <= by.epoch && !broken(Rule::SealIgnored) {
+            self.answer(from, Message::Fenced { sequencer: epoch, by }, effects);
+            return false;
+        }
+        self.state.epochs() < MAX_UNCLEAN_EPOCHS || self.state.known_good(epoch) > 0
     }
 
     /// Rule 6: whether a recovery may go on here. Its fence is kept, with `changes`.
