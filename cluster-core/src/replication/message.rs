@@ -4,7 +4,8 @@ use super::{Content, Entry, Epoch, Fence, Lsn, Precedence};
 
 /// A message about one partition. Any of them may be lost, doubled, late or out of order.
 ///
-/// The answer to a sequencer says for which one it is; see [`Message::sequencer`]. One that reaches another is ignored.
+/// An answer says what it answers, so it does no harm at another sequencer than the one that asked: what a process hears goes to all of its
+/// sequencers of the partition.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// To a member: keep this copy. Sent by the sequencer of the epoch as a wave, or by the recovery whose fence the entry has.
@@ -25,8 +26,6 @@ pub enum Message {
     },
     /// Refused: the member has seen a higher fence.
     Fenced {
-        /// Epoch of the sequencer that is refused.
-        sequencer: Epoch,
         /// The member's fence.
         by: Fence,
     },
@@ -106,27 +105,4 @@ pub enum Found {
     Nothing,
     /// The position is not released here, as far as this member knows.
     NotReleased,
-}
-
-impl Message {
-    /// Epoch of the sequencer that an answer is for; `None` for what is not an answer to a sequencer.
-    #[must_use]
-    pub fn sequencer(&self) -> Option<Epoch> {
-        match self {
-            Self::Stored { precedence: Precedence::Recovery(fence), .. }
-            | Self::Digested { fence, .. }
-            | Self::Cleaned { fence, .. } => fence.epoch.next(),
-            Self::Stored { lsn, .. } => Some(lsn.epoch),
-            Self::Fenced { sequencer, .. } => Some(*sequencer),
-            // Whoever asked knows by the fence; a higher seal concerns every earlier sequencer.
-            Self::Sealed { .. } => None,
-            Self::Store { .. }
-            | Self::Seal { .. }
-            | Self::Digest { .. }
-            | Self::Clean { .. }
-            | Self::Release { .. }
-            | Self::Read { .. }
-            | Self::Answer { .. } => None,
-        }
-    }
 }

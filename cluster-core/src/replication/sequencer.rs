@@ -212,7 +212,7 @@ impl Sequencer {
         for number in self.window.open(WAVES) {
             self.wave(number, effects);
         }
-        self.ticks += 1;
+        self.ticks = self.ticks.saturating_add(1);
         match &self.stage {
             Stage::Seal if broken(Rule::SealSkipped) => self.ask(effects),
             Stage::Seal => {
@@ -249,7 +249,7 @@ impl Sequencer {
                 self.window.stored(lsn.number, from);
                 self.acknowledge(effects);
             }
-            Message::Fenced { by, .. } => self.preempt(by.epoch, effects),
+            Message::Fenced { by } => self.preempt(by.epoch, effects),
             Message::Sealed { fence } => self.sealed(from, fence.epoch, effects),
             message => {
                 if let Stage::Recover(recovery) = &mut self.stage {

@@ -304,7 +304,7 @@ impl StoringMember {
     fn admit_wave(&mut self, from: MemberId, epoch: Epoch, effects: &mut Vec<MemberEffect>) -> bool {
         let by = self.state.fence();
         if epoch <= by.epoch && !broken(Rule::SealIgnored) {
-            self.answer(from, Message::Fenced { sequencer: epoch, by }, effects);
+            self.answer(from, Message::Fenced { by }, effects);
             return false;
         }
         self.state.epochs() < MAX_UNCLEAN_EPOCHS || self.state.known_good(epoch) > 0
@@ -326,9 +326,7 @@ impl StoringMember {
         }
         let lower = if broken(Rule::AttemptIgnored) { fence.epoch < own.epoch } else { fence < own };
         if lower && !broken(Rule::FenceIgnored) {
-            if let Some(sequencer) = fence.epoch.next() {
-                self.answer(from, Message::Fenced { sequencer, by: own }, effects);
-            }
+            self.answer(from, Message::Fenced { by: own }, effects);
             return false;
         }
         if fence > own && !broken(Rule::SealSkipped) {

@@ -129,7 +129,7 @@ fn every_attempt_has_a_fence_of_its_own() {
 fn a_preempted_sequencer_stops_whoever_tells_it() {
     let fence = Fence { epoch: Epoch(2), attempt: 5 };
     for input in [
-        SequencerInput::Message { from: MemberId(1), message: Message::Fenced { sequencer: Epoch(2), by: fence } },
+        SequencerInput::Message { from: MemberId(1), message: Message::Fenced { by: fence } },
         SequencerInput::Message { from: MemberId(1), message: Message::Sealed { fence } },
         SequencerInput::Answer(Answer::Asked(metadata(3, 0))),
     ] {
@@ -147,7 +147,7 @@ fn a_preempted_sequencer_stops_whoever_tells_it() {
 fn a_lower_fence_does_not_stop_it() {
     let mut sequencer = Sequencer::new(&metadata(3, 0));
     let by = Fence { epoch: Epoch(2), attempt: u64::MAX };
-    assert_eq!(hear(&mut sequencer, 1, Message::Fenced { sequencer: Epoch(3), by }), []);
+    assert_eq!(hear(&mut sequencer, 1, Message::Fenced { by }), []);
     assert_eq!(hear(&mut sequencer, 1, sealed(1)), []);
     assert!(!sequencer.is_stopped());
 }

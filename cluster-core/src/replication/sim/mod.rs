@@ -12,7 +12,7 @@ mod trace;
 mod world;
 
 use super::{MemberId, NodeSet};
-use oracle::Violation;
+use oracle::{Oracle, Violation};
 use plan::Plan;
 use rng::Rng;
 use trace::Trace;
@@ -31,11 +31,20 @@ struct Outcome {
     positions: usize,
 }
 
-/// Runs the history of this seed. `words`: keep the last steps, for people.
-fn run(seed: u64, nodeset: &NodeSet, words: bool) -> Outcome {
+/// What is wanted of a history. It is the same history in any case.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wish {
+    /// Keep the last steps in words.
+    words: bool,
+    /// Go on as long as clients see nothing wrong.
+    clients_only: bool,
+}
+
+/// Runs the history of this seed, up to the first violation.
+fn run(seed: u64, nodeset: &NodeSet, wish: Wish) -> Outcome {
     let mut rng = Rng::new(seed);
     let mut plan = Plan::new(&mut rng);
-    let mut world = World::new(rng, nodeset.clone(), Trace::new(words));
+    let mut world = World::new(rng, nodeset.clone(), Trace::new(wish.words), Oracle::new(wish.clients_only));
     world.prompt = plan.prompt;
     world.activate();
     while world.trace.step < plan.steps as u64 && world.oracle.violation().is_none() {

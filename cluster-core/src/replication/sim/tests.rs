@@ -1,81 +1,94 @@
-//! Histories with all rules, and one that breaks for every rule that is broken.
+//! Histories with all rules, and one that goes wrong for every rule that is broken.
 
 use super::super::rule::{Rule, switches};
 use super::*;
 
-/// Seeds per setting; PYRALOG_SIM_SEEDS asks for more.
-fn seeds(usual: u64) -> u64 {
-    std::env::var("PYRALOG_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(usual)
-}
-
-/// N, R, W.
+/// N, R, W. In the last but one W is more than q; in the last one most members have no copy.
 const SETTINGS: [(u64, usize, usize); 5] = [(3, 3, 2), (5, 3, 2), (5, 3, 3), (4, 4, 3), (5, 2, 2)];
 
-/// Runs seeds with all rules; what went wrong, in words.
-fn search(setting: (u64, usize, usize), seeds: std::ops::Range<u64>) -> Result<[usize; 3], String> {
-    let nodeset = nodeset(setting.0, setting.1, setting.2);
-    let mut sums = [0; 3];
-    for seed in seeds {
-        let outcome = run(seed, &nodeset, false);
-        if let Some(violation) = outcome.violation {
-            let words = run(seed, &nodeset, true).words;
-            return Err(format!("{words}\nseed {seed} of {setting:?}: {violation:?}"));
-        }
-        for (sum, one) in sums.iter_mut().zip([outcome.epochs, outcome.acknowledged, outcome.positions]) {
-            *sum += one;
-        }
-    }
-    Ok(sums)
+/// Rules whose loss clients hardly ever see, because others stand behind them: the histories show it by what the members and the epoch
+/// store say, or by what never ends.
+const BEHIND_OTHERS: [Rule; 8] = [
+    Rule::SealVolatile,
+    Rule::AttemptIgnored,
+    Rule::FenceIgnored,
+    Rule::FenceVolatile,
+    Rule::BridgeIgnored,
+    Rule::CleanUncompared,
+    Rule::ReleaseTooEarly,
+    Rule::PreemptedGoesOn,
+];
+
+/// Seeds per setting; PYRALOG_SIM_SEEDS asks for more, and PYRALOG_SIM_FIRST for others.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let asked = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
+    let first = asked("PYRALOG_SIM_FIRST").unwrap_or(0);
+    first..first + asked("PYRALOG_SIM_SEEDS").unwrap_or(usual)
+}
+
+/// The first seed that goes wrong, in any setting.
+fn first_violation(seeds: std::ops::Range<u64>, wish: Wish) -> Option<(u64, (u64, usize, usize), Violation)> {
+    seeds.into_iter().find_map(|seed| {
+        SETTINGS.into_iter().find_map(|setting| {
+            let outcome = run(seed, &nodeset(setting.0, setting.1, setting.2), wish);
+            outcome.violation.map(|violation| (seed, setting, violation))
+        })
+    })
+}
+
+/// Breaks one rule after the other; those that nobody noticed.
+fn unnoticed(rules: impl Iterator<Item = Rule>, seeds: std::ops::Range<u64>, wish: Wish) -> Vec<Rule> {
+    let missed = |rule: &Rule| {
+        switches::BROKEN.set(Some(*rule));
+        let violation = first_violation(seeds.clone(), wish);
+        switches::BROKEN.set(None);
+        println!("{rule:?}: {violation:?}");
+        violation.is_none()
+    };
+    rules.filter(missed).collect()
 }
 
 #[test]
 fn no_history_breaks_an_invariant() {
+    let (mut epochs, mut acknowledged, mut positions) = (0, 0, 0);
     for setting in SETTINGS {
-        let start = std::time::Instant::now();
-        match search(setting, 0..seeds(800)) {
-            Ok(sums) => println!("{setting:?}: epochs, acknowledged, positions {sums:?} {:?}", start.elapsed()),
-            Err(words) => panic!("{words}"),
+        let nodeset = nodeset(setting.0, setting.1, setting.2);
+        for seed in seeds(1000) {
+            let outcome = run(seed, &nodeset, Wish::default());
+            if let Some(violation) = outcome.violation {
+                let words = run(seed, &nodeset, Wish { words: true, ..Wish::default() }).words;
+                panic!("{words}\nseed {seed}, (N, R, W) = {setting:?}: {violation:?}");
+            }
+            epochs += outcome.epochs;
+            acknowledged += outcome.acknowledged;
+            positions += outcome.positions;
         }
     }
+    println!("{epochs} epochs, {acknowledged} acknowledgements, {positions} positions read");
+    // A simulator in which nothing happens finds nothing.
+    assert!(acknowledged > epochs && positions > acknowledged);
 }
 
 #[test]
 fn one_seed_gives_one_history() {
-    for seed in 0..20 {
-        let nodeset = nodeset(5, 3, 2);
-        let (first, second) = (run(seed, &nodeset, false), run(seed, &nodeset, true));
-        assert_eq!(first.digest, second.digest, "seed {seed}");
-    }
+    let nodeset = nodeset(5, 3, 2);
+    let digests = |words| -> Vec<u64> {
+        (0..50).map(|seed| run(seed, &nodeset, Wish { words, ..Wish::default() }).digest).collect()
+    };
+    let first = digests(false);
+    assert_eq!(first, digests(true));
+    assert_ne!(first[0], first[1]);
 }
 
 #[test]
 fn every_broken_rule_is_noticed() {
-    let mut missed = Vec::new();
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for rule in Rule::ALL.into_iter().filter(|rule| format!("{rule:?}").contains(&only)) {
-        switches::BROKEN.set(Some(rule));
-        let start = std::time::Instant::now();
-        let caught = (0..seeds(1500)).find_map(|seed| {
-            SETTINGS.iter().find_map(|setting| {
-                let outcome = run(seed, &nodeset(setting.0, setting.1, setting.2), false);
-                outcome.violation.map(|violation| (seed, *setting, violation))
-            })
-        });
-        switches::BROKEN.set(None);
-        match caught {
-            Some((seed, setting, violation)) => {
-                println!(
-                    "{rule:?}: seed {seed} {setting:?} {:?} {:?} {}",
-                    start.elapsed(),
-                    violation.invariant,
-                    violation.what
-                );
-            }
-            None => {
-                println!("{rule:?}: NOT noticed in {:?}", start.elapsed());
-                missed.push(rule);
-            }
-        }
-    }
-    assert_eq!(missed, [], "not noticed");
+    let missed = unnoticed(Rule::ALL.into_iter(), seeds(4000), Wish::default());
+    assert!(missed.is_empty(), "no history showed that these rules are broken: {missed:?}");
+}
+
+#[test]
+fn clients_notice_most_broken_rules() {
+    let rules = Rule::ALL.into_iter().filter(|rule| !BEHIND_OTHERS.contains(rule));
+    let missed = unnoticed(rules, seeds(4000), Wish { clients_only: true, ..Wish::default() });
+    assert!(missed.is_empty(), "no client saw that these rules are broken: {missed:?}");
 }

@@ -49,11 +49,11 @@ pub(super) struct World {
 }
 
 impl World {
-    pub fn new(rng: Rng, nodeset: NodeSet, trace: Trace) -> Self {
+    pub fn new(rng: Rng, nodeset: NodeSet, trace: Trace, oracle: Oracle) -> Self {
         Self {
             rng,
             trace,
-            oracle: Oracle::default(),
+            oracle,
             network: Network::default(),
             hosts: nodeset.members().iter().map(|id| Host::new(*id)).collect(),
             seats: Vec::new(),

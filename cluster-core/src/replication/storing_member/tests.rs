@@ -118,11 +118,11 @@ fn a_sealed_member_refuses_the_sealed_epoch_and_earlier_ones() {
     let mut member = Member::new();
     member.tell(wave(2, 1));
     assert_eq!(member.hear(Message::Seal { epoch: Epoch(2) }), []);
-    let refused = |sequencer| Message::Fenced { sequencer: Epoch(sequencer), by: fence(2, 0) };
+    let refused = || Message::Fenced { by: fence(2, 0) };
     // Refused at once, though nobody hears of it before the seal is durable.
     assert_eq!(member.hear(wave(2, 2)), []);
-    assert_eq!(member.sync(), [Message::Sealed { fence: fence(2, 0) }, refused(2)]);
-    assert_eq!(member.hear(wave(1, 7)), [refused(1)]);
+    assert_eq!(member.sync(), [Message::Sealed { fence: fence(2, 0) }, refused()]);
+    assert_eq!(member.hear(wave(1, 7)), [refused()]);
     assert_eq!(member.tell(wave(3, 1)), [stored(3, 1)]);
     assert_eq!(member.numbers(2), [1]);
 }
@@ -152,7 +152,7 @@ fn an_older_attempt_is_fenced_off_in_digest_mutation_and_clean() {
     member.tell(wave(1, 1));
     let digest = |attempt| Message::Digest { epoch: Epoch(1), fence: fence(1, attempt), after: 0 };
     assert!(matches!(member.tell(digest(2))[..], [Message::Digested { .. }]));
-    let refused = [Message::Fenced { sequencer: Epoch(2), by: fence(1, 2) }];
+    let refused = [Message::Fenced { by: fence(1, 2) }];
     let mutation = store(lsn(1, 1), Content::Hole, Precedence::Recovery(fence(1, 1)), 0);
     assert_eq!(member.tell(digest(1)), refused);
     assert_eq!(member.tell(mutation), refused);
