@@ -1,5 +1,15 @@
 //! A simulator of one partition: members with disks, sequencers, zombies among them, the epoch store and readers, in one thread, against
 //! an adversary whose every step comes from a seed.
+//!
+//! A history has two parts. In the first one the adversary loses, doubles, reorders, holds back and freezes messages, has disks
+//! lag, members crash (what waited for the disk is lost, or the first part of it is not) and restart, sequencers die, restart, or live on as zombies
+//! beside newer ones, and recoveries begin anew with other members. Every seed has other habits, see [`plan`], so that what takes
+//! many steps of one kind comes up as well. In the second part everything heals, and everything must come to an end.
+//!
+//! [`oracle`] remembers what everybody was told and names the first invariant that is broken. All readers that could be there are tried: after
+//! many steps every position is read with every answer that a reader could get at that moment.
+//!
+//! `PYRALOG_SIM_SEEDS=20000` runs so many seeds instead of the usual number, `PYRALOG_SIM_FIRST` begins with another one.
 
 mod adversary;
 mod fair;
@@ -69,5 +79,5 @@ fn nodeset(members: u64, replication: usize, copies: usize) -> NodeSet {
     NodeSet::new((1..=members).map(MemberId), replication, copies).expect("possible settings")
 }
 
-#[cfg(test)]
+mod hostile_tests;
 mod tests;
