@@ -43,8 +43,8 @@
 //! **Reading on.** Behind a record or a hole comes the next number, behind a bridge the first number of the next epoch; a reader asks for
 //! nothing else. Dense offsets are given when positions are released, by whoever serves them.
 //!
-//! **Durability.** A member's state is [`MemberState`] and its copies; it asks for [`Change`]s and withholds every answer until those before it are durable.
-//! Sequencers, recoveries and readers keep nothing.
+//! **Durability.** A member's state is [`MemberState`] and its copies; it asks for [`Change`]s and withholds every answer until those before
+//! it are durable. Sequencers, recoveries and readers keep nothing.
 //!
 //! **Bounds.** Peers may be late, doubled, mistaken or gone; nothing that they send makes a machine here panic, loop, or keep more
 //! than: [`MAX_UNACKNOWLEDGED`] entries of a sequencer and [`MAX_UNACKNOWLEDGED_BYTES`] of them, as many of each member of a digest,

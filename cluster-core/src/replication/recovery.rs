@@ -144,7 +144,7 @@ impl Recovery {
     fn mutate(&mut self, pieces: BTreeMap<MemberId, Pieces>) -> Vec<RecoveryEffect> {
         let known_good = pieces.values().map(|pieces| pieces.known_good).max().unwrap_or(0);
         let digests: Digests = pieces.into_iter().map(|(member, pieces)| (member, pieces.entries)).collect();
-        let Decision { contents, copies } = decide(&self.nodeset, known_good, &digests);
+        let Decision { contents, copies } = decide(&self.nodeset, known_good, &digests, self.fence.attempt);
         let mut unsent: VecDeque<(u64, MemberId)> = copies.into_iter().collect();
         let waiting = unsent.drain(..unsent.len().min(STORES)).collect();
         let set = digests.into_keys().collect();

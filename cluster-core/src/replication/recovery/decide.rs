@@ -22,7 +22,7 @@ pub(super) struct Decision {
 ///
 /// A recovery that was completed before is found again whole, since its copies are on W members, and is decided the same again: its holes
 /// and its bridge outrank the waves that this digest sees and that one did not.
-pub(super) fn decide(nodeset: &NodeSet, known_good: u64, digests: &Digests) -> Decision {
+pub(super) fn decide(nodeset: &NodeSet, known_good: u64, digests: &Digests, attempt: u64) -> Decision {
     let mut positions: BTreeMap<u64, Vec<&Entry>> = BTreeMap::new();
     for entries in digests.values() {
         for (number, entry) in entries.range(known_good + 1..) {
@@ -52,13 +52,14 @@ pub(super) fn decide(nodeset: &NodeSet, known_good: u64, digests: &Digests) -> D
     if !broken(Rule::BridgeLeft) {
         contents.insert(tail + 1, Content::Bridge);
     }
-    let copies = contents.keys().flat_map(|number| targets(nodeset, *number, digests)).collect();
+    let copies = contents.keys().flat_map(|number| targets(nodeset, *number, digests, attempt)).collect();
     Decision { contents, copies }
 }
 
-/// Members of the digest that get a copy: as many as a wave would have, and every one that has another copy now.
-fn targets(nodeset: &NodeSet, number: u64, digests: &Digests) -> BTreeSet<(u64, MemberId)> {
-    let start = (number % digests.len().max(1) as u64) as usize;
+/// Members of the digest that get a copy: as many as a wave would have, others with every number and attempt, and every one that has
+/// another copy now.
+fn targets(nodeset: &NodeSet, number: u64, digests: &Digests, attempt: u64) -> BTreeSet<(u64, MemberId)> {
+    let start = (number.wrapping_add(attempt) % digests.len().max(1) as u64) as usize;
     let fresh = digests.keys().cycle().skip(start).take(nodeset.replication().min(digests.len()));
     let holders = digests.iter().filter(|(_, entries)| entries.contains_key(&number) && !broken(Rule::CopiesLeft));
     fresh.chain(holders.map(|(member, _)| member)).map(|member| (number, *member)).collect()

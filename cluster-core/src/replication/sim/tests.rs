@@ -6,18 +6,12 @@ use super::*;
 /// N, R, W. In the last but one W is more than q; in the last one most members have no copy.
 const SETTINGS: [(u64, usize, usize); 5] = [(3, 3, 2), (5, 3, 2), (5, 3, 3), (4, 4, 3), (5, 2, 2)];
 
-/// Rules whose loss clients hardly ever see, because others stand behind them: the histories show it by what the members and the epoch
-/// store say, or by what never ends.
-const BEHIND_OTHERS: [Rule; 8] = [
-    Rule::SealVolatile,
-    Rule::AttemptIgnored,
-    Rule::FenceIgnored,
-    Rule::FenceVolatile,
-    Rule::BridgeIgnored,
-    Rule::CleanUncompared,
-    Rule::ReleaseTooEarly,
-    Rule::PreemptedGoesOn,
-];
+/// Rules whose loss clients do not see, because others stand behind them: the histories show it by what the members and the epoch store
+/// say, or by what never ends.
+const BEHIND_OTHERS: [Rule; 4] =
+    [Rule::FenceVolatile, Rule::CleanUncompared, Rule::ReleaseTooEarly, Rule::PreemptedGoesOn];
+/// Rules whose loss clients see once in 10,000 histories: looked for in long runs only.
+const RARE: [Rule; 2] = [Rule::AttemptIgnored, Rule::FenceIgnored];
 
 /// Seeds per setting; PYRALOG_SIM_SEEDS asks for more, and PYRALOG_SIM_FIRST for others.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
@@ -88,7 +82,8 @@ fn every_broken_rule_is_noticed() {
 
 #[test]
 fn clients_notice_most_broken_rules() {
-    let rules = Rule::ALL.into_iter().filter(|rule| !BEHIND_OTHERS.contains(rule));
+    let long = std::env::var("PYRALOG_SIM_SEEDS").is_ok();
+    let rules = Rule::ALL.into_iter().filter(|rule| !BEHIND_OTHERS.contains(rule) && (long || !RARE.contains(rule)));
     let missed = unnoticed(rules, 0..4000, Wish { clients_only: true, ..Wish::default() });
     assert!(missed.is_empty(), "no client saw that these rules are broken: {missed:?}");
 }

@@ -27,7 +27,7 @@ fn digests<const N: usize>(members: [Vec<(u64, Entry)>; N]) -> Digests {
 }
 
 fn contents(known_good: u64, digests: &Digests) -> Vec<(u64, Content)> {
-    decide(&nodeset(), known_good, digests).contents.into_iter().collect()
+    decide(&nodeset(), known_good, digests, 1).contents.into_iter().collect()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn an_empty_epoch_gets_a_bridge() {
     let nothing = digests([vec![], vec![], vec![], vec![]]);
     assert_eq!(contents(0, &nothing), [(1, Content::Bridge)]);
     assert_eq!(contents(7, &nothing), [(8, Content::Bridge)]);
-    assert_eq!(decide(&nodeset(), 0, &nothing).copies.len(), 3);
+    assert_eq!(decide(&nodeset(), 0, &nothing, 1).copies.len(), 3);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_record_behind_a_bridge_of_lower_precedence_stays() {
 fn every_member_that_has_a_copy_gets_the_new_one() {
     let one = vec![(1, record("a"))];
     let digests = digests([one.clone(), one.clone(), one.clone(), one.clone(), one]);
-    let copies = decide(&nodeset(), 0, &digests).copies;
+    let copies = decide(&nodeset(), 0, &digests, 1).copies;
     assert_eq!(copies.iter().filter(|(number, _)| *number == 1).count(), 5);
     assert_eq!(copies.iter().filter(|(number, _)| *number == 2).count(), 3);
 }
