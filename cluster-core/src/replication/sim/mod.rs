@@ -4,7 +4,8 @@
 //! A history has two parts. In the first one the adversary loses, doubles, reorders, holds back and freezes messages, has disks
 //! lag, members crash (what waited for the disk is lost, or the first part of it is not) and restart, sequencers die, restart, or live on as zombies
 //! beside newer ones, and recoveries begin anew with other members. Every seed has other habits, see [`plan`], so that what takes
-//! many steps of one kind comes up as well. In the second part everything heals, and everything must come to an end.
+//! many steps of one kind comes up as well. In the second part everything heals, but for one member at times, and
+//! everything must come to an end.
 //!
 //! [`oracle`] remembers what everybody was told and names the first invariant that is broken. All readers that could be there are tried: after
 //! many steps every position is read with every answer that a reader could get at that moment.

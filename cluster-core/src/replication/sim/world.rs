@@ -280,6 +280,11 @@ impl World {
         }
     }
 
+    /// Whether recoveries get on, and readers, when one member is away.
+    pub fn can_spare_one(&self) -> bool {
+        self.nodeset.recovery_quorum() < self.nodeset.members().len()
+    }
+
     /// The sequencer of the newest epoch.
     pub fn last_seat(&self) -> Option<usize> {
         self.seats.len().checked_sub(1)
