@@ -55,6 +55,7 @@ mod options;
 mod parts;
 mod queue;
 mod registry;
+pub mod replication;
 pub mod segment;
 mod settler;
 mod slot;

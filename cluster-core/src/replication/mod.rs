@@ -1,0 +1,88 @@
+//! The replicated data path of one partition: numbering, storing, acknowledging, recovering and reading its records, without I/O.
+//!
+//! ```text
+//! client ─ append ─▶ Sequencer ─ Store ─▶ StoringMember ×R          an entry has a position: (epoch, number)
+//!        ◀─ ack ───            ◀ Stored ─                           after W durable copies
+//!                        │
+//!                 TakeEpoch, AdvanceClean ─▶ EpochStore             linearizable: consensus will feed it
+//!
+//! reader ─ Read ─▶ StoringMember ×N ─ Answer ─▶ Reader ─▶ record, hole, bridge, or a gap
+//! ```
+//!
+//! A record does not go through consensus; consensus only says who may number. The sequencer of an epoch numbers records from 1 on and sends each
+//! to R of the N members of the nodeset, in waves, until W of them have a durable copy. q = N − W + 1 members share one with every W.
+//!
+//! **The rules**, each of which has its [`Rule`] to show that histories go wrong without it:
+//!
+//! 1. Epochs are unique and rise; the epoch store gives them.
+//! 2. A new sequencer of epoch e seals epoch e − 1 on q members, durably, before it asks for a digest. A member refuses waves of epochs at
+//!    or below its seal.
+//! 3. A member says "stored" when the copy is durable.
+//! 4. Nothing is acknowledged in epoch e before epoch e − 1 is sealed on q members.
+//! 5. A copy stored by a recovery outranks one of a wave; of two recoveries the higher fence outranks.
+//! 6. Digest, mutation and clean carry the recovery's fence, (seal epoch, attempt), which the member keeps durably; it refuses lower ones.
+//! 7. A recovery reads the digests of max(q, W) members and mutates the same ones: the copy that outranks counts, every copy there
+//!    is replaced, positions without a record become holes, and a bridge comes behind the last record. A record behind a bridge of higher
+//!    precedence becomes a hole.
+//! 8. When all of it is stored, and all members of the digest have said that they are clean, the last clean epoch advances, by
+//!    compare-and-set, together with the epoch's last known good.
+//! 9. Positions are released when all earlier epochs are clean.
+//! 10. A member that missed a recovery removes what is above last known good, the one that consensus keeps, before it serves the epoch.
+//! 11. Last known good advances without gaps: everything up to it has W copies.
+//! 12. A sequencer that restarts takes a new epoch; no number is given twice.
+//! 13. A preempted sequencer stops.
+//!
+//! **What holds.** What was acknowledged is read, unchanged. Readers agree about every position: record, hole or bridge. A position has one
+//! acknowledged value at most. What is appended after an acknowledgement stands behind it. No member stores below the seal that it has
+//! confirmed. Epoch, last clean epoch, seals and releases never go back. A reader finds a gap only where W copies were lost.
+//!
+//! **Why a recovery may be repeated.** Its copies and its bridge are on W members when it says "clean"; two recoveries share a
+//! member, so the next one either fenced it off before or finds all of it, and rules 5 and 7 make it decide the same. What a member keeps of an
+//! attempt that came to nothing is replaced (in the digest) or purged (outside of it).
+//!
+//! **Reading on.** Behind a record or a hole comes the next number, behind a bridge the first number of the next epoch; a reader asks for
+//! nothing else. Dense offsets are given when positions are released, by whoever serves them.
+//!
+//! **Durability.** A member's state is [`MemberState`] and its copies; it asks for [`Change`]s and withholds every answer until those before
+//! it are durable. Sequencers, recoveries and readers keep nothing.
+//!
+//! **Bounds.** Peers may be late, doubled, mistaken or gone; nothing that they send makes a machine here panic, loop, or keep more
+//! than: [`MAX_UNACKNOWLEDGED`] entries of a sequencer and [`MAX_UNACKNOWLEDGED_BYTES`] of them, as many of each member of a digest,
+//! [`MAX_WITHHELD`] answers of a member. That they do not lie about what they have is assumed, here as everywhere inside a cluster.
+//!
+//! The nodeset of a partition is the same in all its epochs for now.
+
+mod copies;
+mod entry;
+mod epoch_store;
+mod lsn;
+mod member_state;
+mod message;
+mod nodeset;
+mod reader;
+mod recovery;
+mod rule;
+mod sequencer;
+mod storing_member;
+
+pub use copies::{Copies, MemoryCopies};
+pub use entry::{Content, Entry, Fence, Precedence};
+pub use epoch_store::{Answer, Command, EpochStore, MAX_KNOWN_GOOD, Metadata};
+pub use lsn::{Epoch, Lsn};
+pub use member_state::{Change, MemberState};
+pub use message::{Found, Message};
+pub use nodeset::{MAX_NODESET, MemberId, NodeSet, NodeSetError};
+pub use reader::{Reader, Verdict};
+pub use rule::Rule;
+pub use sequencer::{Refusal, Sequencer, SequencerEffect, SequencerInput};
+pub use storing_member::{MAX_UNCLEAN_EPOCHS, MAX_WITHHELD, MemberEffect, MemberInput, StoringMember};
+
+/// Entries of a sequencer that are not known good yet, at most.
+pub const MAX_UNACKNOWLEDGED: usize = 1024;
+/// Their bytes, at most; one entry of any size is always taken.
+pub const MAX_UNACKNOWLEDGED_BYTES: usize = 64 << 20;
+/// Bytes of one record, at most: it may be a batch of what clients call records.
+pub const MAX_PAYLOAD_BYTES: usize = crate::MAX_APPEND_BYTES;
+
+#[cfg(test)]
+mod sim;

@@ -1,0 +1,347 @@
+//! The writing side: one epoch of one partition.
+
+mod window;
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::recovery::{Recovery, RecoveryEffect};
+use super::rule::{Rule, broken};
+use super::{Answer, Command, Epoch, Fence, Lsn, MAX_PAYLOAD_BYTES, MemberId, Message, Metadata, NodeSet, Precedence};
+use window::Window;
+
+/// Entries that are sent again at one tick, at most.
+const WAVES: usize = 64;
+/// Ticks of one attempt to recover, after which another one begins, with whatever members answer then.
+const ATTEMPT_TICKS: u32 = 16;
+
+/// What a sequencer is fed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SequencerInput {
+    /// A client's record.
+    Append {
+        /// The caller's own number for it; it comes back in the answer.
+        ticket: u64,
+        /// The record.
+        payload: Bytes,
+    },
+    /// Some time has passed: everything that is waited for is asked for again. The first one begins the work.
+    Tick,
+    /// Begin the recovery that is going on anew, under another attempt: a member that it waits for is known to be away.
+    Retry,
+    /// A message has arrived.
+    Message {
+        /// Who sent it.
+        from: MemberId,
+        /// The message.
+        message: Message,
+    },
+    /// What the epoch store answered to a [`SequencerEffect::Ask`].
+    Answer(Answer),
+}
+
+/// What a sequencer wants done.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SequencerEffect {
+    /// The append has this position. It may still be lost.
+    Accepted {
+        /// The caller's number.
+        ticket: u64,
+        /// Its position.
+        lsn: Lsn,
+    },
+    /// The append has no position and never will have.
+    Refused {
+        /// The caller's number.
+        ticket: u64,
+        /// Why.
+        why: Refusal,
+    },
+    /// The entry at this position is durable for good.
+    Acknowledged {
+        /// Its position.
+        lsn: Lsn,
+    },
+    /// The sequencer has stopped. What is accepted and not acknowledged may or may not have been stored: the recovery decides.
+    Stopped {
+        /// The newer epoch, or one before it.
+        newer: Epoch,
+    },
+    /// Send a message.
+    Send {
+        /// To whom.
+        to: MemberId,
+        /// The message.
+        message: Message,
+    },
+    /// Ask the epoch store.
+    Ask(Command),
+}
+
+/// Why an append got no position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Too much waits for its acknowledgement: try again later.
+    Busy,
+    /// Another sequencer is in charge.
+    Stopped,
+    /// More than [`MAX_PAYLOAD_BYTES`].
+    TooLarge,
+}
+
+/// The sequencer of one epoch. It numbers records, has them stored, and acknowledges; beside that it recovers the epochs before its
+/// own, and releases what is known good once they are clean.
+///
+/// It keeps nothing over a crash: whoever restarts takes a new epoch (rule 12), and so there is one sequencer for each answer
+/// [`Answer::Taken`].
+#[derive(Debug)]
+pub struct Sequencer {
+    nodeset: NodeSet,
+    epoch: Epoch,
+    window: Window,
+    sealed: BTreeSet<MemberId>,
+    stage: Stage,
+    attempt: u64,
+    ticks: u32,
+    stopped: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waits for q seals of the epoch before.
+    Seal,
+    /// Waits for the epoch store to say which epoch is to be recovered.
+    Ask,
+    /// Recovers it.
+    Recover(Recovery),
+    /// All earlier epochs are clean.
+    Clean,
+}
+
+impl Sequencer {
+    /// The sequencer of the epoch that was taken.
+    #[must_use]
+    pub fn new(taken: &Metadata) -> Self {
+        Self {
+            nodeset: taken.nodeset.clone(),
+            epoch: taken.epoch,
+            window: Window::default(),
+            sealed: BTreeSet::new(),
+            stage: if taken.epoch.previous() == Epoch::NONE { Stage::Clean } else { Stage::Seal },
+            attempt: 0,
+            ticks: 0,
+            stopped: false,
+        }
+    }
+
+    /// What rule 12 forbids: a sequencer that goes on in its old epoch, behind this number.
+    #[cfg(test)]
+    pub(super) fn resumed(taken: &Metadata, known_good: u64) -> Self {
+        Self { window: Window::resumed(known_good), ..Self::new(taken) }
+    }
+
+    /// Its epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether it has been preempted.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether all earlier epochs are clean.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        matches!(self.stage, Stage::Clean)
+    }
+
+    /// Everything in the epoch up to this position has W copies.
+    #[must_use]
+    pub fn known_good(&self) -> Lsn {
+        Lsn::new(self.epoch, self.window.known_good())
+    }
+
+    /// Takes one input.
+    pub fn step(&mut self, input: SequencerInput) -> Vec<SequencerEffect> {
+        let mut effects = Vec::new();
+        match input {
+            SequencerInput::Append { ticket, payload } => self.append(ticket, payload, &mut effects),
+            _ if self.stopped => {}
+            SequencerInput::Tick => self.tick(&mut effects),
+            SequencerInput::Retry => self.retry(&mut effects),
+            SequencerInput::Message { from, message } if self.nodeset.contains(from) => {
+                self.message(from, message, &mut effects);
+            }
+            SequencerInput::Message { .. } => {}
+            SequencerInput::Answer(answer) => self.answer(answer.metadata(), &mut effects),
+        }
+        effects
+    }
+
+    fn append(&mut self, ticket: u64, payload: Bytes, effects: &mut Vec<SequencerEffect>) {
+        let numbered = if self.stopped {
+            Err(Refusal::Stopped)
+        } else if payload.len() > MAX_PAYLOAD_BYTES {
+            Err(Refusal::TooLarge)
+        } else {
+            self.window.push(payload).ok_or(Refusal::Busy)
+        };
+        match numbered {
+            Ok(number) => {
+                effects.push(SequencerEffect::Accepted { ticket, lsn: Lsn::new(self.epoch, number) });
+                self.wave(number, effects);
+            }
+            Err(why) => effects.push(SequencerEffect::Refused { ticket, why }),
+        }
+    }
+
+    fn wave(&mut self, number: u64, effects: &mut Vec<SequencerEffect>) {
+        let Some((wave, entry)) = self.window.wave(number) else { return };
+        let (lsn, known_good) = (Lsn::new(self.epoch, number), self.window.known_good());
+        effects.extend(self.nodeset.copyset(lsn, wave).map(|to| {
+            let message = Message::Store { lsn, entry: entry.clone(), known_good };
+            SequencerEffect::Send { to, message }
+        }));
+    }
+
+    fn tick(&mut self, effects: &mut Vec<SequencerEffect>) {
+        for number in self.window.open(WAVES) {
+            self.wave(number, effects);
+        }
+        self.ticks = self.ticks.saturating_add(1);
+        match &self.stage {
+            Stage::Seal if broken(Rule::SealSkipped) => self.ask(effects),
+            Stage::Seal => {
+                let unsealed = self.nodeset.members().iter().filter(|member| !self.sealed.contains(member));
+                let seal = Message::Seal { epoch: self.epoch.previous() };
+                effects.extend(unsealed.map(|to| SequencerEffect::Send { to: *to, message: seal.clone() }));
+            }
+            Stage::Ask => self.ask(effects),
+            Stage::Recover(_) if self.ticks > ATTEMPT_TICKS => self.retry(effects),
+            Stage::Recover(recovery) => effects.extend(recovery.resend().into_iter().map(Into::into)),
+            Stage::Clean => {}
+        }
+        self.release(effects);
+    }
+
+    /// Rule 9.
+    fn release(&self, effects: &mut Vec<SequencerEffect>) {
+        if self.is_clean() || broken(Rule::ReleaseTooEarly) {
+            let message = Message::Release { lsn: self.known_good() };
+            let all = self.nodeset.members().iter();
+            effects.extend(all.map(|to| SequencerEffect::Send { to: *to, message: message.clone() }));
+        }
+    }
+
+    fn retry(&mut self, effects: &mut Vec<SequencerEffect>) {
+        if matches!(self.stage, Stage::Recover(_)) {
+            self.ask(effects);
+        }
+    }
+
+    fn message(&mut self, from: MemberId, message: Message, effects: &mut Vec<SequencerEffect>) {
+        match message {
+            Message::Stored { lsn, precedence: Precedence::Wave(_) } if lsn.epoch == self.epoch => {
+                self.window.stored(lsn.number, from);
+                self.acknowledge(effects);
+            }
+            Message::Fenced { by } => self.preempt(by.epoch, effects),
+            Message::Sealed { fence } => self.sealed(from, fence.epoch, effects),
+            message => {
+                if let Stage::Recover(recovery) = &mut self.stage {
+                    effects.extend(recovery.step(from, message).into_iter().map(Into::into));
+                }
+            }
+        }
+    }
+
+    /// Rule 13. A seal of this epoch or a later one is the work of a newer sequencer.
+    fn preempt(&mut self, seal: Epoch, effects: &mut Vec<SequencerEffect>) {
+        if seal >= self.epoch && !broken(Rule::PreemptedGoesOn) {
+            self.stopped = true;
+            self.window = Window::default();
+            effects.push(SequencerEffect::Stopped { newer: seal.next().unwrap_or(seal) });
+        }
+    }
+
+    /// Rules 2 and 4.
+    fn sealed(&mut self, from: MemberId, seal: Epoch, effects: &mut Vec<SequencerEffect>) {
+        self.preempt(seal, effects);
+        if self.stopped || seal != self.epoch.previous() || !self.sealed.insert(from) {
+            return;
+        }
+        self.acknowledge(effects);
+        if self.is_sealed() && matches!(self.stage, Stage::Seal) {
+            self.ask(effects);
+        }
+    }
+
+    /// Whether so many members refuse earlier epochs that nothing of them can be acknowledged any more.
+    fn is_sealed(&self) -> bool {
+        self.epoch.previous() == Epoch::NONE || self.sealed.len() >= self.nodeset.quorum() || broken(Rule::SealSkipped)
+    }
+
+    /// Rules 3 and 4.
+    fn acknowledge(&mut self, effects: &mut Vec<SequencerEffect>) {
+        if self.is_sealed() || broken(Rule::AckBeforeSeal) {
+            let numbers = self.window.acknowledge(self.nodeset.copies());
+            let lsns = numbers.into_iter().map(|number| Lsn::new(self.epoch, number));
+            effects.extend(lsns.map(|lsn| SequencerEffect::Acknowledged { lsn }));
+        }
+    }
+
+    fn ask(&mut self, effects: &mut Vec<SequencerEffect>) {
+        self.stage = Stage::Ask;
+        effects.push(SequencerEffect::Ask(Command::Ask { from: self.epoch }));
+    }
+
+    /// The epoch store has been asked, or the last clean epoch has advanced, by this sequencer or another one.
+    fn answer(&mut self, metadata: &Metadata, effects: &mut Vec<SequencerEffect>) {
+        self.preempt(metadata.epoch.previous(), effects);
+        if self.stopped {
+            return;
+        }
+        let due = match &self.stage {
+            Stage::Ask => true,
+            Stage::Recover(recovery) => metadata.last_clean >= recovery.epoch(),
+            Stage::Seal | Stage::Clean => false,
+        };
+        match metadata.last_clean.next().filter(|_| due) {
+            Some(next) if next < self.epoch => self.recover(next, metadata, effects),
+            Some(_) => {
+                self.stage = Stage::Clean;
+                self.release(effects);
+            }
+            None => {}
+        }
+    }
+
+    /// Rule 6: every attempt has a fence of its own.
+    fn recover(&mut self, epoch: Epoch, metadata: &Metadata, effects: &mut Vec<SequencerEffect>) {
+        self.attempt += 1;
+        self.ticks = 0;
+        let fence = Fence { epoch: self.epoch.previous(), attempt: self.attempt };
+        let recovery = Recovery::new(metadata.nodeset.clone(), epoch, fence);
+        effects.extend(recovery.resend().into_iter().map(Into::into));
+        if broken(Rule::CleanTooEarly) {
+            effects.push(SequencerEffect::Ask(Command::AdvanceClean { epoch, known_good: 0 }));
+        }
+        self.stage = Stage::Recover(recovery);
+    }
+}
+
+impl From<RecoveryEffect> for SequencerEffect {
+    fn from(effect: RecoveryEffect) -> Self {
+        match effect {
+            RecoveryEffect::Send(to, message) => Self::Send { to, message },
+            RecoveryEffect::Advance(command) => Self::Ask(command),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
