@@ -237,12 +237,16 @@ fn segment_dirs(disk: &dyn Disk, home: &Path) -> Vec<PathBuf> {
     notary.chain(logs).collect()
 }
 
-/// Notes what the check of a log found: derived files that were made again, or damage.
+/// Notes what the check of a log found: derived files that had to be made again, or damage.
 pub(crate) fn note(report: &mut FsckReport, part: &Path, damage: Vec<Error>, checked: Result<Vec<PathBuf>, Error>) {
     damage.iter().for_each(|error| report.damage(part, error));
     match checked {
         Ok(remade) => remade.iter().for_each(|path| {
-            report.repairable(path, None, "it did not fit what it is derived from and was made again");
+            report.repairable(
+                path,
+                None,
+                "it does not fit what it is derived from, and is made again where it is needed",
+            );
         }),
         Err(error) => report.damage(part, &error),
     }

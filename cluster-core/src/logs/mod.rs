@@ -208,7 +208,7 @@ impl Logs {
             // Other names are somebody else's.
             let Some((Ok(_), Ok(_))) = parts else { continue };
             if !entries.iter().any(|entry| self.dir(entry) == dir) {
-                let why = "the tables do not name this log: restore them as well, or move its directory away";
+                let why = "the tables do not name this log: move it away where it is not of this home, else the tables are older than it";
                 return Err(Error::damaged(&dir, 0, why));
             }
         }

@@ -66,6 +66,7 @@ fn store(error: &Error) -> Problem {
         Error::Damaged { .. } => {
             tracing::error!(%error, "a record log is damaged");
             Problem::internal(message.clone())
+                .remedy("stop the node and run pyralogd fsck --home HOME, which names all that is damaged; the other partitions are served")
         }
         other => {
             tracing::error!(error = %other, "the store does not serve a record log");
