@@ -173,17 +173,23 @@ impl Driver {
                 _ = tick.tick() => {
                     self.on_tick(Instant::now());
                     if events.is_closed() {
-                        tracing::info!("nobody reads the network's events any more: shutting it down");
                         break None;
                     }
                 }
                 // Room in the event queue: send what was kept back.
                 place = events.reserve(), if self.outbox.is_waiting() => {
+                    // There never will be any, and this would be ready for ever.
+                    if place.is_err() {
+                        break None;
+                    }
                     drop(place);
                     self.outbox.flush();
                 }
             }
         };
+        if events.is_closed() {
+            tracing::info!("nobody reads the network's events any more: shut it down");
+        }
         self.close().await;
         waiter
     }

@@ -149,6 +149,21 @@ async fn dropping_the_handles_or_the_events_stops_the_network() {
     assert!(matches!(handle.peers().await, Err(Error::Closed)));
 }
 
+/// In one thread, where a task that never rests keeps the clock from going on.
+#[tokio::test]
+async fn news_for_nobody_end_the_network_and_do_not_keep_it_busy() {
+    for seed in 2..12 {
+        let mut peer = Node::start(config(1)).await;
+        let node = Node::joining(seed, &[&peer]).await;
+        peer.connected(node.id()).await;
+        let Node { handle, events, .. } = node;
+        drop(events);
+        // That it has left is the news.
+        peer.handle.shutdown().await;
+        soon("the end", async { while !matches!(handle.peers().await, Err(Error::Closed)) {} }).await;
+    }
+}
+
 #[tokio::test]
 async fn a_start_that_cannot_be_says_why() {
     let mut wrong = config(1);
