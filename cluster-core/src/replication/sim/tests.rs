@@ -36,7 +36,6 @@ fn unnoticed(rules: impl Iterator<Item = Rule>, seeds: std::ops::Range<u64>, wis
         switches::BROKEN.set(Some(*rule));
         let violation = first_violation(seeds.clone(), wish);
         switches::BROKEN.set(None);
-        println!("{rule:?}: {violation:?}");
         violation.is_none()
     };
     rules.filter(missed).collect()
@@ -58,7 +57,6 @@ fn no_history_breaks_an_invariant() {
             positions += outcome.positions;
         }
     }
-    println!("{epochs} epochs, {acknowledged} acknowledgements, {positions} positions read");
     // A simulator in which nothing happens finds nothing.
     assert!(acknowledged > epochs && positions > acknowledged);
 }
