@@ -188,7 +188,7 @@ impl Driver {
             }
         };
         if events.is_closed() {
-            tracing::info!("nobody reads the network's events any more: shut it down");
+            tracing::info!("nobody reads the network's events any more: shutting it down");
         }
         self.close().await;
         waiter
