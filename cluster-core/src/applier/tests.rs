@@ -19,7 +19,7 @@ fn partition(core: &Core, name: &str) -> Partition {
     log.partition(0).unwrap().clone()
 }
 
-/// Appends as many records as `numbers` says.
+/// Appends the records of these numbers.
 fn append(partition: &Partition, numbers: std::ops::Range<u64>) -> Receiver<Event> {
     let (done, event) = completion();
     partition.append_then(&numbers.map(record).collect::<Vec<_>>(), done).unwrap();
@@ -28,6 +28,14 @@ fn append(partition: &Partition, numbers: std::ops::Range<u64>) -> Receiver<Even
 
 fn grow(partition: &Partition, numbers: std::ops::Range<u64>) {
     append(partition, numbers).recv_timeout(LONG).unwrap().durable().unwrap();
+}
+
+/// A store with three records in the first partition of a log.
+fn begin(rig: &Rig) -> (Core, Partition) {
+    let core = open(rig);
+    let orders = partition(&core, "orders");
+    grow(&orders, 0..3);
+    (core, orders)
 }
 
 /// From now on the applier waits before it writes. Answers the gate, which opens when it is dropped.
@@ -40,9 +48,7 @@ fn hold(rig: &Rig) -> Sender<()> {
 #[test]
 fn who_appends_waits_for_the_journal_and_who_reads_for_the_files() {
     let rig = Rig::new(1);
-    let core = open(&rig);
-    let orders = partition(&core, "orders");
-    grow(&orders, 0..3);
+    let (_core, orders) = begin(&rig);
     assert_eq!(read(&orders, 0).unwrap(), expected(0, 3));
     let gate = hold(&rig);
     grow(&orders, 3..7);
@@ -69,9 +75,7 @@ fn who_appends_waits_for_the_journal_and_who_reads_for_the_files() {
 #[test]
 fn a_checkpoint_covers_what_was_acknowledged_before_it() {
     let rig = Rig::new(1);
-    let core = open(&rig);
-    let orders = partition(&core, "orders");
-    grow(&orders, 0..3);
+    let (_core, orders) = begin(&rig);
     let gate = hold(&rig);
     grow(&orders, 3..7);
     let (sender, signed) = channel();
@@ -108,9 +112,7 @@ fn the_writer_does_not_run_ahead_without_bound() {
 #[test]
 fn a_power_cut_before_it_is_applied_loses_nothing() {
     let rig = Rig::new(1);
-    let core = open(&rig);
-    let orders = partition(&core, "orders");
-    grow(&orders, 0..3);
+    let (core, orders) = begin(&rig);
     let gate = hold(&rig);
     grow(&orders, 3..7);
     grow(&orders, 7..9);
@@ -126,9 +128,7 @@ fn a_power_cut_before_it_is_applied_loses_nothing() {
 #[test]
 fn a_failure_stops_the_store_and_nobody_waits_for_ever() {
     let rig = Rig::new(1);
-    let core = open(&rig);
-    let orders = partition(&core, "orders");
-    grow(&orders, 0..3);
+    let (core, orders) = begin(&rig);
     let gate = hold(&rig);
     // The journal's file is there already.
     rig.disk.set_capacity(Some(rig.disk.used()));
@@ -152,9 +152,7 @@ fn a_failure_stops_the_store_and_nobody_waits_for_ever() {
 #[test]
 fn after_a_panic_nobody_waits_for_ever() {
     let rig = Rig::new(1);
-    let core = open(&rig);
-    let orders = partition(&core, "orders");
-    grow(&orders, 0..3);
+    let (core, orders) = begin(&rig);
     rig.disk.before_write(|| assert_ne!(std::thread::current().name(), Some("store-applier"), "as asked"));
     grow(&orders, 3..7);
     assert!(matches!(read(&orders, 0), Err(Error::WriterStopped(_))));
