@@ -1,8 +1,10 @@
 //! The decoders of this crate's files, one call each, for fuzzers. None may panic, whatever the bytes; each answers whether it
 //! accepted them.
 
+use bytes::Bytes;
 use pyralog_crypto::{Decode, Encode};
 
+use crate::replication::{Change, MAX_CHANGES, MAX_DIGEST_ENTRIES, MemberState, Message};
 use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, segment, slot, tree, wal};
 
 /// A record of the WAL in the journal.
@@ -117,6 +119,49 @@ pub fn log_spec(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn segment_parts(bytes: &[u8]) -> bool {
     segment::fuzz::parts(bytes)
+}
+
+/// A message of the replicated data path.
+///
+/// # Panics
+/// If it has another encoding, or is read otherwise where its records are copied.
+#[must_use]
+pub fn replication_message(bytes: &[u8]) -> bool {
+    let shared = Message::from_shared(&Bytes::copy_from_slice(bytes));
+    assert_eq!(shared, Message::from_bytes(bytes), "two meanings of one message");
+    let Ok(message) = shared else { return false };
+    let (head, record) = message.to_parts();
+    assert_eq!([&head[..], &record].concat(), bytes, "two encodings of one message");
+    assert_eq!(message.encoded_len(), bytes.len());
+    if let Message::Digested { entries, .. } = &message {
+        let kept: usize = entries.iter().map(|(_, entry)| entry.content.len()).sum();
+        assert!(entries.capacity() <= 2 * MAX_DIGEST_ENTRIES && kept < bytes.len(), "more memory than was sent");
+    }
+    true
+}
+
+/// The changes of a storing member that become durable together.
+///
+/// # Panics
+/// If they have another encoding.
+#[must_use]
+pub fn replication_changes(bytes: &[u8]) -> bool {
+    let Ok(changes) = Change::list_from_shared(&Bytes::copy_from_slice(bytes)) else { return false };
+    assert_eq!(Change::list_to_bytes(&changes), bytes, "two encodings of the same changes");
+    assert!(changes.capacity() <= 2 * MAX_CHANGES, "more memory than was written");
+    let mut state = MemberState::default();
+    changes.iter().for_each(|change| state.apply(change));
+    true
+}
+
+/// What a storing member knows.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn replication_state(bytes: &[u8]) -> bool {
+    let state = MemberState::from_bytes(bytes);
+    state.map(|state| assert_eq!(state.to_bytes(), bytes, "two encodings of one state")).is_ok()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 15] {
+fn all(bytes: &[u8]) -> [bool; 18] {
     [
         wal_record(bytes),
         leaf_group(bytes),
@@ -36,6 +36,9 @@ fn all(bytes: &[u8]) -> [bool; 15] {
         segment_parts(bytes),
         tree_root(bytes),
         log_spec(bytes),
+        replication_message(bytes),
+        replication_changes(bytes),
+        replication_state(bytes),
     ]
 }
 
@@ -66,6 +69,9 @@ fn each_entry_accepts_what_it_is_for() {
     let header = checked(&[b"PYRAROOT", &[0, 0, 0, 1, 0, 0, 0, 5], &[0; 44]], 0);
     let seed = crc32c::crc32c_append(crc32c::crc32c(&header), &[0; 8]);
     assert!(tree_root(&checked(&[&[0; 15], &[1], &[0; 44]], seed)));
+    assert!(replication_message(&[&[1, 4][..], &[0; 8]].concat()));
+    assert!(replication_changes(&[&[1, 0, 0, 0, 1, 4][..], &[0; 8]].concat()));
+    assert!(replication_state(&[&[1][..], &[0; 44]].concat()));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
     assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }

@@ -40,10 +40,10 @@ pub enum Change {
 /// What a storing member knows. Applying, in order, the changes that became durable gives it back after a crash. Every field only rises.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberState {
-    fence: Fence,
-    clean: Epoch,
-    released: Lsn,
-    known_good: BTreeMap<Epoch, u64>,
+    pub(super) fence: Fence,
+    pub(super) clean: Epoch,
+    pub(super) released: Lsn,
+    pub(super) known_good: BTreeMap<Epoch, u64>,
 }
 
 impl MemberState {
@@ -67,7 +67,7 @@ impl MemberState {
     }
 
     /// Everything in the epoch up to this number has its W copies, as far as this member has heard. Kept of the epochs that are not
-    /// clean for good; 0 for the others.
+    /// clean for good, at most [`super::MAX_KNOWN_EPOCHS`]; 0 for the others.
     #[must_use]
     pub fn known_good(&self, epoch: Epoch) -> u64 {
         self.known_good.get(&epoch).copied().unwrap_or(0)
@@ -82,7 +82,10 @@ impl MemberState {
     pub fn apply(&mut self, change: &Change) {
         match *change {
             Change::Fence(fence) => self.fence = self.fence.max(fence),
-            Change::Clean(epoch) => self.clean = self.clean.max(epoch),
+            Change::Clean(epoch) => {
+                self.clean = self.clean.max(epoch);
+                self.known_good = self.known_good.split_off(&self.clean);
+            }
             Change::Release(lsn) => {
                 self.released = self.released.max(lsn);
                 self.known_good = self.known_good.split_off(&self.released.epoch);

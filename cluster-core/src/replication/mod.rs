@@ -52,6 +52,7 @@
 //!
 //! The nodeset of a partition is the same in all its epochs for now.
 
+mod codec;
 mod copies;
 mod entry;
 mod epoch_store;
@@ -65,6 +66,7 @@ mod rule;
 mod sequencer;
 mod storing_member;
 
+pub use codec::{MAX_CHANGES, MAX_CHANGES_BYTES, MAX_MESSAGE_BYTES};
 pub use copies::{Copies, MemoryCopies};
 pub use entry::{Content, Entry, Fence, Precedence};
 pub use epoch_store::{Answer, Command, EpochStore, MAX_KNOWN_GOOD, Metadata};
@@ -75,7 +77,10 @@ pub use nodeset::{MAX_NODESET, MemberId, NodeSet, NodeSetError};
 pub use reader::{Reader, Verdict};
 pub use rule::Rule;
 pub use sequencer::{Refusal, Sequencer, SequencerEffect, SequencerInput};
-pub use storing_member::{MAX_UNCLEAN_EPOCHS, MAX_WITHHELD, MemberEffect, MemberInput, StoringMember};
+pub use storing_member::{
+    MAX_DIGEST_BYTES, MAX_DIGEST_ENTRIES, MAX_KNOWN_EPOCHS, MAX_UNCLEAN_EPOCHS, MAX_WITHHELD, MemberEffect,
+    MemberInput, StoringMember,
+};
 
 /// Entries of a sequencer that are not known good yet, at most.
 pub const MAX_UNACKNOWLEDGED: usize = 1024;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::member_state::{Change, MemberState};
 use super::rule::{Rule, broken};
 use super::{
-    Content, Copies, Entry, Epoch, Fence, Found, Lsn, MAX_PAYLOAD_BYTES, MAX_UNACKNOWLEDGED, MemberId, Message,
-    Metadata, Precedence,
+    Content, Copies, Entry, Epoch, Fence, Found, Lsn, MAX_KNOWN_GOOD, MAX_PAYLOAD_BYTES, MAX_UNACKNOWLEDGED, MemberId,
+    Message, Metadata, Precedence,
 };
 use crate::Error;
 
@@ -14,10 +14,12 @@ use crate::Error;
 pub const MAX_WITHHELD: usize = 4096;
 /// Epochs that are not clean for good and have a last known good here, at most. Waves of a further one are dropped.
 pub const MAX_UNCLEAN_EPOCHS: usize = 1024;
+/// Epochs whose last known good a member keeps, at most: those, and a few that recoveries and releases tell of.
+pub const MAX_KNOWN_EPOCHS: usize = MAX_UNCLEAN_EPOCHS + 16;
 /// Copies in one piece of a digest, at most.
-const DIGEST_ENTRIES: usize = 64;
+pub const MAX_DIGEST_ENTRIES: usize = 64;
 /// Bytes of records in one piece of a digest: the piece ends with the copy that reaches them.
-const DIGEST_BYTES: usize = 1 << 20;
+pub const MAX_DIGEST_BYTES: usize = 1 << 20;
 
 /// What a storing member is fed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -171,11 +173,19 @@ impl StoringMember {
             return Ok(());
         }
         let precedence = entry.precedence;
+        let news = known_good > self.state.known_good(lsn.epoch)
+            && lsn.epoch >= self.state.released().epoch.max(self.state.clean());
+        // Recoveries go in order. Whoever has so many open epochs missed some of them, and forgets those once it has purged them.
+        if news && self.state.known_good(lsn.epoch) == 0 && self.state.epochs() >= MAX_KNOWN_EPOCHS - 2 {
+            self.persist(changes, effects);
+            self.consult(effects);
+            return Ok(());
+        }
         let there = copies.copy(lsn)?;
         if there.is_none_or(|there| there != entry && precedence.outranks(there.precedence)) {
             changes.push(Change::Put { lsn, entry });
         }
-        if known_good > self.state.known_good(lsn.epoch) && lsn.epoch >= self.state.released().epoch {
+        if news {
             changes.push(Change::KnownGood { epoch: lsn.epoch, number: known_good });
         }
         let stored = Message::Stored { lsn, precedence };
@@ -214,14 +224,14 @@ impl StoringMember {
         }
         let known_good = self.state.known_good(epoch);
         let start = Lsn::new(epoch, after.max(known_good));
-        let mut entries = copies.copies_after(start, DIGEST_ENTRIES + 1)?;
+        let mut entries = copies.copies_after(start, MAX_DIGEST_ENTRIES + 1)?;
         let mut bytes = 0;
         let before = |(_, entry): &&(u64, Entry)| {
-            let fits = bytes < DIGEST_BYTES;
+            let fits = bytes < MAX_DIGEST_BYTES;
             bytes += entry.content.len();
             fits
         };
-        let fitting = entries.iter().take(DIGEST_ENTRIES).take_while(before).count();
+        let fitting = entries.iter().take(MAX_DIGEST_ENTRIES).take_while(before).count();
         let more = fitting < entries.len();
         entries.truncate(fitting);
         if broken(Rule::FenceVolatile) {
@@ -268,7 +278,7 @@ impl StoringMember {
     /// Rule 10: what was not known good when an epoch was recovered without this member may have been decided otherwise.
     fn purge(&mut self, metadata: &Metadata, effects: &mut Vec<MemberEffect>) {
         let (mut changes, mut clean) = (Vec::new(), self.state.clean());
-        for (epoch, known_good) in metadata.known_good.iter().copied() {
+        for (epoch, known_good) in metadata.known_good.iter().copied().take(MAX_KNOWN_GOOD) {
             if clean.next() != Some(epoch) || epoch > metadata.last_clean {
                 continue;
             }

@@ -173,7 +173,7 @@ fn a_digest_comes_in_pieces_and_leaves_out_what_is_known_good() {
     loop {
         let said = member.tell(ask(after));
         let [Message::Digested { known_good: 10, entries, more, .. }] = &said[..] else { panic!("{said:?}") };
-        assert!(entries.len() <= DIGEST_ENTRIES);
+        assert!(entries.len() <= MAX_DIGEST_ENTRIES);
         numbers.extend(entries.iter().map(|(number, _)| *number));
         after = numbers.last().copied().unwrap_or(after);
         if !more {
@@ -187,7 +187,7 @@ fn a_digest_comes_in_pieces_and_leaves_out_what_is_known_good() {
 fn a_piece_of_a_digest_ends_with_the_record_that_fills_it() {
     let mut member = Member::new();
     for number in 1..=3 {
-        let content = Content::Record(Bytes::from(vec![0; DIGEST_BYTES * 3 / 4]));
+        let content = Content::Record(Bytes::from(vec![0; MAX_DIGEST_BYTES * 3 / 4]));
         member.tell(store(lsn(1, number), content, Precedence::Wave(1), 0));
     }
     let said = member.tell(Message::Digest { epoch: Epoch(1), fence: fence(1, 1), after: 0 });
@@ -287,6 +287,27 @@ fn epochs_that_are_not_clean_are_bounded() {
     assert_eq!(member.tell(store(lsn(further, 2), content(), Precedence::Wave(1), 1)), []);
     // Those that are known go on.
     assert_eq!(member.tell(store(lsn(further - 1, 3), content(), Precedence::Wave(1), 2)).len(), 1);
+}
+
+#[test]
+fn epochs_that_recoveries_tell_of_are_bounded_and_forgotten_when_they_are_clean() {
+    let mut member = Member::new();
+    let recovered =
+        |epoch| store(lsn(epoch, 2), Content::Hole, Precedence::Recovery(fence(2 * MAX_KNOWN_EPOCHS as u64, 1)), 1);
+    let mut epoch = 1;
+    while !member.tell(recovered(epoch)).is_empty() {
+        epoch += 1;
+    }
+    assert!(member.member.state().epochs() <= MAX_KNOWN_EPOCHS);
+    let effects = member.step(MemberInput::Message { from: SEQUENCER, message: recovered(epoch) });
+    assert_eq!(effects, [MemberEffect::Consult { from: Epoch(1) }]);
+    // All of them but this one are clean: whoever recovers goes on.
+    for first in (1..epoch).step_by(MAX_KNOWN_GOOD) {
+        let known_good: Vec<(u64, u64)> = (first..epoch).take(MAX_KNOWN_GOOD).map(|epoch| (epoch, 1)).collect();
+        member.step(metadata(epoch - 1, &known_good));
+    }
+    assert_eq!((member.member.state().clean(), member.member.state().epochs()), (Epoch(epoch - 1), 1));
+    assert_eq!(member.tell(recovered(epoch)).len(), 1);
 }
 
 #[test]

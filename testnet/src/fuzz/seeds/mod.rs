@@ -5,6 +5,7 @@ mod crypto;
 mod files;
 mod partitions;
 mod receipts;
+mod replication;
 mod streams;
 mod txs;
 mod wire;
@@ -44,6 +45,7 @@ pub fn seeds() -> Vec<Seed> {
     files::put(&mut out);
     streams::put(&mut out);
     partitions::put(&mut out);
+    replication::put(&mut out);
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);

@@ -47,6 +47,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "segment_parts", run: pyralog_cluster_core::fuzz::segment_parts },
     Target { name: "tree_root", run: pyralog_cluster_core::fuzz::tree_root },
     Target { name: "log_spec", run: pyralog_cluster_core::fuzz::log_spec },
+    Target { name: "replication_message", run: pyralog_cluster_core::fuzz::replication_message },
+    Target { name: "replication_changes", run: pyralog_cluster_core::fuzz::replication_changes },
+    Target { name: "replication_state", run: pyralog_cluster_core::fuzz::replication_state },
     // consensus: blocks, engine, ledger
     Target { name: "block", run: blocks::block },
     Target { name: "commit", run: blocks::commit },

@@ -1,0 +1,48 @@
+//! Messages of the replicated data path, and what its members keep.
+
+use bytes::Bytes;
+use pyralog_cluster_core::replication::{
+    Change, Content, Entry, Epoch, Fence, Found, Lsn, MemberState, Message, Precedence,
+};
+use pyralog_crypto::Encode;
+
+use super::Out;
+
+pub(super) fn put(out: &mut Out) {
+    let (epoch, lsn, fence) = (Epoch(3), Lsn::new(Epoch(3), 5), Fence { epoch: Epoch(3), attempt: 2 });
+    let content = || Content::Record(Bytes::from_static(b"a record"));
+    let entry = || Entry { content: content(), precedence: Precedence::Wave(1) };
+    let hole = Entry { content: Content::Hole, precedence: Precedence::Recovery(fence) };
+    let entries = vec![(6, entry()), (7, hole.clone()), (9, entry())];
+    for (name, message) in [
+        ("store", Message::Store { lsn, entry: entry(), known_good: 4 }),
+        ("hole", Message::Store { lsn, entry: hole, known_good: 4 }),
+        ("stored", Message::Stored { lsn, precedence: Precedence::Wave(1) }),
+        ("fenced", Message::Fenced { by: fence }),
+        ("seal", Message::Seal { epoch }),
+        ("sealed", Message::Sealed { fence }),
+        ("digest", Message::Digest { epoch, fence, after: 8 }),
+        ("digested", Message::Digested { epoch, fence, after: 1, known_good: 5, entries, more: true }),
+        ("clean", Message::Clean { epoch, fence }),
+        ("cleaned", Message::Cleaned { epoch, fence }),
+        ("release", Message::Release { lsn }),
+        ("read", Message::Read { lsn }),
+        ("answer", Message::Answer { lsn, found: Found::Copy(content()) }),
+        ("nothing", Message::Answer { lsn, found: Found::Nothing }),
+    ] {
+        out.put("replication_message", name, message.to_bytes());
+    }
+    let changes = [
+        Change::Fence(fence),
+        Change::Put { lsn, entry: entry() },
+        Change::Cut { epoch, above: 6 },
+        Change::Clean(Epoch(2)),
+        Change::Release(lsn),
+        Change::KnownGood { epoch, number: 9 },
+    ];
+    out.put("replication_changes", "all", Change::list_to_bytes(&changes));
+    let mut state = MemberState::default();
+    out.put("replication_state", "new", state.to_bytes());
+    changes.iter().for_each(|change| state.apply(change));
+    out.put("replication_state", "old", state.to_bytes());
+}
