@@ -7,13 +7,22 @@ use std::thread::JoinHandle;
 use crate::Error;
 use crate::logs::{PartitionState, RecordBatch};
 use crate::queue::Queue;
+use crate::replica::{Frontier, Replica};
 use crate::stream::Stream;
 
 /// Groups that wait for being applied, at most; then the writer waits. Memory: that of their records.
 const MOST_WAITING: usize = 4;
 
 /// The records of one group, by partition.
-pub(crate) type Job = Vec<(Arc<PartitionState>, Vec<Arc<RecordBatch>>)>;
+pub(crate) type Job = Vec<Apply>;
+
+/// What one partition gets.
+pub(crate) struct Apply {
+    pub(crate) to: Arc<PartitionState>,
+    pub(crate) batches: Vec<Arc<RecordBatch>>,
+    /// The replica that they come from, and how far its records then go.
+    pub(crate) reached: Option<(Arc<Replica>, Frontier)>,
+}
 
 /// Gives records to partitions in the order of the journal, in a thread of its own or in the caller's.
 pub(crate) struct Applier {
@@ -148,7 +157,15 @@ impl Applied {
 }
 
 fn apply(job: Job) -> Result<(), Error> {
-    job.into_iter().try_for_each(|(partition, batches)| partition.apply(batches))
+    for Apply { to, batches, reached } in job {
+        if !batches.is_empty() {
+            to.apply(batches)?;
+        }
+        if let Some((replica, frontier)) = reached {
+            replica.note_applied(frontier);
+        }
+    }
+    Ok(())
 }
 
 fn died() -> Error {

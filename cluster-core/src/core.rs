@@ -20,6 +20,7 @@ use crate::options::{Backend, Options};
 use crate::parts::CutTail;
 use crate::queue::Queue;
 use crate::registry::Registry;
+use crate::replica::Replicas;
 use crate::settler::{NotaryLogs, Settler, Work};
 use crate::space::Space;
 use crate::stats::{Counters, Stats};
@@ -64,6 +65,7 @@ pub struct Core {
     registry: Arc<Mutex<Registry>>,
     notary_logs: NotaryLogs,
     logs: Logs,
+    replicas: Replicas,
     wal: Wal,
     mark: Mark,
     chain: Chain,
@@ -111,8 +113,16 @@ impl Core {
             applied: Arc::clone(&applied),
         };
         let logs = Logs::open(Arc::clone(&queue), log_place, Arc::clone(&partitions))?;
+        let replicas = Replicas::open(
+            Arc::clone(&queue),
+            Arc::clone(&registry),
+            Arc::clone(&tables),
+            dir.join("tables"),
+            Arc::clone(&partitions),
+            options.manual,
+        )?;
         let Replayed { journal, wal, place, pinned, cut, damaged } =
-            replay(disk, dir, &options, &mut openings, &partitions)?;
+            replay(disk, dir, &options, &mut openings, &partitions, &replicas)?;
         report.damaged = damaged;
         report.cut = cut;
         report.wal_height = wal.height;
@@ -137,6 +147,7 @@ impl Core {
             disk: Arc::clone(disk),
             notary_logs: Arc::clone(&notary_logs),
             partitions: Arc::clone(&partitions),
+            replicas: replicas.table(),
             applied: Arc::clone(&applied),
             queue: Arc::clone(&queue),
         };
@@ -178,6 +189,7 @@ impl Core {
             registry,
             notary_logs,
             logs,
+            replicas,
             wal,
             mark,
             chain,
@@ -221,6 +233,12 @@ impl Core {
     #[must_use]
     pub fn logs(&self) -> &Logs {
         &self.logs
+    }
+
+    /// The replicated partitions.
+    #[must_use]
+    pub fn replicas(&self) -> &Replicas {
+        &self.replicas
     }
 
     /// The consensus WAL.

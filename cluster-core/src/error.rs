@@ -225,6 +225,18 @@ pub enum Error {
         /// The log.
         name: String,
     },
+    /// A log in memory is this member's only.
+    #[error("log {name} is in memory only and cannot be replicated: create it on disk")]
+    NotReplicable {
+        /// The log.
+        name: String,
+    },
+    /// The records of a replicated log come from the sequencers of its partitions.
+    #[error("log {name} is replicated: append to it through the cluster, and delete it there")]
+    Replicated {
+        /// The log.
+        name: String,
+    },
     /// A submission or record has no bytes or too many.
     #[error("{what} has {found} bytes or entries, allowed are {allowed}")]
     Size {
@@ -400,6 +412,8 @@ impl Error {
                 | Self::LogExists { .. }
                 | Self::NoSuchPartition { .. }
                 | Self::NoCheckpoints { .. }
+                | Self::NotReplicable { .. }
+                | Self::Replicated { .. }
                 | Self::ClockLeapt { .. }
                 | Self::OutOfRange { .. }
                 | Self::NoSuchRecord { .. }

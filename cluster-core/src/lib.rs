@@ -50,11 +50,13 @@ mod items;
 pub mod journal;
 mod logs;
 mod mark;
+pub mod member;
 mod notary;
 mod options;
 mod parts;
 mod queue;
 mod registry;
+mod replica;
 pub mod replication;
 pub mod segment;
 mod settler;
@@ -91,6 +93,7 @@ pub use pyralog_crypto::{
     Checkpoint, Header, LogId, MAX_HEADER_NAME_BYTES, MAX_LEAF_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS,
     MAX_TIMESTAMP, Record, RecordError, Roots,
 };
+pub use replica::{Frontier, PartitionId, Replica, Replicas, payload, payload_records};
 pub use slot::MAX_SLOT_BYTES;
 pub use stats::Stats;
 pub use wal::{MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

@@ -13,6 +13,7 @@ use crate::event::{Completion, Event, EventSink, Ticket};
 use crate::logs::{PartitionState, RecordBatch};
 use crate::notary::{Log, Submission};
 use crate::options::Options;
+use crate::replica::Written;
 use crate::space::Space;
 use crate::stats::{Counters, count};
 
@@ -24,6 +25,9 @@ pub(crate) enum Operation {
     Mark(Bytes),
     Leaves(Arc<Log>, Submission),
     Records(Arc<PartitionState>, Arc<RecordBatch>),
+    Replica(Written),
+    /// Does nothing, when all that was requested before it is done.
+    Barrier,
     /// Record (size, roots) of the durable prefix, then hand it out for signing.
     Checkpoint(Arc<Log>, CheckpointReply<Checkpoint>),
     PartitionCheckpoint(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>),

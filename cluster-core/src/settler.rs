@@ -15,6 +15,7 @@ use crate::journal::SpareFile;
 use crate::logs::Partitions;
 use crate::notary::Log;
 use crate::queue::Queue;
+use crate::replica;
 use crate::stream::Stream;
 
 /// The notary logs, by id.
@@ -43,6 +44,7 @@ pub(crate) struct Work {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) notary_logs: NotaryLogs,
     pub(crate) partitions: Partitions,
+    pub(crate) replicas: Arc<replica::Table>,
     pub(crate) applied: Arc<Applied>,
     pub(crate) queue: Arc<Queue>,
 }
@@ -126,7 +128,7 @@ impl Work {
         match job {
             Job::Settle { up_to, applied } => {
                 self.applied.wait_for(applied)?;
-                self.settle().map(|()| Done::Settled(up_to))
+                self.replicas.settle(|| self.settle()).map(|()| Done::Settled(up_to))
             }
             Job::Spare(spare) => match spare.make(self.disk.as_ref()) {
                 Ok(()) => Ok(Done::Spare(spare, true)),

@@ -7,13 +7,14 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::Error;
-use crate::applier::Applier;
+use crate::applier::{Applier, Apply};
 use crate::chain::{ChainFile, ChainWrite};
 use crate::journal::{Entry, Journal, MAX_GROUP_BYTES};
 use crate::logs::{PartitionState, Partitions};
 use crate::mark::Mark;
 use crate::notary::Log;
 use crate::queue::{CheckpointReply, Queue, Reply, Request, refuse};
+use crate::replica::Written;
 use crate::settler::{Done, Job, Settler};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
@@ -22,7 +23,7 @@ use crate::wal::{self, WalPlace};
 
 mod group;
 
-use group::{Accepted, Due, Group, Part, Parts, admit, entries, sort};
+use group::{Accepted, Due, Group, Part, Parts, admit, entries, replica_entries, sort};
 
 /// From this many journal files on the WAL's entries leave the oldest one, where nothing else keeps it.
 const CARRY_FILES: usize = 4;
@@ -103,13 +104,14 @@ impl Writer {
     /// Makes a group durable: all that goes into the journal with one write, then mark and chain; each part is told as soon as it is.
     /// Consensus comes first: it waits for nobody's trees. After a failure the rest is refused.
     fn commit(&mut self, group: Group) -> Result<(), Error> {
-        let Group { wal, marks, leaves, records, checkpoints, partition_checkpoints, reset, chain } = group;
+        let Group { wal, marks, leaves, records, written, barriers, checkpoints, partition_checkpoints, reset, chain } =
+            group;
         if self.journal.files().0 >= MOST_FILES {
             self.await_settled()?;
         }
         let low = self.queue.space.check().err();
         let (leaves, records) = (admit(leaves, low.as_ref()), admit(records, low.as_ref()));
-        let appended = entries(&leaves).chain(entries(&records)).collect();
+        let appended = entries(&leaves).chain(entries(&records)).chain(replica_entries(&written)).collect();
         let journaled = self.append(&wal, reset.as_ref().map(|(height, _)| *height), appended);
         let mut outcome = journaled.map(|first| self.place(&wal, reset.is_some(), first));
         self.tell_wal(wal, &outcome);
@@ -127,9 +129,11 @@ impl Writer {
             }
             tell(vec![reply], &outcome, |_| (height, height));
         }
-        let grew = !leaves.is_empty() || !records.is_empty();
+        let grew = !leaves.is_empty() || !records.is_empty() || !written.is_empty();
         outcome = self.apply(leaves, outcome);
         outcome = self.hand_over(records, outcome);
+        outcome = self.release_records(written, outcome);
+        tell(barriers, &outcome, |_| (0, 0));
         if grew {
             // The next append is told.
             let _told_then = self.queue.space.measure();
@@ -303,7 +307,7 @@ impl Writer {
             if outcome.is_ok() {
                 to.accept(accepted.items());
             }
-            job.push((to, submissions));
+            job.push(Apply { to, batches: submissions, reached: None });
             told.push((accepted, replies));
         }
         // First, since a completion may read.
@@ -311,6 +315,25 @@ impl Writer {
         for (accepted, replies) in told {
             accepted.tell::<PartitionState>(&self.counters, replies, &outcome);
         }
+        outcome
+    }
+
+    /// Has applied what replicas release, now that the journal says so, and tells them that it does.
+    fn release_records(&mut self, written: Vec<(Written, Reply)>, mut outcome: Result<(), Error>) -> Result<(), Error> {
+        let (mut job, mut replies) = (Vec::new(), Vec::new());
+        for (mut written, reply) in written {
+            if let Some((to, batches, reached)) = written.take_due().filter(|_| outcome.is_ok()) {
+                let (records, bytes) = batches.iter().fold((0, 0), |(records, bytes), batch| {
+                    (records + batch.len(), bytes + PartitionState::bytes(batch))
+                });
+                to.accept(records);
+                PartitionState::count(&self.counters, records, bytes);
+                job.push(Apply { to, batches, reached: Some((written.replica, reached)) });
+            }
+            replies.push(reply);
+        }
+        outcome = outcome.and_then(|()| if job.is_empty() { Ok(()) } else { self.applier.hand_over(job) });
+        tell(replies, &outcome, |_| (0, 0));
         outcome
     }
 }

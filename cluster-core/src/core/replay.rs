@@ -14,6 +14,7 @@ use crate::logs::Partitions;
 use crate::options::{Backend, Options};
 use crate::parts::CutTail;
 use crate::registry::Registry;
+use crate::replica::Replicas;
 use crate::wal::{self, WalPlace, WalRecovery, WalReplay};
 use crate::{Error, mark, notary};
 
@@ -35,32 +36,40 @@ pub(super) fn replay(
     options: &Options,
     notary_logs: &mut BTreeMap<u64, notary::Opening>,
     partitions: &Partitions,
+    replicas: &Replicas,
 ) -> Result<Replayed, Error> {
+    let (mut pinned, mut damaged) = (BTreeMap::new(), BTreeMap::new());
+    let replicas = replicas.table().resume(|stream, reason| {
+        pinned.insert(stream, 0);
+        damaged.insert(stream, reason);
+    });
     let partitions = partitions.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = home.join("journal");
     // The mark is made after the journal, so a home that has one without the other has lost it, and acknowledged writes with it.
     Journal::require(disk.as_ref(), &dir, disk.open(&mark::path(home)).is_ok())?;
     let journal_options = JournalOptions { file_bytes: options.journal_bytes, ..JournalOptions::default() };
     let mut wal = WalReplay::default();
-    let (mut pinned, mut damaged) = (BTreeMap::new(), BTreeMap::new());
     let (mut journal, found) = Journal::open(disk, &dir, journal_options, |group, entry| match entry.stream {
         wal::STREAM => wal.take(&dir, group.number, entry),
         // The files have it: none need be opened for that.
         _ if group.settled => Ok(()),
-        stream => match (notary_logs.get_mut(&stream), partitions.get(&stream)) {
-            (Some(log), _) => log.replay(entry.position, entry.bytes),
-            (_, Some(partition)) => match partition.replay(entry.position, entry.bytes) {
-                // What one log suffers from must not keep the others and the chain from starting.
-                Err(reason) => {
-                    pinned.entry(stream).or_insert(group.number);
-                    damaged.insert(stream, reason);
-                    Ok(())
-                }
-                other => other,
-            },
-            // Its log was deleted.
-            _ => Ok(()),
-        },
+        stream => {
+            if let Some(log) = notary_logs.get_mut(&stream) {
+                return log.replay(entry.position, entry.bytes);
+            }
+            let replayed = match (partitions.get(&stream), replicas.get(&stream)) {
+                (Some(partition), _) => partition.replay(entry.position, entry.bytes),
+                (_, Some(replica)) => replica.replay(entry.position, entry.bytes),
+                // Its log was deleted.
+                _ => Ok(()),
+            };
+            // What one log suffers from must not keep the others and the chain from starting.
+            if let Err(reason) = replayed {
+                pinned.entry(stream).or_insert(group.number);
+                damaged.insert(stream, reason);
+            }
+            Ok(())
+        }
     })?;
     let (mut wal, mut place) = wal.finish(&dir, journal.next_group())?;
     if found.cut.is_some() && !wal.truncated {

@@ -2,12 +2,13 @@
 
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use pyralog_crypto::codec::Writer;
-use pyralog_crypto::{Blake3, Hash, MAX_TIMESTAMP, MerkleHash, Record};
+use pyralog_crypto::{Blake3, CodecError, Hash, MAX_RECORD_BYTES, MAX_TIMESTAMP, MerkleHash, Record};
 
 use crate::Error;
 use crate::items::{self, ITEM_HEADER};
-use crate::parts::u64_at;
+use crate::parts::{u32_at, u64_at};
 use crate::segment::Item;
 
 /// Most records of one append.
@@ -32,28 +33,57 @@ pub fn check_append(records: &[Record]) -> Result<usize, Error> {
 }
 
 /// The records of one append.
+#[derive(Debug)]
 pub(crate) struct RecordBatch {
     times: Vec<u64>,
     /// As one entry of the journal: see [`crate::items`].
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// Of the leaves that the records are.
     hashes: OnceLock<Vec<Hash>>,
 }
 
 impl RecordBatch {
     /// Encodes records, which have `encoded` bytes together.
-    pub(super) fn new(records: &[Record], encoded: usize) -> Self {
+    pub(crate) fn new(records: &[Record], encoded: usize) -> Self {
         let mut out = Writer::with_capacity(encoded + ITEM_HEADER * records.len());
         for record in records {
             out.u32(record.encoded_len() as u32).put(record);
         }
         let times = records.iter().map(Record::timestamp).collect();
-        Self { times, bytes: out.into_bytes(), hashes: OnceLock::new() }
+        Self { times, bytes: out.into_bytes().into(), hashes: OnceLock::new() }
+    }
+
+    /// The batch that has these bytes as its entry of the journal.
+    ///
+    /// # Errors
+    /// [`CodecError`] for bytes that are not one or more records, as far as their fronts show.
+    pub(crate) fn decode(bytes: Bytes) -> Result<Self, CodecError> {
+        let times = items::decode(&bytes, MAX_RECORD_BYTES)
+            .and_then(|items| items.into_iter().map(Self::time_of).collect::<Option<Vec<u64>>>());
+        let times = times.ok_or(CodecError::Invalid { what: "records", why: "these are none" })?;
+        Ok(Self { times, bytes, hashes: OnceLock::new() })
+    }
+
+    /// How many records these bytes hold, as [`RecordBatch::decode`] would see it.
+    pub(crate) fn count(bytes: &[u8]) -> Option<usize> {
+        let (mut rest, mut count) = (bytes, 0);
+        while !rest.is_empty() {
+            let (header, behind) = rest.split_at_checked(ITEM_HEADER)?;
+            let (record, behind) = behind.split_at_checked(u32_at(header, 0) as usize)?;
+            Self::time_of(record).filter(|_| record.len() <= MAX_RECORD_BYTES)?;
+            (rest, count) = (behind, count + 1);
+        }
+        (count > 0).then_some(count)
     }
 
     /// The records as one entry of the journal.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// [`RecordBatch::bytes`], to be kept.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes
     }
 
     /// Number of records.

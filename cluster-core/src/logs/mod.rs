@@ -172,6 +172,9 @@ impl Logs {
         self.queue.usable()?;
         let _turn = self.turn();
         let log = self.open_log(name)?;
+        if log.partitions.iter().any(|partition| partition.state().is_replicated()) {
+            return Err(Error::Replicated { name: name.to_owned() });
+        }
         let entry = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == log.spec.name);
         let Some(mut entry) = entry else { return Err(Error::NoSuchLog { name: name.to_owned() }) };
         entry.deleted = true;

@@ -144,7 +144,10 @@ impl Partition {
         if self.state.spec.storage == Storage::Memory {
             return Err(Error::NoCheckpoints { name: self.state.spec.name.to_string() });
         }
-        self.require_writable()?;
+        self.queue.usable()?;
+        self.queue.space.check()?;
+        self.state.open()?;
+        self.state.unusable().map_or(Ok(()), Err)?;
         let then = CheckpointReply(Some(Box::new(then)));
         // Told by `then`; the event itself interests nobody.
         let ignore: Completion = Box::new(|_| ());
@@ -175,13 +178,18 @@ impl Partition {
     pub(crate) fn check(&self, damage: &mut dyn FnMut(Error)) -> Result<Option<Checked>, Error> {
         let Some(files) = self.state.files()? else { return Ok(None) };
         let remade = files.verify(damage);
-        match self.state.refusal() {
+        match self.state.unusable() {
             Some(reason) => Err(reason),
             None => {
                 let records = files.size() - files.records().first_offset();
                 Ok(Some(Checked { records, remade }))
             }
         }
+    }
+
+    /// What the writer knows of it.
+    pub(crate) fn state(&self) -> &Arc<PartitionState> {
+        &self.state
     }
 
     /// Where its files are.

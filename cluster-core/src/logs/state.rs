@@ -19,7 +19,7 @@ use crate::stream::Stream;
 /// partitions that rest cost nothing.
 pub(crate) struct PartitionState {
     pub(super) stream: u64,
-    pub(super) spec: Arc<LogSpec>,
+    pub(crate) spec: Arc<LogSpec>,
     pub(super) number: u32,
     pub(super) place: Place,
     files: OnceLock<PartitionFiles>,
@@ -29,6 +29,8 @@ pub(crate) struct PartitionState {
     made: Mutex<Option<Made>>,
     /// Whether the log was deleted.
     deleted: AtomicBool,
+    /// Whether records come from a replica only.
+    replicated: AtomicBool,
     /// Whose turn it is to apply, to sign or to delete.
     writes: Mutex<()>,
     /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `writes`.
@@ -38,8 +40,8 @@ pub(crate) struct PartitionState {
 impl PartitionState {
     pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Option<Made>) -> Self {
         let (made, deleted) = (Mutex::new(made), AtomicBool::new(false));
-        let (files, broken, writes, upkeep) = Default::default();
-        Self { stream, spec, number, place, files, broken, made, deleted, writes, upkeep }
+        let (files, broken, replicated, writes, upkeep) = Default::default();
+        Self { stream, spec, number, place, files, broken, made, deleted, replicated, writes, upkeep }
     }
 
     /// The files, opened, where they were ever made.
@@ -90,6 +92,11 @@ impl PartitionState {
         Error::NoSuchRecord { stream: self.stream, first: 0, next: 0, asked }
     }
 
+    /// Opens the files, or makes them.
+    pub(crate) fn open(&self) -> Result<(), Error> {
+        self.made().map(|_| ())
+    }
+
     /// Takes an entry of the journal; what the files have is skipped.
     ///
     /// # Errors
@@ -101,6 +108,48 @@ impl PartitionState {
             let _later = self.broken.set(reason.clone());
         }
         replayed
+    }
+
+    /// From now on records come from a replica only.
+    ///
+    /// # Errors
+    /// [`Error::Replicated`] where that is so already, [`Error::NotReplicable`], or why the partition takes nothing.
+    pub(crate) fn begin_replica(&self) -> Result<(), Error> {
+        if self.spec.storage == Storage::Memory {
+            return Err(Error::NotReplicable { name: self.spec.name.to_string() });
+        }
+        self.made()?;
+        if let Some(reason) = self.refusal() {
+            return Err(reason);
+        }
+        if self.replicated.swap(true, Ordering::AcqRel) { Err(self.is_replica()) } else { Ok(()) }
+    }
+
+    /// A start says that records come from a replica only.
+    pub(crate) fn set_replicated(&self) {
+        self.replicated.store(true, Ordering::Release);
+    }
+
+    /// Takes appends of its own again.
+    pub(crate) fn end_replica(&self) {
+        self.replicated.store(false, Ordering::Release);
+    }
+
+    /// Where its files are.
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        &self.place.dir
+    }
+
+    /// Why nothing can be brought to its files, if so.
+    pub(crate) fn unusable(&self) -> Option<Error> {
+        if let Err(gone) = self.not_deleted() {
+            return Some(gone);
+        }
+        self.broken.get().cloned().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
+    }
+
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.replicated.load(Ordering::Acquire)
     }
 
     /// Lets go what the log need not keep at `now_ms`. Appends go on meanwhile.
@@ -154,6 +203,10 @@ impl PartitionState {
         files.sign_present()
     }
 
+    fn is_replica(&self) -> Error {
+        Error::Replicated { name: self.spec.name.to_string() }
+    }
+
     fn gone(&self) -> Error {
         Error::NoSuchLog { name: self.spec.name.to_string() }
     }
@@ -188,10 +241,7 @@ impl Stream for PartitionState {
     }
 
     fn refusal(&self) -> Option<Error> {
-        if let Err(gone) = self.not_deleted() {
-            return Some(gone);
-        }
-        self.broken.get().cloned().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
+        self.unusable().or_else(|| self.is_replicated().then(|| self.is_replica()))
     }
 
     fn next(&self) -> u64 {

@@ -87,7 +87,9 @@ pub const MAX_UNACKNOWLEDGED: usize = 1024;
 /// Their bytes, at most; one entry of any size is always taken.
 pub const MAX_UNACKNOWLEDGED_BYTES: usize = 64 << 20;
 /// Bytes of one record, at most: it may be a batch of what clients call records.
-pub const MAX_PAYLOAD_BYTES: usize = crate::MAX_APPEND_BYTES;
+pub const MAX_PAYLOAD_BYTES: usize = crate::MAX_APPEND_BYTES + crate::items::ITEM_HEADER * crate::MAX_APPEND_RECORDS;
 
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+pub(crate) use sim::SimRng;

@@ -28,6 +28,8 @@ pub enum SequencerInput {
     },
     /// Some time has passed: everything that is waited for is asked for again. The first one begins the work.
     Tick,
+    /// Tell the members at once what is known good, and not with the next tick.
+    Release,
     /// Begin the recovery that is going on anew, under another attempt: a member that it waits for is known to be away.
     Retry,
     /// A message has arrived.
@@ -165,6 +167,12 @@ impl Sequencer {
         Lsn::new(self.epoch, self.window.known_good())
     }
 
+    /// Copies of the entry with this number that this sequencer has heard of; 0 for one that is known good or was never given.
+    #[must_use]
+    pub fn copies(&self, number: u64) -> usize {
+        self.window.copies(number)
+    }
+
     /// Takes one input.
     pub fn step(&mut self, input: SequencerInput) -> Vec<SequencerEffect> {
         let mut effects = Vec::new();
@@ -172,6 +180,7 @@ impl Sequencer {
             SequencerInput::Append { ticket, payload } => self.append(ticket, payload, &mut effects),
             _ if self.stopped => {}
             SequencerInput::Tick => self.tick(&mut effects),
+            SequencerInput::Release => self.release(&mut effects),
             SequencerInput::Retry => self.retry(&mut effects),
             SequencerInput::Message { from, message } if self.nodeset.contains(from) => {
                 self.message(from, message, &mut effects);

@@ -12,6 +12,7 @@ use crate::chain::ChainWrite;
 use crate::logs::PartitionState;
 use crate::notary::Log;
 use crate::queue::{CheckpointReply, Operation, Reply, Request};
+use crate::replica::Written;
 use crate::stats::Counters;
 use crate::stream::Stream;
 
@@ -29,6 +30,8 @@ pub(super) struct Group {
     pub(super) marks: Vec<(Bytes, Reply)>,
     pub(super) leaves: Parts<Log>,
     pub(super) records: Parts<PartitionState>,
+    pub(super) written: Vec<(Written, Reply)>,
+    pub(super) barriers: Vec<Reply>,
     pub(super) checkpoints: Vec<(Arc<Log>, CheckpointReply<Checkpoint>, Reply)>,
     pub(super) partition_checkpoints: Vec<(Arc<PartitionState>, CheckpointReply<PartitionCheckpoint>, Reply)>,
     pub(super) reset: Option<(u64, Reply)>,
@@ -55,6 +58,8 @@ pub(super) fn sort(requests: Vec<Request>) -> Group {
             Operation::Mark(mark) => group.marks.push((mark, reply)),
             Operation::Leaves(log, submission) => add(&mut group.leaves, log, submission, reply),
             Operation::Records(partition, batch) => add(&mut group.records, partition, batch, reply),
+            Operation::Replica(written) => group.written.push((written, reply)),
+            Operation::Barrier => group.barriers.push(reply),
             Operation::Checkpoint(log, then) => group.checkpoints.push((log, then, reply)),
             Operation::PartitionCheckpoint(partition, then) => {
                 group.partition_checkpoints.push((partition, then, reply))
@@ -89,6 +94,15 @@ pub(super) fn admit<S: Stream>(parts: Parts<S>, low: Option<&Error>) -> Parts<S>
 pub(super) fn entries<S: Stream>(parts: &Parts<S>) -> impl Iterator<Item = Due<'_>> {
     let durable = parts.iter().filter(|(_, part)| part.to.is_durable());
     durable.map(|(stream, part)| Due { stream: *stream, position: part.to.next(), bytes: S::entry(&part.submissions) })
+}
+
+/// The entries of the journal for what replicas took.
+pub(super) fn replica_entries(written: &[(Written, Reply)]) -> impl Iterator<Item = Due<'_>> {
+    let due = |(written, _): &'_ (Written, Reply)| (written.stream(), written.position);
+    written.iter().map(move |of| {
+        let (stream, position) = due(of);
+        Due { stream, position, bytes: (&of.0.bytes[..]).into() }
+    })
 }
 
 /// Where the submissions to one stream begin in it.

@@ -65,6 +65,11 @@ impl Window {
         }
     }
 
+    /// Members that have a copy.
+    pub fn copies(&self, number: u64) -> usize {
+        self.entries.get(&number).map_or(0, |entry| entry.stored.len())
+    }
+
     /// Acknowledges what has so many copies: the numbers.
     pub fn acknowledge(&mut self, copies: usize) -> Vec<u64> {
         let mut acknowledged = Vec::new();

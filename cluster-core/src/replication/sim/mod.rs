@@ -19,6 +19,7 @@ mod network;
 mod oracle;
 mod plan;
 mod rng;
+pub(crate) use rng::Rng as SimRng;
 mod trace;
 mod world;
 

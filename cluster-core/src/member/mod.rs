@@ -1,0 +1,29 @@
+//! One member's part of all replicated partitions: its storing members and sequencers, on its store, without a network or a clock.
+//!
+//! ```text
+//! host ─ Input ─▶ Member ─▶ Sequencer, StoringMember (crate::replication)     one of each per partition at most
+//!      ◀ Effect ─    │
+//!                    └▶ Replica (store) ─ durable ─▶ Input::Durable
+//! ```
+//!
+//! The host carries messages between members, asks the epoch store, and says when time has passed. It may lose, double and reorder whatever it carries, but not
+//! change it. Messages of a member to itself go nowhere else.
+//!
+//! **Where records get their offsets.** The sequencer's epoch begins, in its own files, behind the bridge of the epoch before; from there on each
+//! acknowledged append is as many offsets further as it has records. An append is answered when everything before it is acknowledged and all earlier epochs are
+//! clean: then its offset is final.
+//!
+//! **Catching up.** A member that hears of a release whose copies it has not asks another one for the records behind its own ([`Note::Fetch`]), as
+//! they are in that one's files.
+
+mod leader;
+mod note;
+mod part;
+mod run;
+
+pub use leader::{Placed, Unplaced};
+pub use note::{MAX_NOTE_BYTES, Note};
+pub use run::{Durable, Effect, Input, Member, MemberLimits};
+
+#[cfg(test)]
+mod sim;

@@ -1,0 +1,113 @@
+//! What members say to each other about a partition.
+
+use bytes::Bytes;
+use pyralog_crypto::{CodecError, Encode, Reader, Writer};
+
+use crate::replication::{Lsn, MAX_MESSAGE_BYTES, Message};
+
+/// Bytes of the records in one answer to [`Note::Fetch`]: about so many, or one record that is longer.
+pub(super) const FETCH_BYTES: usize = 1 << 20;
+/// Bytes of a note, at most.
+pub const MAX_NOTE_BYTES: usize = MAX_MESSAGE_BYTES + 64;
+
+const REPLICATION: u8 = 1;
+const FETCH: u8 = 2;
+const FETCHED: u8 = 3;
+
+/// What a member says to another one about one partition.
+///
+/// ```text
+/// 1:u8 message                                            see [`Message`]
+/// 2:u8 from:u64
+/// 3:u8 from:u64 first:u64 option<reached:lsn> item*       see `crate::items`; a record stands last
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// Of sequencers and storing members.
+    Replication(Message),
+    /// What records have you got from this offset on?
+    Fetch {
+        /// Offset of the first one that is wanted.
+        from: u64,
+    },
+    /// These.
+    Fetched {
+        /// As in the question.
+        from: u64,
+        /// Offset of the first record that is still there.
+        first: u64,
+        /// The position of the last one, where nothing is behind it yet.
+        reached: Option<Lsn>,
+        /// The records, each behind its length.
+        items: Bytes,
+    },
+}
+
+impl Note {
+    /// The bytes before the last record, and it.
+    #[must_use]
+    pub fn to_parts(&self) -> (Vec<u8>, Bytes) {
+        match self {
+            Self::Replication(message) => {
+                let (head, record) = message.to_parts();
+                let mut whole = Vec::with_capacity(1 + head.len());
+                whole.push(REPLICATION);
+                whole.extend_from_slice(&head);
+                (whole, record)
+            }
+            Self::Fetch { from } => {
+                let mut out = Writer::default();
+                out.u8(FETCH).u64(*from);
+                (out.into_bytes(), Bytes::new())
+            }
+            Self::Fetched { from, first, reached, items } => {
+                let mut out = Writer::default();
+                out.u8(FETCHED).u64(*from).u64(*first).option(reached.as_ref(), |out, lsn| {
+                    out.put(lsn);
+                });
+                (out.into_bytes(), items.clone())
+            }
+        }
+    }
+
+    /// The note that fills `bytes`; records are parts of them.
+    ///
+    /// # Errors
+    /// [`CodecError`] for bytes that are none, or longer than [`MAX_NOTE_BYTES`].
+    pub fn from_shared(bytes: &Bytes) -> Result<Self, CodecError> {
+        if bytes.len() > MAX_NOTE_BYTES {
+            return Err(CodecError::TooLong { what: "note of a member", max: MAX_NOTE_BYTES, found: bytes.len() });
+        }
+        let mut input = Reader::new(bytes);
+        match input.u8()? {
+            REPLICATION => Message::from_shared(&bytes.slice(1..)).map(Self::Replication),
+            FETCH => {
+                let from = input.u64()?;
+                input.finish().map(|()| Self::Fetch { from })
+            }
+            FETCHED => {
+                let (from, first) = (input.u64()?, input.u64()?);
+                let reached: Option<Lsn> = input.option(Reader::get)?;
+                let head = 1 + 8 + 8 + 1 + reached.map_or(0, |_| Lsn::BYTES);
+                Ok(Self::Fetched { from, first, reached, items: bytes.slice(head..) })
+            }
+            found => Err(CodecError::Tag { what: "note of a member", found: found.into() }),
+        }
+    }
+
+    /// Whether it is part of catching up, and may wait for what is not.
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Self::Fetch { .. } | Self::Fetched { .. })
+    }
+}
+
+impl Encode for Note {
+    fn encode(&self, out: &mut Writer) {
+        let (head, record) = self.to_parts();
+        out.raw(&head).raw(&record);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::replication::Epoch;
+
+fn notes() -> impl Strategy<Value = Note> {
+    let lsn = (any::<u64>(), any::<u64>()).prop_map(|(epoch, number)| Lsn::new(Epoch(epoch), number));
+    let items = proptest::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from);
+    prop_oneof![
+        any::<u64>().prop_map(|from| Note::Fetch { from }),
+        lsn.clone().prop_map(|lsn| Note::Replication(Message::Release { lsn })),
+        (any::<u64>(), any::<u64>(), proptest::option::of(lsn), items)
+            .prop_map(|(from, first, reached, items)| Note::Fetched { from, first, reached, items }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_note_is_read_as_it_was_written(note in notes()) {
+        let bytes = Bytes::from(note.to_bytes());
+        prop_assert_eq!(Note::from_shared(&bytes).unwrap(), note);
+    }
+
+    #[test]
+    fn whatever_is_read_is_written_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..96), kind in 0..5_u8) {
+        let bytes = Bytes::from([&[kind][..], &bytes].concat());
+        if let Ok(note) = Note::from_shared(&bytes) {
+            prop_assert_eq!(Bytes::from(note.to_bytes()), bytes);
+        }
+    }
+}
+
+#[test]
+fn the_bytes_are_these() {
+    let lsn = Lsn::new(Epoch(2), 3);
+    let fetched = Note::Fetched { from: 1, first: 0, reached: Some(lsn), items: Bytes::from_static(b"items") };
+    assert_eq!(
+        fetched.to_bytes(),
+        [
+            &[3][..],
+            &1_u64.to_be_bytes(),
+            &0_u64.to_be_bytes(),
+            &[1],
+            &2_u64.to_be_bytes(),
+            &3_u64.to_be_bytes(),
+            b"items"
+        ]
+        .concat()
+    );
+    assert_eq!(Note::Fetch { from: 7 }.to_bytes(), [&[2][..], &7_u64.to_be_bytes()].concat());
+}
+
+#[test]
+fn a_cut_note_is_refused() {
+    for note in [Note::Fetch { from: 9 }, Note::Replication(Message::Seal { epoch: Epoch(4) })] {
+        let bytes = Bytes::from(note.to_bytes());
+        for length in 0..bytes.len() {
+            assert!(Note::from_shared(&bytes.slice(..length)).is_err(), "{length} bytes of {note:?}");
+        }
+        assert!(Note::from_shared(&Bytes::from([&bytes[..], &[0]].concat())).is_err());
+    }
+}

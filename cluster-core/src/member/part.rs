@@ -1,0 +1,339 @@
+//! One partition on one member.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::leader::{Answered, Leader};
+use super::note::{FETCH_BYTES, Note};
+use super::run::{Durable, Effect};
+use crate::replica::{PartitionId, Replica};
+use crate::replication::{
+    Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, SequencerEffect,
+    SequencerInput, StoringMember,
+};
+use crate::{Error, payload_records};
+
+/// Ticks for which something must be missing before another member is asked for it: mostly it is only late.
+const PATIENCE: u32 = 2;
+/// Ticks after which a question is asked again, to another member.
+const FETCH_TICKS: u32 = 10;
+
+/// What one member does for one partition.
+pub(super) struct Part {
+    id: PartitionId,
+    own: MemberId,
+    /// As far as this member has heard.
+    nodeset: NodeSet,
+    stored: Option<Stored>,
+    pub(super) leader: Option<Leader>,
+    durable: Durable,
+}
+
+/// The copies here.
+struct Stored {
+    member: StoringMember,
+    replica: Arc<Replica>,
+    /// Whom to ask for what is missing: who spoke of a release last.
+    source: MemberId,
+    /// Ticks since something is missing, or since it was asked for.
+    missing: u32,
+    asked: bool,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stored = self.stored.as_ref().map(|stored| (&stored.member, &stored.replica));
+        f.debug_struct("Part").field("leader", &self.leader).field("stored", &stored).finish_non_exhaustive()
+    }
+}
+
+/// What comes of a step: effects, and notes of this member to itself.
+#[derive(Default)]
+pub(super) struct Out {
+    pub(super) effects: Vec<Effect>,
+    pub(super) own: Vec<Note>,
+}
+
+impl Part {
+    pub(super) fn new(
+        id: PartitionId,
+        own: MemberId,
+        nodeset: NodeSet,
+        replica: Option<Arc<Replica>>,
+        durable: Durable,
+    ) -> Self {
+        let stored = replica.map(|replica| {
+            let member = StoringMember::new(replica.state());
+            Stored { member, replica, source: own, missing: 0, asked: false }
+        });
+        Self { id, own, nodeset, stored, leader: None, durable }
+    }
+
+    /// Bytes of the copies in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.stored.as_ref().map_or(0, |stored| stored.replica.bytes())
+    }
+
+    /// Whether a tick has something to do here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.leader.is_none() && self.stored.as_ref().is_none_or(|stored| !stored.asked && !stored.replica.lacks())
+    }
+
+    /// Leads the epoch that was taken, if it is newer than the one that is led.
+    pub(super) fn lead(&mut self, taken: &Metadata, out: &mut Out) -> Result<(), Error> {
+        if self.leader.as_ref().is_some_and(|leader| leader.epoch() >= taken.epoch) {
+            return Ok(());
+        }
+        self.give_up(out);
+        self.nodeset = taken.nodeset.clone();
+        self.leader = Some(Leader::new(taken));
+        // The first tick begins.
+        self.sequence(SequencerInput::Tick, out);
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, ticket: u64, payload: Bytes, out: &mut Out) {
+        use super::leader::Unplaced;
+        let Some(leader) = &mut self.leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
+        let Some(records) = payload_records(&payload) else { return out.answer((ticket, Err(Unplaced::Invalid))) };
+        let mut effects = Vec::new();
+        if let Some(why) = leader.append(ticket, payload, records, &mut effects) {
+            out.answer((ticket, Err(why)));
+        }
+        self.effects(effects, out);
+    }
+
+    /// Takes a note of another member, or an own one. With `full` copies are not taken.
+    pub(super) fn note(&mut self, from: MemberId, note: Note, full: bool, out: &mut Out) -> Result<(), Error> {
+        match note {
+            Note::Replication(message) => match message {
+                Message::Stored { .. }
+                | Message::Fenced { .. }
+                | Message::Sealed { .. }
+                | Message::Digested { .. }
+                | Message::Cleaned { .. } => {
+                    self.sequence(SequencerInput::Message { from, message }, out);
+                    Ok(())
+                }
+                // Records are read by their offsets.
+                Message::Read { .. } | Message::Answer { .. } => Ok(()),
+                message if refused(&message, full) => Ok(()),
+                message => self.store(from, message, out),
+            },
+            Note::Fetch { from: offset } => self.serve(from, offset, out),
+            Note::Fetched { from: offset, first, reached, items } => {
+                self.fetched(from, offset, first, reached, items, out)
+            }
+        }
+    }
+
+    /// A message to the storing member.
+    fn store(&mut self, from: MemberId, message: Message, out: &mut Out) -> Result<(), Error> {
+        let Some(stored) = &mut self.stored else { return Ok(()) };
+        if let Message::Release { .. } = message {
+            stored.source = from;
+        }
+        self.member(MemberInput::Message { from, message }, out)
+    }
+
+    pub(super) fn durable(&mut self, ticket: u64, out: &mut Out) -> Result<(), Error> {
+        self.member(MemberInput::Durable { ticket }, out)
+    }
+
+    /// The epoch store has answered, to this member's sequencer or its storing member.
+    pub(super) fn answered(&mut self, answer: Answer, out: &mut Out) -> Result<(), Error> {
+        let metadata = answer.metadata().clone();
+        if metadata.epoch >= self.leader.as_ref().map_or(metadata.epoch, Leader::epoch) {
+            self.nodeset = metadata.nodeset.clone();
+        }
+        self.sequence(SequencerInput::Answer(answer), out);
+        self.member(MemberInput::Metadata(metadata), out)
+    }
+
+    fn member(&mut self, input: MemberInput, out: &mut Out) -> Result<(), Error> {
+        let Some(stored) = &mut self.stored else { return Ok(()) };
+        for effect in stored.member.step(input, stored.replica.as_ref())? {
+            match effect {
+                MemberEffect::Persist { ticket, changes } => {
+                    let (id, durable) = (self.id, Arc::clone(&self.durable));
+                    let done = Box::new(move |event: crate::Event| {
+                        if event.durable().is_ok() {
+                            durable(id, ticket);
+                        }
+                    });
+                    stored.replica.persist(changes, done)?;
+                }
+                MemberEffect::Send { to, message } => out.send(self.own, self.id, to, Note::Replication(message)),
+                MemberEffect::Consult { from } => {
+                    out.effects.push(Effect::Ask { partition: self.id, command: Command::Ask { from } });
+                }
+            }
+        }
+        self.answer_clients(out);
+        Ok(())
+    }
+
+    fn sequence(&mut self, input: SequencerInput, out: &mut Out) {
+        let Some(leader) = &mut self.leader else { return };
+        let effects = leader.sequencer.step(input);
+        self.effects(effects, out);
+        self.answer_clients(out);
+    }
+
+    fn effects(&mut self, effects: Vec<SequencerEffect>, out: &mut Out) {
+        for effect in effects {
+            match effect {
+                SequencerEffect::Send { to, message } => out.send(self.own, self.id, to, Note::Replication(message)),
+                SequencerEffect::Ask(command) => out.effects.push(Effect::Ask { partition: self.id, command }),
+                SequencerEffect::Stopped { .. } => self.give_up(out),
+                // What is known good tells, and appends were answered where they were made.
+                SequencerEffect::Acknowledged { .. }
+                | SequencerEffect::Accepted { .. }
+                | SequencerEffect::Refused { .. } => {}
+            }
+        }
+    }
+
+    fn give_up(&mut self, out: &mut Out) {
+        if let Some(mut leader) = self.leader.take() {
+            let mut answered = Vec::new();
+            leader.give_up(&mut answered);
+            answered.into_iter().for_each(|answered| out.answer(answered));
+            out.effects.push(Effect::Stopped { partition: self.id, epoch: leader.epoch() });
+        }
+    }
+
+    /// Answers the appends that are done, and has what is known good released.
+    fn answer_clients(&mut self, out: &mut Out) {
+        let Some(leader) = &mut self.leader else { return };
+        let mut answered = Vec::new();
+        leader.answer(self.stored.as_ref().map(|stored| stored.replica.frontier()), &mut answered);
+        answered.into_iter().for_each(|answered| out.answer(answered));
+        if leader.releases() {
+            let effects = leader.sequencer.step(SequencerInput::Release);
+            self.effects(effects, out);
+        }
+    }
+
+    /// Some time has passed.
+    pub(super) fn tick(&mut self, append_ticks: u32, idle_ticks: u32, out: &mut Out) {
+        if let Some(leader) = &mut self.leader {
+            leader.idle = if leader.is_busy() { 0 } else { leader.idle + 1 };
+            let due = leader.idle == 0 || leader.idle >= idle_ticks;
+            let mut late = Vec::new();
+            leader.tick(append_ticks, &mut late);
+            if due {
+                leader.idle = 0;
+            }
+            late.into_iter().for_each(|answered| out.answer(answered));
+            if due {
+                self.sequence(SequencerInput::Tick, out);
+            }
+        }
+        self.look_for_missing(out);
+    }
+
+    fn look_for_missing(&mut self, out: &mut Out) {
+        let Some(stored) = &mut self.stored else { return };
+        if !stored.replica.lacks() {
+            (stored.missing, stored.asked) = (0, false);
+            return;
+        }
+        stored.missing += 1;
+        if stored.missing >= if stored.asked { FETCH_TICKS } else { PATIENCE } {
+            let others = self.nodeset.members();
+            if stored.asked || stored.source == self.own || !self.nodeset.contains(stored.source) {
+                // The next one, in turn.
+                let next = others.iter().find(|member| **member > stored.source && **member != self.own);
+                let next = next.or_else(|| others.iter().find(|member| **member != self.own));
+                stored.source = next.copied().unwrap_or(self.own);
+            }
+            stored.ask(self.id, self.own, out);
+        }
+    }
+
+    /// Another member lacks records.
+    fn serve(&self, to: MemberId, from: u64, out: &mut Out) -> Result<(), Error> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        let (first, _) = stored.replica.partition().range()?;
+        let (items, reached) = match stored.replica.records(from.max(first), FETCH_BYTES) {
+            Ok(found) if from >= first => found,
+            // It has more than this member, or what it wants was let go of.
+            Ok(_) | Err(Error::NoSuchRecord { .. }) => (Bytes::new(), None),
+            Err(reason) => return Err(reason),
+        };
+        out.send(self.own, self.id, to, Note::Fetched { from, first, reached, items });
+        Ok(())
+    }
+
+    fn fetched(
+        &mut self,
+        from: MemberId,
+        offset: u64,
+        first: u64,
+        reached: Option<crate::replication::Lsn>,
+        items: Bytes,
+        out: &mut Out,
+    ) -> Result<(), Error> {
+        let Some(stored) = &self.stored else { return Ok(()) };
+        if offset < first {
+            tracing::warn!(
+                partition = self.id.0,
+                offset,
+                first,
+                "another member has let go of the records that are missing here"
+            );
+            return Ok(());
+        }
+        if !items.is_empty() && payload_records(&items).is_none() {
+            return Ok(());
+        }
+        // Their position counts where it is released here as well.
+        if let Some(lsn) = reached.filter(|lsn| *lsn > stored.member.state().released()) {
+            self.member(MemberInput::Message { from, message: Message::Release { lsn } }, out)?;
+        }
+        let Some(stored) = &mut self.stored else { return Ok(()) };
+        let taken = stored.replica.catch_up(offset, items, reached, Box::new(|_| ()))?;
+        if taken {
+            (stored.missing, stored.asked) = (0, false);
+            if stored.replica.lacks() {
+                stored.ask(self.id, self.own, out);
+            }
+        }
+        self.answer_clients(out);
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn ask(&mut self, id: PartitionId, own: MemberId, out: &mut Out) {
+        (self.missing, self.asked) = (0, true);
+        if self.source != own {
+            out.send(own, id, self.source, Note::Fetch { from: self.replica.frontier().offset });
+        }
+    }
+}
+
+impl Out {
+    fn send(&mut self, own: MemberId, partition: PartitionId, to: MemberId, note: Note) {
+        if to == own {
+            self.own.push(note);
+        } else {
+            self.effects.push(Effect::Send { to, partition, note });
+        }
+    }
+
+    fn answer(&mut self, (ticket, placed): Answered) {
+        self.effects.push(Effect::Appended { ticket, placed });
+    }
+}
+
+/// Whether a copy is not taken: it holds no records, or there is no place for more.
+fn refused(message: &Message, full: bool) -> bool {
+    let Message::Store { entry, .. } = message else { return false };
+    match &entry.content {
+        Content::Record(record) => full || payload_records(record).is_none(),
+        Content::Hole | Content::Bridge => false,
+    }
+}

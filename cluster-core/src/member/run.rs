@@ -1,0 +1,250 @@
+//! All partitions of one member.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::leader::{Placed, Unplaced};
+use super::note::Note;
+use super::part::{Out, Part};
+use crate::Error;
+use crate::replica::{PartitionId, Replicas};
+use crate::replication::{Answer, Command, Epoch, MemberId, Metadata, NodeSet};
+
+/// Told when what a storing member asked for is durable: have it given back as [`Input::Durable`]. Runs on the store's threads.
+pub type Durable = Arc<dyn Fn(PartitionId, u64) + Send + Sync>;
+
+/// What bounds and paces a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberLimits {
+    /// Bytes of the copies of all partitions that are in memory, about; beyond it no copy is taken. Default 256 MiB.
+    pub copies_bytes: usize,
+    /// Ticks after which a client is told that its append has not enough copies yet. Default 500.
+    pub append_ticks: u32,
+    /// Ticks between two that a sequencer without anything to do is told of. Default 250.
+    pub idle_ticks: u32,
+}
+
+impl Default for MemberLimits {
+    fn default() -> Self {
+        Self { copies_bytes: 256 << 20, append_ticks: 500, idle_ticks: 250 }
+    }
+}
+
+/// What a member is fed.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// This member stores or leads a partition: see [`crate::Replicas::create`] for its replica.
+    Open {
+        /// The partition.
+        partition: PartitionId,
+        /// Who stores it now.
+        nodeset: NodeSet,
+    },
+    /// It does not any more.
+    Close {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// The epoch store has given this member, in this life, an epoch that it asked for.
+    Lead {
+        /// The partition.
+        partition: PartitionId,
+        /// What the epoch store answered.
+        taken: Metadata,
+    },
+    /// A client's append.
+    Append {
+        /// The partition.
+        partition: PartitionId,
+        /// The host's number for it; it comes back.
+        ticket: u64,
+        /// See [`crate::payload`].
+        payload: Bytes,
+    },
+    /// Another member's note.
+    Note {
+        /// Who sent it.
+        from: MemberId,
+        /// The partition.
+        partition: PartitionId,
+        /// The note.
+        note: Note,
+    },
+    /// See [`Durable`].
+    Durable {
+        /// The partition.
+        partition: PartitionId,
+        /// The ticket.
+        ticket: u64,
+    },
+    /// The epoch store has answered an [`Effect::Ask`].
+    Answer {
+        /// The partition.
+        partition: PartitionId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Some time has passed: about 20 ms.
+    Tick,
+}
+
+/// What a member wants done.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Carry a note.
+    Send {
+        /// To whom.
+        to: MemberId,
+        /// The partition.
+        partition: PartitionId,
+        /// The note.
+        note: Note,
+    },
+    /// Ask the epoch store.
+    Ask {
+        /// The partition.
+        partition: PartitionId,
+        /// The command.
+        command: Command,
+    },
+    /// An append has its answer.
+    Appended {
+        /// The host's number.
+        ticket: u64,
+        /// Where it is.
+        placed: Result<Placed, Unplaced>,
+    },
+    /// The sequencer of this epoch has stopped.
+    Stopped {
+        /// The partition.
+        partition: PartitionId,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// The partition cannot be used on this member; the others go on.
+    Damaged {
+        /// The partition.
+        partition: PartitionId,
+        /// Why.
+        reason: Error,
+    },
+}
+
+/// One member. See the module documentation.
+pub struct Member {
+    id: MemberId,
+    replicas: Replicas,
+    limits: MemberLimits,
+    durable: Durable,
+    parts: BTreeMap<PartitionId, Part>,
+    /// Whether no copies are taken.
+    full: bool,
+}
+
+impl Member {
+    /// A member with this id and store.
+    #[must_use]
+    pub fn new(id: MemberId, replicas: Replicas, limits: MemberLimits, durable: Durable) -> Self {
+        Self { id, replicas, limits, durable, parts: BTreeMap::new(), full: false }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.id
+    }
+
+    /// The epoch in which it leads a partition, if it does.
+    #[must_use]
+    pub fn leads(&self, partition: PartitionId) -> Option<Epoch> {
+        self.parts.get(&partition)?.leader.as_ref().map(|leader| leader.epoch())
+    }
+
+    /// Takes one input.
+    ///
+    /// # Errors
+    /// Why the store has failed: the process must stop.
+    pub fn step(&mut self, input: Input) -> Result<Vec<Effect>, Error> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Open { partition, nodeset } => {
+                let replica = self.replicas.get(partition);
+                let part = Part::new(partition, self.id, nodeset, replica, Arc::clone(&self.durable));
+                self.parts.entry(partition).or_insert(part);
+            }
+            Input::Close { partition } => {
+                self.parts.remove(&partition);
+            }
+            Input::Lead { partition, taken } => {
+                self.with(partition, &mut effects, |part, _, out| part.lead(&taken, out))?
+            }
+            Input::Append { partition, ticket, payload } if self.parts.contains_key(&partition) => {
+                self.with(partition, &mut effects, |part, _, out| {
+                    part.append(ticket, payload, out);
+                    Ok(())
+                })?;
+            }
+            Input::Append { ticket, .. } => effects.push(Effect::Appended { ticket, placed: Err(Unplaced::NotLeader) }),
+            Input::Note { from, partition, note } => {
+                self.with(partition, &mut effects, |part, full, out| part.note(from, note, full, out))?;
+            }
+            Input::Durable { partition, ticket } => {
+                self.with(partition, &mut effects, |part, _, out| part.durable(ticket, out))?;
+            }
+            Input::Answer { partition, answer } => {
+                self.with(partition, &mut effects, |part, _, out| part.answered(answer, out))?;
+            }
+            Input::Tick => self.tick(&mut effects)?,
+        }
+        Ok(effects)
+    }
+
+    fn tick(&mut self, effects: &mut Vec<Effect>) -> Result<(), Error> {
+        let copies: usize = self.parts.values().map(Part::bytes).sum();
+        self.full = copies > self.limits.copies_bytes || self.replicas.has_space().is_err();
+        let busy: Vec<_> = self.parts.iter().filter(|(_, part)| !part.is_idle()).map(|(id, _)| *id).collect();
+        let MemberLimits { append_ticks, idle_ticks, .. } = self.limits;
+        for partition in busy {
+            self.with(partition, effects, |part, _, out| {
+                part.tick(append_ticks, idle_ticks, out);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Has a partition do something, and then take what it said to itself.
+    fn with(
+        &mut self,
+        partition: PartitionId,
+        effects: &mut Vec<Effect>,
+        step: impl FnOnce(&mut Part, bool, &mut Out) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (own, full) = (self.id, self.full);
+        let Some(part) = self.parts.get_mut(&partition) else { return Ok(()) };
+        let mut out = Out::default();
+        let mut outcome = step(part, full, &mut out);
+        while outcome.is_ok() && !out.own.is_empty() {
+            let notes = std::mem::take(&mut out.own);
+            outcome = notes.into_iter().try_for_each(|note| part.note(own, note, full, &mut out));
+        }
+        effects.append(&mut out.effects);
+        match outcome {
+            Err(reason) if self.replicas.failure().is_some() => Err(reason),
+            Err(reason) => {
+                self.parts.remove(&partition);
+                effects.push(Effect::Damaged { partition, reason });
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("id", &self.id).field("parts", &self.parts).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! What clients were told, and what members show.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pyralog_crypto::{Decode, Record};
+
+use crate::Partition;
+use crate::logs::tests::record;
+use crate::member::{Placed, Unplaced};
+use crate::segment::Stored;
+
+/// An append, by its ticket.
+struct Append {
+    numbers: std::ops::Range<u64>,
+    /// Offsets below this one were acknowledged before it was asked for.
+    floor: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Oracle {
+    next: u64,
+    waiting: BTreeMap<u64, Append>,
+    /// Number of each acknowledged record, by offset.
+    acknowledged: BTreeMap<u64, u64>,
+    /// Numbers of which clients were told that they are not stored.
+    refused: BTreeSet<u64>,
+    /// What any member ever showed, by offset.
+    seen: BTreeMap<u64, u64>,
+    pub(super) unknown: u64,
+}
+
+impl Oracle {
+    /// A client asks for so many records.
+    pub(super) fn ask(&mut self, ticket: u64, records: u64) -> Vec<Record> {
+        let numbers = self.next..self.next + records;
+        self.next += records;
+        let floor = self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1);
+        let asked = numbers.clone().map(record).collect();
+        self.waiting.insert(ticket, Append { numbers, floor });
+        asked
+    }
+
+    /// It is told.
+    pub(super) fn hear(&mut self, ticket: u64, placed: Result<Placed, Unplaced>) {
+        let append = self.waiting.remove(&ticket).expect("an append is answered once");
+        match placed {
+            Ok(Placed { offset, .. }) => {
+                assert!(offset >= append.floor, "at {offset}, and {} were acknowledged before", append.floor);
+                for (offset, number) in (offset..).zip(append.numbers) {
+                    let other = self.acknowledged.insert(offset, number);
+                    assert_eq!(other, None, "offset {offset} of record {number}");
+                    self.see(offset, number);
+                }
+            }
+            Err(Unplaced::Unknown { copies, wanted }) => {
+                assert!(copies < wanted || wanted == 0 || copies >= wanted, "{copies} of {wanted}");
+                self.unknown += 1;
+            }
+            Err(_) => self.refused.extend(append.numbers),
+        }
+    }
+
+    fn see(&mut self, offset: u64, number: u64) {
+        let seen = *self.seen.entry(offset).or_insert(number);
+        assert_eq!(seen, number, "offset {offset} shows record {number}, and showed {seen}");
+    }
+
+    /// A member shows its records.
+    pub(super) fn look(&mut self, partition: &Partition) -> u64 {
+        let mut numbers = BTreeSet::new();
+        let mut read = Vec::new();
+        let mut visit = |stored: Stored<'_>| {
+            read.push((stored.offset, stored.bytes.to_vec()));
+            true
+        };
+        let range = partition.range().and_then(|range| partition.read(range.0, &mut visit).map(|()| range));
+        let (first, end) = match range {
+            Ok(range) => range,
+            Err(reason) => {
+                assert!(reason.to_string().contains("power is off"), "{reason}");
+                return 0;
+            }
+        };
+        assert_eq!(read.len() as u64, end - first);
+        for (offset, bytes) in read {
+            let found = Record::from_bytes(&bytes).unwrap();
+            let number = u64::from_be_bytes(found.key().unwrap()[..].try_into().unwrap());
+            assert_eq!(found, record(number), "offset {offset}");
+            assert!(number < self.next && !self.refused.contains(&number), "record {number} was never stored");
+            assert!(numbers.insert(number), "record {number} stands twice");
+            self.see(offset, number);
+        }
+        end
+    }
+
+    /// A member that has everything shows all that was acknowledged.
+    pub(super) fn look_at_all(&mut self, partition: &Partition) -> u64 {
+        let end = self.look(partition);
+        let last = self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1);
+        assert!(end >= last, "{end} records, and {last} were acknowledged");
+        end
+    }
+
+    pub(super) fn acknowledged(&self) -> usize {
+        self.acknowledged.len()
+    }
+}

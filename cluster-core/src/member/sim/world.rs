@@ -1,0 +1,230 @@
+//! A cluster in one thread, and what happens to it.
+
+use bytes::Bytes;
+use pyralog_crypto::Encode;
+
+use super::node::{Node, PARTITION};
+use super::oracle::Oracle;
+use crate::member::{Effect, Input, Note};
+use crate::payload;
+use crate::replication::{Answer, Command, EpochStore, MemberId, NodeSet, SimRng};
+
+/// How hostile a history is, in so many of a thousand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) members: u64,
+    pub(super) copies: usize,
+    pub(super) lose: usize,
+    pub(super) double: usize,
+    pub(super) crash: usize,
+    pub(super) doom: usize,
+    pub(super) lead: usize,
+}
+
+/// Anything on its way, to a place in [`World::nodes`].
+struct Packet {
+    to: usize,
+    /// The life that it is for, where another one would be wrong.
+    life: Option<u64>,
+    body: Body,
+}
+
+enum Body {
+    Note {
+        from: MemberId,
+        bytes: Bytes,
+    },
+    Answer(Answer),
+    /// To the epoch store, from `to`.
+    Ask(Command),
+}
+
+pub(super) struct World {
+    rng: SimRng,
+    plan: Plan,
+    pub(super) nodes: Vec<Node>,
+    epochs: EpochStore,
+    packets: Vec<Packet>,
+    tickets: u64,
+    pub(super) oracle: Oracle,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, plan: Plan) -> Self {
+        let ids: Vec<MemberId> = (1..=plan.members).map(MemberId).collect();
+        let nodeset = NodeSet::new(ids.iter().copied(), ids.len(), plan.copies).unwrap();
+        let nodes = ids.iter().map(|id| Node::new(*id, seed * 31 + id.0, nodeset.clone())).collect();
+        let epochs = EpochStore::new(nodeset);
+        Self { rng: SimRng::new(seed), plan, nodes, epochs, packets: Vec::new(), tickets: 0, oracle: Oracle::default() }
+    }
+
+    /// So many things happen.
+    pub(super) fn run(&mut self, steps: usize) {
+        for _ in 0..steps {
+            let Plan { crash, doom, lead, .. } = self.plan;
+            let place = self.rng.below(self.nodes.len());
+            match self.rng.weighted(&[1000, 400, 150, 120, lead, crash, doom, 4 * (crash + doom)]) {
+                0 => self.deliver(),
+                1 => self.drive(place),
+                2 => self.tick(place),
+                3 => self.append(),
+                4 => self.send(place, Some(self.nodes[place].life), Body::Ask(take(self.nodes[place].id))),
+                5 => self.nodes[place].crash(),
+                6 => {
+                    let operations = self.rng.below(40) as u64;
+                    self.nodes[place].doom(operations);
+                }
+                _ => {
+                    self.nodes[place].start();
+                    self.look(place);
+                }
+            }
+        }
+    }
+
+    /// Everything heals: all members come to have the same records, and all that were acknowledged.
+    pub(super) fn heal(&mut self) {
+        self.plan = Plan { lose: 0, double: 0, crash: 0, doom: 0, lead: 0, ..self.plan };
+        for place in 0..self.nodes.len() {
+            // A cut that did not come yet comes now.
+            self.nodes[place].crash();
+            self.nodes[place].start();
+            assert!(self.nodes[place].is_running());
+        }
+        let begin = self.rng.below(self.nodes.len());
+        self.send(begin, Some(self.nodes[begin].life), Body::Ask(take(self.nodes[begin].id)));
+        let before = self.oracle.acknowledged();
+        for round in 0..3000 {
+            // An epoch that a member asked for in an earlier life has nobody.
+            if round % 50 == 49 && !self.nodes.iter().any(Node::leads) {
+                let place = self.rng.below(self.nodes.len());
+                self.send(place, Some(self.nodes[place].life), Body::Ask(take(self.nodes[place].id)));
+            }
+            self.append();
+            for place in 0..self.nodes.len() {
+                self.drive(place);
+                self.tick(place);
+            }
+            for _ in 0..self.packets.len().min(500) {
+                self.deliver();
+            }
+            if round > 50 && self.oracle.acknowledged() > before + 20 {
+                break;
+            }
+        }
+        let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
+        assert!(
+            self.oracle.acknowledged() > before + 20,
+            "nothing is acknowledged any more: {stuck:#?} {:?} packets {}",
+            self.epochs,
+            self.packets.len()
+        );
+        let mut ends = Vec::new();
+        for _ in 0..3000 {
+            for place in 0..self.nodes.len() {
+                self.drive(place);
+                self.tick(place);
+            }
+            for _ in 0..self.packets.len().min(500) {
+                self.deliver();
+            }
+            let end = |node: &Node| node.partition().map(|partition| partition.range().unwrap().1);
+            ends = self.nodes.iter().map(|node| (node.is_complete(), end(node))).collect();
+            if ends.iter().all(|(complete, end)| *complete && *end == ends[0].1) && self.packets.is_empty() {
+                break;
+            }
+        }
+        assert!(ends.iter().all(|end| *end == (true, ends[0].1)), "{ends:?}");
+        for place in 0..self.nodes.len() {
+            let partition = self.nodes[place].partition().unwrap();
+            self.oracle.look_at_all(&partition);
+        }
+    }
+
+    fn look(&mut self, place: usize) {
+        if let Some(partition) = self.nodes[place].partition() {
+            self.oracle.look(&partition);
+        }
+    }
+
+    fn append(&mut self) {
+        let leaders: Vec<usize> = (0..self.nodes.len()).filter(|place| self.nodes[*place].leads()).collect();
+        let any = self.rng.below(self.nodes.len());
+        let place = self.rng.pick(&leaders).copied().unwrap_or(any);
+        if !self.nodes[place].is_running() {
+            return;
+        }
+        self.tickets += 1;
+        let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
+        let input = Input::Append { partition: PARTITION, ticket: self.tickets, payload: payload(&records).unwrap() };
+        self.step(place, input);
+    }
+
+    fn drive(&mut self, place: usize) {
+        let effects = self.nodes[place].drive();
+        self.take(place, effects);
+    }
+
+    fn tick(&mut self, place: usize) {
+        self.step(place, Input::Tick);
+    }
+
+    fn step(&mut self, place: usize, input: Input) {
+        let effects = self.nodes[place].step(input);
+        self.take(place, effects);
+    }
+
+    fn take(&mut self, place: usize, effects: Vec<Effect>) {
+        let (from, life) = (self.nodes[place].id, self.nodes[place].life);
+        for effect in effects {
+            match effect {
+                Effect::Send { to, note, .. } => {
+                    let bytes = Bytes::from(note.to_bytes());
+                    self.send(to.0 as usize - 1, None, Body::Note { from, bytes });
+                }
+                Effect::Ask { command, .. } => self.send(place, Some(life), Body::Ask(command)),
+                Effect::Appended { ticket, placed } => self.oracle.hear(ticket, placed),
+                Effect::Stopped { .. } | Effect::Damaged { .. } => {}
+            }
+        }
+    }
+
+    fn send(&mut self, to: usize, life: Option<u64>, body: Body) {
+        self.packets.push(Packet { to, life, body });
+    }
+
+    fn deliver(&mut self) {
+        if self.packets.is_empty() {
+            return;
+        }
+        let packet = self.packets.swap_remove(self.rng.below(self.packets.len()));
+        if self.rng.chance(self.plan.lose) {
+            return;
+        }
+        let Packet { to, life, body } = packet;
+        if let Body::Note { from, bytes } = &body
+            && self.rng.chance(self.plan.double)
+        {
+            self.send(to, life, Body::Note { from: *from, bytes: bytes.clone() });
+        }
+        let alive = life.is_none_or(|life| life == self.nodes[to].life);
+        match body {
+            Body::Note { from, bytes } => {
+                let note = Note::from_shared(&bytes).unwrap();
+                self.step(to, Input::Note { from, partition: PARTITION, note });
+            }
+            // A question may be heard though whoever asked is gone.
+            Body::Ask(command) => {
+                let answer = self.epochs.apply(&command);
+                self.send(to, life, Body::Answer(answer));
+            }
+            Body::Answer(Answer::Taken(taken)) if alive => self.step(to, Input::Lead { partition: PARTITION, taken }),
+            Body::Answer(answer) if alive => self.step(to, Input::Answer { partition: PARTITION, answer }),
+            Body::Answer(_) => {}
+        }
+    }
+}
+
+fn take(sequencer: MemberId) -> Command {
+    Command::TakeEpoch { sequencer }
+}

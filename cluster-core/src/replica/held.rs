@@ -1,0 +1,247 @@
+//! What a member has of one replicated partition beside its files.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyralog_crypto::{CodecError, Reader, Writer};
+
+use crate::Error;
+use crate::logs::RecordBatch;
+use crate::replication::{Change, Content, Copies, Entry, Epoch, Lsn, MemberState};
+
+/// First byte of records in the journal; that of changes is their version.
+const RECORDS: u8 = 2;
+/// Bytes before the items, without a position.
+const RECORDS_HEAD: usize = 1 + 8 + 1;
+
+/// How far the records of a partition go, counted both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Frontier {
+    /// The last position whose record, if it is one, is there.
+    pub lsn: Lsn,
+    /// Offset behind the last record.
+    pub offset: u64,
+    /// The records go on behind the position: they are being taken over from another member, and only their last one will have a position.
+    pub between: bool,
+}
+
+/// Copies, what the member knows, and how far its records go.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) state: MemberState,
+    /// Those that are not in the files, and the records in them.
+    pub(super) copies: BTreeMap<Lsn, (Entry, Option<Arc<RecordBatch>>)>,
+    /// Bytes of their records.
+    pub(super) bytes: usize,
+    /// What is in the files.
+    pub(super) applied: Frontier,
+    /// What is on its way there.
+    pub(super) handed: Frontier,
+    /// Number of the next entry of the journal.
+    pub(super) next: u64,
+}
+
+/// An entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What a storing member asked for.
+    Changes(Vec<Change>),
+    /// Records from another member's files.
+    Records {
+        /// Offset of the first one.
+        first: u64,
+        /// The position of the last one, where that is known.
+        reached: Option<Lsn>,
+        /// See [`crate::items`].
+        items: Bytes,
+    },
+}
+
+/// An entry of the journal, and the records in it: of each change, or of another member.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) step: Step,
+    batches: Vec<Option<Arc<RecordBatch>>>,
+}
+
+/// Records on their way to the files.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) batches: Vec<Arc<RecordBatch>>,
+    /// Offset of the first.
+    pub(super) first: u64,
+    /// How far they go.
+    pub(super) to: Frontier,
+}
+
+impl Frontier {
+    /// Before the first record of a partition that has so many from before it was replicated.
+    pub(super) fn behind(records: u64) -> Self {
+        Self { lsn: Lsn::new(Epoch(1), 0), offset: records, between: false }
+    }
+}
+
+impl Held {
+    /// Of a partition whose records go that far.
+    pub(super) fn new(frontier: Frontier) -> Self {
+        let (applied, handed) = (frontier, frontier);
+        Self { state: MemberState::default(), copies: BTreeMap::new(), bytes: 0, applied, handed, next: 0 }
+    }
+
+    /// Takes an entry of the journal, durable or on its way there, and answers what it brings to the files.
+    pub(super) fn step(&mut self, Checked { step, batches }: &Checked) -> Option<Due> {
+        self.next += 1;
+        let from = self.handed;
+        let mut due = Vec::new();
+        match step {
+            Step::Changes(changes) => {
+                changes.iter().zip(batches).for_each(|(change, batch)| self.change(change, batch.as_ref()));
+            }
+            Step::Records { first, reached, .. } if *first == self.handed.offset => {
+                due.extend(batches.iter().flatten().cloned());
+                let records: u64 = due.iter().map(|batch| batch.len() as u64).sum();
+                self.handed.offset += records;
+                self.handed.between |= records > 0;
+                if let Some(lsn) = reached.filter(|lsn| *lsn >= self.handed.lsn) {
+                    (self.handed.lsn, self.handed.between) = (lsn, false);
+                }
+            }
+            // The records have come another way meanwhile.
+            Step::Records { .. } => {}
+        }
+        self.advance(from, due)
+    }
+
+    /// What is released and not in the files when a start has read the tables.
+    pub(super) fn resume(&mut self) -> Option<Due> {
+        self.advance(self.handed, Vec::new())
+    }
+
+    fn change(&mut self, change: &Change, batch: Option<&Arc<RecordBatch>>) {
+        self.state.apply(change);
+        match change {
+            // What is in the files is final, and needs no copy.
+            Change::Put { lsn, .. } if *lsn <= self.handed.lsn => {}
+            Change::Put { lsn, entry } => {
+                self.bytes += entry.content.len();
+                let there = self.copies.insert(*lsn, (entry.clone(), batch.cloned()));
+                self.bytes -= there.map_or(0, |(there, _)| there.content.len());
+            }
+            Change::Cut { epoch, above } => {
+                let (above, last) = (Lsn::new(*epoch, *above), Lsn::new(*epoch, u64::MAX));
+                let cut = self.copies.extract_if(range(above, last), |_, _| true);
+                self.bytes -= cut.map(|(_, (entry, _))| entry.content.len()).sum::<usize>();
+            }
+            Change::Fence(_) | Change::Clean(_) | Change::Release(_) | Change::KnownGood { .. } => {}
+        }
+    }
+
+    /// Takes the records that are released, behind those that were handed over, up to the first one that has no copy here; answers what was handed over
+    /// since `from`.
+    fn advance(&mut self, from: Frontier, mut due: Vec<Arc<RecordBatch>>) -> Option<Due> {
+        while let Some((lsn, (entry, batch))) = self.due().and_then(|lsn| Some((lsn, self.copies.get(&lsn)?))) {
+            if let Some(batch) = batch {
+                self.handed.offset += batch.len() as u64;
+                due.push(Arc::clone(batch));
+            }
+            self.handed.lsn = match (&entry.content, lsn.epoch.next()) {
+                // The next one is the first of the next epoch.
+                (Content::Bridge, Some(next)) => Lsn::new(next, 0),
+                _ => lsn,
+            };
+        }
+        let to = self.handed;
+        (to != from).then_some(Due { batches: due, first: from.offset, to })
+    }
+
+    /// The position that is due: released, and next.
+    pub(super) fn due(&self) -> Option<Lsn> {
+        let Frontier { lsn, between, .. } = self.handed;
+        let next = Lsn::new(lsn.epoch, lsn.number.checked_add(1)?);
+        (next <= self.state.released() && !between).then_some(next)
+    }
+
+    /// Whether something is released that has no copy here.
+    pub(super) fn lacks(&self) -> bool {
+        self.handed.between || self.due().is_some_and(|lsn| !self.copies.contains_key(&lsn))
+    }
+
+    /// The files have what was handed over up to here.
+    pub(super) fn applied(&mut self, to: Frontier) {
+        self.applied = to;
+        while let Some(first) = self.copies.first_entry().filter(|first| *first.key() <= to.lsn) {
+            self.bytes -= first.remove().0.content.len();
+        }
+    }
+}
+
+impl Copies for Held {
+    fn copy(&self, lsn: Lsn) -> Result<Option<Entry>, Error> {
+        Ok(self.copies.get(&lsn).map(|(entry, _)| entry.clone()))
+    }
+
+    fn copies_after(&self, lsn: Lsn, most: usize) -> Result<Vec<(u64, Entry)>, Error> {
+        let behind = self.copies.range(range(lsn, Lsn::new(lsn.epoch, u64::MAX)));
+        Ok(behind.take(most).map(|(lsn, (entry, _))| (lsn.number, entry.clone())).collect())
+    }
+}
+
+impl Step {
+    /// The bytes in the journal.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Changes(changes) => Change::list_to_bytes(changes),
+            Self::Records { first, reached, items } => {
+                let mut out = Writer::with_capacity(RECORDS_HEAD + Lsn::BYTES + items.len());
+                out.u8(RECORDS).u64(*first).option(reached.as_ref(), |out, lsn| {
+                    out.put(lsn);
+                });
+                out.raw(items);
+                out.into_bytes()
+            }
+        }
+    }
+
+    /// The entry of these bytes; what it holds is part of them.
+    ///
+    /// # Errors
+    /// [`CodecError`] for others than [`Step::to_bytes`] gives.
+    pub(super) fn from_bytes(bytes: &Bytes) -> Result<Self, CodecError> {
+        if bytes.first() != Some(&RECORDS) {
+            return Change::list_from_shared(bytes).map(Self::Changes);
+        }
+        let mut input = Reader::new(&bytes[1..]);
+        let (first, reached): (_, Option<Lsn>) = (input.u64()?, input.option(Reader::get)?);
+        let items = bytes.slice(RECORDS_HEAD + reached.map_or(0, |_| Lsn::BYTES)..);
+        Ok(Self::Records { first, reached, items })
+    }
+}
+
+impl Checked {
+    /// The step, where the records in it are some.
+    ///
+    /// # Errors
+    /// [`CodecError`] otherwise.
+    pub(super) fn of(step: Step) -> Result<Self, CodecError> {
+        let batch = |bytes: &Bytes| RecordBatch::decode(bytes.clone()).map(|batch| Some(Arc::new(batch)));
+        let batches = match &step {
+            Step::Changes(changes) => {
+                let batches = changes.iter().map(|change| match change {
+                    Change::Put { entry: Entry { content: Content::Record(record), .. }, .. } => batch(record),
+                    _ => Ok(None),
+                });
+                batches.collect::<Result<_, _>>()?
+            }
+            Step::Records { items, .. } if items.is_empty() => Vec::new(),
+            Step::Records { items, .. } => vec![batch(items)?],
+        };
+        Ok(Self { step, batches })
+    }
+}
+
+/// Behind one position, and up to another one.
+fn range(after: Lsn, last: Lsn) -> (Bound<Lsn>, Bound<Lsn>) {
+    (Bound::Excluded(after), Bound::Included(last))
+}

@@ -1,0 +1,251 @@
+//! What the members' machines, the writer and the settler share of one replicated partition.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use pyralog_crypto::Record;
+
+use super::held::{Checked, Due, Frontier, Held, Step};
+use crate::Error;
+use crate::event::{Completion, Ticket};
+use crate::logs::{Partition, PartitionState, RecordBatch, check_append};
+use crate::queue::{Operation, Queue};
+use crate::replication::{Change, Copies, Entry, Lsn, MemberState};
+
+/// One replicated partition on this member.
+pub struct Replica {
+    pub(super) stream: u64,
+    /// Whose records they become.
+    pub(super) of: Arc<PartitionState>,
+    queue: Arc<Queue>,
+    /// Locked also while a request is queued, so that entries stand in the journal as they were taken.
+    held: Mutex<Held>,
+    /// What the tables have, for who writes them.
+    pub(super) saved: Mutex<super::snapshot::Saved>,
+}
+
+/// An entry of a replica on its way to the journal, and what is to be done when it is there.
+pub(crate) struct Written {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) position: u64,
+    pub(crate) bytes: Bytes,
+    due: Option<Due>,
+}
+
+impl Replica {
+    pub(super) fn new(
+        stream: u64,
+        of: Arc<PartitionState>,
+        queue: Arc<Queue>,
+        held: Held,
+        saved: super::snapshot::Saved,
+    ) -> Self {
+        Self { stream, of, queue, held: Mutex::new(held), saved: Mutex::new(saved) }
+    }
+
+    /// What a storing member knows, durable or not: give it to one that begins.
+    #[must_use]
+    pub fn state(&self) -> MemberState {
+        self.held().state.clone()
+    }
+
+    /// How far the records go, durable or not.
+    #[must_use]
+    pub fn frontier(&self) -> Frontier {
+        self.held().handed
+    }
+
+    /// How far they can be read.
+    #[must_use]
+    pub fn applied(&self) -> Frontier {
+        self.held().applied
+    }
+
+    /// Whether something is released that has no copy here: records must be taken from another member.
+    #[must_use]
+    pub fn lacks(&self) -> bool {
+        self.held().lacks()
+    }
+
+    /// Bytes of the copies in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.held().bytes
+    }
+
+    /// Handle of the partition that the records are read from.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        Partition::new(Arc::clone(&self.queue), Arc::clone(&self.of))
+    }
+
+    /// Makes changes durable that a storing member asked for, all or none, behind all earlier ones. They are seen at once.
+    ///
+    /// # Errors
+    /// [`Error::Size`] for bytes that hold no records, which [`payload_records`] tells before, or why the store failed; the completion is then
+    /// dropped uncalled.
+    pub fn persist(self: &Arc<Self>, changes: Vec<Change>, done: Completion) -> Result<Ticket, Error> {
+        let checked = check(Step::Changes(changes))?;
+        self.push(&mut self.held(), &checked, done)
+    }
+
+    /// Takes records over from another member's files: `items` are those from offset `first` on, as [`Replica::records`] gives them, and `reached` is the
+    /// position of the last one, where that member knows it and it is released here. `false` where others are due by now.
+    ///
+    /// # Errors
+    /// [`Error::Size`] for bytes that are no records, or why the store failed; the completion is then dropped uncalled.
+    pub fn catch_up(
+        self: &Arc<Self>,
+        first: u64,
+        items: Bytes,
+        reached: Option<Lsn>,
+        done: Completion,
+    ) -> Result<bool, Error> {
+        let empty = items.is_empty();
+        // Only what is released counts: a recovery asks for what is behind it.
+        let released = self.held().state.released();
+        let reached = reached.filter(|lsn| *lsn <= released);
+        let checked = check(Step::Records { first, reached, items })?;
+        let mut held = self.held();
+        let due = first == held.handed.offset && !(empty && reached.is_none_or(|lsn| lsn <= held.handed.lsn));
+        if due { self.push(&mut held, &checked, done).map(|_| true) } else { Ok(false) }
+    }
+
+    /// The records from offset `from` on, at most about `most` bytes of them, one at least where there is one; and the position of the last one, where
+    /// they go as far as can be read.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
+    pub fn records(&self, from: u64, most: usize) -> Result<(Bytes, Option<Lsn>), Error> {
+        let applied = self.applied();
+        let (mut items, mut next) = (Vec::new(), from);
+        if from < applied.offset {
+            self.partition().read(from, &mut |record| {
+                let length = record.bytes.len() as u32;
+                items.extend_from_slice(&length.to_be_bytes());
+                items.extend_from_slice(record.bytes);
+                next = record.offset + 1;
+                next < applied.offset && items.len() < most
+            })?;
+        }
+        let reached = (next == applied.offset && !applied.between).then_some(applied.lsn);
+        Ok((items.into(), reached))
+    }
+
+    /// Takes a step and queues it. Where it cannot be queued the store has failed.
+    fn push(self: &Arc<Self>, held: &mut Held, checked: &Checked, done: Completion) -> Result<Ticket, Error> {
+        self.queue.usable()?;
+        // What it brings to the files needs them.
+        self.of.open()?;
+        self.of.unusable().map_or(Ok(()), Err)?;
+        let (position, bytes) = (held.next, Bytes::from(checked.step.to_bytes()));
+        let due = held.step(checked);
+        let cost = bytes.len() as u64;
+        let written = Written { replica: Arc::clone(self), position, bytes, due };
+        self.queue.push(Operation::Replica(written), cost, Some(done))
+    }
+
+    /// Takes an entry of the journal at a start; what the tables and the files have is skipped.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], or why the partition's files are not used.
+    pub(crate) fn replay(&self, position: u64, bytes: &[u8]) -> Result<(), Error> {
+        let mut held = self.held();
+        let damaged = |why: String| Err(Error::damaged(self.of.dir(), 0, why));
+        if position < held.next {
+            return Ok(());
+        }
+        if position > held.next {
+            let next = held.next;
+            return damaged(format!("entry {next} of its replica is missing, and entry {position} is there"));
+        }
+        let step = Step::from_bytes(&Bytes::copy_from_slice(bytes)).and_then(Checked::of);
+        match step {
+            Ok(step) => {
+                let due = held.step(&step);
+                self.bring(&mut held, due)
+            }
+            Err(why) => damaged(format!("entry {position} of its replica is none: {why}")),
+        }
+    }
+
+    /// Brings to the files, at a start, what is released.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where the files have less than they had, or why they are not used.
+    pub(super) fn resume(&self) -> Result<(), Error> {
+        let mut held = self.held();
+        let due = held.resume();
+        self.bring(&mut held, due)
+    }
+
+    fn bring(&self, held: &mut Held, due: Option<Due>) -> Result<(), Error> {
+        let Some(Due { batches, mut first, to }) = due else { return Ok(()) };
+        for batch in batches {
+            self.of.replay(first, batch.bytes())?;
+            first += batch.len() as u64;
+        }
+        held.applied(to);
+        Ok(())
+    }
+
+    /// The files have what was handed over up to here.
+    pub(crate) fn note_applied(&self, to: Frontier) {
+        self.held().applied(to);
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        // Nothing in the locked sections panics.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Copies for Replica {
+    fn copy(&self, lsn: Lsn) -> Result<Option<Entry>, Error> {
+        self.held().copy(lsn)
+    }
+
+    fn copies_after(&self, lsn: Lsn, most: usize) -> Result<Vec<(u64, Entry)>, Error> {
+        self.held().copies_after(lsn, most)
+    }
+}
+
+impl Written {
+    pub(crate) fn stream(&self) -> u64 {
+        self.replica.stream
+    }
+
+    /// What the entry brings to the files, now that the journal has it.
+    pub(crate) fn take_due(&mut self) -> Option<(Arc<PartitionState>, Vec<Arc<RecordBatch>>, Frontier)> {
+        self.due.take().map(|Due { batches, to, .. }| (Arc::clone(&self.replica.of), batches, to))
+    }
+}
+
+/// Records as what a sequencer numbers, and storing members keep, as one.
+///
+/// # Errors
+/// [`Error::Size`] for what [`crate::check_append`] refuses.
+pub fn payload(records: &[Record]) -> Result<Bytes, Error> {
+    let encoded = check_append(records)?;
+    Ok(RecordBatch::new(records, encoded).into_bytes())
+}
+
+/// How many records such bytes hold; `None` where they are none.
+#[must_use]
+pub fn payload_records(bytes: &[u8]) -> Option<u64> {
+    RecordBatch::count(bytes).map(|count| count as u64)
+}
+
+fn check(step: Step) -> Result<Checked, Error> {
+    let allowed = "one or more records, each behind its length";
+    Checked::of(step).map_err(|_| Error::Size { what: "what is to be replicated", found: 0, allowed })
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica")
+            .field("stream", &self.stream)
+            .field("frontier", &self.frontier())
+            .finish_non_exhaustive()
+    }
+}
