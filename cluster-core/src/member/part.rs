@@ -34,7 +34,9 @@ pub(super) struct Part {
 struct Stored {
     member: StoringMember,
     replica: Arc<Replica>,
-    /// Whom to ask for what is missing: who spoke of a release last.
+    /// Who spoke of a release last, and is asked first for what is missing.
+    releaser: MemberId,
+    /// Who was asked last.
     source: MemberId,
     /// Ticks since something is missing, or since it was asked for.
     missing: u32,
@@ -65,7 +67,7 @@ impl Part {
     ) -> Self {
         let stored = replica.map(|replica| {
             let member = StoringMember::new(replica.state());
-            Stored { member, replica, source: own, missing: 0, asked: false }
+            Stored { member, replica, releaser: own, source: own, missing: 0, asked: false }
         });
         Self { id, own, nodeset, stored, leader: None, durable }
     }
@@ -132,7 +134,7 @@ impl Part {
     fn store(&mut self, from: MemberId, message: Message, out: &mut Out) -> Result<(), Error> {
         let Some(stored) = &mut self.stored else { return Ok(()) };
         if let Message::Release { .. } = message {
-            stored.source = from;
+            stored.releaser = from;
         }
         self.member(MemberInput::Message { from, message }, out)
     }
@@ -242,12 +244,13 @@ impl Part {
         }
         stored.missing += 1;
         if stored.missing >= if stored.asked { FETCH_TICKS } else { PATIENCE } {
-            let others = self.nodeset.members();
-            if stored.asked || stored.source == self.own || !self.nodeset.contains(stored.source) {
+            if stored.asked || stored.releaser == self.own || !self.nodeset.contains(stored.releaser) {
                 // The next one, in turn.
-                let next = others.iter().find(|member| **member > stored.source && **member != self.own);
-                let next = next.or_else(|| others.iter().find(|member| **member != self.own));
+                let others = || self.nodeset.members().iter().filter(|member| **member != self.own);
+                let next = others().find(|member| **member > stored.source).or_else(|| others().next());
                 stored.source = next.copied().unwrap_or(self.own);
+            } else {
+                stored.source = stored.releaser;
             }
             stored.ask(self.id, self.own, out);
         }

@@ -1,6 +1,6 @@
 //! What a member has of one replicated partition beside its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -41,6 +41,9 @@ pub(super) struct Held {
     pub(super) handed: Frontier,
     /// Number of the next entry of the journal.
     pub(super) next: u64,
+    /// Of the records of other members that are not in the files yet: how far they go, and what was held before them. Only the journal has them, so
+    /// nothing later may be written to the tables.
+    coming: VecDeque<(Frontier, Box<Held>)>,
 }
 
 /// An entry of the journal.
@@ -87,11 +90,18 @@ impl Held {
     /// Of a partition whose records go that far.
     pub(super) fn new(frontier: Frontier) -> Self {
         let (applied, handed) = (frontier, frontier);
-        Self { state: MemberState::default(), copies: BTreeMap::new(), bytes: 0, applied, handed, next: 0 }
+        let (state, copies, coming) = Default::default();
+        Self { state, copies, bytes: 0, applied, handed, next: 0, coming }
+    }
+
+    /// What the tables may say: all that was taken before the first records that only the journal has.
+    pub(super) fn sound(&self) -> &Self {
+        self.coming.front().map_or(self, |(_, before)| before)
     }
 
     /// Takes an entry of the journal, durable or on its way there, and answers what it brings to the files.
     pub(super) fn step(&mut self, Checked { step, batches }: &Checked) -> Option<Due> {
+        let before = matches!(step, Step::Records { .. }).then(|| Box::new(self.without_coming()));
         self.next += 1;
         let from = self.handed;
         let mut due = Vec::new();
@@ -111,7 +121,15 @@ impl Held {
             // The records have come another way meanwhile.
             Step::Records { .. } => {}
         }
-        self.advance(from, due)
+        let due = self.advance(from, due);
+        self.coming.extend(due.as_ref().map(|due| due.to).zip(before));
+        due
+    }
+
+    fn without_coming(&self) -> Self {
+        let Self { state, copies, bytes, applied, handed, next, .. } = self;
+        let (state, copies, coming) = (state.clone(), copies.clone(), VecDeque::new());
+        Self { state, copies, bytes: *bytes, applied: *applied, handed: *handed, next: *next, coming }
     }
 
     /// What is released and not in the files when a start has read the tables.
@@ -171,6 +189,9 @@ impl Held {
     /// The files have what was handed over up to here.
     pub(super) fn applied(&mut self, to: Frontier) {
         self.applied = to;
+        while self.coming.front().is_some_and(|(coming, _)| (coming.offset, coming.lsn) <= (to.offset, to.lsn)) {
+            self.coming.pop_front();
+        }
         while let Some(first) = self.copies.first_entry().filter(|first| *first.key() <= to.lsn) {
             self.bytes -= first.remove().0.content.len();
         }

@@ -242,7 +242,7 @@ impl Table {
 
 impl Replica {
     fn snapshot(&self) -> Snapshot {
-        Snapshot::of(self.stream, self.of.stream(), &self.held())
+        Snapshot::of(self.stream, self.of.stream(), self.held().sound())
     }
 
     fn saved(&self) -> MutexGuard<'_, Saved> {

@@ -28,6 +28,7 @@ pub(super) struct Recovery {
     epoch: Epoch,
     fence: Fence,
     phase: Phase,
+    answers: u64,
 }
 
 #[derive(Debug)]
@@ -62,12 +63,17 @@ struct Mutation {
 impl Recovery {
     /// A recovery of this epoch; [`Recovery::resend`] begins it.
     pub fn new(nodeset: NodeSet, epoch: Epoch, fence: Fence) -> Self {
-        Self { nodeset, epoch, fence, phase: Phase::Digest { pieces: BTreeMap::new() } }
+        Self { nodeset, epoch, fence, phase: Phase::Digest { pieces: BTreeMap::new() }, answers: 0 }
     }
 
     /// The epoch that is recovered.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Answers so far that it waited for.
+    pub fn answers(&self) -> u64 {
+        self.answers
     }
 
     /// Asks again for all that is waited for.
@@ -124,6 +130,7 @@ impl Recovery {
         if piece.complete || piece.after != after || !is_piece(after, known_good, &entries, more) {
             return Vec::new();
         }
+        self.answers += 1;
         piece.known_good = piece.known_good.max(known_good);
         piece.after = entries.last().map_or(after, |(number, _)| *number);
         piece.complete = !more;
@@ -157,6 +164,7 @@ impl Recovery {
         if !mutation.waiting.remove(&(number, from)) {
             return Vec::new();
         }
+        self.answers += 1;
         let known_good = *known_good;
         if let Some(next) = mutation.unsent.pop_front() {
             mutation.waiting.insert(next);
@@ -184,7 +192,11 @@ impl Recovery {
     /// Rule 8.
     fn cleaned(&mut self, from: MemberId) -> Vec<RecoveryEffect> {
         let Phase::Clean { known_good, waiting } = &mut self.phase else { return Vec::new() };
-        if !waiting.remove(&from) || !waiting.is_empty() {
+        if !waiting.remove(&from) {
+            return Vec::new();
+        }
+        self.answers += 1;
+        if !waiting.is_empty() {
             return Vec::new();
         }
         self.phase = Phase::Advance { known_good: *known_good };

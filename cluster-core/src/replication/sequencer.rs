@@ -13,7 +13,7 @@ use window::Window;
 
 /// Entries that are sent again at one tick, at most.
 const WAVES: usize = 64;
-/// Ticks of one attempt to recover, after which another one begins, with whatever members answer then.
+/// Ticks without an answer that an attempt to recover waited for, after which another one begins, with whatever members answer then.
 const ATTEMPT_TICKS: u32 = 16;
 
 /// What a sequencer is fed.
@@ -262,7 +262,10 @@ impl Sequencer {
             Message::Sealed { fence } => self.sealed(from, fence.epoch, effects),
             message => {
                 if let Stage::Recover(recovery) = &mut self.stage {
+                    let answers = recovery.answers();
                     effects.extend(recovery.step(from, message).into_iter().map(Into::into));
+                    // A long one is not begun anew while it goes on.
+                    self.ticks = if recovery.answers() > answers { 0 } else { self.ticks };
                 }
             }
         }

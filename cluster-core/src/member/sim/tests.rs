@@ -3,10 +3,23 @@ use super::world::{Plan, World};
 const CALM: Plan = Plan { members: 3, copies: 2, lose: 0, double: 0, crash: 0, doom: 0, lead: 2 };
 
 fn history(seed: u64, plan: Plan, steps: usize) -> World {
+    // Shown where something fails.
+    let _seed = Seed(seed);
     let mut world = World::new(seed, plan);
     world.run(steps);
     world.heal();
     world
+}
+
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("in the history of seed {}\n", self.0))
+                .unwrap_or(());
+        }
+    }
 }
 
 /// Histories of this test, more where `PYRALOG_SIM_SEEDS` says so.

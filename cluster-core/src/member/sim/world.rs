@@ -95,49 +95,46 @@ impl World {
         self.send(begin, Some(self.nodes[begin].life), Body::Ask(take(self.nodes[begin].id)));
         let before = self.oracle.acknowledged();
         for round in 0..3000 {
-            // An epoch that a member asked for in an earlier life has nobody.
-            if round % 50 == 49 && !self.nodes.iter().any(Node::leads) {
-                let place = self.rng.below(self.nodes.len());
-                self.send(place, Some(self.nodes[place].life), Body::Ask(take(self.nodes[place].id)));
-            }
             self.append();
-            for place in 0..self.nodes.len() {
-                self.drive(place);
-                self.tick(place);
-            }
-            for _ in 0..self.packets.len().min(500) {
-                self.deliver();
-            }
+            self.breathe(round);
             if round > 50 && self.oracle.acknowledged() > before + 20 {
                 break;
             }
         }
         let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
-        assert!(
-            self.oracle.acknowledged() > before + 20,
-            "nothing is acknowledged any more: {stuck:#?} {:?} packets {}",
-            self.epochs,
-            self.packets.len()
-        );
+        let grew = self.oracle.acknowledged() > before + 20;
+        assert!(grew, "nothing is acknowledged any more: {stuck:#?} {:?}", self.epochs);
         let mut ends = Vec::new();
-        for _ in 0..3000 {
-            for place in 0..self.nodes.len() {
-                self.drive(place);
-                self.tick(place);
-            }
-            for _ in 0..self.packets.len().min(500) {
-                self.deliver();
-            }
+        for round in 0..3000 {
+            self.breathe(round);
             let end = |node: &Node| node.partition().map(|partition| partition.range().unwrap().1);
             ends = self.nodes.iter().map(|node| (node.is_complete(), end(node))).collect();
             if ends.iter().all(|(complete, end)| *complete && *end == ends[0].1) && self.packets.is_empty() {
                 break;
             }
         }
-        assert!(ends.iter().all(|end| *end == (true, ends[0].1)), "{ends:?}");
+        let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
+        let same = ends.iter().all(|end| *end == (true, ends[0].1));
+        assert!(same, "the members differ: {ends:?} {stuck:#?} {:?}", self.epochs);
         for place in 0..self.nodes.len() {
             let partition = self.nodes[place].partition().unwrap();
             self.oracle.look_at_all(&partition);
+        }
+    }
+
+    /// Everybody has a turn.
+    fn breathe(&mut self, round: usize) {
+        // An epoch that a member asked for in an earlier life has nobody.
+        if round % 50 == 49 && !self.nodes.iter().any(Node::leads) {
+            let place = self.rng.below(self.nodes.len());
+            self.send(place, Some(self.nodes[place].life), Body::Ask(take(self.nodes[place].id)));
+        }
+        for place in 0..self.nodes.len() {
+            self.drive(place);
+            self.tick(place);
+        }
+        for _ in 0..self.packets.len().min(500) {
+            self.deliver();
         }
     }
 
