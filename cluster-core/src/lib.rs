@@ -54,6 +54,7 @@ mod notary;
 mod options;
 mod parts;
 mod queue;
+pub mod raft;
 mod registry;
 pub mod replication;
 pub mod segment;
