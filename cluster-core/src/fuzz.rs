@@ -3,7 +3,7 @@
 
 use pyralog_crypto::{Decode, Encode};
 
-use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, segment, slot, tree, wal};
+use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, raft, segment, slot, tree, wal};
 
 /// A record of the WAL in the journal.
 ///
@@ -117,6 +117,42 @@ pub fn log_spec(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn segment_parts(bytes: &[u8]) -> bool {
     segment::fuzz::parts(bytes)
+}
+
+/// A frame of one member of a Raft group to another.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn raft_message(bytes: &[u8]) -> bool {
+    raft::fuzz::messages(bytes)
+}
+
+/// A record of a Raft group, or of the member, on disk.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn raft_record(bytes: &[u8]) -> bool {
+    raft::fuzz::records(bytes)
+}
+
+/// A command, an answer, or the state of the global group.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn global_group(bytes: &[u8]) -> bool {
+    raft::fuzz::global(bytes)
+}
+
+/// A command, an answer, or the state of an epoch shard.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn epoch_shard(bytes: &[u8]) -> bool {
+    raft::fuzz::shard(bytes)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 15] {
+fn all(bytes: &[u8]) -> [bool; 19] {
     [
         wal_record(bytes),
         leaf_group(bytes),
@@ -36,6 +36,10 @@ fn all(bytes: &[u8]) -> [bool; 15] {
         segment_parts(bytes),
         tree_root(bytes),
         log_spec(bytes),
+        raft_message(bytes),
+        raft_record(bytes),
+        global_group(bytes),
+        epoch_shard(bytes),
     ]
 }
 
@@ -67,6 +71,9 @@ fn each_entry_accepts_what_it_is_for() {
     let seed = crc32c::crc32c_append(crc32c::crc32c(&header), &[0; 8]);
     assert!(tree_root(&checked(&[&[0; 15], &[1], &[0; 44]], seed)));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
+    // From member 1, in a life of number 0: are you there? A vote of term 0. Remove member 0. Remove partition 0.
+    assert!(raft_message(&[&[1][..], &[0; 72], &[7]].concat()) && raft_record(&[&[1][..], &[0; 17]].concat()));
+    assert!(global_group(&[1, 0, 0, 0, 0, 0, 0, 0, 0]) && epoch_shard(&[1, 0, 0, 0, 0, 0, 0, 0, 0]));
     assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }
 

@@ -5,11 +5,14 @@ use std::sync::Weak;
 
 use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{ChangeMembers, EmptyNode, ServerState};
+use tokio::time::Instant;
 
 use super::Machine;
 use super::group::{Group, Shared};
+use super::status::{Reached, reached};
 use super::types::Membership;
 use super::wire::{Change, Reply};
+use crate::replication::MemberId;
 
 /// A learner that is so many entries behind is near enough to vote.
 const NEAR: u64 = 64;
@@ -41,11 +44,22 @@ fn plan(change: Change, membership: &Membership) -> Result<Option<(Changes, bool
 }
 
 impl<M: Machine> Group<M> {
-    /// As the leader.
+    /// As the leader. One that is to lose its own vote hands over first, and the next one does it: openraft would let it lead on without a vote.
     pub(super) async fn lead_change(&self, change: Change) -> Reply {
+        if let Change::Demote(id) | Change::Remove(id) = change
+            && id == self.shared.me.0
+            && let Some(next) = self.next_leader()
+        {
+            return match self.transfer(next).await {
+                Ok(()) => Reply::NotLeader(Some(next.0)),
+                Err(e) => Reply::Refused(format!("it leads, and cannot hand over: {e}")),
+            };
+        }
         let _alone = self.shared.changing.lock().await;
         if let Change::Promote(member) = change {
-            self.wait_until_near(member).await;
+            if !self.wait_until_near(member).await {
+                return Reply::Refused("it has not nearly all of the log yet: wait, and ask again".to_owned());
+            }
         }
         loop {
             // A joint configuration of before is finished first.
@@ -77,8 +91,15 @@ impl<M: Machine> Group<M> {
         }
     }
 
-    /// A voter that is far behind, or silent, would make the quorum larger and help nobody. The caller's time bounds it.
-    async fn wait_until_near(&self, member: u64) {
+    /// The other voter that has most of the log.
+    fn next_leader(&self) -> Option<MemberId> {
+        let status = self.status();
+        let others = status.matched.iter().filter(|(id, _)| **id != self.shared.me && status.voters.contains(id));
+        others.max_by_key(|(_, matched)| **matched).map(|(id, _)| *id)
+    }
+
+    /// A voter that is far behind, or silent, would make the quorum larger and help nobody. Waits for half of the time that a question may take.
+    async fn wait_until_near(&self, member: u64) -> bool {
         let mut metrics = self.shared.raft.metrics();
         let near = |metrics: &openraft::RaftMetrics<u64, EmptyNode>| {
             let matched = metrics.replication.as_ref().and_then(|all| all.get(&member));
@@ -87,8 +108,9 @@ impl<M: Machine> Group<M> {
             let gone = metrics.membership_config.membership().get_node(&member).is_none();
             gone || metrics.state != ServerState::Leader || (own > 0 && own + NEAR >= next(metrics.last_log_index))
         };
-        // It fails where the group has stopped; then the change says so.
-        drop(metrics.wait_for(near).await);
+        let deadline = Instant::now() + self.shared.options.patience / 2;
+        // Where the group has stopped, the change says so.
+        reached(&mut metrics, deadline, near).await != Reached::Late
     }
 }
 

@@ -197,7 +197,6 @@ impl<M: Machine> Group<M> {
                 Some(leader) => match self.shared.door.ask_within(left, leader, group, &request).await {
                     Ok(reply) => reply,
                     Err(AskError::Link(LinkError::NotSent(_))) => Reply::NotLeader(None),
-                    Err(AskError::Peer(error @ GroupError::Stranger { .. })) => return Err(error),
                     Err(_) => Reply::Uncertain(BTreeSet::new()),
                 },
             };

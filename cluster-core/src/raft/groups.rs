@@ -137,7 +137,8 @@ impl RaftGroups {
     /// Has the cluster confirm the life that [`RaftGroups::open`] has begun. Serve clients only behind it.
     ///
     /// # Errors
-    /// [`GroupError::Stranger`] where this disk does not count any more; then stop. Otherwise as [`Group::propose`]: try again, as often as you like.
+    /// [`GroupError::Stranger`] where this disk does not count any more: then all groups are shut down. Otherwise as [`Group::propose`]: try
+    /// again, as often as you like.
     pub async fn start(&self) -> Result<(), GroupError> {
         let Hello { member, incarnation, previous, next } = self.inner.door.hello();
         let command = GlobalCommand::Start { member, incarnation, previous, next };
@@ -145,7 +146,12 @@ impl RaftGroups {
             match self.global_answer_of(&command).await {
                 Ok(GlobalAnswer::Started) => break,
                 Ok(GlobalAnswer::Refused(GlobalRefusal::Stranger { member, why })) => {
+                    self.shutdown().await;
                     return Err(GroupError::Stranger { member, why });
+                }
+                Err(error @ GroupError::Stranger { member: who, .. }) if who == member => {
+                    self.shutdown().await;
+                    return Err(error);
                 }
                 Ok(other) => return Err(refused(&other)),
                 // The same start may be asked for twice.

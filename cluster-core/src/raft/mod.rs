@@ -23,6 +23,8 @@
 mod change;
 mod codec;
 mod error;
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) mod fuzz;
 pub mod global;
 mod group;
 mod groups;

@@ -1,7 +1,7 @@
 //! Members: who there is, and which of their disks counts.
 
 use super::{GlobalAnswer, GlobalRefusal, GlobalState, MAX_MEMBERS, NewMember};
-use crate::raft::{Incarnation, Life, Stranger};
+use crate::raft::{Incarnation, Life, MAX_GROUP_MEMBERS, Stranger};
 use crate::replication::MemberId;
 
 /// What a member does in the global group.
@@ -50,6 +50,9 @@ impl GlobalState {
         }
         if self.members.len() >= MAX_MEMBERS {
             return Err(GlobalRefusal::TooMany { what: "members", limit: MAX_MEMBERS as u64 });
+        }
+        if self.live().count() >= MAX_GROUP_MEMBERS {
+            return Err(GlobalRefusal::TooMany { what: "members", limit: MAX_GROUP_MEMBERS as u64 });
         }
         self.last_member += 1;
         let member = MemberId(self.last_member);

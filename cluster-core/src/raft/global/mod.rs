@@ -34,8 +34,8 @@ pub const MAX_ADDRESSES: usize = 16;
 pub const MAX_ADDRESS: usize = 256;
 /// Most bytes of what a log's creator says about it.
 pub const MAX_LOG_SPEC: usize = 4 << 10;
-/// Most logs of a cluster.
-pub const MAX_LOGS: usize = 10_000;
+/// Most logs of a cluster. With the other bounds it keeps the state below what a snapshot may have.
+pub const MAX_LOGS: usize = 4096;
 /// Most partitions of all logs of a cluster.
 pub const MAX_ALL_PARTITIONS: usize = 100_000;
 /// Numbers that id generators may have: 10 bits.

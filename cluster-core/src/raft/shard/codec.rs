@@ -44,6 +44,7 @@ impl Encode for ShardAnswer {
             Self::Done => out.u8(0),
             Self::Exists => out.u8(1),
             Self::NoSuchPartition => out.u8(2),
+            Self::Full => out.u8(5),
             Self::One(answer) => out.u8(3).put(answer),
             Self::Batch(answers) => out.u8(4).list(answers, |out, answer| {
                 out.option(answer.as_ref(), |out, answer| {
@@ -62,6 +63,7 @@ impl Decode for ShardAnswer {
             2 => Self::NoSuchPartition,
             3 => Self::One(input.get()?),
             4 => Self::Batch(input.list(MAX_BATCH, |input| input.option(Reader::get))?),
+            5 => Self::Full,
             found => return Err(CodecError::Tag { what: "shard answer", found: found.into() }),
         })
     }

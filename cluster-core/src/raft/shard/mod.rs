@@ -7,6 +7,7 @@ mod codec;
 use std::collections::BTreeMap;
 
 use super::Machine;
+use super::global::MAX_ALL_PARTITIONS;
 use crate::replication::{Answer, Command, EpochStore, NodeSet};
 
 /// Most commands of one batch.
@@ -47,6 +48,8 @@ pub enum ShardAnswer {
     Exists,
     /// The shard does not keep the partition.
     NoSuchPartition,
+    /// The shard keeps as many partitions as a cluster may have.
+    Full,
     /// What the partition's epoch store said.
     One(Answer),
     /// What each epoch store said, in the order of the commands; nothing where the shard does not keep the partition.
@@ -77,7 +80,8 @@ impl ShardState {
 
     /// The same creation may be asked for again, since its answer may be lost.
     fn create(&mut self, partition: u64, nodeset: &NodeSet) -> ShardAnswer {
-        match self.partitions.get_mut(&partition) {
+        match self.partitions.get(&partition) {
+            None if self.partitions.len() >= MAX_ALL_PARTITIONS => ShardAnswer::Full,
             None => {
                 self.partitions.insert(partition, EpochStore::new(nodeset.clone()));
                 ShardAnswer::Done
