@@ -56,10 +56,10 @@ impl<M: Machine> Group<M> {
             };
         }
         let _alone = self.shared.changing.lock().await;
-        if let Change::Promote(member) = change {
-            if !self.wait_until_near(member).await {
-                return Reply::Refused("it has not nearly all of the log yet: wait, and ask again".to_owned());
-            }
+        if let Change::Promote(member) = change
+            && !self.wait_until_near(member).await
+        {
+            return Reply::Refused("it has not nearly all of the log yet: wait, and ask again".to_owned());
         }
         loop {
             // A joint configuration of before is finished first.

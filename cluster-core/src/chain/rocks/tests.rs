@@ -46,7 +46,9 @@ fn a_store_of_before_a_table_opens_with_an_empty_one() {
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     let before = families(1 << 20, |family| family != Family::Raft);
-    drop(DB::open_cf_descriptors(&options, dir.path(), before).unwrap());
+    {
+        let _closed_behind_this = DB::open_cf_descriptors(&options, dir.path(), before).unwrap();
+    }
     let read = RocksTables::open_read(dir.path(), 1 << 20).unwrap();
     assert_eq!(read.get(Family::Raft, b"a").unwrap(), None);
     read.scan(Family::Raft, b"", &mut |_, _| panic!("an entry")).unwrap();

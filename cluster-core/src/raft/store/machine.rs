@@ -152,15 +152,12 @@ impl<M: Machine> RaftStateMachine<Types> for MachineStore<M> {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        // A command that this release cannot read was proposed by a newer one. Whoever goes on without it has another state than the others.
-        let unknown =
-            |id: LogId, e: &CodecError| failed(ErrorSubject::Apply(id), ErrorVerb::Read, &damaged("command", e));
-        self.applied.change(|inner| {
+        let applied: Result<Vec<Bytes>, (LogId, CodecError)> = self.applied.change(|inner| {
             let one = |entry: Entry| {
                 let answer = match entry.payload {
                     EntryPayload::Blank => Bytes::new(),
                     EntryPayload::Normal(command) => {
-                        let command = M::Command::from_bytes(&command).map_err(|e| unknown(entry.log_id, &e))?;
+                        let command = M::Command::from_bytes(&command).map_err(|e| (entry.log_id, e))?;
                         inner.state.apply(&command).to_bytes().into()
                     }
                     EntryPayload::Membership(membership) => {
@@ -172,7 +169,9 @@ impl<M: Machine> RaftStateMachine<Types> for MachineStore<M> {
                 Ok(answer)
             };
             entries.into_iter().map(one).collect()
-        })
+        });
+        // A command that this release cannot read was proposed by a newer one. Whoever goes on without it has another state than the others.
+        applied.map_err(|(id, e)| failed(ErrorSubject::Apply(id), ErrorVerb::Read, &damaged("command", &e)))
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
