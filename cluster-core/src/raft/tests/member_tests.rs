@@ -1,10 +1,14 @@
 //! Whole members: their groups, and what the groups keep.
 
+use bytes::Bytes;
+
 use super::eventually;
 use super::rig::Rig;
 use crate::raft::shard::tests::nodeset;
+use crate::raft::wire::{Reply, Request, frame, unframe};
 use crate::raft::{
-    EpochShards, GLOBAL, GlobalAnswer, GlobalCommand, GroupError, NewLog, Role, ShardAnswer, ShardCommand, group_of,
+    EpochShards, GLOBAL, GlobalAnswer, GlobalCommand, GroupError, Hello, NewLog, RaftOptions, Role, ShardAnswer,
+    ShardCommand, group_of,
 };
 use crate::replication::{Answer, Command, Epoch, MemberId};
 
@@ -125,4 +129,48 @@ async fn shared_shards_split_the_partitions() {
         assert_eq!(shard.read(|state| state.partitions().count()).await.unwrap(), 1);
     }
     rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_and_groups_that_are_not_here_have_no_answer() {
+    let rig = Rig::new(5).await;
+    let groups = rig.groups(1);
+    let garbage = groups.serve(MemberId(2), GLOBAL, Bytes::from_static(b"?")).await;
+    assert!(matches!(garbage, Err(GroupError::Frame { member: MemberId(2), .. })), "{garbage:?}");
+    let hello = Hello { member: MemberId(2), ..groups.hello() };
+    let ping = frame(&hello, &Request::Ping);
+    for group in [2, 77, (1 << 32) + 1, u64::MAX] {
+        let nowhere = groups.serve(MemberId(2), group, ping.clone()).await;
+        assert!(matches!(nowhere, Err(GroupError::NoGroup(found)) if found == group), "{nowhere:?}");
+    }
+    let (_, reply): (Hello, Reply) = unframe(&groups.serve(MemberId(2), GLOBAL, ping).await.unwrap()).unwrap();
+    assert_eq!(reply, Reply::Done, "member 2 may have been added since");
+    let unreadable = frame(&hello, &Request::Propose(Bytes::from_static(b"?")));
+    let answer = groups.serve(MemberId(2), GLOBAL, unreadable).await.unwrap();
+    let (_, reply): (Hello, Reply) = unframe(&answer).unwrap();
+    assert!(matches!(reply, Reply::Refused(_)), "it would stop every member: {reply:?}");
+    rig.shutdown().await;
+}
+
+#[test]
+fn errors_name_who_is_there() {
+    let (answering, silent) = ([MemberId(1)].into(), [MemberId(2), MemberId(3)].into());
+    let error = GroupError::Unavailable { group: 0, answering, silent };
+    assert_eq!(error.to_string(), "group 0 has no leader that answers: of its voters 1 answer, 2, 3 do not");
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused() {
+    assert!(RaftOptions::default().config(0).is_ok());
+    let refused = |change: fn(&mut RaftOptions)| {
+        let mut options = RaftOptions::default();
+        change(&mut options);
+        matches!(options.config(0), Err(GroupError::Options(_)))
+    };
+    assert!(refused(|options| options.election = (options.election.1, options.election.0)));
+    assert!(refused(|options| options.heartbeat = options.election.0));
+    assert!(refused(|options| options.chunk_bytes = 0));
+    assert!(refused(|options| options.chunk_bytes = 1 << 30));
+    assert!(refused(|options| options.snapshot_every = 0));
+    assert!(refused(|options| options.epoch_shards = EpochShards::Shared(0)));
 }
