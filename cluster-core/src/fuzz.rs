@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use pyralog_crypto::{Decode, Encode};
 
+use crate::member::Note;
 use crate::replication::{Change, MAX_CHANGES, MAX_DIGEST_ENTRIES, MemberState, Message};
-use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, segment, slot, tree, wal};
+use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, raft, replica, segment, slot, tree, wal};
 
 /// A record of the WAL in the journal.
 ///
@@ -162,6 +163,61 @@ pub fn replication_changes(bytes: &[u8]) -> bool {
 pub fn replication_state(bytes: &[u8]) -> bool {
     let state = MemberState::from_bytes(bytes);
     state.map(|state| assert_eq!(state.to_bytes(), bytes, "two encodings of one state")).is_ok()
+}
+
+/// What members say to each other about a partition.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn member_note(bytes: &[u8]) -> bool {
+    let note = Note::from_shared(&Bytes::copy_from_slice(bytes));
+    note.map(|note| assert_eq!(note.to_bytes(), bytes, "two encodings of one note")).is_ok()
+}
+
+/// An entry of a replica in the journal.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn replica_entry(bytes: &[u8]) -> bool {
+    replica::fuzz::entry(bytes)
+}
+
+/// A frame of one member of a Raft group to another.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn raft_message(bytes: &[u8]) -> bool {
+    raft::fuzz::messages(bytes)
+}
+
+/// A record of a Raft group, or of the member, on disk.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn raft_record(bytes: &[u8]) -> bool {
+    raft::fuzz::records(bytes)
+}
+
+/// A command, an answer, or the state of the global group.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn global_group(bytes: &[u8]) -> bool {
+    raft::fuzz::global(bytes)
+}
+
+/// A command, an answer, or the state of an epoch shard.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn epoch_shard(bytes: &[u8]) -> bool {
+    raft::fuzz::shard(bytes)
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@
 //! **Ids** are drawn from generators of their own, each with a directory of its own wherever the node puts it; neither a crash nor a
 //! clock that steps back repeats one.
 //!
+//! **Several members** agree by Raft about who they are, which logs there are, and who numbers the records of which partition: [`raft`]. How
+//! records are stored on several members: [`replication`].
+//!
 //! **[`fsck()`]** reads everything that nobody uses at the moment and says what is wrong with it.
 //!
 //! Nothing here knows what a block, a leaf or an entry means.
@@ -55,6 +58,7 @@ mod notary;
 mod options;
 mod parts;
 mod queue;
+pub mod raft;
 mod registry;
 mod replica;
 pub mod replication;

@@ -14,6 +14,8 @@ use crate::Error;
 pub struct RocksTables {
     db: DB,
     dir: PathBuf,
+    /// Whether it has every table: it was opened for writing, which makes those that are missing.
+    whole: bool,
 }
 
 impl std::fmt::Debug for RocksTables {
@@ -31,23 +33,32 @@ impl RocksTables {
         let mut options = options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        let db = DB::open_cf_descriptors(&options, dir, families(cache_bytes)).map_err(|e| failure(dir, &e))?;
-        Ok(Self { db, dir: dir.to_owned() })
+        let db =
+            DB::open_cf_descriptors(&options, dir, families(cache_bytes, |_| true)).map_err(|e| failure(dir, &e))?;
+        Ok(Self { db, dir: dir.to_owned(), whole: true })
     }
 
-    /// Opens the store for reading; nothing is written, not even to its directory.
+    /// Opens the store for reading; nothing is written, not even to its directory. Tables that a store of before does not have are empty.
     ///
     /// # Errors
     /// [`Error::Tables`], also where there is no store.
     pub fn open_read(dir: &Path, cache_bytes: usize) -> Result<Self, Error> {
-        let db = DB::open_cf_descriptors_read_only(&options(), dir, families(cache_bytes), false);
-        Ok(Self { db: db.map_err(|e| failure(dir, &e))?, dir: dir.to_owned() })
+        let there = DB::list_cf(&options(), dir).map_err(|e| failure(dir, &e))?;
+        let families = families(cache_bytes, |family| there.iter().any(|name| name == family.name()));
+        let db = DB::open_cf_descriptors_read_only(&options(), dir, families, false);
+        Ok(Self { db: db.map_err(|e| failure(dir, &e))?, dir: dir.to_owned(), whole: false })
     }
 
-    fn handle(&self, family: Family) -> Result<&ColumnFamily, Error> {
-        let missing =
-            || Error::Tables { dir: self.dir.clone(), message: format!("no column family {}", family.name()) };
-        self.db.cf_handle(family.name()).ok_or_else(missing)
+    /// The column family, or none of a store of before that is open for reading.
+    fn handle(&self, family: Family) -> Result<Option<&ColumnFamily>, Error> {
+        match self.db.cf_handle(family.name()) {
+            None if self.whole => Err(self.missing(family)),
+            handle => Ok(handle),
+        }
+    }
+
+    fn missing(&self, family: Family) -> Error {
+        Error::Tables { dir: self.dir.clone(), message: format!("no column family {}", family.name()) }
     }
 
     fn failed(&self, error: &rocksdb::Error) -> Error {
@@ -70,10 +81,10 @@ fn options() -> Options {
     options
 }
 
-fn families(cache_bytes: usize) -> Vec<ColumnFamilyDescriptor> {
+fn families(cache_bytes: usize, wanted: impl Fn(Family) -> bool) -> Vec<ColumnFamilyDescriptor> {
     let cache = Cache::new_lru_cache(cache_bytes);
     let descriptor = |family: &Family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache));
-    Family::ALL.iter().map(descriptor).collect()
+    Family::ALL.iter().filter(|family| wanted(**family)).map(descriptor).collect()
 }
 
 fn family_options(cache: &Cache) -> Options {
@@ -103,13 +114,16 @@ fn failure(dir: &Path, error: &rocksdb::Error) -> Error {
 
 impl Tables for RocksTables {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.db.get_cf(self.handle(family)?, key).map_err(|e| self.failed(&e))
+        match self.handle(family)? {
+            Some(handle) => self.db.get_cf(handle, key).map_err(|e| self.failed(&e)),
+            None => Ok(None),
+        }
     }
 
     fn write(&self, batch: Batch, durability: Durability) -> Result<(), Error> {
         let mut writes = WriteBatch::default();
         for (family, key, value) in &batch.changes {
-            let handle = self.handle(*family)?;
+            let handle = self.handle(*family)?.ok_or_else(|| self.missing(*family))?;
             match value {
                 Some(value) => writes.put_cf(handle, key, value),
                 None => writes.delete_cf(handle, key),
@@ -124,7 +138,8 @@ impl Tables for RocksTables {
     }
 
     fn scan(&self, family: Family, from: &[u8], visit: Visit<'_>) -> Result<(), Error> {
-        for entry in self.db.iterator_cf(self.handle(family)?, IteratorMode::From(from, Direction::Forward)) {
+        let Some(handle) = self.handle(family)? else { return Ok(()) };
+        for entry in self.db.iterator_cf(handle, IteratorMode::From(from, Direction::Forward)) {
             let (key, value) = entry.map_err(|e| self.failed(&e))?;
             if !visit(&key, &value) {
                 break;

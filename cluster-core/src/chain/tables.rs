@@ -27,11 +27,13 @@ pub enum Family {
     LeafIndex,
     /// The logs and their streams.
     Log,
+    /// Votes, logs and snapshots of the Raft groups, and who this member is in them.
+    Raft,
 }
 
 impl Family {
     /// All tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Block,
         Self::Commit,
         Self::Meta,
@@ -42,6 +44,7 @@ impl Family {
         Self::Chain,
         Self::LeafIndex,
         Self::Log,
+        Self::Raft,
     ];
 
     /// Name of the column family.
@@ -58,6 +61,7 @@ impl Family {
             Self::Chain => "chain",
             Self::LeafIndex => "leaf-index",
             Self::Log => "log",
+            Self::Raft => "raft",
         }
     }
 }

@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 18] {
+fn all(bytes: &[u8]) -> [bool; 24] {
     [
         wal_record(bytes),
         leaf_group(bytes),
@@ -39,6 +39,12 @@ fn all(bytes: &[u8]) -> [bool; 18] {
         replication_message(bytes),
         replication_changes(bytes),
         replication_state(bytes),
+        member_note(bytes),
+        replica_entry(bytes),
+        raft_message(bytes),
+        raft_record(bytes),
+        global_group(bytes),
+        epoch_shard(bytes),
     ]
 }
 
@@ -73,6 +79,10 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(replication_changes(&[&[1, 0, 0, 0, 1, 4][..], &[0; 8]].concat()));
     assert!(replication_state(&[&[1][..], &[0; 44]].concat()));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
+    assert!(member_note(&[&[2][..], &[0; 8]].concat()) && replica_entry(&[&[2][..], &[0; 9]].concat()));
+    // From member 1, in a life of number 0: are you there? A vote of term 0. Remove member 0. Remove partition 0.
+    assert!(raft_message(&[&[1][..], &[0; 72], &[7]].concat()) && raft_record(&[&[1][..], &[0; 17]].concat()));
+    assert!(global_group(&[1, 0, 0, 0, 0, 0, 0, 0, 0]) && epoch_shard(&[1, 0, 0, 0, 0, 0, 0, 0, 0]));
     assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
 }
 

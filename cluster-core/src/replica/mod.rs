@@ -21,6 +21,8 @@
 //! `of` is the stream of the partition whose records they become, `next` the position behind the last entry that the value has, `lsn` and `offset` the
 //! [`Frontier`]. The values are written when the journal lets go of its files; a start reads them and then the journal from `next` on.
 
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) mod fuzz;
 mod held;
 mod replicas;
 mod shared;

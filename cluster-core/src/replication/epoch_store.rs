@@ -133,5 +133,7 @@ impl EpochStore {
     }
 }
 
+#[path = "epoch_codec.rs"]
+mod codec;
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,26 @@ fn every_table_has_its_own_name() {
 }
 
 #[test]
+fn a_store_of_before_a_table_opens_with_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    let before = families(1 << 20, |family| family != Family::Raft);
+    {
+        let _closed_behind_this = DB::open_cf_descriptors(&options, dir.path(), before).unwrap();
+    }
+    let read = RocksTables::open_read(dir.path(), 1 << 20).unwrap();
+    assert_eq!(read.get(Family::Raft, b"a").unwrap(), None);
+    read.scan(Family::Raft, b"", &mut |_, _| panic!("an entry")).unwrap();
+    drop(read);
+    let mut batch = Batch::default();
+    batch.put(Family::Raft, "a", "1");
+    open(dir.path()).write(batch, Durability::Synced).unwrap();
+    assert_eq!(RocksTables::open_read(dir.path(), 1 << 20).unwrap().get(Family::Raft, b"a").unwrap().unwrap(), b"1");
+}
+
+#[test]
 fn a_second_open_is_refused_and_names_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let _first = open(dir.path());

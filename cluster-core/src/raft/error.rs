@@ -1,0 +1,97 @@
+//! What can go wrong with a group.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::Stranger;
+use crate::Error;
+use crate::replication::MemberId;
+
+/// Why a question to a group has no answer.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    // -- Bad input of the caller.
+    /// The group does not do that.
+    #[error("group {group} refused: {why}")]
+    Refused {
+        /// The group.
+        group: u64,
+        /// What does not fit.
+        why: String,
+    },
+    /// The home holds no member, or one without an id.
+    #[error("this home belongs to no member of a cluster yet: start a cluster with it, or add it to one")]
+    NoMember,
+    /// The home belongs to a member already.
+    #[error("this home belongs to member {} already: start a cluster with an empty home", .0.0)]
+    IsMember(MemberId),
+    /// The group does not run on this member.
+    #[error("group {0} does not run on this member")]
+    NoGroup(u64),
+    /// The options do not fit together.
+    #[error("the options of Raft do not fit: {0}")]
+    Options(String),
+
+    // -- Not now.
+    /// No answer within the time that a question may take. Nothing was done.
+    #[error("group {group} has no leader that answers: of its voters {}", heard(answering, silent))]
+    Unavailable {
+        /// The group.
+        group: u64,
+        /// Voters that answer.
+        answering: BTreeSet<MemberId>,
+        /// Voters that do not.
+        silent: BTreeSet<MemberId>,
+    },
+    /// The command may or may not have been applied, or may be applied later: look before it is given again.
+    #[error("whether group {group} did it is not known yet: of its voters {}", heard(answering, silent))]
+    Uncertain {
+        /// The group.
+        group: u64,
+        /// Voters that answer.
+        answering: BTreeSet<MemberId>,
+        /// Voters that do not.
+        silent: BTreeSet<MemberId>,
+    },
+
+    // -- A peer, or this member itself, is not who it should be.
+    /// Who spoke was not let in.
+    #[error("member {}: {why}", member.0)]
+    Stranger {
+        /// Who it says it is.
+        member: MemberId,
+        /// What does not fit.
+        why: Stranger,
+    },
+    /// A frame that cannot be read.
+    #[error("member {} sent a frame that cannot be read: {why}", member.0)]
+    Frame {
+        /// Who sent it.
+        member: MemberId,
+        /// What the decoder says.
+        why: String,
+    },
+
+    // -- Fatal.
+    /// The group has stopped on this member: its disk failed, or it was shut down.
+    #[error("group {group} has stopped on this member: {why}")]
+    Stopped {
+        /// The group.
+        group: u64,
+        /// Why.
+        why: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+fn heard(answering: &BTreeSet<MemberId>, silent: &BTreeSet<MemberId>) -> String {
+    let list = |members: &BTreeSet<MemberId>| {
+        let words: Vec<String> = members.iter().map(|member| member.0.to_string()).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    };
+    format!("{} answer, {} do not", list(answering), list(silent))
+}

@@ -1,0 +1,205 @@
+//! Vote and log of a group.
+
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader};
+
+use super::{COMMITTED, ENTRY, PURGED, Shelf, VOTE, damaged, failed};
+use crate::raft::MAX_APPEND_BYTES;
+use crate::raft::codec::{self, bytes_of, entry, put_entry, put_log_id, put_vote, whole};
+use crate::raft::types::{Entry, LogId, StorageError, Types, Vote};
+use crate::{Batch, Durability, Error, Family};
+
+/// The log of one group. Clones share it.
+#[derive(Debug, Clone)]
+pub(in crate::raft) struct LogStore {
+    shelf: Shelf,
+    ends: Arc<Mutex<Ends>>,
+}
+
+/// Where the log begins and ends.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    purged: Option<LogId>,
+    /// The last entry, or the purged one where there is none.
+    last: Option<LogId>,
+}
+
+impl LogStore {
+    /// Finds the ends of the log. A gap in it is damage: no crash makes one.
+    pub(in crate::raft) fn open(shelf: Shelf) -> Result<Self, Error> {
+        let purged = read(&shelf, PURGED, "purged log id", codec::log_id)?;
+        let mut due = purged.map_or(0, |id| id.index.saturating_add(1));
+        let (mut last, mut gap) = (None, None);
+        let prefix = shelf.key(ENTRY);
+        shelf.tables.scan(Family::Raft, &shelf.entry_key(0), &mut |key, value| {
+            let Some(index) = key.strip_prefix(&prefix[..]) else { return false };
+            if index != due.to_be_bytes() {
+                gap = Some(due);
+                return false;
+            }
+            due += 1;
+            last = Some(value.to_vec());
+            true
+        })?;
+        if let Some(index) = gap {
+            let why = format!("entry {index} of the log of group {} is missing", shelf.group);
+            return Err(Error::damaged(std::path::Path::new("tables/raft"), 0, why));
+        }
+        let last = match last {
+            Some(bytes) => Some(decode(&bytes)?.log_id),
+            None => purged,
+        };
+        Ok(Self { shelf, ends: Arc::new(Mutex::new(Ends { purged, last })) })
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entries of a range that are there, up to the first that is missing and up to `max` bytes, but at least one.
+    fn entries(&self, range: impl RangeBounds<u64>, max: usize) -> Result<Vec<Entry>, Error> {
+        let from = match range.start_bound() {
+            Bound::Included(from) => Some(*from),
+            Bound::Excluded(from) => from.checked_add(1),
+            Bound::Unbounded => Some(0),
+        };
+        let Some(from) = from else { return Ok(Vec::new()) };
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let prefix = self.shelf.key(ENTRY);
+        self.shelf.tables.scan(Family::Raft, &self.shelf.entry_key(from), &mut |key, value| {
+            let index = key.strip_prefix(&prefix[..]).and_then(|index| index.try_into().ok()).map(u64::from_be_bytes);
+            bytes += value.len();
+            let wanted = index.is_some_and(|index| range.contains(&index)) && (found.is_empty() || bytes <= max);
+            if wanted {
+                found.push(value.to_vec());
+            }
+            wanted
+        })?;
+        found.iter().map(|bytes| decode(bytes)).collect()
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Entry, Error> {
+    whole("log entry", bytes, entry).map_err(|e| damaged("log entry", &e))
+}
+
+fn read<T>(
+    shelf: &Shelf,
+    kind: u8,
+    what: &'static str,
+    f: impl FnOnce(&mut pyralog_crypto::Reader<'_>) -> Result<T, pyralog_crypto::CodecError>,
+) -> Result<Option<T>, Error> {
+    let Some(bytes) = shelf.get(kind)? else { return Ok(None) };
+    whole(what, &bytes, f).map(Some).map_err(|e| damaged(what, &e))
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        self.entries(range, usize::MAX).map_err(|e| failed(ErrorSubject::Logs, ErrorVerb::Read, &e))
+    }
+
+    /// What fits into one message.
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        self.entries(start..end, MAX_APPEND_BYTES).map_err(|e| failed(ErrorSubject::Logs, ErrorVerb::Read, &e))
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
+        let ends = *self.ends();
+        Ok(LogState { last_purged_log_id: ends.purged, last_log_id: ends.last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        batch.put(Family::Raft, self.shelf.key(VOTE), bytes_of(|out| put_vote(out, vote)));
+        let written = self.shelf.write(batch).await;
+        written.map_err(|e| failed(ErrorSubject::Vote, ErrorVerb::Write, &e))
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        read(&self.shelf, VOTE, "vote", codec::vote).map_err(|e| failed(ErrorSubject::Vote, ErrorVerb::Read, &e))
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        let Some(committed) = committed else { return Ok(()) };
+        let mut batch = Batch::default();
+        batch.put(Family::Raft, self.shelf.key(COMMITTED), bytes_of(|out| put_log_id(out, &committed)));
+        let written = self.shelf.write_now(|_| Ok(false), batch, Durability::Later);
+        written.map(drop).map_err(|e| failed(ErrorSubject::Store, ErrorVerb::Write, &e))
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        let committed = read(&self.shelf, COMMITTED, "committed log id", codec::log_id);
+        committed.map_err(|e| failed(ErrorSubject::Store, ErrorVerb::Read, &e))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut batch = Batch::default();
+        let mut last = None;
+        for entry in entries {
+            batch.put(Family::Raft, self.shelf.entry_key(entry.log_id.index), bytes_of(|out| put_entry(out, &entry)));
+            last = Some(entry.log_id);
+        }
+        if let Err(e) = self.shelf.write(batch).await {
+            callback.log_io_completed(Err(std::io::Error::other(e.to_string())));
+            return Err(failed(ErrorSubject::Logs, ErrorVerb::Write, &e));
+        }
+        if last.is_some() {
+            self.ends().last = last;
+        }
+        callback.log_io_completed(Ok(()));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {
+        let ends = *self.ends();
+        let mut batch = Batch::default();
+        for index in since.index..=ends.last.map_or(0, |last| last.index) {
+            batch.delete(Family::Raft, self.shelf.entry_key(index));
+        }
+        let before = since.index.checked_sub(1).map(|index| self.entries(index..since.index, usize::MAX));
+        let write_failed = |e: Error| failed(ErrorSubject::Logs, ErrorVerb::Delete, &e);
+        let before = before.transpose().map_err(write_failed)?;
+        let last = before.and_then(|entries| entries.first().map(|entry| entry.log_id));
+        self.shelf.write(batch).await.map_err(write_failed)?;
+        self.ends().last = last.or(ends.purged);
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        let ends = *self.ends();
+        let first = ends.purged.map_or(0, |id| id.index.saturating_add(1));
+        let mut batch = Batch::default();
+        for index in first..=ends.last.map_or(0, |last| last.index).min(upto.index) {
+            batch.delete(Family::Raft, self.shelf.entry_key(index));
+        }
+        batch.put(Family::Raft, self.shelf.key(PURGED), bytes_of(|out| put_log_id(out, &upto)));
+        // Durable, or the entries behind a snapshot that came over a link would stand behind a gap.
+        let written = self.shelf.write(batch).await;
+        written.map_err(|e| failed(ErrorSubject::Logs, ErrorVerb::Delete, &e))?;
+        let mut now = self.ends();
+        now.purged = Some(upto);
+        if now.last.is_none_or(|last| last.index < upto.index) {
+            now.last = Some(upto);
+        }
+        Ok(())
+    }
+}

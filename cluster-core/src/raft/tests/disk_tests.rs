@@ -1,0 +1,126 @@
+//! Disks that are lost, copied or broken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::eventually;
+use super::rig::{Member, Rig, copy};
+use crate::MemoryTables;
+use crate::disk::FaultyDisk;
+use crate::raft::wire::{Reply, Request, frame, unframe};
+use crate::raft::{GLOBAL, GlobalCommand, GroupError, Hello, Identity, RaftGroups, Stranger};
+use crate::replication::MemberId;
+
+fn stranger(result: Result<(), GroupError>) -> Option<Stranger> {
+    match result {
+        Err(GroupError::Stranger { why, .. }) => Some(why),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_without_its_hard_state_comes_back_as_a_new_one_only() {
+    let mut rig = Rig::new(1).await;
+    rig.grow().await;
+    rig.kill(3).await;
+    // The disk is lost, and somebody gives the old id to an empty one.
+    let disk = FaultyDisk::new(33);
+    let tables = MemoryTables::new(disk.clone());
+    let nobody = RaftGroups::open(rig.options.clone(), Arc::new(tables.clone()), rig.net.links(3)).await;
+    assert!(matches!(nobody, Err(GroupError::NoMember)));
+    Identity::load_or_make(&tables).unwrap().assign(&tables, MemberId(3)).unwrap();
+    rig.members.insert(3, Member { disk, tables, groups: None });
+    rig.open(3).await.unwrap();
+    // It neither gives votes nor asks for any: both ends see the other disk.
+    let vote = Request::Vote(openraft::raft::VoteRequest { vote: openraft::Vote::new(99, 3), last_log_id: None });
+    let bytes = frame(&rig.groups(3).hello(), &vote);
+    let answer = rig.groups(1).serve(MemberId(3), GLOBAL, bytes.clone()).await.unwrap();
+    let (_, reply): (Hello, Reply) = unframe(&answer).unwrap();
+    assert_eq!(reply, Reply::Stranger(Stranger::OtherIncarnation));
+    let answer = rig.groups(1).serve(MemberId(2), GLOBAL, bytes).await.unwrap();
+    let (_, reply): (Hello, Reply) = unframe(&answer).unwrap();
+    assert_eq!(reply, Reply::Stranger(Stranger::OtherMember), "the link belongs to another member");
+    // With one more member gone there is no quorum, though the impostor is there.
+    rig.kill(2).await;
+    let mut short = rig.groups(1).global().clone();
+    eventually("member 1 hears nobody", || {
+        let status = short.status();
+        status.quorum_heard_ms.is_none_or(|ms| ms > 1000)
+    })
+    .await;
+    short = rig.groups(1).global().clone();
+    let command = GlobalCommand::LeaseNumber { member: MemberId(1) };
+    let given = tokio::time::timeout(Duration::from_secs(2), short.propose(&command)).await;
+    assert!(given.is_err(), "{given:?}");
+    rig.open(2).await.unwrap();
+    rig.groups(2).start().await.unwrap();
+    rig.kill(3).await;
+    // As it should be: a new id, and the old one goes.
+    rig.groups(1).remove(MemberId(3)).await.unwrap();
+    let new = rig.admit(7).await;
+    assert_eq!(new, 4);
+    rig.any().promote(MemberId(new)).await.unwrap();
+    assert_eq!(rig.any().global().status().voters.len(), 3);
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_copy_of_a_disk_is_refused_for_ever() {
+    let mut rig = Rig::new(2).await;
+    rig.grow().await;
+    rig.kill(2).await;
+    let (disk, old) = copy(&rig.members[&2].tables);
+    rig.open(2).await.unwrap();
+    rig.groups(2).start().await.unwrap();
+    rig.kill(2).await;
+    let newest = std::mem::replace(rig.members.get_mut(&2).unwrap(), Member { disk, tables: old, groups: None });
+    rig.open(2).await.unwrap();
+    assert_eq!(stranger(rig.groups(2).start().await), Some(Stranger::OldCopy));
+    rig.kill(2).await;
+    rig.open(2).await.unwrap();
+    assert_eq!(stranger(rig.groups(2).start().await), Some(Stranger::OldCopy), "it stays so");
+    rig.kill(2).await;
+    rig.members.insert(2, newest);
+    rig.open(2).await.unwrap();
+    rig.groups(2).start().await.unwrap();
+    // A removed member is refused, too.
+    rig.groups(1).remove(MemberId(2)).await.unwrap();
+    assert_eq!(stranger(rig.groups(2).start().await), Some(Stranger::Removed));
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_stops_the_group_and_says_so() {
+    let mut rig = Rig::new(3).await;
+    rig.members[&1].disk.cut_power_after(0);
+    let global = rig.groups(1).global().clone();
+    let error = global.propose(&GlobalCommand::LeaseNumber { member: MemberId(1) }).await.unwrap_err();
+    assert!(matches!(error, GroupError::Uncertain { .. }), "{error}");
+    eventually("the group has stopped", || global.status().stopped.is_some()).await;
+    let error = global.propose(&GlobalCommand::LeaseNumber { member: MemberId(1) }).await.unwrap_err();
+    assert!(matches!(error, GroupError::Stopped { .. }), "{error}");
+    rig.kill(1).await;
+    rig.open(1).await.unwrap();
+    rig.groups(1).start().await.unwrap();
+    let leased = rig.groups(1).global().propose(&GlobalCommand::LeaseNumber { member: MemberId(1) }).await;
+    leased.unwrap();
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_home_of_another_member_does_not_begin_a_cluster() {
+    let mut rig = Rig::new(4).await;
+    let two = rig.admit(2).await;
+    rig.kill(two).await;
+    let tables = Arc::new(rig.members[&two].tables.clone());
+    let begun = RaftGroups::bootstrap(rig.options.clone(), tables, rig.net.links(9), "x", b"x", &[]).await;
+    assert!(matches!(begun, Err(GroupError::IsMember(MemberId(2)))));
+    // What was begun may be begun again: here all of it is done already.
+    rig.kill(1).await;
+    let tables = Arc::new(rig.members[&1].tables.clone());
+    let again = RaftGroups::bootstrap(rig.options.clone(), tables, rig.net.links(1), "one", b"peer 1", &[]).await;
+    let again = again.unwrap();
+    assert_eq!(again.global().look(|state| state.member(MemberId(1)).unwrap().life.number), 2);
+    again.shutdown().await;
+    rig.shutdown().await;
+}
