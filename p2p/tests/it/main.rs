@@ -8,6 +8,8 @@ mod flood;
 mod gossip;
 mod hostile;
 mod lifecycle;
+mod members;
+
 mod net;
 mod proxy;
 mod requests;

@@ -1,0 +1,3 @@
+//! Strangers and broken members on the member protocol.
+
+use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, StreamExt, future::BoxFuture};
