@@ -167,8 +167,7 @@ impl Inbox {
             source.bytes -= data.len();
         }
         // Half empty, so that a stream is woken once for many messages.
-        let room =
-            source.messages <= self.limits.receive_messages / 2 && source.bytes <= self.limits.receive_bytes / 2;
+        let room = source.messages <= self.limits.receive_messages / 2 && source.bytes <= self.limits.receive_bytes / 2;
         let seat = if source.blocked && room {
             source.blocked = false;
             source.seat.clone()

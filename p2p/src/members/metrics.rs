@@ -57,7 +57,11 @@ pub(crate) struct MemberMetrics {
 impl MemberMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Arc<Self> {
         let messages = Family::<Labels, Counter>::default();
-        registry.register("member_messages", "Messages between members by lane and what became of them", messages.clone());
+        registry.register(
+            "member_messages",
+            "Messages between members by lane and what became of them",
+            messages.clone(),
+        );
         let bytes = Family::<Labels, Counter>::default();
         registry.register("member_message_bytes", "Bytes of messages between members by lane", bytes.clone());
         let queued = Family::<Labels, Gauge>::default();

@@ -3,10 +3,7 @@
 use std::{io, sync::Arc, vec};
 
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt, future::BoxFuture};
-use libp2p::{
-    InboundUpgrade, OutboundUpgrade, PeerId, Stream, StreamProtocol,
-    core::UpgradeInfo,
-};
+use libp2p::{InboundUpgrade, OutboundUpgrade, PeerId, Stream, StreamProtocol, core::UpgradeInfo};
 
 use super::{Lane, frame::malformed, roster::Roster};
 

@@ -9,6 +9,8 @@ mod gossip;
 mod hostile;
 mod lifecycle;
 mod members;
+mod members_hostile;
+mod members_speed;
 
 mod net;
 mod proxy;
