@@ -27,10 +27,10 @@ impl MemberLinks {
     /// addresses (at those known of the peer where none is given) and kept connected. The links of those that are not in
     /// the list any more end at once; the links of those that stay are not touched.
     ///
-    /// A member is never banned (a ban that lasts is lifted), and is exempt from every limit on connections, from the
-    /// memory limit where we dial it, from [`crate::Limits::request_rate`], from [`crate::Limits::violations`], and from
-    /// disconnection for its gossip score or for not telling its network in time. Gossip over its rate is still
-    /// dropped, and a peer of another network is still turned away.
+    /// A member is never banned (a ban that lasts is lifted), and is exempt from every limit on established
+    /// connections, from the memory limit where we dial it, from [`crate::Limits::request_rate`], from
+    /// [`crate::Limits::violations`], and from disconnection for its gossip score or for not telling its network in
+    /// time. Gossip over its rate is still dropped, and a peer of another network is still turned away.
     ///
     /// # Errors
     /// [`Error::Closed`].

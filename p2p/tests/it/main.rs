@@ -10,8 +10,8 @@ mod hostile;
 mod lifecycle;
 mod members;
 mod members_hostile;
+mod members_paths;
 mod members_speed;
-
 mod net;
 mod proxy;
 mod requests;
