@@ -13,7 +13,8 @@ mod tests;
 pub(crate) fn backoff(min: Duration, max: Duration, failures: u32, from: &PeerId, to: &PeerId) -> Duration {
     let factor = 1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let wait = min.saturating_mul(factor).min(max);
-    let bytes = from.to_bytes().into_iter().chain(to.to_bytes());
-    let spread = bytes.fold(failures, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-    wait + wait * (spread % 256) / 1_024
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&from.to_bytes()).update(&to.to_bytes()).update(&failures.to_be_bytes());
+    let spread = u32::from(hasher.finalize().as_bytes()[0]);
+    wait + wait * spread / 1_024
 }
