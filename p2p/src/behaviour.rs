@@ -1,6 +1,6 @@
 //! All protocols of a connection together.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{
     PeerId, allow_block_list, connection_limits, identify, identity::Keypair, kad, memory_connection_limits, ping,
@@ -12,6 +12,7 @@ use crate::{
     budget::Budget,
     config::Settings,
     gossip::{self, limited::LimitedGossip},
+    members::{behaviour::Members, exempt::Exempt, roster::Roster},
     requests::{behaviour::Requests, codec::Codec},
 };
 
@@ -30,9 +31,10 @@ pub(crate) struct Behaviour {
     pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
     pub(crate) gossip: LimitedGossip,
     pub(crate) requests: Requests,
+    pub(crate) members: Members,
 }
 
-type Gate = libp2p::swarm::behaviour::toggle::Toggle<memory_connection_limits::Behaviour>;
+type Gate = libp2p::swarm::behaviour::toggle::Toggle<Exempt<memory_connection_limits::Behaviour>>;
 
 /// Kademlia finds peers here and stores nothing: packets carry addresses only.
 const KAD_PACKET_BYTES: usize = 16 << 10;
@@ -42,9 +44,18 @@ const KAD_REFRESH: Duration = Duration::from_secs(60);
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);
 
 impl Behaviour {
-    pub(crate) fn new(settings: &Settings, keypair: &Keypair, request_budget: &Budget) -> Result<Self, Error> {
+    pub(crate) fn new(
+        settings: &Settings,
+        keypair: &Keypair,
+        request_budget: &Budget,
+        roster: Arc<Roster>,
+    ) -> Result<Self, Error> {
+        let local = keypair.public().to_peer_id();
         let limits = &settings.limits;
-        let memory = limits.max_process_memory.map(memory_connection_limits::Behaviour::with_max_bytes);
+        let memory = limits.max_process_memory.map(|most| Exempt {
+            inner: memory_connection_limits::Behaviour::with_max_bytes(most),
+            roster: Arc::clone(&roster),
+        });
         Ok(Self {
             bans: allow_block_list::Behaviour::default(),
             connections: connection_limits::Behaviour::new(connection_limits(limits)),
@@ -53,9 +64,10 @@ impl Behaviour {
             ping: ping::Behaviour::new(
                 ping::Config::new().with_interval(limits.ping_interval).with_timeout(limits.ping_timeout),
             ),
-            kad: kademlia(settings, keypair.public().to_peer_id())?,
+            kad: kademlia(settings, local)?,
             gossip: LimitedGossip::new(gossip::router(settings)?, limits),
             requests: requests(settings, request_budget)?,
+            members: Members::new(settings.stream_protocol("member", "1")?, local, roster),
         })
     }
 }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use crate::{Config, ProtocolSpec};
+use crate::{Config, ProtocolSpec, members::common::Common};
 
 use super::*;
 
@@ -13,7 +13,9 @@ fn settings(change: impl FnOnce(&mut Config)) -> Settings {
 
 fn built(settings: &Settings) -> Behaviour {
     let keypair = Keypair::ed25519_from_bytes([1; 32]).unwrap();
-    Behaviour::new(settings, &keypair, &Budget::new(100)).unwrap()
+    let metrics = crate::metrics::Metrics::register(&mut Default::default(), settings);
+    let common = Common::new(settings.limits.members.clone(), Arc::clone(&metrics.members));
+    Behaviour::new(settings, &keypair, &Budget::new(100), Arc::new(Roster::new(Arc::new(common)))).unwrap()
 }
 
 #[test]

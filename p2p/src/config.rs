@@ -290,6 +290,7 @@ fn check_limits(config: &Config) -> Result<(), Error> {
             return Err(Error::config(field, "is too small or too large"));
         }
     }
+    limits.members.check()?;
     let rates: [(&'static str, Rate, u64); 3] = [
         ("limits.gossip_rate", limits.gossip_rate, 2),
         ("limits.request_rate", limits.request_rate, 1),

@@ -197,6 +197,7 @@ impl Driver {
     /// Stops listening, says goodbye to every peer, and tells the node as far as it still reads.
     async fn close(&mut self) {
         self.commands.close();
+        self.swarm.behaviour_mut().members.end();
         for listener in std::mem::take(&mut self.listeners) {
             self.swarm.remove_listener(listener);
         }
@@ -255,14 +256,23 @@ impl Driver {
             BehaviourEvent::Kad(event) => self.metrics.record(&event),
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Requests(event) => self.on_exchange(event),
-            BehaviourEvent::Bans(never) => match never {},
+            BehaviourEvent::Bans(never) | BehaviourEvent::Members(never) => match never {},
             BehaviourEvent::Connections(never) | BehaviourEvent::Memory(never) => match never {},
         }
     }
 
-    /// Bans a peer for its own conduct or at the node's wish.
+    /// Whether the peer is a member of our own cluster: the rules made for strangers do not hold for it.
+    fn is_member(&self, peer: &PeerId) -> bool {
+        self.swarm.behaviour().members.contains(peer)
+    }
+
+    /// Bans a peer for its own conduct or at the node's wish, unless it is one of our own.
     fn ban(&mut self, peer: PeerId, reason: &str) {
         if peer == *self.swarm.local_peer_id() {
+            return;
+        }
+        if self.is_member(&peer) {
+            tracing::warn!(%peer, reason, "a member of this cluster is not banned");
             return;
         }
         let Some(length) = self.bans.ban(peer, Instant::now()) else { return };

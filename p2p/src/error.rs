@@ -4,6 +4,8 @@ use std::io;
 
 use libp2p::PeerId;
 
+use crate::Lane;
+
 #[cfg(test)]
 #[path = "error_test.rs"]
 mod tests;
@@ -132,4 +134,46 @@ impl Error {
     pub(crate) fn config(field: &'static str, reason: impl Into<String>) -> Self {
         Self::Config { field, reason: reason.into() }
     }
+}
+
+/// Why a message was not taken by [`crate::MemberLinks::send`]. The link goes on in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    // ---- the peer, or the way to it ----
+    /// No link stands with the member now.
+    #[error("member {peer} is not connected")]
+    NotConnected {
+        /// The member.
+        peer: PeerId,
+    },
+    /// The member's lane is full: it reads more slowly than we send.
+    #[error("the {} lane to member {peer} is full", lane.name())]
+    Full {
+        /// The member.
+        peer: PeerId,
+        /// The lane.
+        lane: Lane,
+    },
+
+    // ---- the caller's input ----
+    /// The peer is none of [`crate::MemberLinks::set_members`].
+    #[error("peer {peer} is no member of this cluster")]
+    NotMember {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// The message is longer than [`crate::MAX_MEMBER_MESSAGE`].
+    #[error("member message of {size} bytes is over the limit of {max} bytes")]
+    TooLarge {
+        /// Its length in bytes.
+        size: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+
+    // ---- fatal ----
+    /// The network has been shut down.
+    #[error("the network has been shut down")]
+    Closed,
 }

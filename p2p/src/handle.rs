@@ -1,6 +1,9 @@
 //! The node's side of the network.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use libp2p::{Multiaddr, PeerId};
@@ -10,6 +13,7 @@ use crate::{
     Error,
     config::Settings,
     event::{MessageRef, PeerInfo, Verdict},
+    members::{MemberEvents, MemberLinks, roster::Roster},
 };
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -27,6 +31,7 @@ pub(crate) enum Command {
     Peers { answer: Answer<Vec<PeerInfo>> },
     ListenAddresses { answer: Answer<Vec<Multiaddr>> },
     AddressBook { answer: Answer<Bytes> },
+    SetMembers { members: BTreeMap<PeerId, Vec<Multiaddr>>, answer: Answer<()> },
     Shutdown { answer: Answer<()> },
 }
 
@@ -35,6 +40,9 @@ struct Shared {
     local: PeerId,
     topics: Vec<(Arc<str>, usize)>,
     protocols: Vec<(Arc<str>, usize)>,
+    members: MemberLinks,
+    /// Until somebody takes them.
+    member_events: Mutex<Option<MemberEvents>>,
 }
 
 /// Talks to the swarm task. Clones talk to the same one; the network shuts down when the last is dropped.
@@ -48,15 +56,34 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn new(commands: mpsc::Sender<Command>, local: PeerId, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        commands: mpsc::Sender<Command>,
+        local: PeerId,
+        settings: &Settings,
+        roster: &Arc<Roster>,
+    ) -> Self {
         let topics = settings.topics.iter().map(|spec| (spec.name.as_str().into(), spec.max_size)).collect();
         let protocols = settings.protocols.iter().map(|spec| (spec.name.as_str().into(), spec.max_request)).collect();
-        Self { commands, shared: Arc::new(Shared { local, topics, protocols }) }
+        let members = MemberLinks::new(Arc::clone(roster), commands.downgrade());
+        let member_events = Mutex::new(Some(MemberEvents::new(roster.common())));
+        Self { commands, shared: Arc::new(Shared { local, topics, protocols, members, member_events }) }
     }
 
     /// This node's peer id.
     pub fn local_peer_id(&self) -> PeerId {
         self.shared.local
+    }
+
+    /// The links to the other members of this node's cluster. There are none until
+    /// [`MemberLinks::set_members`] names them.
+    pub fn members(&self) -> MemberLinks {
+        self.shared.members.clone()
+    }
+
+    /// What comes over the member links; there is one reader, so the second call gives `None`. Events that nobody takes
+    /// wait, and the members' streams stand still.
+    pub fn take_member_events(&self) -> Option<MemberEvents> {
+        self.shared.member_events.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Sends a message to every subscribed peer that is connected.
@@ -111,7 +138,7 @@ impl Handle {
     }
 
     /// Disconnects a peer and refuses its connections for [`crate::Limits::ban_time`], doubled each time. The reason
-    /// is logged.
+    /// is logged. A member of our own cluster is not banned.
     ///
     /// # Errors
     /// [`Error::Closed`].

@@ -9,6 +9,8 @@
 //! - **Gossip**: gossipsub v1.1 with anonymous messages whose id is the hash of topic and data. Every message waits for the
 //!   node's [`Verdict`]; peers are scored by what they hand over.
 //! - **Requests**: opaque request/response protocols, each with its sizes, concurrency and time.
+//! - **Member links**: long-lived streams among the members of one cluster, in two lanes, for Raft, replication and
+//!   catch-up ([`MemberLinks`], from [`Handle::members`]). A node that names no members does not speak them.
 //! - **Bounds**: everything a peer can cause has a limit in [`Limits`]. A slow node makes no queue grow: requests are
 //!   refused, gossip is ignored, both counted. A peer over its rate is dropped first and banned for a time next.
 //!
@@ -30,6 +32,7 @@ mod event;
 mod gossip;
 mod handle;
 mod limits;
+mod members;
 mod metrics;
 mod outbox;
 mod peers;
@@ -44,10 +47,14 @@ pub use config::{
     parse_peer_address,
 };
 pub use discovery::address_book::check_address_book;
-pub use error::Error;
+pub use error::{Error, SendError};
 pub use event::{Direction, Event, MessageRef, PeerInfo, Verdict};
 pub use handle::Handle;
 pub use limits::{Limits, Rate};
+pub use members::{
+    Lane, LaneEvents, LaneLimits, MAX_MEMBER_MESSAGE, MemberEvent, MemberEvents, MemberLimits, MemberLinks,
+    check_member_frames,
+};
 pub use requests::{Reply, check_request_frame, check_response_frame};
 pub use start::start;
 pub use transport::secure;

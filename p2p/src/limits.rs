@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::MemberLimits;
+
 #[cfg(test)]
 #[path = "limits_test.rs"]
 mod tests;
@@ -92,6 +94,9 @@ pub struct Limits {
     pub redial_min: Duration,
     /// The longest such wait.
     pub redial_max: Duration,
+
+    /// The links between the members of a cluster.
+    pub members: MemberLimits,
 }
 
 impl Limits {
@@ -125,6 +130,7 @@ impl Limits {
         known_peers: 1_024,
         redial_min: Duration::from_millis(500),
         redial_max: Duration::from_secs(30),
+        members: MemberLimits::DEFAULTS,
     };
 }
 

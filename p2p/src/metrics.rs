@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{Verdict, config::Settings};
+use crate::{Verdict, config::Settings, members::metrics::MemberMetrics};
 
 #[cfg(test)]
 mod tests;
@@ -96,6 +96,7 @@ pub(crate) struct Metrics {
     pub(crate) unidentified: Counter,
     pub(crate) dead: Counter,
     pub(crate) banned: Counter,
+    pub(crate) members: Arc<MemberMetrics>,
     libp2p: libp2p::metrics::Metrics,
 }
 
@@ -163,6 +164,7 @@ impl Metrics {
             unidentified: away("not_identified"),
             dead: away("ping_failed"),
             banned: away("banned"),
+            members: MemberMetrics::register(registry),
             libp2p,
         })
     }

@@ -1,6 +1,7 @@
 //! From a configuration to a running network.
 
 use std::num::{NonZeroU8, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::{Swarm, identity::Keypair, metrics::BandwidthTransport, swarm};
@@ -15,6 +16,7 @@ use crate::{
     config::Settings,
     discovery::{address, address_book::AddressBook},
     driver::{Driver, Parts},
+    members::{common::Common, roster::Roster},
     metrics::Metrics,
     transport,
 };
@@ -53,7 +55,9 @@ pub async fn start(mut config: Config, registry: &mut Registry) -> Result<(Handl
 
     let metrics = Metrics::register(registry, &settings);
     let request_budget = Budget::new(settings.limits.request_in_flight_bytes);
-    let behaviour = Behaviour::new(&settings, &keypair, &request_budget)?;
+    let common = Common::new(settings.limits.members.clone(), Arc::clone(&metrics.members));
+    let roster = Arc::new(Roster::new(Arc::new(common)));
+    let behaviour = Behaviour::new(&settings, &keypair, &request_budget, Arc::clone(&roster))?;
     let mut swarm = Swarm::new(transport, behaviour, local, swarm_config());
     for address in &settings.external {
         swarm.add_external_address(address.clone());
@@ -63,7 +67,7 @@ pub async fn start(mut config: Config, registry: &mut Registry) -> Result<(Handl
     let book = read_book(config.address_book.as_deref(), &settings, loopback);
     let (commands, command_queue) = mpsc::channel(settings.limits.command_queue);
     let (events, event_queue) = mpsc::channel(settings.limits.event_queue);
-    let handle = Handle::new(commands, local, &settings);
+    let handle = Handle::new(commands, local, &settings, &roster);
     let mut driver = Driver::new(Parts { swarm, settings, metrics, commands: command_queue, events, book, loopback });
     driver.listen().await?;
     tokio::spawn(async move {

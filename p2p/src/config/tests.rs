@@ -55,6 +55,13 @@ fn every_bad_field_is_named() {
     assert_eq!(field(|c| c.limits.gossip_in_flight_bytes = 10), "limits.gossip_in_flight_bytes");
     assert_eq!(field(|c| c.limits.gossip_bytes.burst = 10), "limits.gossip_bytes");
     assert_eq!(field(|c| c.limits.event_queue = 0), "limits.event_queue");
+    let members = "limits.members lanes (bytes at least one message, counts above 0)";
+    assert_eq!(field(|c| c.limits.members.urgent.send_bytes = 1 << 20), members);
+    assert_eq!(field(|c| c.limits.members.bulk.receive_messages = 0), members);
+    assert_eq!(field(|c| c.limits.members.ping_interval = Duration::ZERO), "limits.members.ping_interval");
+    let dead_after = "limits.members.dead_after (at least two ping intervals)";
+    assert_eq!(field(|c| c.limits.members.dead_after = c.limits.members.ping_interval), dead_after);
+    assert_eq!(field(|c| c.limits.members.redial_max = Duration::ZERO), "limits.members.redial_max");
     assert_eq!(field(|c| c.limits.request_rate.burst = 0), "limits.request_rate");
     assert_eq!(field(|c| (0..17).for_each(|n| c.topics.push(TopicSpec::new(n.to_string(), 9)))), "topics");
 }

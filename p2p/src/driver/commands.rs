@@ -1,5 +1,7 @@
 //! What the node asks for.
 
+use std::collections::BTreeMap;
+
 use libp2p::{
     Multiaddr, PeerId,
     swarm::dial_opts::{DialOpts, PeerCondition},
@@ -43,11 +45,30 @@ impl Driver {
             Command::AddressBook { answer } => {
                 let _ = answer.send(Ok(self.book.encode().into()));
             }
+            Command::SetMembers { members, answer } => {
+                self.set_members(members);
+                let _ = answer.send(Ok(()));
+            }
             // Taken by the loop.
             Command::Shutdown { answer } => {
                 let _ = answer.send(Ok(()));
             }
         }
+    }
+
+    /// The rules made for strangers are lifted before the first dial.
+    fn set_members(&mut self, members: BTreeMap<PeerId, Vec<Multiaddr>>) {
+        let behaviour = self.swarm.behaviour_mut();
+        for peer in behaviour.members.roster().peers() {
+            behaviour.connections.remove_peer_id(&peer);
+        }
+        for peer in members.keys() {
+            behaviour.connections.bypass_peer_id(peer);
+            if self.bans.lift(peer) {
+                behaviour.bans.unblock_peer(*peer);
+            }
+        }
+        behaviour.members.set(members);
     }
 
     fn peer_infos(&self) -> Vec<PeerInfo> {

@@ -112,7 +112,7 @@ impl Driver {
     ) {
         let spec = &self.settings.protocols[protocol];
         let metrics = &self.metrics.protocols[protocol];
-        let in_rate = self.request_rate.take(peer, 1, Instant::now());
+        let in_rate = self.is_member(&peer) || self.request_rate.take(peer, 1, Instant::now());
         let has_room = self.exchanges.served(protocol, peer) < spec.concurrent
             && self.exchanges.serving.len() < self.settings.limits.requests_served;
         let response = match request {

@@ -90,7 +90,7 @@ impl Driver {
     /// A peer ran over one of its rates `count` times: that much was dropped or refused. Too often, and it is banned.
     pub(super) fn over_rate(&mut self, peer: PeerId, count: u64, reason: &str) {
         self.metrics.over_rate.inc_by(count);
-        if !self.violations.take(peer, count, Instant::now()) {
+        if !self.is_member(&peer) && !self.violations.take(peer, count, Instant::now()) {
             self.ban(peer, reason);
         }
     }

@@ -32,6 +32,9 @@ impl Driver {
     fn turn_away_silent(&mut self, now: Instant) {
         let Some(deadline) = now.checked_sub(self.settings.limits.identify_timeout) else { return };
         for peer in self.peers.silent_since(deadline) {
+            if self.is_member(&peer) {
+                continue;
+            }
             tracing::debug!(%peer, "peer did not say who it is: disconnecting it");
             self.metrics.unidentified.inc();
             let _ = self.swarm.disconnect_peer_id(peer);
@@ -77,7 +80,7 @@ impl Driver {
 
     fn ban_graylisted(&mut self) {
         for peer in self.peers.members() {
-            if self.score(&peer) < GRAYLIST {
+            if self.score(&peer) < GRAYLIST && !self.is_member(&peer) {
                 self.ban(peer, "its gossip score is below the graylist threshold");
             }
         }

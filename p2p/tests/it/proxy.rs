@@ -19,17 +19,17 @@ use tokio::{
 
 use crate::net::{Node, config, soon};
 
-const PASS: u8 = 0;
-const FREEZE: u8 = 1;
+pub const PASS: u8 = 0;
+pub const FREEZE: u8 = 1;
 const SPOIL: u8 = 2;
 
-struct Proxy {
-    address: Multiaddr,
+pub struct Proxy {
+    pub address: Multiaddr,
     mode: Arc<AtomicU8>,
 }
 
 impl Proxy {
-    async fn to(node: &Node) -> Self {
+    pub async fn to(node: &Node) -> Self {
         let target = node.listen_addr().await.to_string();
         let port: u16 = target.rsplit('/').next().unwrap().parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -47,7 +47,7 @@ impl Proxy {
         Self { address, mode }
     }
 
-    fn set(&self, mode: u8) {
+    pub fn set(&self, mode: u8) {
         self.mode.store(mode, Ordering::SeqCst);
     }
 }

@@ -1,0 +1,299 @@
+//! Keeps one connection with every member, and says which one carries our streams.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandlerInEvent,
+        ToSwarm,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    handler::{Dead, Handler, Order},
+    redial::backoff,
+    roster::Roster,
+};
+
+/// A member, and the way to it.
+#[derive(Debug)]
+struct Wanted {
+    addresses: Vec<Multiaddr>,
+    /// The connection with our streams.
+    carrier: Option<ConnectionId>,
+    dial: Dial,
+    failures: u32,
+    /// The link's count of ups as last seen: more of them, and the next dial comes at once.
+    ups: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dial {
+    None,
+    At(Instant),
+    Under(ConnectionId),
+}
+
+/// The behaviour. Without members it hands out empty handlers and does nothing.
+pub(crate) struct Members {
+    protocol: StreamProtocol,
+    local: PeerId,
+    roster: Arc<Roster>,
+    wanted: BTreeMap<PeerId, Wanted>,
+    /// Connections of all peers, since any of them may become a member; `false` for those that are being closed.
+    connections: HashMap<PeerId, BTreeMap<ConnectionId, bool>>,
+    actions: VecDeque<ToSwarm<Infallible, Order>>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Members {
+    pub(crate) fn new(protocol: StreamProtocol, local: PeerId, roster: Arc<Roster>) -> Self {
+        Self {
+            protocol,
+            local,
+            roster,
+            wanted: BTreeMap::new(),
+            connections: HashMap::new(),
+            actions: VecDeque::new(),
+            timer: None,
+        }
+    }
+
+    pub(crate) fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+
+    pub(crate) fn contains(&self, peer: &PeerId) -> bool {
+        self.wanted.contains_key(peer)
+    }
+
+    /// Replaces the list; this node itself is left out of it. The streams of those that go end at once, their
+    /// connections stay as any other peer's.
+    pub(crate) fn set(&mut self, mut members: BTreeMap<PeerId, Vec<Multiaddr>>) {
+        members.remove(&self.local);
+        self.roster.set(members.keys().copied());
+        let gone: Vec<_> = self.wanted.keys().filter(|peer| !members.contains_key(peer)).copied().collect();
+        for peer in gone {
+            self.wanted.remove(&peer);
+            for id in self.connections.get(&peer).into_iter().flat_map(BTreeMap::keys) {
+                self.actions.push_back(notify(peer, *id, Order::Look));
+            }
+        }
+        let now = Instant::now();
+        for (peer, addresses) in members {
+            if let Some(wanted) = self.wanted.get_mut(&peer) {
+                wanted.addresses = addresses;
+                continue;
+            }
+            let dial = Dial::At(now);
+            self.wanted.insert(peer, Wanted { addresses, carrier: None, dial, failures: 0, ups: 0 });
+            self.choose_carrier(peer);
+        }
+    }
+
+    /// Ends all links: nothing is dialled any more, and the readers come to their end.
+    pub(crate) fn end(&mut self) {
+        self.set(BTreeMap::new());
+        self.roster.end();
+    }
+
+    /// Gives our streams to a connection that is there.
+    fn choose_carrier(&mut self, peer: PeerId) -> bool {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
+        let mut there = self.connections.get(&peer).into_iter().flatten();
+        let Some(id) = there.find(|(_, stays)| **stays).map(|(id, _)| *id) else { return false };
+        wanted.carrier = Some(id);
+        if matches!(wanted.dial, Dial::At(_)) {
+            wanted.dial = Dial::None;
+        }
+        self.actions.push_back(notify(peer, id, Order::Carry));
+        true
+    }
+
+    fn opened(&mut self, peer: PeerId, id: ConnectionId) {
+        self.connections.entry(peer).or_default().insert(id, true);
+        if self.wanted.get(&peer).is_some_and(|wanted| wanted.carrier.is_none()) {
+            self.choose_carrier(peer);
+        }
+        if let Some(wanted) = self.wanted.get_mut(&peer)
+            && wanted.dial == Dial::Under(id)
+        {
+            wanted.dial = Dial::None;
+        }
+    }
+
+    fn closed(&mut self, peer: PeerId, id: ConnectionId) {
+        if let Some(connections) = self.connections.get_mut(&peer) {
+            connections.remove(&id);
+            if connections.is_empty() {
+                self.connections.remove(&peer);
+            }
+        }
+        if self.wanted.get(&peer).is_some_and(|wanted| wanted.carrier == Some(id)) {
+            self.lost(peer);
+        }
+    }
+
+    /// The carrier is gone: another connection takes over, or the member is dialled, at once where the link had worked.
+    fn lost(&mut self, peer: PeerId) {
+        let ups = self.roster.link(&peer).map_or(0, |link| link.ups());
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        wanted.carrier = None;
+        let worked = std::mem::replace(&mut wanted.ups, ups) != ups;
+        if worked {
+            wanted.failures = 0;
+        }
+        if self.choose_carrier(peer) {
+            return;
+        }
+        if worked {
+            if let Some(wanted) = self.wanted.get_mut(&peer)
+                && !matches!(wanted.dial, Dial::Under(_))
+            {
+                wanted.dial = Dial::At(Instant::now());
+            }
+        } else {
+            self.retry(peer);
+        }
+    }
+
+    fn retry(&mut self, peer: PeerId) {
+        let limits = &self.roster.common().limits;
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        wanted.failures = wanted.failures.saturating_add(1);
+        let wait = backoff(limits.redial_min, limits.redial_max, wanted.failures, &self.local, &peer);
+        wanted.dial = Dial::At(Instant::now() + wait);
+    }
+
+    fn dial_failed(&mut self, peer: PeerId, id: ConnectionId) {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        if wanted.dial != Dial::Under(id) {
+            return;
+        }
+        if wanted.carrier.is_some() {
+            wanted.dial = Dial::None;
+        } else {
+            self.retry(peer);
+        }
+    }
+
+    /// The first member whose time has come. A connection that is still being closed must not keep a new one away.
+    fn due(&mut self, now: Instant) -> Option<DialOpts> {
+        let due = |wanted: &Wanted| matches!(wanted.dial, Dial::At(at) if at <= now);
+        let (peer, wanted) = self.wanted.iter_mut().find(|(_, wanted)| due(wanted))?;
+        let options = DialOpts::peer_id(*peer).condition(PeerCondition::NotDialing);
+        // A port of its own: two ends that dial each other from their listening ports meet in one TCP connection, which
+        // neither listens on.
+        let options = if wanted.addresses.is_empty() {
+            options.addresses(Vec::new()).extend_addresses_through_behaviour().allocate_new_port().build()
+        } else {
+            options.addresses(wanted.addresses.clone()).allocate_new_port().build()
+        };
+        wanted.dial = Dial::Under(options.connection_id());
+        Some(options)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let times = self.wanted.values().filter_map(|wanted| match wanted.dial {
+            Dial::At(at) => Some(at),
+            _ => None,
+        });
+        let Some(until) = times.min() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        self.roster.end();
+    }
+}
+
+fn notify(peer_id: PeerId, id: ConnectionId, event: Order) -> ToSwarm<Infallible, Order> {
+    ToSwarm::NotifyHandler { peer_id, handler: NotifyHandler::One(id), event }
+}
+
+impl NetworkBehaviour for Members {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Infallible;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<Handler, ConnectionDenied> {
+        Ok(Handler::new(self.protocol.clone(), Arc::clone(&self.roster), self.local, peer))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<Handler, ConnectionDenied> {
+        Ok(Handler::new(self.protocol.clone(), Arc::clone(&self.roster), self.local, peer))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(event) => self.opened(event.peer_id, event.connection_id),
+            FromSwarm::ConnectionClosed(event) => self.closed(event.peer_id, event.connection_id),
+            FromSwarm::DialFailure(event) => {
+                if let Some(peer) = event.peer_id {
+                    self.dial_failed(peer, event.connection_id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing was heard on one connection; the others lead to the same process. Closing may take long on a dead path, so
+    /// none of them counts from here on.
+    fn on_connection_handler_event(&mut self, peer: PeerId, _: ConnectionId, Dead: Dead) {
+        let Some(link) = self.roster.link(&peer) else { return };
+        tracing::info!(%peer, "member not heard for too long: closing its connections");
+        self.roster.common().metrics.silent.inc();
+        for stays in self.connections.get_mut(&peer).into_iter().flat_map(BTreeMap::values_mut) {
+            *stays = false;
+        }
+        link.reset();
+        self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer, connection: CloseConnection::All });
+        self.lost(peer);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Poll::Ready(action);
+            }
+            if let Some(opts) = self.due(Instant::now()) {
+                return Poll::Ready(ToSwarm::Dial { opts });
+            }
+            if self.wait(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
