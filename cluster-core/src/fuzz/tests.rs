@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 18] {
+fn all(bytes: &[u8]) -> [bool; 20] {
     [
         wal_record(bytes),
         leaf_group(bytes),
@@ -39,6 +39,8 @@ fn all(bytes: &[u8]) -> [bool; 18] {
         replication_message(bytes),
         replication_changes(bytes),
         replication_state(bytes),
+        replication_producers(bytes),
+        replication_payload(bytes),
     ]
 }
 
@@ -71,6 +73,7 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(tree_root(&checked(&[&[0; 15], &[1], &[0; 44]], seed)));
     assert!(replication_message(&[&[1, 4][..], &[0; 8]].concat()));
     assert!(replication_changes(&[&[1, 0, 0, 0, 1, 4][..], &[0; 8]].concat()));
+    assert!(replication_producers(&[&[1][..], &[0; 20]].concat()) && replication_payload(b"\x00r"));
     assert!(replication_state(&[&[1][..], &[0; 44]].concat()));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
     assert!(ids(&[1, 16, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(&[2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9]) && ids(b"8404995"));
