@@ -44,6 +44,8 @@ pub enum SequencerInput {
     },
     /// What the epoch store answered to a [`SequencerEffect::Ask`].
     Answer(Answer),
+    /// These members are known to be away: copies go to them last. Takes the place of what was said before.
+    Away(BTreeSet<MemberId>),
     /// The producers as of what is released. Taken where [`Sequencer::awaits_producers`] and all earlier epochs are in it, ignored otherwise.
     Producers(Producers),
 }
@@ -127,6 +129,8 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Sequencer {
     nodeset: NodeSet,
+    partition: u64,
+    away: BTreeSet<MemberId>,
     epoch: Epoch,
     window: Window,
     /// With everything that was accepted; none as long as the earlier epochs are not folded.
@@ -157,6 +161,8 @@ impl Sequencer {
         let first = taken.epoch.previous() == Epoch::NONE;
         Self {
             nodeset: taken.nodeset.clone(),
+            partition: 0,
+            away: BTreeSet::new(),
             epoch: taken.epoch,
             window: Window::default(),
             producers: (first || broken(Rule::ProducersForgotten)).then(Producers::default),
@@ -166,6 +172,12 @@ impl Sequencer {
             ticks: 0,
             stopped: false,
         }
+    }
+
+    /// The same, of the partition with this number: where copies go depends on it, and nothing else.
+    #[must_use]
+    pub fn of_partition(self, partition: u64) -> Self {
+        Self { partition, ..self }
     }
 
     /// What rule 12 forbids: a sequencer that goes on in its old epoch, behind this number.
@@ -225,6 +237,9 @@ impl Sequencer {
             SequencerInput::Message { .. } => {}
             SequencerInput::Answer(answer) => self.answer(answer.metadata(), &mut effects),
             SequencerInput::Producers(producers) => self.folded(producers),
+            SequencerInput::Away(away) => {
+                self.away = away.into_iter().filter(|member| self.nodeset.contains(*member)).collect();
+            }
         }
         effects
     }
@@ -291,7 +306,8 @@ impl Sequencer {
     fn wave(&mut self, number: u64, effects: &mut Vec<SequencerEffect>) {
         let Some(Wave { number: wave, entry, early }) = self.window.wave(number) else { return };
         let (lsn, known_good) = (Lsn::new(self.epoch, number), self.window.known_good());
-        effects.extend(self.nodeset.copyset(lsn, wave).map(|to| {
+        let copyset = self.nodeset.copyset(self.partition, lsn, wave, &self.away);
+        effects.extend(copyset.into_iter().map(|to| {
             let message = Message::Store { lsn, entry: entry.clone(), known_good, early };
             SequencerEffect::Send { to, message }
         }));

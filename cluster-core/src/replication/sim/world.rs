@@ -267,6 +267,13 @@ impl World {
     }
 
     pub fn tick(&mut self, seat: usize) {
+        if self.rng.chance(200) {
+            // Whoever watches the members may be wrong.
+            let wrong = self.rng.chance(300);
+            let away = self.hosts.iter().filter(|host| !host.up || (wrong && host.waiting() > 0)).map(|host| host.id);
+            let away = away.collect();
+            self.feed_seat(seat, SequencerInput::Away(away));
+        }
         self.trace.note(&("tick", seat));
         self.feed_seat(seat, SequencerInput::Tick);
     }
