@@ -5,7 +5,7 @@ use bytes::Bytes;
 use pyralog_crypto::{Decode, Encode};
 
 use crate::member::Note;
-use crate::replication::{Change, MAX_CHANGES, MAX_DIGEST_ENTRIES, MemberState, Message};
+use crate::replication::{Change, MAX_CHANGES, MAX_DIGEST_ENTRIES, MemberState, Message, Payload, Producers};
 use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, raft, replica, segment, slot, tree, wal};
 
 /// A record of the WAL in the journal.
@@ -163,6 +163,27 @@ pub fn replication_changes(bytes: &[u8]) -> bool {
 pub fn replication_state(bytes: &[u8]) -> bool {
     let state = MemberState::from_bytes(bytes);
     state.map(|state| assert_eq!(state.to_bytes(), bytes, "two encodings of one state")).is_ok()
+}
+
+/// The producers of a partition.
+///
+/// # Panics
+/// If they have another encoding.
+#[must_use]
+pub fn replication_producers(bytes: &[u8]) -> bool {
+    let producers = Producers::from_bytes(bytes);
+    producers.map(|producers| assert_eq!(producers.to_bytes(), bytes, "two encodings of the same producers")).is_ok()
+}
+
+/// A record with its head.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn replication_payload(bytes: &[u8]) -> bool {
+    let Some((kind, record)) = Payload::unwrap(&Bytes::copy_from_slice(bytes)) else { return false };
+    assert_eq!(kind.wrap(&record), bytes, "two encodings of one record");
+    true
 }
 
 /// What members say to each other about a partition.

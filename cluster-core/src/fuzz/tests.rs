@@ -19,7 +19,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     rig.disk.files().into_iter().map(|path| (path.clone(), rig.disk.contents(&path).unwrap())).collect()
 }
 
-fn all(bytes: &[u8]) -> [bool; 24] {
+fn all(bytes: &[u8]) -> [bool; 26] {
     [
         wal_record(bytes),
         leaf_group(bytes),
@@ -45,6 +45,8 @@ fn all(bytes: &[u8]) -> [bool; 24] {
         raft_record(bytes),
         global_group(bytes),
         epoch_shard(bytes),
+        replication_producers(bytes),
+        replication_payload(bytes),
     ]
 }
 
@@ -77,6 +79,7 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(tree_root(&checked(&[&[0; 15], &[1], &[0; 44]], seed)));
     assert!(replication_message(&[&[1, 4][..], &[0; 8]].concat()));
     assert!(replication_changes(&[&[1, 0, 0, 0, 1, 4][..], &[0; 8]].concat()));
+    assert!(replication_producers(&[&[1][..], &[0; 20]].concat()) && replication_payload(b"\x00r"));
     assert!(replication_state(&[&[1][..], &[0; 44]].concat()));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
     assert!(member_note(&[&[2][..], &[0; 8]].concat()) && replica_entry(&[&[2][..], &[0; 9]].concat()));

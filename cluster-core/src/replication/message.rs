@@ -16,6 +16,13 @@ pub enum Message {
         entry: Entry,
         /// Last known good of the position's epoch, as far as the sender knows.
         known_good: u64,
+        /// Whether the sender wants to hear "received" as well. Never of a recovery.
+        early: bool,
+    },
+    /// The copy is in the member's memory, and may be gone after a crash.
+    Received {
+        /// Its position.
+        lsn: Lsn,
     },
     /// The copy is durable.
     Stored {

@@ -31,8 +31,13 @@
 //! 11. Last known good advances without gaps: everything up to it has W copies.
 //! 12. A sequencer that restarts takes a new epoch; no number is given twice.
 //! 13. A preempted sequencer stops.
+//! 14. A sequencer takes records of producers when it has folded all earlier epochs, adds what it accepts, and acknowledges those of one producer in
+//!     order. A record behind a missing one of its producer does not count.
 //!
-//! **What holds.** What was acknowledged is read, unchanged. Readers agree about every position: record, hole or bridge. A position has one
+//! **Acknowledgements.** An append says when it wants one, see [`AckMode`]: a member says "received" at once and "stored" when the copy is durable.
+//! Only "stored" counts for known good, and so for releases.
+//!
+//! **What holds.** What was acknowledged as durable is read, unchanged. Readers agree about every position: record, hole or bridge. A position has one
 //! acknowledged value at most. What is appended after an acknowledgement stands behind it. No member stores below the seal that it has
 //! confirmed. Epoch, last clean epoch, seals and releases never go back. A reader finds a gap only where W copies were lost.
 //!
@@ -52,6 +57,7 @@
 //!
 //! The nodeset of a partition is the same in all its epochs for now.
 
+mod ack_mode;
 mod codec;
 mod copies;
 mod entry;
@@ -60,12 +66,15 @@ mod lsn;
 mod member_state;
 mod message;
 mod nodeset;
+mod payload;
+mod producers;
 mod reader;
 mod recovery;
 mod rule;
 mod sequencer;
 mod storing_member;
 
+pub use ack_mode::AckMode;
 pub use codec::{MAX_CHANGES, MAX_CHANGES_BYTES, MAX_MESSAGE_BYTES};
 pub use copies::{Copies, MemoryCopies};
 pub use entry::{Content, Entry, Fence, Precedence};
@@ -74,6 +83,8 @@ pub use lsn::{Epoch, Lsn};
 pub use member_state::{Change, MemberState};
 pub use message::{Found, Message};
 pub use nodeset::{MAX_NODESET, MemberId, NodeSet, NodeSetError};
+pub use payload::{Payload, Stamp};
+pub use producers::{Folded, MAX_PRODUCER_RECORDS, MAX_PRODUCERS, ProducerId, Producers, Standing};
 pub use reader::{Reader, Verdict};
 pub use rule::Rule;
 pub use sequencer::{Refusal, Sequencer, SequencerEffect, SequencerInput};

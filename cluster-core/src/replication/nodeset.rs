@@ -1,11 +1,17 @@
 //! Who stores the entries of a partition, and how many of them must agree.
 
+use std::collections::BTreeSet;
+
+use pyralog_crypto::{Blake3, MerkleHash};
 use thiserror::Error;
 
 use super::Lsn;
 
 /// Most members of a nodeset. 3 to 5 are sensible: every further one makes the quorum of a recovery larger.
 pub const MAX_NODESET: usize = 32;
+
+/// What scores of members begin with.
+const COPYSET: &[u8] = b"pyralog copyset v1";
 
 /// A member of the cluster: a process that stores, runs sequencers, or reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -55,6 +61,9 @@ pub struct NodeSet {
 }
 
 impl NodeSet {
+    /// Neighbouring numbers whose copies go to the same members.
+    pub const BLOCK: u64 = 64;
+
     /// A nodeset of these members, in any order.
     ///
     /// # Errors
@@ -120,12 +129,36 @@ impl NodeSet {
         self.quorum().max(self.copies)
     }
 
-    /// The members that a wave of an entry goes to: R of them, others with every number and wave.
-    pub fn copyset(&self, lsn: Lsn, wave: u32) -> impl Iterator<Item = MemberId> + '_ {
-        let size = self.members.len();
-        let start = lsn.epoch.0.wrapping_add(lsn.number).wrapping_add(u64::from(wave)) % size as u64;
-        (0..self.replication).filter_map(move |place| self.members.get((start as usize + place) % size).copied())
+    /// The members that a wave of an entry goes to: R of them, those first that are not away.
+    ///
+    /// By rendezvous: each member has a score for the [`Self::BLOCK`] of the number, the first 8 bytes, big-endian, of
+    /// `BLAKE3("pyralog copyset v1" || partition:u64 || block:u64 || member:u64)`, and the highest scores win. So a partition's copies lie on few
+    /// sets of members, and a member that comes or goes moves no more of them than it must. Each further wave begins one place further
+    /// down, and goes around.
+    #[must_use]
+    pub fn copyset(&self, partition: u64, lsn: Lsn, wave: u32, away: &BTreeSet<MemberId>) -> Vec<MemberId> {
+        let block = lsn.number / Self::BLOCK;
+        let mut order: Vec<(bool, u64, MemberId)> = self
+            .members
+            .iter()
+            .map(|member| (!away.contains(member), score(partition, block, *member), *member))
+            .collect();
+        order.sort_unstable_by(|a, b| b.cmp(a));
+        // The first wave is number 1.
+        let start = wave.saturating_sub(1) as usize % order.len().max(1);
+        order.rotate_left(start);
+        order.into_iter().take(self.replication).map(|(.., member)| member).collect()
     }
+}
+
+fn score(partition: u64, block: u64, member: MemberId) -> u64 {
+    let mut input = [0; COPYSET.len() + 24];
+    let (domain, numbers) = input.split_at_mut(COPYSET.len());
+    domain.copy_from_slice(COPYSET);
+    for (place, number) in numbers.chunks_exact_mut(8).zip([partition, block, member.0]) {
+        place.copy_from_slice(&number.to_be_bytes());
+    }
+    crate::parts::u64_at(&Blake3::digest(&input).0, 0)
 }
 
 #[cfg(test)]

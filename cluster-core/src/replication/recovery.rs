@@ -186,7 +186,7 @@ impl Recovery {
         let content = mutation.contents.get(&number)?.clone();
         let entry = Entry { content, precedence: Precedence::Recovery(self.fence) };
         let lsn = Lsn::new(self.epoch, number);
-        Some(RecoveryEffect::Send(to, Message::Store { lsn, entry, known_good }))
+        Some(RecoveryEffect::Send(to, Message::Store { lsn, entry, known_good, early: false }))
     }
 
     /// Rule 8.

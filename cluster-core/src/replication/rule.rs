@@ -60,6 +60,18 @@ pub enum Rule {
     NumberReused,
     /// 13: a preempted sequencer goes on.
     PreemptedGoesOn,
+    /// 14: a sequencer knows no producers when it begins.
+    ProducersForgotten,
+    /// 14: a sequencer takes producers as of a position before the end of the epochs before its own.
+    ProducersStale,
+    /// 14: a sequencer does not add what it accepts to what it knows of a producer.
+    PendingForgotten,
+    /// 14: the records of a producer are acknowledged in any order.
+    ProducerOutOfOrder,
+    /// 14: a record behind a missing one of its producer counts.
+    GapFolded,
+    /// A sequencer acknowledges as durable what is in memory. Of the invariants, not of the rules.
+    AckOfMemory,
     /// A reader takes fewer than q empty answers for a gap. Of the invariants, not of the thirteen rules.
     GapOfFew,
 }
@@ -67,7 +79,7 @@ pub enum Rule {
 #[cfg(test)]
 impl Rule {
     /// Every way there is.
-    pub(super) const ALL: [Self; 28] = [
+    pub(super) const ALL: [Self; 34] = [
         Self::EpochRepeated,
         Self::SealSkipped,
         Self::SealVolatile,
@@ -95,6 +107,12 @@ impl Rule {
         Self::KnownGoodSkips,
         Self::NumberReused,
         Self::PreemptedGoesOn,
+        Self::ProducersForgotten,
+        Self::ProducersStale,
+        Self::PendingForgotten,
+        Self::ProducerOutOfOrder,
+        Self::GapFolded,
+        Self::AckOfMemory,
         Self::GapOfFew,
     ];
 }

@@ -8,8 +8,11 @@ use bytes::Bytes;
 
 use super::recovery::{Recovery, RecoveryEffect};
 use super::rule::{Rule, broken};
-use super::{Answer, Command, Epoch, Fence, Lsn, MAX_PAYLOAD_BYTES, MemberId, Message, Metadata, NodeSet, Precedence};
-use window::Window;
+use super::{
+    AckMode, Answer, Command, Epoch, Fence, Lsn, MAX_PAYLOAD_BYTES, MemberId, Message, Metadata, NodeSet, Payload,
+    Precedence, Producers, Standing,
+};
+use window::{Wave, Window};
 
 /// Entries that are sent again at one tick, at most.
 const WAVES: usize = 64;
@@ -23,7 +26,9 @@ pub enum SequencerInput {
     Append {
         /// The caller's own number for it; it comes back in the answer.
         ticket: u64,
-        /// The record.
+        /// When it is acknowledged.
+        mode: AckMode,
+        /// The record, as [`Payload::wrap`] makes it.
         payload: Bytes,
     },
     /// Some time has passed: everything that is waited for is asked for again. The first one begins the work.
@@ -41,6 +46,10 @@ pub enum SequencerInput {
     },
     /// What the epoch store answered to a [`SequencerEffect::Ask`].
     Answer(Answer),
+    /// These members are known to be away: copies go to them last. Takes the place of what was said before.
+    Away(BTreeSet<MemberId>),
+    /// The producers as of what is released. Taken where [`Sequencer::awaits_producers`] and all earlier epochs are in it, ignored otherwise.
+    Producers(Producers),
 }
 
 /// What a sequencer wants done.
@@ -60,10 +69,21 @@ pub enum SequencerEffect {
         /// Why.
         why: Refusal,
     },
-    /// The entry at this position is durable for good.
+    /// The record is there already, by an earlier append with the same stamp.
+    Duplicate {
+        /// The caller's number.
+        ticket: u64,
+        /// Its position.
+        lsn: Lsn,
+        /// Whether it is durable for good. If not, [`SequencerEffect::Acknowledged`] follows.
+        acknowledged: bool,
+    },
+    /// The entry at this position is as safe as its appends wanted. Said once, and again after a duplicate.
     Acknowledged {
         /// Its position.
         lsn: Lsn,
+        /// How safe: [`AckMode::Durable`] is for good.
+        mode: AckMode,
     },
     /// The sequencer has stopped. What is accepted and not acknowledged may or may not have been stored: the recovery decides.
     Stopped {
@@ -90,6 +110,17 @@ pub enum Refusal {
     Stopped,
     /// More than [`MAX_PAYLOAD_BYTES`].
     TooLarge,
+    /// Not what [`Payload::wrap`] makes.
+    Malformed,
+    /// It is of a producer, and the epochs before are not recovered or not folded yet: try again soon.
+    Recovering,
+    /// A record of this producer before it is missing. Whoever was told that it is durable was told wrong: that never happens.
+    Gap {
+        /// The sequence number that is next.
+        expected: u64,
+    },
+    /// See [`Standing::UnknownProducer`].
+    UnknownProducer,
 }
 
 /// The sequencer of one epoch. It numbers records, has them stored, and acknowledges; beside that it recovers the epochs before its
@@ -100,8 +131,12 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Sequencer {
     nodeset: NodeSet,
+    partition: u64,
+    away: BTreeSet<MemberId>,
     epoch: Epoch,
     window: Window,
+    /// With everything that was accepted; none as long as the earlier epochs are not folded.
+    producers: Option<Producers>,
     sealed: BTreeSet<MemberId>,
     stage: Stage,
     attempt: u64,
@@ -125,22 +160,39 @@ impl Sequencer {
     /// The sequencer of the epoch that was taken.
     #[must_use]
     pub fn new(taken: &Metadata) -> Self {
+        let first = taken.epoch.previous() == Epoch::NONE;
         Self {
             nodeset: taken.nodeset.clone(),
+            partition: 0,
+            away: BTreeSet::new(),
             epoch: taken.epoch,
             window: Window::default(),
+            producers: (first || broken(Rule::ProducersForgotten)).then(Producers::default),
             sealed: BTreeSet::new(),
-            stage: if taken.epoch.previous() == Epoch::NONE { Stage::Clean } else { Stage::Seal },
+            stage: if first { Stage::Clean } else { Stage::Seal },
             attempt: 0,
             ticks: 0,
             stopped: false,
         }
     }
 
+    /// The same, of the partition with this number: where copies go depends on it, and nothing else.
+    #[must_use]
+    pub fn of_partition(self, partition: u64) -> Self {
+        Self { partition, ..self }
+    }
+
     /// What rule 12 forbids: a sequencer that goes on in its old epoch, behind this number.
     #[cfg(test)]
     pub(super) fn resumed(taken: &Metadata, known_good: u64) -> Self {
         Self { window: Window::resumed(known_good), ..Self::new(taken) }
+    }
+
+    /// Knows at most so many producers.
+    #[cfg(test)]
+    pub(super) fn with_few_producers(mut self, most: usize) -> Self {
+        self.producers = self.producers.map(|_| Producers::bounded(most));
+        self
     }
 
     /// Its epoch.
@@ -161,6 +213,12 @@ impl Sequencer {
         matches!(self.stage, Stage::Clean)
     }
 
+    /// Whether it refuses the records of producers, for want of what the earlier epochs have of them.
+    #[must_use]
+    pub fn awaits_producers(&self) -> bool {
+        self.producers.is_none() && !self.stopped
+    }
+
     /// Everything in the epoch up to this position has W copies.
     #[must_use]
     pub fn known_good(&self) -> Lsn {
@@ -177,7 +235,7 @@ impl Sequencer {
     pub fn step(&mut self, input: SequencerInput) -> Vec<SequencerEffect> {
         let mut effects = Vec::new();
         match input {
-            SequencerInput::Append { ticket, payload } => self.append(ticket, payload, &mut effects),
+            SequencerInput::Append { ticket, mode, payload } => self.append(ticket, mode, payload, &mut effects),
             _ if self.stopped => {}
             SequencerInput::Tick => self.tick(&mut effects),
             SequencerInput::Release => self.release(&mut effects),
@@ -187,32 +245,79 @@ impl Sequencer {
             }
             SequencerInput::Message { .. } => {}
             SequencerInput::Answer(answer) => self.answer(answer.metadata(), &mut effects),
+            SequencerInput::Producers(producers) => self.folded(producers),
+            SequencerInput::Away(away) => {
+                self.away = away.into_iter().filter(|member| self.nodeset.contains(*member)).collect();
+            }
         }
         effects
     }
 
-    fn append(&mut self, ticket: u64, payload: Bytes, effects: &mut Vec<SequencerEffect>) {
-        let numbered = if self.stopped {
-            Err(Refusal::Stopped)
-        } else if payload.len() > MAX_PAYLOAD_BYTES {
-            Err(Refusal::TooLarge)
-        } else {
-            self.window.push(payload).ok_or(Refusal::Busy)
-        };
-        match numbered {
-            Ok(number) => {
-                effects.push(SequencerEffect::Accepted { ticket, lsn: Lsn::new(self.epoch, number) });
-                self.wave(number, effects);
+    fn append(&mut self, ticket: u64, mode: AckMode, payload: Bytes, effects: &mut Vec<SequencerEffect>) {
+        match self.number(mode, payload) {
+            Ok((lsn, true)) => {
+                effects.push(SequencerEffect::Accepted { ticket, lsn });
+                self.wave(lsn.number, effects);
+            }
+            Ok((lsn, false)) => {
+                // What was folded is final; nothing of this epoch was, before its producers were known.
+                let acknowledged = lsn.epoch < self.epoch || self.window.is_acknowledged(lsn.number);
+                effects.push(SequencerEffect::Duplicate { ticket, lsn, acknowledged });
+                if !acknowledged {
+                    self.window.want(lsn.number, mode);
+                    self.acknowledge(effects);
+                }
             }
             Err(why) => effects.push(SequencerEffect::Refused { ticket, why }),
         }
     }
 
+    /// The position of a record, and whether it is new.
+    fn number(&mut self, mode: AckMode, payload: Bytes) -> Result<(Lsn, bool), Refusal> {
+        if self.stopped {
+            return Err(Refusal::Stopped);
+        }
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let (kind, _) = Payload::unwrap(&payload).ok_or(Refusal::Malformed)?;
+        if kind != Payload::Plain && self.producers.is_none() {
+            return Err(Refusal::Recovering);
+        }
+        let mut producer = None;
+        if let (Payload::Stamped(stamp), Some(producers)) = (kind, &self.producers) {
+            producer = Some(stamp.producer);
+            match producers.standing(stamp) {
+                Standing::Fresh => {}
+                Standing::Duplicate { lsn } => return Ok((lsn, false)),
+                Standing::Gap { expected } => return Err(Refusal::Gap { expected }),
+                Standing::UnknownProducer => return Err(Refusal::UnknownProducer),
+            }
+        }
+        let number = self.window.push(payload, producer, mode).ok_or(Refusal::Busy)?;
+        let lsn = Lsn::new(self.epoch, number);
+        if let Some(producers) =
+            self.producers.as_mut().filter(|_| producer.is_none() || !broken(Rule::PendingForgotten))
+        {
+            producers.add(lsn, kind);
+        }
+        Ok((lsn, true))
+    }
+
+    /// Rule 14.
+    fn folded(&mut self, producers: Producers) {
+        let complete = producers.next().epoch == self.epoch || broken(Rule::ProducersStale);
+        if self.producers.is_none() && complete {
+            self.producers = Some(producers);
+        }
+    }
+
     fn wave(&mut self, number: u64, effects: &mut Vec<SequencerEffect>) {
-        let Some((wave, entry)) = self.window.wave(number) else { return };
+        let Some(Wave { number: wave, entry, early }) = self.window.wave(number) else { return };
         let (lsn, known_good) = (Lsn::new(self.epoch, number), self.window.known_good());
-        effects.extend(self.nodeset.copyset(lsn, wave).map(|to| {
-            let message = Message::Store { lsn, entry: entry.clone(), known_good };
+        let copyset = self.nodeset.copyset(self.partition, lsn, wave, &self.away);
+        effects.extend(copyset.into_iter().map(|to| {
+            let message = Message::Store { lsn, entry: entry.clone(), known_good, early };
             SequencerEffect::Send { to, message }
         }));
     }
@@ -258,6 +363,10 @@ impl Sequencer {
                 self.window.stored(lsn.number, from);
                 self.acknowledge(effects);
             }
+            Message::Received { lsn } if lsn.epoch == self.epoch => {
+                self.window.received(lsn.number, from);
+                self.acknowledge(effects);
+            }
             Message::Fenced { by } => self.preempt(by.epoch, effects),
             Message::Sealed { fence } => self.sealed(from, fence.epoch, effects),
             message => {
@@ -276,6 +385,7 @@ impl Sequencer {
         if seal >= self.epoch && !broken(Rule::PreemptedGoesOn) {
             self.stopped = true;
             self.window = Window::default();
+            self.producers = None;
             effects.push(SequencerEffect::Stopped { newer: seal.next().unwrap_or(seal) });
         }
     }
@@ -301,8 +411,9 @@ impl Sequencer {
     fn acknowledge(&mut self, effects: &mut Vec<SequencerEffect>) {
         if self.is_sealed() || broken(Rule::AckBeforeSeal) {
             let numbers = self.window.acknowledge(self.nodeset.copies());
-            let lsns = numbers.into_iter().map(|number| Lsn::new(self.epoch, number));
-            effects.extend(lsns.map(|lsn| SequencerEffect::Acknowledged { lsn }));
+            let at = |number| Lsn::new(self.epoch, number);
+            let told = numbers.into_iter().map(|(number, mode)| (at(number), mode));
+            effects.extend(told.map(|(lsn, mode)| SequencerEffect::Acknowledged { lsn, mode }));
         }
     }
 

@@ -116,7 +116,9 @@ impl StoringMember {
         effects: &mut Vec<MemberEffect>,
     ) -> Result<(), Error> {
         match message {
-            Message::Store { lsn, entry, known_good } => self.store(from, lsn, entry, known_good, copies, effects)?,
+            Message::Store { lsn, entry, known_good, early } => {
+                self.store(from, lsn, entry, (known_good, early), copies, effects)?;
+            }
             Message::Seal { epoch } => self.seal(from, epoch, effects),
             Message::Digest { epoch, fence, after } => self.digest(from, epoch, fence, after, copies, effects)?,
             Message::Clean { epoch, fence } => self.clean(from, epoch, fence, effects),
@@ -127,6 +129,7 @@ impl StoringMember {
             }
             // Answers: they are for sequencers and readers.
             Message::Stored { .. }
+            | Message::Received { .. }
             | Message::Fenced { .. }
             | Message::Sealed { .. }
             | Message::Digested { .. }
@@ -153,7 +156,7 @@ impl StoringMember {
         from: MemberId,
         lsn: Lsn,
         entry: Entry,
-        known_good: u64,
+        (known_good, early): (u64, bool),
         copies: &impl Copies,
         effects: &mut Vec<MemberEffect>,
     ) -> Result<(), Error> {
@@ -193,6 +196,10 @@ impl StoringMember {
             effects.push(MemberEffect::Send { to: from, message: stored.clone() });
         }
         self.persist(changes, effects);
+        // The one thing that is said before it is durable.
+        if early && matches!(precedence, Precedence::Wave(_)) {
+            effects.push(MemberEffect::Send { to: from, message: Message::Received { lsn } });
+        }
         self.answer(from, stored, effects);
         Ok(())
     }

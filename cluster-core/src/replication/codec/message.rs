@@ -8,7 +8,7 @@ use super::{FENCE, LSN, Source, VERSION, whole};
 
 /// | kind | fields |
 /// |---|---|
-/// | 1 store | `lsn known_good:u64 entry` |
+/// | 1 store | `lsn known_good:u64 early:bool entry` |
 /// | 2 stored | `lsn precedence` |
 /// | 3 fenced | `fence` |
 /// | 4 seal | `epoch:u64` |
@@ -20,6 +20,7 @@ use super::{FENCE, LSN, Source, VERSION, whole};
 /// | 10 release | `lsn` |
 /// | 11 read | `lsn` |
 /// | 12 answer | `lsn found`: `0:u8` nothing, `1:u8` not released, `2:u8 content` |
+/// | 13 received | `lsn` |
 impl Encode for Message {
     fn encode(&self, out: &mut Writer) {
         self.head(out);
@@ -65,7 +66,7 @@ impl Message {
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         let fields = match self {
-            Self::Store { entry, .. } => LSN + 8 + entry.encoded_len(),
+            Self::Store { entry, .. } => LSN + 8 + 1 + entry.encoded_len(),
             Self::Stored { precedence, .. } => LSN + precedence.encoded_len(),
             Self::Fenced { .. } | Self::Sealed { .. } => FENCE,
             Self::Seal { .. } => 8,
@@ -75,7 +76,7 @@ impl Message {
                 8 + FENCE + 8 + 8 + 1 + 4 + entries.sum::<usize>()
             }
             Self::Clean { .. } | Self::Cleaned { .. } => 8 + FENCE,
-            Self::Release { .. } | Self::Read { .. } => LSN,
+            Self::Release { .. } | Self::Read { .. } | Self::Received { .. } => LSN,
             Self::Answer { found: Found::Copy(content), .. } => LSN + 1 + content.encoded_len(),
             Self::Answer { .. } => LSN + 1,
         };
@@ -95,7 +96,9 @@ impl Message {
     fn head(&self, out: &mut Writer) {
         out.u8(VERSION);
         match self {
-            Self::Store { lsn, entry, known_good } => entry.head(out.u8(1).put(lsn).u64(*known_good)),
+            Self::Store { lsn, entry, known_good, early } => {
+                entry.head(out.u8(1).put(lsn).u64(*known_good).bool(*early))
+            }
             Self::Stored { lsn, precedence } => out.u8(2).put(lsn).put(precedence),
             Self::Fenced { by } => out.u8(3).put(by),
             Self::Seal { epoch } => out.u8(4).u64(epoch.0),
@@ -111,6 +114,7 @@ impl Message {
             Self::Cleaned { epoch, fence } => out.u8(9).u64(epoch.0).put(fence),
             Self::Release { lsn } => out.u8(10).put(lsn),
             Self::Read { lsn } => out.u8(11).put(lsn),
+            Self::Received { lsn } => out.u8(13).put(lsn),
             Self::Answer { lsn, found } => match found {
                 Found::Nothing => out.u8(12).put(lsn).u8(0),
                 Found::NotReleased => out.u8(12).put(lsn).u8(1),
@@ -123,8 +127,8 @@ impl Message {
         input.version("replication message", VERSION)?;
         Ok(match input.u8()? {
             1 => {
-                let (lsn, known_good) = (input.get()?, input.u64()?);
-                Self::Store { lsn, known_good, entry: Entry::read(input, source)? }
+                let (lsn, known_good, early) = (input.get()?, input.u64()?, input.bool()?);
+                Self::Store { lsn, known_good, early, entry: Entry::read(input, source)? }
             }
             2 => Self::Stored { lsn: input.get()?, precedence: input.get()? },
             3 => Self::Fenced { by: input.get()? },
@@ -137,6 +141,7 @@ impl Message {
             10 => Self::Release { lsn: input.get()? },
             11 => Self::Read { lsn: input.get()? },
             12 => Self::Answer { lsn: input.get()?, found: found(input, source)? },
+            13 => Self::Received { lsn: input.get()? },
             found => return Err(CodecError::Tag { what: "replication message", found: found.into() }),
         })
     }

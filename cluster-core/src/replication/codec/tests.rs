@@ -34,12 +34,12 @@ pub(in crate::replication) fn messages() -> Vec<(Message, &'static str)> {
     let record = Found::Copy(Content::Record(Bytes::from_static(b"ab")));
     vec![
         (
-            Message::Store { lsn, entry: entry(b"abc"), known_good: 4 },
-            "01 01 0000000000000003 0000000000000005 0000000000000004 00 00000007 00 00000003 616263",
+            Message::Store { lsn, entry: entry(b"abc"), known_good: 4, early: true },
+            "01 01 0000000000000003 0000000000000005 0000000000000004 01 00 00000007 00 00000003 616263",
         ),
         (
-            Message::Store { lsn, entry: hole(), known_good: 4 },
-            "01 01 0000000000000003 0000000000000005 0000000000000004 01 0000000000000003 0000000000000002 01",
+            Message::Store { lsn, entry: hole(), known_good: 4, early: false },
+            "01 01 0000000000000003 0000000000000005 0000000000000004 00 01 0000000000000003 0000000000000002 01",
         ),
         (
             Message::Stored { lsn, precedence: Precedence::Wave(7) },
@@ -62,6 +62,7 @@ pub(in crate::replication) fn messages() -> Vec<(Message, &'static str)> {
         (Message::Cleaned { epoch, fence }, "01 09 0000000000000003 0000000000000003 0000000000000002"),
         (Message::Release { lsn }, "01 0a 0000000000000003 0000000000000005"),
         (Message::Read { lsn }, "01 0b 0000000000000003 0000000000000005"),
+        (Message::Received { lsn }, "01 0d 0000000000000003 0000000000000005"),
         (Message::Answer { lsn, found: Found::Nothing }, "01 0c 0000000000000003 0000000000000005 00"),
         (Message::Answer { lsn, found: Found::NotReleased }, "01 0c 0000000000000003 0000000000000005 01"),
         (Message::Answer { lsn, found: bridge }, "01 0c 0000000000000003 0000000000000005 02 02"),
@@ -148,7 +149,8 @@ fn vector_of_a_state() {
 
 #[test]
 fn records_are_parts_of_what_they_were_read_from() {
-    let whole = Bytes::from(Message::Store { lsn: LSN_3_5, entry: entry(b"abc"), known_good: 0 }.to_bytes());
+    let whole =
+        Bytes::from(Message::Store { lsn: LSN_3_5, entry: entry(b"abc"), known_good: 0, early: false }.to_bytes());
     let Ok(Message::Store { entry: Entry { content: Content::Record(record), .. }, .. }) = Message::from_shared(&whole)
     else {
         panic!("not a store")
@@ -161,7 +163,7 @@ fn unknown_versions_and_tags_are_refused() {
     for bytes in [
         "02 0a",
         "01 00",
-        "01 0d",
+        "01 0e",
         "01 02 00000000000000000000000000000000 02",
         "01 0c 0000000000000003 0000000000000005 03",
     ] {
@@ -258,11 +260,8 @@ fn any_message() -> impl Strategy<Value = Message> {
     let epoch = || any::<u64>().prop_map(Epoch);
     let found = prop_oneof![Just(Found::Nothing), Just(Found::NotReleased), any_content().prop_map(Found::Copy)];
     prop_oneof![
-        (any_lsn(), any_entry(), any::<u64>()).prop_map(|(lsn, entry, known_good)| Message::Store {
-            lsn,
-            entry,
-            known_good
-        }),
+        (any_lsn(), any_entry(), any::<u64>(), any::<bool>())
+            .prop_map(|(lsn, entry, known_good, early)| Message::Store { lsn, entry, known_good, early }),
         (any_lsn(), any_precedence()).prop_map(|(lsn, precedence)| Message::Stored { lsn, precedence }),
         any_fence().prop_map(|by| Message::Fenced { by }),
         epoch().prop_map(|epoch| Message::Seal { epoch }),
@@ -273,6 +272,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         (epoch(), any_fence()).prop_map(|(epoch, fence)| Message::Cleaned { epoch, fence }),
         any_lsn().prop_map(|lsn| Message::Release { lsn }),
         any_lsn().prop_map(|lsn| Message::Read { lsn }),
+        any_lsn().prop_map(|lsn| Message::Received { lsn }),
         (any_lsn(), found).prop_map(|(lsn, found)| Message::Answer { lsn, found }),
     ]
 }

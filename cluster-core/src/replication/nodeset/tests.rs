@@ -40,17 +40,52 @@ fn every_quorum_shares_a_member_with_every_w_and_recoveries_share_one() {
     }
 }
 
+fn copyset(set: &NodeSet, partition: u64, number: u64, wave: u32, away: &[u64]) -> Vec<u64> {
+    let away = away.iter().copied().map(MemberId).collect();
+    set.copyset(partition, Lsn::new(Epoch(3), number), wave, &away).into_iter().map(|member| member.0).collect()
+}
+
 #[test]
 fn a_copyset_has_r_members_and_moves_with_the_wave() {
     let set = nodeset(5, 3, 2).unwrap();
-    let lsn = Lsn::new(Epoch(u64::MAX), u64::MAX);
     let mut seen = BTreeSet::new();
-    for wave in 0..5 {
-        let copyset: BTreeSet<MemberId> = set.copyset(lsn, wave).collect();
+    for wave in 0..6 {
+        let copyset: BTreeSet<u64> = copyset(&set, u64::MAX, u64::MAX, wave, &[]).into_iter().collect();
         assert_eq!(copyset.len(), 3);
-        assert!(copyset.iter().all(|member| set.contains(*member)));
+        assert!(copyset.iter().all(|member| set.contains(MemberId(*member))));
         seen.extend(copyset);
     }
     assert_eq!(seen.len(), 5);
     assert!(!set.contains(MemberId(6)));
+}
+
+#[test]
+fn vectors_of_copysets() {
+    let set = nodeset(5, 3, 2).unwrap();
+    let found = [(0, 1), (0, 64), (0, 128), (7, 1)].map(|(partition, number)| copyset(&set, partition, number, 1, &[]));
+    assert_eq!(found, [[3, 5, 1], [4, 1, 2], [1, 3, 5], [4, 3, 5]]);
+}
+
+#[test]
+fn neighbours_lie_together_and_all_members_have_their_share() {
+    let set = nodeset(5, 2, 2).unwrap();
+    assert_eq!(copyset(&set, 1, 64, 1, &[]), copyset(&set, 1, 127, 1, &[]));
+    let mut copies = [0; 6];
+    for block in 0..1000 {
+        copyset(&set, 1, block * NodeSet::BLOCK, 1, &[]).into_iter().for_each(|member| copies[member as usize] += 1);
+    }
+    assert!(copies[1..].iter().all(|copies| (330..470).contains(copies)), "{copies:?}");
+}
+
+#[test]
+fn who_is_away_comes_last_and_moves_nobody_else() {
+    let set = nodeset(5, 3, 2).unwrap();
+    for block in 0..50 {
+        let all = copyset(&set, 1, block * NodeSet::BLOCK, 1, &[]);
+        let without = copyset(&set, 1, block * NodeSet::BLOCK, 1, &[2]);
+        assert!(!without.contains(&2));
+        let stay: Vec<u64> = all.iter().copied().filter(|member| *member != 2).collect();
+        assert_eq!(without[..stay.len()], stay);
+        assert_eq!(copyset(&set, 1, block * NodeSet::BLOCK, 1, &[1, 2, 3, 4, 5]), all, "better than nobody");
+    }
 }

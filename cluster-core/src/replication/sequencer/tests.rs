@@ -1,7 +1,7 @@
 //! One epoch: when it acknowledges, recovers, releases and stops.
 
 use super::*;
-use crate::replication::{Content, Found, MAX_UNACKNOWLEDGED};
+use crate::replication::{Content, Found, MAX_UNACKNOWLEDGED, ProducerId, Stamp};
 
 fn metadata(epoch: u64, last_clean: u64) -> Metadata {
     Metadata {
@@ -18,7 +18,7 @@ fn hear(sequencer: &mut Sequencer, from: u64, message: Message) -> Vec<Sequencer
 }
 
 fn append(sequencer: &mut Sequencer, ticket: u64) -> Vec<SequencerEffect> {
-    sequencer.step(SequencerInput::Append { ticket, payload: Bytes::from_static(b"r") })
+    sequencer.step(SequencerInput::Append { ticket, mode: AckMode::Durable, payload: Bytes::from_static(b"\0r") })
 }
 
 fn stored(epoch: u64, number: u64) -> Message {
@@ -30,7 +30,7 @@ fn sealed(epoch: u64) -> Message {
 }
 
 fn acknowledged(epoch: u64, number: u64) -> SequencerEffect {
-    SequencerEffect::Acknowledged { lsn: Lsn::new(Epoch(epoch), number) }
+    SequencerEffect::Acknowledged { lsn: Lsn::new(Epoch(epoch), number), mode: AckMode::Durable }
 }
 
 fn messages(effects: &[SequencerEffect]) -> Vec<&Message> {
@@ -162,7 +162,7 @@ fn what_waits_for_its_acknowledgement_is_bounded() {
     assert_eq!(busy, [SequencerEffect::Refused { ticket: 7777, why: Refusal::Busy }]);
     assert!(messages(&sequencer.step(SequencerInput::Tick)).len() <= WAVES * 3 + 3);
     let payload = Bytes::from(vec![0; MAX_PAYLOAD_BYTES + 1]);
-    let large = sequencer.step(SequencerInput::Append { ticket: 1, payload });
+    let large = sequencer.step(SequencerInput::Append { ticket: 1, mode: AckMode::Durable, payload });
     assert_eq!(large, [SequencerEffect::Refused { ticket: 1, why: Refusal::TooLarge }]);
 }
 
@@ -179,4 +179,28 @@ fn messages_for_others_are_ignored() {
     ] {
         assert_eq!(hear(&mut sequencer, 1, message), []);
     }
+}
+
+#[test]
+fn records_of_producers_wait_for_the_epochs_before() {
+    let mut sequencer = Sequencer::new(&metadata(2, 0));
+    let producer = ProducerId(Lsn::new(Epoch(1), 1));
+    let send = |sequencer: &mut Sequencer, sequence| {
+        let payload = Payload::Stamped(Stamp { producer, sequence }).wrap(b"r");
+        sequencer.step(SequencerInput::Append { ticket: sequence, mode: AckMode::Durable, payload }).remove(0)
+    };
+    assert_eq!(send(&mut sequencer, 1), SequencerEffect::Refused { ticket: 1, why: Refusal::Recovering });
+    let mut producers = Producers::default();
+    producers.fold(Lsn::new(Epoch(1), 1), &Content::Record(Payload::Open.wrap(b"")));
+    sequencer.step(SequencerInput::Producers(producers.clone()));
+    assert!(sequencer.awaits_producers(), "the end of the epoch is missing");
+    producers.fold(Lsn::new(Epoch(1), 2), &Content::Bridge);
+    sequencer.step(SequencerInput::Producers(producers));
+    let lsn = Lsn::new(Epoch(2), 1);
+    assert_eq!(send(&mut sequencer, 1), SequencerEffect::Accepted { ticket: 1, lsn });
+    assert_eq!(send(&mut sequencer, 1), SequencerEffect::Duplicate { ticket: 1, lsn, acknowledged: false });
+    let why = Refusal::Gap { expected: 2 };
+    assert_eq!(send(&mut sequencer, 3), SequencerEffect::Refused { ticket: 3, why });
+    let malformed = SequencerInput::Append { ticket: 9, mode: AckMode::Durable, payload: Bytes::from_static(b"?") };
+    assert_eq!(sequencer.step(malformed), [SequencerEffect::Refused { ticket: 9, why: Refusal::Malformed }]);
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::super::rule::{Rule, broken};
-use super::super::{Content, Entry, MAX_UNACKNOWLEDGED, MAX_UNACKNOWLEDGED_BYTES, MemberId, Precedence};
+use super::super::{
+    AckMode, Content, Entry, MAX_UNACKNOWLEDGED, MAX_UNACKNOWLEDGED_BYTES, MemberId, Precedence, ProducerId,
+};
 
 /// From the number behind last known good to the last one that was given.
 #[derive(Debug, Default)]
@@ -19,9 +21,37 @@ pub(super) struct Window {
 #[derive(Debug)]
 struct Unacknowledged {
     payload: Bytes,
+    producer: Option<ProducerId>,
     wave: u32,
+    mode: AckMode,
+    /// Members that have it in memory, or had.
+    received: BTreeSet<MemberId>,
     stored: BTreeSet<MemberId>,
+    /// It is durable for good.
     acknowledged: bool,
+    /// Whoever appended it has been told, as its mode says.
+    told: bool,
+}
+
+/// One wave of an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wave {
+    pub number: u32,
+    pub entry: Entry,
+    /// Whether members are to say that they received it.
+    pub early: bool,
+}
+
+impl Unacknowledged {
+    /// Whether it is as safe as its mode says. Copies in memory do for nothing else.
+    fn is_safe(&self, copies: usize) -> bool {
+        match self.mode {
+            AckMode::Durable if broken(Rule::AckOfMemory) => self.received.len() >= copies,
+            AckMode::Durable => self.acknowledged,
+            AckMode::Replicated => self.acknowledged || self.received.len() >= copies,
+            AckMode::Cached => !self.received.is_empty(),
+        }
+    }
 }
 
 impl Window {
@@ -31,7 +61,7 @@ impl Window {
     }
 
     /// Gives the payload the next number, or `None` where too much is open.
-    pub fn push(&mut self, payload: Bytes) -> Option<u64> {
+    pub fn push(&mut self, payload: Bytes, producer: Option<ProducerId>, mode: AckMode) -> Option<u64> {
         let open = self.last - self.known_good;
         let bytes = self.bytes.saturating_add(payload.len());
         if open >= MAX_UNACKNOWLEDGED as u64 || (bytes > MAX_UNACKNOWLEDGED_BYTES && !self.entries.is_empty()) {
@@ -39,17 +69,27 @@ impl Window {
         }
         self.last = self.last.checked_add(1)?;
         self.bytes = bytes;
-        let stored = BTreeSet::new();
-        self.entries.insert(self.last, Unacknowledged { payload, wave: 0, stored, acknowledged: false });
+        let (received, stored) = (BTreeSet::new(), BTreeSet::new());
+        let entry =
+            Unacknowledged { payload, producer, wave: 0, mode, received, stored, acknowledged: false, told: false };
+        self.entries.insert(self.last, entry);
         Some(self.last)
     }
 
     /// The next wave of an entry that is not acknowledged.
-    pub fn wave(&mut self, number: u64) -> Option<(u32, Entry)> {
+    pub fn wave(&mut self, number: u64) -> Option<Wave> {
         let entry = self.entries.get_mut(&number).filter(|entry| !entry.acknowledged)?;
         entry.wave = entry.wave.saturating_add(1);
         let content = Content::Record(entry.payload.clone());
-        Some((entry.wave, Entry { content, precedence: Precedence::Wave(entry.wave) }))
+        let early = (entry.mode != AckMode::Durable || broken(Rule::AckOfMemory)) && !entry.told;
+        Some(Wave { number: entry.wave, entry: Entry { content, precedence: Precedence::Wave(entry.wave) }, early })
+    }
+
+    /// Somebody else wants to hear of the entry, when it is so safe.
+    pub fn want(&mut self, number: u64, mode: AckMode) {
+        if let Some(entry) = self.entries.get_mut(&number).filter(|entry| !entry.acknowledged) {
+            (entry.mode, entry.told) = (entry.mode.min(mode), false);
+        }
     }
 
     /// The first numbers that are not acknowledged.
@@ -61,6 +101,7 @@ impl Window {
     /// The member has a copy.
     pub fn stored(&mut self, number: u64, member: MemberId) {
         if let Some(entry) = self.entries.get_mut(&number) {
+            entry.received.insert(member);
             entry.stored.insert(member);
         }
     }
@@ -70,17 +111,36 @@ impl Window {
         self.entries.get(&number).map_or(0, |entry| entry.stored.len())
     }
 
-    /// Acknowledges what has so many copies: the numbers.
-    pub fn acknowledge(&mut self, copies: usize) -> Vec<u64> {
-        let mut acknowledged = Vec::new();
+    /// The member has a copy in memory.
+    pub fn received(&mut self, number: u64, member: MemberId) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.received.insert(member);
+        }
+    }
+
+    /// Acknowledges what has so many copies, the records of one producer in order: the numbers of those whose appenders hear of it now, and how
+    /// safe they are.
+    pub fn acknowledge(&mut self, copies: usize) -> Vec<(u64, AckMode)> {
+        let (mut acknowledged, mut waiting) = (Vec::new(), BTreeSet::new());
         for (number, entry) in &mut self.entries {
-            if !entry.acknowledged && entry.stored.len() >= copies {
+            let in_order = entry.producer.is_none_or(|producer| !waiting.contains(&producer));
+            if !entry.acknowledged && entry.stored.len() >= copies && (in_order || broken(Rule::ProducerOutOfOrder)) {
                 entry.acknowledged = true;
-                acknowledged.push(*number);
             }
+            if !entry.told && entry.is_safe(copies) {
+                entry.told = true;
+                let mode = if entry.acknowledged { AckMode::Durable } else { entry.mode };
+                acknowledged.push((*number, mode));
+            }
+            waiting.extend(entry.producer.filter(|_| !entry.acknowledged));
         }
         self.settle();
         acknowledged
+    }
+
+    /// Whether the number is durable for good.
+    pub fn is_acknowledged(&self, number: u64) -> bool {
+        number <= self.known_good || self.entries.get(&number).is_some_and(|entry| entry.acknowledged)
     }
 
     /// Everything up to here has its copies.

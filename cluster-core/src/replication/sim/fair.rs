@@ -38,6 +38,9 @@ pub(super) fn heal(world: &mut World) {
 }
 
 fn round(world: &mut World) {
+    if let Some(last) = world.last_seat() {
+        world.append_again(last);
+    }
     for seat in 0..world.seats.len() {
         if world.seats[seat].alive {
             world.tick(seat);
@@ -54,6 +57,10 @@ fn round(world: &mut World) {
 
 /// What is not as it must be in the end.
 fn unfinished(world: &mut World) -> Option<String> {
+    if world.has_unanswered() {
+        return Some("a producer has no answer".to_owned());
+    }
+    world.check_producers();
     let (last, zombies) = world.seats.split_last()?;
     if !last.sequencer.is_clean() || !last.open.is_empty() {
         return Some(format!("the last sequencer is not done: {:?}", last.sequencer));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::{
-    Answer, Content, Entry, Epoch, Fence, Found, Lsn, MAX_WITHHELD, MemberEffect, MemberInput, MemberState,
+    AckMode, Answer, Content, Entry, Epoch, Fence, Found, Lsn, MAX_WITHHELD, MemberEffect, MemberInput, MemberState,
     MemoryCopies, Message, Metadata, Precedence, Reader, Sequencer, SequencerEffect, SequencerInput, StoringMember,
 };
 use super::*;
@@ -46,8 +46,8 @@ fn lsn(rng: &mut Rng) -> Lsn {
 
 fn message(rng: &mut Rng) -> Message {
     let more = rng.chance(300);
-    match rng.below(13) {
-        0 => Message::Store { lsn: lsn(rng), entry: entry(rng), known_good: number(rng) },
+    match rng.below(14) {
+        0 => Message::Store { lsn: lsn(rng), entry: entry(rng), known_good: number(rng), early: more },
         1 => Message::Stored { lsn: lsn(rng), precedence: precedence(rng) },
         2 if rng.chance(50) => Message::Fenced { by: fence(rng) },
         3 => Message::Seal { epoch: epoch(rng) },
@@ -69,6 +69,7 @@ fn message(rng: &mut Rng) -> Message {
         8 => Message::Cleaned { epoch: epoch(rng), fence: fence(rng) },
         9 if rng.chance(50) => Message::Release { lsn: lsn(rng) },
         10 => Message::Answer { lsn: lsn(rng), found: Found::Copy(content(rng)) },
+        13 => Message::Received { lsn: lsn(rng) },
         11 => Message::Answer { lsn: lsn(rng), found: Found::Nothing },
         _ => Message::Read { lsn: lsn(rng) },
     }
@@ -138,7 +139,7 @@ fn a_sequencer_and_its_recoveries_take_any_message() {
             let input = match rng.below(40) {
                 0 => SequencerInput::Tick,
                 1 => SequencerInput::Retry,
-                2 => SequencerInput::Append { ticket, payload: Bytes::from_static(b"r") },
+                2 => SequencerInput::Append { ticket, mode: AckMode::Durable, payload: Bytes::from_static(b"\0r") },
                 3 => SequencerInput::Answer(Answer::Asked(Metadata { epoch: Epoch(4), ..metadata(&mut rng) })),
                 4 if rng.chance(50) => SequencerInput::Answer(Answer::Asked(metadata(&mut rng))),
                 _ => {

@@ -13,6 +13,7 @@
 //! `PYRALOG_SIM_SEEDS=20000` runs so many seeds instead of the usual number, `PYRALOG_SIM_FIRST` begins with another one.
 
 mod adversary;
+mod clients;
 mod fair;
 mod host;
 mod network;
@@ -40,6 +41,8 @@ struct Outcome {
     words: String,
     epochs: usize,
     acknowledged: usize,
+    /// Acknowledged before they were durable, and lost.
+    early: (usize, usize),
     positions: usize,
 }
 
@@ -72,6 +75,7 @@ fn run(seed: u64, nodeset: &NodeSet, wish: Wish) -> Outcome {
         words: world.trace.words(),
         epochs: world.seats.len(),
         acknowledged: world.oracle.acknowledgements(),
+        early: world.oracle.early(),
         positions: world.oracle.positions().len(),
     }
 }

@@ -61,7 +61,7 @@ impl Packet {
             Self::Peer { message, .. } => match message {
                 Message::Store { entry, .. } if matches!(entry.precedence, Wave(_)) => Kind::Wave,
                 Message::Store { .. } => Kind::Mutation,
-                Message::Stored { .. } => Kind::Stored,
+                Message::Stored { .. } | Message::Received { .. } => Kind::Stored,
                 Message::Fenced { .. } => Kind::Fenced,
                 Message::Seal { .. } => Kind::Seal,
                 Message::Sealed { .. } => Kind::Sealed,

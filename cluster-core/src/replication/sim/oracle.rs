@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Content, Epoch, Fence, Lsn, MemberId, MemberState, Message, Metadata, Precedence, Verdict};
+use super::super::{
+    Content, Epoch, Fence, Lsn, MemberId, MemberState, Message, Metadata, Payload, Precedence, Stamp, Verdict,
+};
 
 /// Which invariant a history has broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +19,10 @@ pub(super) enum Invariant {
     NothingInvented,
     /// One acknowledged value per position.
     OneValue,
+    /// A record of a producer is acknowledged at one position, and counts there.
+    AcknowledgedOnce,
+    /// Whoever sends a record again hears of it.
+    ProducerKnown,
     /// What is appended after an acknowledgement stands behind it.
     RealTimeOrder,
     /// Nobody stores, or says anything else that helps an epoch or a recovery, below the seal that it confirmed.
@@ -50,6 +56,10 @@ pub(super) struct Oracle {
     floors: BTreeMap<u64, Lsn>,
     accepted: BTreeSet<(Lsn, u64)>,
     acknowledged: BTreeMap<Lsn, u64>,
+    /// Where the records of producers are.
+    stamped: BTreeMap<Stamp, Lsn>,
+    /// What was told before it was durable: it may be lost.
+    told: BTreeMap<Lsn, u64>,
     highest: Lsn,
     read: BTreeMap<Lsn, Verdict>,
     seals: BTreeMap<MemberId, Fence>,
@@ -86,12 +96,13 @@ impl Oracle {
         self.accepted.insert((lsn, record));
     }
 
-    pub fn acknowledged(&mut self, lsn: Lsn, record: u64) {
+    /// `own`: by the sequencer that numbered it. Another one finds it where a preempted sequencer has put it.
+    pub fn acknowledged(&mut self, lsn: Lsn, record: u64, own: bool) {
         if let Some(other) = self.acknowledged.insert(lsn, record).filter(|other| *other != record) {
             self.violate(Invariant::OneValue, format!("{lsn:?}: {other} and {record} were acknowledged"));
         }
         let floor = self.floors.get(&record).copied().unwrap_or_default();
-        if lsn <= floor {
+        if lsn <= floor && own {
             self.violate(
                 Invariant::RealTimeOrder,
                 format!("{record} at {lsn:?} was appended after {floor:?} was acknowledged"),
@@ -100,6 +111,37 @@ impl Oracle {
         self.highest = self.highest.max(lsn);
         if let Some(verdict) = self.read.get(&lsn).cloned() {
             self.compare(lsn, &verdict);
+        }
+    }
+
+    /// A record was acknowledged before it was durable.
+    pub fn told(&mut self, lsn: Lsn, record: u64) {
+        self.told.insert(lsn, record);
+    }
+
+    /// How many such records there are, and how many of them were lost.
+    pub fn early(&self) -> (usize, usize) {
+        let is_lost = |(lsn, record): &(&Lsn, &u64)| {
+            let read = self.read.get(lsn);
+            read.is_some_and(
+                |verdict| !matches!(verdict, Verdict::Found(Content::Record(bytes)) if record_of(bytes) == **record),
+            )
+        };
+        (self.told.len(), self.told.iter().filter(is_lost).count())
+    }
+
+    /// A record of a producer was acknowledged.
+    pub fn stamped(&mut self, lsn: Lsn, stamp: Stamp) {
+        if let Some(before) = self.stamped.insert(stamp, lsn).filter(|before| *before != lsn) {
+            self.violate(Invariant::AcknowledgedOnce, format!("{stamp:?} is at {before:?} and at {lsn:?}"));
+        }
+    }
+
+    /// Positions whose records do not count.
+    pub fn void(&mut self, void: &[Lsn]) {
+        let lost = self.stamped.iter().find(|(_, lsn)| void.contains(lsn));
+        if let Some(what) = lost.map(|lost| format!("does not count, and was acknowledged: {lost:?}")) {
+            self.violate(Invariant::AcknowledgedOnce, what);
         }
     }
 
@@ -198,6 +240,7 @@ impl Oracle {
 }
 
 /// The number that a record of the simulator is.
-pub(super) fn record_of(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+pub(super) fn record_of(payload: &bytes::Bytes) -> u64 {
+    let record = Payload::unwrap(payload).map(|(_, record)| record).unwrap_or_default();
+    record.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

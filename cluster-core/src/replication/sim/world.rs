@@ -1,15 +1,14 @@
 //! Everything that takes part in a history, and how it is connected.
 
-use bytes::Bytes;
-
 use super::super::rule::{Rule, broken};
 use super::super::{
-    Answer, Command, Content, EpochStore, Found, Lsn, MemberEffect, MemberId, MemberInput, Metadata, NodeSet, Reader,
-    Sequencer, SequencerEffect, SequencerInput, Verdict,
+    AckMode, Answer, Command, Content, EpochStore, Folded, Found, Lsn, MemberEffect, MemberId, MemberInput, Metadata,
+    NodeSet, Producers, Reader, Sequencer, SequencerEffect, SequencerInput, Verdict,
 };
+use super::clients::{Append, Clients, Sent};
 use super::host::Host;
 use super::network::{Network, Packet};
-use super::oracle::Oracle;
+use super::oracle::{Invariant, Oracle};
 use super::rng::Rng;
 use super::trace::Trace;
 
@@ -27,8 +26,8 @@ pub(super) struct Seat {
     pub alive: bool,
     pub sequencer: Sequencer,
     pub taken: Metadata,
-    /// Accepted and not acknowledged: number and record.
-    pub open: Vec<(Lsn, u64)>,
+    /// Accepted and not acknowledged: number, record, and when an acknowledgement is wanted.
+    pub open: Vec<(Lsn, u64, AckMode)>,
 }
 
 /// The members, the sequencers, the epoch store, the readers, and what is on its way between them.
@@ -45,11 +44,14 @@ pub(super) struct World {
     pub prompt: usize,
     nodeset: NodeSet,
     store: EpochStore,
-    records: u64,
+    clients: Clients,
+    /// Producers that are known, at most, where they are few.
+    few: Option<usize>,
 }
 
 impl World {
-    pub fn new(rng: Rng, nodeset: NodeSet, trace: Trace, oracle: Oracle) -> Self {
+    pub fn new(mut rng: Rng, nodeset: NodeSet, trace: Trace, oracle: Oracle) -> Self {
+        let few = rng.chance(200).then_some(2);
         Self {
             rng,
             trace,
@@ -61,7 +63,8 @@ impl World {
             prompt: 1000,
             store: EpochStore::new(nodeset.clone()),
             nodeset,
-            records: 0,
+            clients: Clients::new(),
+            few,
         }
     }
 
@@ -149,11 +152,26 @@ impl World {
                     self.network.send(Packet::Command { from, seat: Some(seat), command });
                 }
                 SequencerEffect::Accepted { ticket, lsn } => {
-                    self.oracle.accepted(lsn, ticket);
-                    self.seats[seat].open.push((lsn, ticket));
+                    let (record, mode) = self.clients.record(ticket);
+                    self.oracle.accepted(lsn, record);
+                    self.seats[seat].open.push((lsn, record, mode));
                 }
-                SequencerEffect::Acknowledged { lsn } => self.acknowledged(seat, lsn),
-                SequencerEffect::Refused { .. } => {}
+                SequencerEffect::Duplicate { ticket, lsn, acknowledged } => {
+                    let (record, mode) = self.clients.record(ticket);
+                    self.trace.note(&("duplicate", lsn, record, acknowledged));
+                    self.seats[seat].open.push((lsn, record, mode));
+                    if acknowledged {
+                        self.acknowledged(seat, lsn, AckMode::Durable);
+                    }
+                }
+                SequencerEffect::Acknowledged { lsn, mode } => self.acknowledged(seat, lsn, mode),
+                SequencerEffect::Refused { ticket, why } => {
+                    if self.clients.refused(ticket, why, self.few.is_some()) {
+                        let what =
+                            format!("{:?} was answered {why:?}", self.clients.sent(self.clients.record(ticket).0));
+                        self.oracle.violate(Invariant::ProducerKnown, what);
+                    }
+                }
                 SequencerEffect::Stopped { newer } => {
                     self.trace.note(&("stopped", seat, newer));
                     self.seats[seat].open.clear();
@@ -162,12 +180,30 @@ impl World {
         }
     }
 
-    fn acknowledged(&mut self, seat: usize, lsn: Lsn) {
+    fn acknowledged(&mut self, seat: usize, lsn: Lsn, mode: AckMode) {
+        let own = lsn.epoch == self.seats[seat].sequencer.epoch();
         let open = &mut self.seats[seat].open;
-        if let Some(place) = open.iter().position(|(at, _)| *at == lsn) {
-            let (_, record) = open.remove(place);
+        if mode != AckMode::Durable {
+            // It may be lost. Whoever wants it durable waits on.
+            for (_, record, _) in open.iter().filter(|(at, ..)| *at == lsn) {
+                self.oracle.told(lsn, *record);
+            }
+            open.retain(|(at, _, wanted)| *at != lsn || *wanted == AckMode::Durable);
+            self.trace.note(&("told", lsn, mode));
+            return;
+        }
+        // Once for each append of it.
+        while let Some(place) = open.iter().position(|(at, ..)| *at == lsn) {
+            let (_, record, _) = open.remove(place);
             self.trace.note(&("acknowledged", lsn, record));
-            self.oracle.acknowledged(lsn, record);
+            self.oracle.acknowledged(lsn, record, own);
+            if let Some(before) = self.clients.acknowledged(record, lsn).filter(|before| *before != lsn) {
+                let what = format!("{:?} is at {before:?} and at {lsn:?}", self.clients.sent(record));
+                self.oracle.violate(Invariant::AcknowledgedOnce, what);
+            }
+            if let Sent::Stamped { stamp, .. } = self.clients.sent(record) {
+                self.oracle.stamped(lsn, stamp);
+            }
         }
     }
 
@@ -175,15 +211,69 @@ impl World {
         if !self.seats[seat].alive {
             return;
         }
-        self.records += 1;
-        let record = self.records;
+        self.offer_producers(seat);
+        let plain = self.seats[seat].sequencer.awaits_producers();
+        let append = self.clients.next(&mut self.rng, plain);
+        self.send_append(seat, append);
+    }
+
+    fn send_append(&mut self, seat: usize, append: Append) {
+        let Append { ticket, record, first, mode, payload } = append;
         self.trace.note(&("append", seat, record));
-        self.oracle.appended(record);
-        let payload = Bytes::copy_from_slice(&record.to_be_bytes());
-        self.feed_seat(seat, SequencerInput::Append { ticket: record, payload });
+        if first {
+            self.oracle.appended(record);
+        }
+        self.feed_seat(seat, SequencerInput::Append { ticket, mode, payload });
+    }
+
+    fn offer_producers(&mut self, seat: usize) {
+        if self.seats[seat].sequencer.awaits_producers() {
+            let producers = self.producers(|_, _| {});
+            self.feed_seat(seat, SequencerInput::Producers(producers));
+        }
+    }
+
+    /// What producers have no answer to is sent again.
+    pub fn append_again(&mut self, seat: usize) {
+        self.offer_producers(seat);
+        let appends = self.clients.unanswered();
+        appends.into_iter().for_each(|append| self.send_append(seat, append));
+    }
+
+    /// Whether a producer waits for an answer.
+    pub fn has_unanswered(&self) -> bool {
+        self.clients.has_unanswered()
+    }
+
+    /// Folds what is released anywhere.
+    fn producers(&self, mut seen: impl FnMut(Lsn, Folded)) -> Producers {
+        let mut producers = self.few.map_or_else(Producers::default, Producers::bounded);
+        loop {
+            let lsn = producers.next();
+            let copy = self.hosts.iter().find_map(|host| match host.found(lsn) {
+                Some(Found::Copy(content)) => Some(content),
+                _ => None,
+            });
+            let Some(content) = copy else { return producers };
+            seen(lsn, producers.fold(lsn, &content));
+        }
+    }
+
+    /// What was acknowledged to producers counts where it was acknowledged.
+    pub fn check_producers(&mut self) {
+        let mut void = Vec::new();
+        self.producers(|lsn, folded| void.extend((folded == Folded::Void).then_some(lsn)));
+        self.oracle.void(&void);
     }
 
     pub fn tick(&mut self, seat: usize) {
+        if self.rng.chance(200) {
+            // Whoever watches the members may be wrong.
+            let wrong = self.rng.chance(300);
+            let away = self.hosts.iter().filter(|host| !host.up || (wrong && host.waiting() > 0)).map(|host| host.id);
+            let away = away.collect();
+            self.feed_seat(seat, SequencerInput::Away(away));
+        }
         self.trace.note(&("tick", seat));
         self.feed_seat(seat, SequencerInput::Tick);
     }
@@ -195,8 +285,15 @@ impl World {
         self.trace.note(&("activate", self.seats.len(), taken.epoch));
         self.oracle.taken(&taken);
         self.oracle.store(&taken);
-        let sequencer = Sequencer::new(&taken);
+        let sequencer = self.forgetful(Sequencer::new(&taken));
         self.seats.push(Seat { process, alive: true, sequencer, taken, open: Vec::new() });
+    }
+
+    fn forgetful(&self, sequencer: Sequencer) -> Sequencer {
+        match self.few {
+            Some(few) => sequencer.with_few_producers(few),
+            None => sequencer,
+        }
     }
 
     pub fn kill(&mut self, seat: usize) {
@@ -213,7 +310,7 @@ impl World {
         }
         let taken = self.seats[seat].taken.clone();
         let skip = self.seats[seat].sequencer.known_good().number;
-        self.seats[seat].sequencer = Sequencer::resumed(&taken, skip);
+        self.seats[seat].sequencer = self.forgetful(Sequencer::resumed(&taken, skip));
         self.seats[seat].open.clear();
         self.seats[seat].alive = true;
     }

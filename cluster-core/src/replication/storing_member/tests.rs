@@ -72,7 +72,7 @@ fn fence(epoch: u64, attempt: u64) -> Fence {
 }
 
 fn store(at: Lsn, content: Content, precedence: Precedence, known_good: u64) -> Message {
-    Message::Store { lsn: at, entry: Entry { content, precedence }, known_good }
+    Message::Store { lsn: at, entry: Entry { content, precedence }, known_good, early: false }
 }
 
 fn wave(epoch: u64, number: u64) -> Message {
@@ -98,6 +98,17 @@ fn metadata(last_clean: u64, known_good: &[(u64, u64)]) -> MemberInput {
 fn stored_is_said_when_the_copy_is_durable() {
     let mut member = Member::new();
     assert_eq!(member.hear(wave(1, 1)), []);
+    assert_eq!(member.sync(), [stored(1, 1)]);
+}
+
+#[test]
+fn received_is_said_at_once_where_it_is_wanted() {
+    let mut member = Member::new();
+    let mut early = wave(1, 1);
+    if let Message::Store { early, .. } = &mut early {
+        *early = true;
+    }
+    assert_eq!(member.hear(early), [Message::Received { lsn: lsn(1, 1) }]);
     assert_eq!(member.sync(), [stored(1, 1)]);
 }
 

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use pyralog_cluster_core::replication::{
-    Change, Content, Entry, Epoch, Fence, Found, Lsn, MemberState, Message, Precedence,
+    Change, Content, Entry, Epoch, Fence, Found, Lsn, MemberState, Message, Payload, Precedence, ProducerId, Producers,
+    Stamp,
 };
 use pyralog_crypto::Encode;
 
@@ -15,9 +16,10 @@ pub(super) fn put(out: &mut Out) {
     let hole = Entry { content: Content::Hole, precedence: Precedence::Recovery(fence) };
     let entries = vec![(6, entry()), (7, hole.clone()), (9, entry())];
     for (name, message) in [
-        ("store", Message::Store { lsn, entry: entry(), known_good: 4 }),
-        ("hole", Message::Store { lsn, entry: hole, known_good: 4 }),
+        ("store", Message::Store { lsn, entry: entry(), known_good: 4, early: true }),
+        ("hole", Message::Store { lsn, entry: hole, known_good: 4, early: false }),
         ("stored", Message::Stored { lsn, precedence: Precedence::Wave(1) }),
+        ("received", Message::Received { lsn }),
         ("fenced", Message::Fenced { by: fence }),
         ("seal", Message::Seal { epoch }),
         ("sealed", Message::Sealed { fence }),
@@ -45,4 +47,13 @@ pub(super) fn put(out: &mut Out) {
     out.put("replication_state", "new", state.to_bytes());
     changes.iter().for_each(|change| state.apply(change));
     out.put("replication_state", "old", state.to_bytes());
+    let mut producers = Producers::default();
+    out.put("replication_producers", "none", producers.to_bytes());
+    let stamp = |sequence| Payload::Stamped(Stamp { producer: ProducerId(Lsn::new(Epoch(1), 1)), sequence });
+    for (number, kind) in (1..).zip([Payload::Open, stamp(1), Payload::Plain, Payload::Open, stamp(2)]) {
+        let payload = kind.wrap(b"a record");
+        out.put("replication_payload", format!("{number}"), payload.to_vec());
+        producers.fold(Lsn::new(Epoch(1), number), &Content::Record(payload));
+    }
+    out.put("replication_producers", "two", producers.to_bytes());
 }

@@ -50,6 +50,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "replication_message", run: pyralog_cluster_core::fuzz::replication_message },
     Target { name: "replication_changes", run: pyralog_cluster_core::fuzz::replication_changes },
     Target { name: "replication_state", run: pyralog_cluster_core::fuzz::replication_state },
+    Target { name: "replication_producers", run: pyralog_cluster_core::fuzz::replication_producers },
+    Target { name: "replication_payload", run: pyralog_cluster_core::fuzz::replication_payload },
     // consensus: blocks, engine, ledger
     Target { name: "block", run: blocks::block },
     Target { name: "commit", run: blocks::commit },

@@ -10,61 +10,97 @@ fn store(window: &mut Window, number: u64, members: u64) {
     (1..=members).for_each(|member| window.stored(number, MemberId(member)));
 }
 
+fn acknowledge(window: &mut Window) -> Vec<u64> {
+    window.acknowledge(2).into_iter().map(|(number, _)| number).collect()
+}
+
 #[test]
 fn known_good_waits_for_the_first_gap() {
     let mut window = Window::default();
-    assert_eq!([1, 2, 3].map(|_| window.push(payload(1))), [Some(1), Some(2), Some(3)]);
+    assert_eq!([1, 2, 3].map(|_| window.push(payload(1), None, AckMode::Durable)), [Some(1), Some(2), Some(3)]);
     store(&mut window, 1, 1);
     store(&mut window, 2, 2);
     store(&mut window, 3, 2);
-    assert_eq!((window.acknowledge(2), window.known_good()), (vec![2, 3], 0));
+    assert_eq!((acknowledge(&mut window), window.known_good()), (vec![2, 3], 0));
     assert_eq!(window.open(9), [1]);
     assert_eq!(window.wave(2), None, "nobody needs another wave of what is acknowledged");
     store(&mut window, 1, 2);
-    assert_eq!((window.acknowledge(2), window.known_good()), (vec![1], 3));
+    assert_eq!((acknowledge(&mut window), window.known_good()), (vec![1], 3));
     assert_eq!((window.open(9), window.bytes), (vec![], 0));
+}
+
+#[test]
+fn the_records_of_one_producer_are_acknowledged_in_order() {
+    let mut window = Window::default();
+    let producer = |number| Some(ProducerId(crate::replication::Lsn::new(crate::replication::Epoch(1), number)));
+    for of in [producer(1), producer(2), producer(1), None] {
+        window.push(payload(1), of, AckMode::Durable);
+    }
+    (2..=4).for_each(|number| store(&mut window, number, 2));
+    assert_eq!(acknowledge(&mut window), [2, 4]);
+    assert!(window.is_acknowledged(2) && !window.is_acknowledged(3));
+    store(&mut window, 1, 2);
+    assert_eq!(acknowledge(&mut window), [1, 3]);
 }
 
 #[test]
 fn one_member_counts_once() {
     let mut window = Window::default();
-    window.push(payload(1));
+    window.push(payload(1), None, AckMode::Durable);
     (0..5).for_each(|_| window.stored(1, MemberId(1)));
-    assert_eq!(window.acknowledge(2), Vec::<u64>::new());
+    assert_eq!(acknowledge(&mut window), Vec::<u64>::new());
     window.stored(7, MemberId(2));
-    assert_eq!(window.acknowledge(1), [1]);
+    assert_eq!(window.acknowledge(1), [(1, AckMode::Durable)]);
 }
 
 #[test]
 fn a_full_window_takes_nothing_until_known_good_advances() {
     let mut window = Window::default();
     for number in 1..=MAX_UNACKNOWLEDGED as u64 {
-        assert_eq!(window.push(payload(0)), Some(number));
+        assert_eq!(window.push(payload(0), None, AckMode::Durable), Some(number));
     }
-    assert_eq!(window.push(payload(0)), None);
+    assert_eq!(window.push(payload(0), None, AckMode::Durable), None);
     store(&mut window, 2, 2);
-    window.acknowledge(2);
-    assert_eq!(window.push(payload(0)), None, "the first one is still open");
+    acknowledge(&mut window);
+    assert_eq!(window.push(payload(0), None, AckMode::Durable), None, "the first one is still open");
     store(&mut window, 1, 2);
-    window.acknowledge(2);
-    assert_eq!(window.push(payload(0)), Some(MAX_UNACKNOWLEDGED as u64 + 1));
+    acknowledge(&mut window);
+    assert_eq!(window.push(payload(0), None, AckMode::Durable), Some(MAX_UNACKNOWLEDGED as u64 + 1));
 }
 
 #[test]
 fn bytes_are_bounded_but_one_entry_is_always_taken() {
     let mut window = Window::default();
-    assert_eq!(window.push(payload(MAX_UNACKNOWLEDGED_BYTES + 1)), Some(1));
-    assert_eq!(window.push(payload(1)), None);
+    assert_eq!(window.push(payload(MAX_UNACKNOWLEDGED_BYTES + 1), None, AckMode::Durable), Some(1));
+    assert_eq!(window.push(payload(1), None, AckMode::Durable), None);
     store(&mut window, 1, 1);
     window.acknowledge(1);
-    assert_eq!(window.push(payload(1)), Some(2));
+    assert_eq!(window.push(payload(1), None, AckMode::Durable), Some(2));
 }
 
 #[test]
 fn waves_count() {
     let mut window = Window::default();
-    window.push(payload(1));
-    let waves = [1, 2, 3].map(|_| window.wave(1).map(|(wave, _)| wave));
+    window.push(payload(1), None, AckMode::Durable);
+    let waves = [1, 2, 3].map(|_| window.wave(1).map(|wave| wave.number));
     assert_eq!(waves, [Some(1), Some(2), Some(3)]);
     assert_eq!(window.wave(2), None);
+}
+
+#[test]
+fn what_is_in_memory_is_told_where_it_was_wanted_and_counts_for_nothing() {
+    let mut window = Window::default();
+    for mode in [AckMode::Durable, AckMode::Replicated, AckMode::Cached] {
+        window.push(payload(1), None, mode);
+    }
+    assert_eq!([1, 2].map(|number| window.wave(number).unwrap().early), [false, true]);
+    (1..=3).for_each(|number| window.received(number, MemberId(1)));
+    assert_eq!(window.acknowledge(2), [(3, AckMode::Cached)]);
+    (1..=3).for_each(|number| window.received(number, MemberId(2)));
+    assert_eq!(window.acknowledge(2), [(2, AckMode::Replicated)]);
+    assert_eq!((window.known_good(), window.open(9)), (0, vec![1, 2, 3]));
+    window.want(3, AckMode::Durable);
+    (1..=3).for_each(|number| store(&mut window, number, 2));
+    assert_eq!(window.acknowledge(2), [(1, AckMode::Durable), (3, AckMode::Durable)]);
+    assert_eq!(window.known_good(), 3);
 }
