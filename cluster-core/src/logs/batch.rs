@@ -81,11 +81,6 @@ impl RecordBatch {
         &self.bytes
     }
 
-    /// [`RecordBatch::bytes`], to be kept.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        self.bytes
-    }
-
     /// Number of records.
     pub(crate) fn len(&self) -> usize {
         self.times.len()

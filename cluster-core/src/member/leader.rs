@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::replica::Frontier;
-use crate::replication::{Epoch, Lsn, Metadata, NodeSet, Refusal, Sequencer, SequencerEffect, SequencerInput};
+use crate::replica::{Frontier, PartitionId};
+use crate::replication::{AckMode, Epoch, Lsn, Metadata, NodeSet, Refusal, Sequencer, SequencerEffect, SequencerInput};
 
 /// Appends of one partition that wait for their answer, at most.
 const MAX_WAITING: usize = 4096;
@@ -68,8 +68,8 @@ struct Waiting {
 pub(super) type Answered = (u64, Result<Placed, Unplaced>);
 
 impl Leader {
-    pub(super) fn new(taken: &Metadata) -> Self {
-        let sequencer = Sequencer::new(taken);
+    pub(super) fn new(partition: PartitionId, taken: &Metadata) -> Self {
+        let sequencer = Sequencer::new(taken).of_partition(partition.0);
         let released = Lsn::new(taken.epoch, 0);
         let nodeset = taken.nodeset.clone();
         Self { sequencer, nodeset, base: None, answered: 0, waiting: VecDeque::new(), released, idle: 0 }
@@ -92,16 +92,18 @@ impl Leader {
         }
         self.idle = 0;
         let mut refused = None;
-        for effect in self.sequencer.step(SequencerInput::Append { ticket, payload }) {
+        for effect in self.sequencer.step(SequencerInput::Append { ticket, mode: AckMode::Durable, payload }) {
             match effect {
                 SequencerEffect::Accepted { ticket, lsn } => {
                     self.waiting.push_back(Waiting { ticket, number: lsn.number, records, ticks: 0, told: false });
                 }
                 SequencerEffect::Refused { why, .. } => {
                     refused = Some(match why {
-                        Refusal::Busy => Unplaced::Busy,
+                        Refusal::Busy | Refusal::Recovering => Unplaced::Busy,
                         Refusal::Stopped => Unplaced::NotLeader,
-                        Refusal::TooLarge => Unplaced::Invalid,
+                        Refusal::TooLarge | Refusal::Malformed | Refusal::Gap { .. } | Refusal::UnknownProducer => {
+                            Unplaced::Invalid
+                        }
                     });
                 }
                 other => out.push(other),

@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use pyralog_crypto::{CodecError, Encode, Reader, Writer};
 
-use crate::replication::{Lsn, MAX_MESSAGE_BYTES, Message};
+use crate::replica::Reached;
+use crate::replication::{MAX_MESSAGE_BYTES, Message};
 
 /// Bytes of the records in one answer to [`Note::Fetch`]: about so many, or one record that is longer.
 pub(super) const FETCH_BYTES: usize = 1 << 20;
-/// Bytes of a note, at most.
-pub const MAX_NOTE_BYTES: usize = MAX_MESSAGE_BYTES + 64;
+/// Bytes of a note, at most: a message, or records with all producers that there may be.
+pub const MAX_NOTE_BYTES: usize = MAX_MESSAGE_BYTES + (1 << 20);
 
 const REPLICATION: u8 = 1;
 const FETCH: u8 = 2;
@@ -19,7 +20,7 @@ const FETCHED: u8 = 3;
 /// ```text
 /// 1:u8 message                                            see [`Message`]
 /// 2:u8 from:u64
-/// 3:u8 from:u64 first:u64 option<reached:lsn> item*       see `crate::items`; a record stands last
+/// 3:u8 from:u64 first:u64 option<reached> item*       see `crate::items`; a record stands last
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -36,8 +37,8 @@ pub enum Note {
         from: u64,
         /// Offset of the first record that is still there.
         first: u64,
-        /// The position of the last one, where nothing is behind it yet.
-        reached: Option<Lsn>,
+        /// Where the last one is, if nothing is behind it yet.
+        reached: Option<Reached>,
         /// The records, each behind its length.
         items: Bytes,
     },
@@ -62,8 +63,8 @@ impl Note {
             }
             Self::Fetched { from, first, reached, items } => {
                 let mut out = Writer::default();
-                out.u8(FETCHED).u64(*from).u64(*first).option(reached.as_ref(), |out, lsn| {
-                    out.put(lsn);
+                out.u8(FETCHED).u64(*from).u64(*first).option(reached.as_ref(), |out, reached| {
+                    out.put(reached);
                 });
                 (out.into_bytes(), items.clone())
             }
@@ -87,9 +88,8 @@ impl Note {
             }
             FETCHED => {
                 let (from, first) = (input.u64()?, input.u64()?);
-                let reached: Option<Lsn> = input.option(Reader::get)?;
-                let head = 1 + 8 + 8 + 1 + reached.map_or(0, |_| Lsn::BYTES);
-                Ok(Self::Fetched { from, first, reached, items: bytes.slice(head..) })
+                let reached = input.option(Reader::get)?;
+                Ok(Self::Fetched { from, first, reached, items: bytes.slice(bytes.len() - input.remaining()..) })
             }
             found => Err(CodecError::Tag { what: "note of a member", found: found.into() }),
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::leader::{Answered, Leader};
 use super::note::{FETCH_BYTES, Note};
 use super::run::{Durable, Effect};
-use crate::replica::{PartitionId, Replica};
+use crate::replica::{PartitionId, Reached, Replica, are_records};
 use crate::replication::{
     Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, SequencerEffect,
     SequencerInput, StoringMember,
@@ -89,7 +89,7 @@ impl Part {
         }
         self.give_up(out);
         self.nodeset = taken.nodeset.clone();
-        self.leader = Some(Leader::new(taken));
+        self.leader = Some(Leader::new(self.id, taken));
         // The first tick begins.
         self.sequence(SequencerInput::Tick, out);
         Ok(())
@@ -111,6 +111,7 @@ impl Part {
         match note {
             Note::Replication(message) => match message {
                 Message::Stored { .. }
+                | Message::Received { .. }
                 | Message::Fenced { .. }
                 | Message::Sealed { .. }
                 | Message::Digested { .. }
@@ -192,6 +193,7 @@ impl Part {
                 // What is known good tells, and appends were answered where they were made.
                 SequencerEffect::Acknowledged { .. }
                 | SequencerEffect::Accepted { .. }
+                | SequencerEffect::Duplicate { .. }
                 | SequencerEffect::Refused { .. } => {}
             }
         }
@@ -275,7 +277,7 @@ impl Part {
         from: MemberId,
         offset: u64,
         first: u64,
-        reached: Option<crate::replication::Lsn>,
+        reached: Option<Reached>,
         items: Bytes,
         out: &mut Out,
     ) -> Result<(), Error> {
@@ -289,11 +291,12 @@ impl Part {
             );
             return Ok(());
         }
-        if !items.is_empty() && payload_records(&items).is_none() {
+        if !items.is_empty() && !are_records(&items) {
             return Ok(());
         }
         // Their position counts where it is released here as well.
-        if let Some(lsn) = reached.filter(|lsn| *lsn > stored.member.state().released()) {
+        let further = reached.as_ref().map(|to| to.lsn);
+        if let Some(lsn) = further.filter(|lsn| *lsn > stored.member.state().released()) {
             self.member(MemberInput::Message { from, message: Message::Release { lsn } }, out)?;
         }
         let Some(stored) = &mut self.stored else { return Ok(()) };

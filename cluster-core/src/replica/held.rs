@@ -1,20 +1,18 @@
 //! What a member has of one replicated partition beside its files.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pyralog_crypto::{CodecError, Reader, Writer};
+use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 
 use crate::Error;
 use crate::logs::RecordBatch;
-use crate::replication::{Change, Content, Copies, Entry, Epoch, Lsn, MemberState};
+use crate::replication::{Change, Content, Copies, Entry, Epoch, Folded, Lsn, MemberState, Payload, Producers};
 
 /// First byte of records in the journal; that of changes is their version.
 const RECORDS: u8 = 2;
-/// Bytes before the items, without a position.
-const RECORDS_HEAD: usize = 1 + 8 + 1;
 
 /// How far the records of a partition go, counted both ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,11 +37,24 @@ pub(super) struct Held {
     pub(super) applied: Frontier,
     /// What is on its way there.
     pub(super) handed: Frontier,
+    /// The producers as of what was handed over.
+    pub(super) producers: Producers,
+    /// Positions of records that count for nothing: of what was handed over and is not in the files yet.
+    pub(super) voids: BTreeSet<Lsn>,
     /// Number of the next entry of the journal.
     pub(super) next: u64,
     /// Of the records of other members that are not in the files yet: how far they go, and what was held before them. Only the journal has them, so
     /// nothing later may be written to the tables.
     coming: VecDeque<(Frontier, Box<Held>)>,
+}
+
+/// Where a member's records end, and who made them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The position of the last one; of the first epoch that has none yet, number 0.
+    pub lsn: Lsn,
+    /// The producers as of there.
+    pub producers: Producers,
 }
 
 /// An entry of the journal.
@@ -55,8 +66,8 @@ pub(super) enum Step {
     Records {
         /// Offset of the first one.
         first: u64,
-        /// The position of the last one, where that is known.
-        reached: Option<Lsn>,
+        /// Where the last one is, if that is known.
+        reached: Option<Reached>,
         /// See [`crate::items`].
         items: Bytes,
     },
@@ -90,8 +101,8 @@ impl Held {
     /// Of a partition whose records go that far.
     pub(super) fn new(frontier: Frontier) -> Self {
         let (applied, handed) = (frontier, frontier);
-        let (state, copies, coming) = Default::default();
-        Self { state, copies, bytes: 0, applied, handed, next: 0, coming }
+        let (state, copies, producers, voids, coming) = Default::default();
+        Self { state, copies, bytes: 0, applied, handed, producers, voids, next: 0, coming }
     }
 
     /// What the tables may say: all that was taken before the first records that only the journal has.
@@ -114,8 +125,9 @@ impl Held {
                 let records: u64 = due.iter().map(|batch| batch.len() as u64).sum();
                 self.handed.offset += records;
                 self.handed.between |= records > 0;
-                if let Some(lsn) = reached.filter(|lsn| *lsn >= self.handed.lsn) {
-                    (self.handed.lsn, self.handed.between) = (lsn, false);
+                if let Some(Reached { lsn, producers }) = reached.as_ref().filter(|to| to.lsn >= self.handed.lsn) {
+                    (self.handed.lsn, self.handed.between) = (*lsn, false);
+                    self.producers = producers.clone();
                 }
             }
             // The records have come another way meanwhile.
@@ -127,9 +139,10 @@ impl Held {
     }
 
     fn without_coming(&self) -> Self {
-        let Self { state, copies, bytes, applied, handed, next, .. } = self;
+        let Self { state, copies, bytes, applied, handed, producers, voids, next, .. } = self;
         let (state, copies, coming) = (state.clone(), copies.clone(), VecDeque::new());
-        Self { state, copies, bytes: *bytes, applied: *applied, handed: *handed, next: *next, coming }
+        let (bytes, producers, voids) = (*bytes, producers.clone(), voids.clone());
+        Self { state, copies, bytes, applied: *applied, handed: *handed, producers, voids, next: *next, coming }
     }
 
     /// What is released and not in the files when a start has read the tables.
@@ -160,7 +173,15 @@ impl Held {
     /// since `from`.
     fn advance(&mut self, from: Frontier, mut due: Vec<Arc<RecordBatch>>) -> Option<Due> {
         while let Some((lsn, (entry, batch))) = self.due().and_then(|lsn| Some((lsn, self.copies.get(&lsn)?))) {
-            if let Some(batch) = batch {
+            let void = match self.producers.fold(lsn, &entry.content) {
+                Folded::Counts => false,
+                Folded::Void => true,
+                // It was folded before a crash.
+                Folded::NotNext => self.voids.contains(&lsn),
+            };
+            if void {
+                self.voids.insert(lsn);
+            } else if let Some(batch) = batch {
                 self.handed.offset += batch.len() as u64;
                 due.push(Arc::clone(batch));
             }
@@ -192,6 +213,7 @@ impl Held {
         while self.coming.front().is_some_and(|(coming, _)| (coming.offset, coming.lsn) <= (to.offset, to.lsn)) {
             self.coming.pop_front();
         }
+        self.voids = self.voids.split_off(&Lsn::new(to.lsn.epoch, to.lsn.number.saturating_add(1)));
         while let Some(first) = self.copies.first_entry().filter(|first| *first.key() <= to.lsn) {
             self.bytes -= first.remove().0.content.len();
         }
@@ -215,9 +237,9 @@ impl Step {
         match self {
             Self::Changes(changes) => Change::list_to_bytes(changes),
             Self::Records { first, reached, items } => {
-                let mut out = Writer::with_capacity(RECORDS_HEAD + Lsn::BYTES + items.len());
-                out.u8(RECORDS).u64(*first).option(reached.as_ref(), |out, lsn| {
-                    out.put(lsn);
+                let mut out = Writer::with_capacity(64 + items.len());
+                out.u8(RECORDS).u64(*first).option(reached.as_ref(), |out, reached| {
+                    out.put(reached);
                 });
                 out.raw(items);
                 out.into_bytes()
@@ -234,8 +256,8 @@ impl Step {
             return Change::list_from_shared(bytes).map(Self::Changes);
         }
         let mut input = Reader::new(&bytes[1..]);
-        let (first, reached): (_, Option<Lsn>) = (input.u64()?, input.option(Reader::get)?);
-        let items = bytes.slice(RECORDS_HEAD + reached.map_or(0, |_| Lsn::BYTES)..);
+        let (first, reached) = (input.u64()?, input.option(Reader::get)?);
+        let items = bytes.slice(bytes.len() - input.remaining()..);
         Ok(Self::Records { first, reached, items })
     }
 }
@@ -246,19 +268,45 @@ impl Checked {
     /// # Errors
     /// [`CodecError`] otherwise.
     pub(super) fn of(step: Step) -> Result<Self, CodecError> {
-        let batch = |bytes: &Bytes| RecordBatch::decode(bytes.clone()).map(|batch| Some(Arc::new(batch)));
+        let batch = |bytes: Bytes| RecordBatch::decode(bytes).map(|batch| Some(Arc::new(batch)));
         let batches = match &step {
             Step::Changes(changes) => {
                 let batches = changes.iter().map(|change| match change {
-                    Change::Put { entry: Entry { content: Content::Record(record), .. }, .. } => batch(record),
+                    Change::Put { entry: Entry { content: Content::Record(record), .. }, .. } => {
+                        match records_in(record) {
+                            Some(Some(records)) => batch(records),
+                            Some(None) => Ok(None),
+                            None => Err(CodecError::Invalid { what: "payload", why: "this is none" }),
+                        }
+                    }
                     _ => Ok(None),
                 });
                 batches.collect::<Result<_, _>>()?
             }
             Step::Records { items, .. } if items.is_empty() => Vec::new(),
-            Step::Records { items, .. } => vec![batch(items)?],
+            Step::Records { items, .. } => vec![batch(items.clone())?],
         };
         Ok(Self { step, batches })
+    }
+}
+
+/// The records of a payload, `None` in it for what opens a producer; `None` for what is no payload.
+pub(super) fn records_in(payload: &Bytes) -> Option<Option<Bytes>> {
+    match Payload::unwrap(payload)? {
+        (Payload::Open, _) => Some(None),
+        (Payload::Plain | Payload::Stamped(_), records) => Some(Some(records)),
+    }
+}
+
+impl Encode for Reached {
+    fn encode(&self, out: &mut Writer) {
+        out.put(&self.lsn).put(&self.producers);
+    }
+}
+
+impl Decode for Reached {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self { lsn: input.get()?, producers: input.get()? })
     }
 }
 

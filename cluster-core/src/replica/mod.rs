@@ -12,13 +12,13 @@
 //!
 //! ```text
 //! journal entry = stream, position = number of the entry in the stream, bytes = changes                            see [`crate::replication::Change`]
-//!                                                                            or 2:u8 first:u64 option<lsn> item*    see [`crate::items`]
+//!                                                                            or 2:u8 first:u64 option<reached> item*    see [`crate::items`]
 //! table "log"
-//! key "replica/" partition:u64         value version:u8 (1) stream:u64 of:u64 next:u64 lsn offset:u64 between:bool state
+//! key "replica/" partition:u64         value version:u8 (1) stream:u64 of:u64 next:u64 lsn offset:u64 between:bool state producers list<void:lsn>
 //! key "copy/" stream:u64 lsn           value entry, of what is not in the files
 //! ```
 //!
-//! `of` is the stream of the partition whose records they become, `next` the position behind the last entry that the value has, `lsn` and `offset` the
+//! `reached` is `lsn producers`; `of` is the stream of the partition whose records they become, `next` the position behind the last entry that the value has, `lsn` and `offset` the
 //! [`Frontier`]. The values are written when the journal lets go of its files; a start reads them and then the journal from `next` on.
 
 #[cfg(any(test, feature = "testkit"))]
@@ -28,8 +28,8 @@ mod replicas;
 mod shared;
 mod snapshot;
 
-pub use held::Frontier;
+pub use held::{Frontier, Reached};
 pub(crate) use replicas::Table;
 pub use replicas::{PartitionId, Replicas};
-pub(crate) use shared::Written;
 pub use shared::{Replica, payload, payload_records};
+pub(crate) use shared::{Written, are_records};

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use pyralog_crypto::Record;
 
-use super::held::{Checked, Due, Frontier, Held, Step};
+use super::held::{Checked, Due, Frontier, Held, Reached, Step, records_in};
 use crate::Error;
 use crate::event::{Completion, Ticket};
 use crate::logs::{Partition, PartitionState, RecordBatch, check_append};
 use crate::queue::{Operation, Queue};
-use crate::replication::{Change, Copies, Entry, Lsn, MemberState};
+use crate::replication::{Change, Copies, Entry, Lsn, MemberState, Payload};
 
 /// One replicated partition on this member.
 pub struct Replica {
@@ -89,8 +89,8 @@ impl Replica {
         self.push(&mut self.held(), &checked, done)
     }
 
-    /// Takes records over from another member's files: `items` are those from offset `first` on, as [`Replica::records`] gives them, and `reached` is the
-    /// position of the last one, where that member knows it and it is released here. `false` where others are due by now.
+    /// Takes records over from another member's files: `items` are those from offset `first` on, as [`Replica::records`] gives them, and `reached` says
+    /// where the last one is, where that member knows it and it is released here. `false` where others are due by now.
     ///
     /// # Errors
     /// [`Error::Size`] for bytes that are no records, or why the store failed; the completion is then dropped uncalled.
@@ -98,26 +98,27 @@ impl Replica {
         self: &Arc<Self>,
         first: u64,
         items: Bytes,
-        reached: Option<Lsn>,
+        reached: Option<Reached>,
         done: Completion,
     ) -> Result<bool, Error> {
         let empty = items.is_empty();
         // Only what is released counts: a recovery asks for what is behind it.
         let released = self.held().state.released();
-        let reached = reached.filter(|lsn| *lsn <= released);
+        let reached = reached.filter(|to| to.lsn <= released);
+        let further = reached.as_ref().map(|to| to.lsn);
         let checked = check(Step::Records { first, reached, items })?;
         let mut held = self.held();
-        let due = first == held.handed.offset && !(empty && reached.is_none_or(|lsn| lsn <= held.handed.lsn));
+        let due = first == held.handed.offset && !(empty && further.is_none_or(|lsn| lsn <= held.handed.lsn));
         if due { self.push(&mut held, &checked, done).map(|_| true) } else { Ok(false) }
     }
 
-    /// The records from offset `from` on, at most about `most` bytes of them, one at least where there is one; and the position of the last one, where
-    /// they go as far as can be read.
+    /// The records from offset `from` on, at most about `most` bytes of them, one at least where there is one; and where the last one is, if
+    /// they go as far as can be read and nothing is on its way.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
-    pub fn records(&self, from: u64, most: usize) -> Result<(Bytes, Option<Lsn>), Error> {
-        let applied = self.applied();
+    pub fn records(&self, from: u64, most: usize) -> Result<(Bytes, Option<Reached>), Error> {
+        let (applied, end) = self.end();
         let (mut items, mut next) = (Vec::new(), from);
         if from < applied.offset {
             self.partition().read(from, &mut |record| {
@@ -128,8 +129,15 @@ impl Replica {
                 next < applied.offset && items.len() < most
             })?;
         }
-        let reached = (next == applied.offset && !applied.between).then_some(applied.lsn);
-        Ok((items.into(), reached))
+        Ok((items.into(), end.filter(|_| next == applied.offset)))
+    }
+
+    /// How far the records can be read, and where the last one is, if nothing is on its way.
+    fn end(&self) -> (Frontier, Option<Reached>) {
+        let held = self.held();
+        let settled = held.applied == held.handed && !held.applied.between;
+        let reached = || Reached { lsn: held.applied.lsn, producers: held.producers.clone() };
+        (held.applied, settled.then(reached))
     }
 
     /// Takes a step and queues it. Where it cannot be queued the store has failed.
@@ -227,13 +235,22 @@ impl Written {
 /// [`Error::Size`] for what [`crate::check_append`] refuses.
 pub fn payload(records: &[Record]) -> Result<Bytes, Error> {
     let encoded = check_append(records)?;
-    Ok(RecordBatch::new(records, encoded).into_bytes())
+    Ok(Payload::Plain.wrap(RecordBatch::new(records, encoded).bytes()))
 }
 
-/// How many records such bytes hold; `None` where they are none.
+/// How many records a payload holds; `None` for what is none.
 #[must_use]
-pub fn payload_records(bytes: &[u8]) -> Option<u64> {
-    RecordBatch::count(bytes).map(|count| count as u64)
+pub fn payload_records(payload: &Bytes) -> Option<u64> {
+    match records_in(payload)? {
+        Some(records) => RecordBatch::count(&records).map(|count| count as u64),
+        None => Some(0),
+    }
+}
+
+/// Whether these are records, each behind its length, as [`Replica::records`] gives them.
+#[must_use]
+pub(crate) fn are_records(items: &[u8]) -> bool {
+    RecordBatch::count(items).is_some()
 }
 
 fn check(step: Step) -> Result<Checked, Error> {

@@ -6,7 +6,7 @@ use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 
 use super::held::{Checked, Frontier, Held, Step};
 use crate::chain::{Batch, Family};
-use crate::replication::{Change, Entry, Lsn, Precedence};
+use crate::replication::{Change, Entry, Lsn, MAX_UNACKNOWLEDGED, MemberState, Precedence, Producers};
 
 const COPY: &[u8] = b"copy/";
 const VERSION: u8 = 1;
@@ -25,7 +25,9 @@ pub(super) struct Value {
 pub(super) struct HeldValue {
     next: u64,
     applied: Frontier,
-    state: crate::replication::MemberState,
+    state: MemberState,
+    producers: Producers,
+    voids: Vec<Lsn>,
 }
 
 /// What the tables have of a replica.
@@ -44,7 +46,9 @@ pub(super) struct Snapshot {
 impl Value {
     /// The value of a new replica.
     pub(super) fn new(stream: u64, of: u64, held: &Held) -> Self {
-        Self { stream, of, held: HeldValue { next: held.next, applied: held.applied, state: held.state.clone() } }
+        let Held { next, applied, state, producers, voids, .. } = held;
+        let (state, producers, voids) = (state.clone(), producers.clone(), voids.iter().copied().collect());
+        Self { stream, of, held: HeldValue { next: *next, applied: *applied, state, producers, voids } }
     }
 
     /// The replica, with its copies in the tables.
@@ -56,14 +60,18 @@ impl Value {
         let put = |(lsn, entry): (&Lsn, &Entry)| Change::Put { lsn: *lsn, entry: entry.clone() };
         held.step(&Checked::of(Step::Changes(copies.iter().map(put).collect()))?);
         (held.state, held.next) = (self.held.state.clone(), self.held.next);
+        (held.producers, held.voids) = (self.held.producers.clone(), self.held.voids.iter().copied().collect());
         Ok(held)
     }
 }
 
 impl Encode for Value {
     fn encode(&self, out: &mut Writer) {
-        let HeldValue { next, applied: Frontier { lsn, offset, between }, state } = &self.held;
+        let HeldValue { next, applied: Frontier { lsn, offset, between }, state, producers, voids } = &self.held;
         out.u8(VERSION).u64(self.stream).u64(self.of).u64(*next).put(lsn).u64(*offset).bool(*between).put(state);
+        out.put(producers).list(voids, |out, lsn| {
+            out.put(lsn);
+        });
     }
 }
 
@@ -72,7 +80,9 @@ impl Decode for Value {
         input.version("replica", VERSION)?;
         let (stream, of, next) = (input.u64()?, input.u64()?, input.u64()?);
         let applied = Frontier { lsn: input.get()?, offset: input.u64()?, between: input.bool()? };
-        Ok(Self { stream, of, held: HeldValue { next, applied, state: input.get()? } })
+        let (state, producers) = (input.get()?, input.get()?);
+        let voids = input.list(MAX_UNACKNOWLEDGED, Reader::get)?;
+        Ok(Self { stream, of, held: HeldValue { next, applied, state, producers, voids } })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The writing side: one epoch of one partition.
 
+mod io;
 mod window;
 
 use std::collections::BTreeSet;
@@ -9,119 +10,16 @@ use bytes::Bytes;
 use super::recovery::{Recovery, RecoveryEffect};
 use super::rule::{Rule, broken};
 use super::{
-    AckMode, Answer, Command, Epoch, Fence, Lsn, MAX_PAYLOAD_BYTES, MemberId, Message, Metadata, NodeSet, Payload,
-    Precedence, Producers, Standing,
+    AckMode, Command, Epoch, Fence, Lsn, MAX_PAYLOAD_BYTES, MemberId, Message, Metadata, NodeSet, Payload, Precedence,
+    Producers, Standing,
 };
+pub use io::{Refusal, SequencerEffect, SequencerInput};
 use window::{Wave, Window};
 
 /// Entries that are sent again at one tick, at most.
 const WAVES: usize = 64;
 /// Ticks without an answer that an attempt to recover waited for, after which another one begins, with whatever members answer then.
 const ATTEMPT_TICKS: u32 = 16;
-
-/// What a sequencer is fed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum SequencerInput {
-    /// A client's record.
-    Append {
-        /// The caller's own number for it; it comes back in the answer.
-        ticket: u64,
-        /// When it is acknowledged.
-        mode: AckMode,
-        /// The record, as [`Payload::wrap`] makes it.
-        payload: Bytes,
-    },
-    /// Some time has passed: everything that is waited for is asked for again. The first one begins the work.
-    Tick,
-    /// Tell the members at once what is known good, and not with the next tick.
-    Release,
-    /// Begin the recovery that is going on anew, under another attempt: a member that it waits for is known to be away.
-    Retry,
-    /// A message has arrived.
-    Message {
-        /// Who sent it.
-        from: MemberId,
-        /// The message.
-        message: Message,
-    },
-    /// What the epoch store answered to a [`SequencerEffect::Ask`].
-    Answer(Answer),
-    /// These members are known to be away: copies go to them last. Takes the place of what was said before.
-    Away(BTreeSet<MemberId>),
-    /// The producers as of what is released. Taken where [`Sequencer::awaits_producers`] and all earlier epochs are in it, ignored otherwise.
-    Producers(Producers),
-}
-
-/// What a sequencer wants done.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum SequencerEffect {
-    /// The append has this position. It may still be lost.
-    Accepted {
-        /// The caller's number.
-        ticket: u64,
-        /// Its position.
-        lsn: Lsn,
-    },
-    /// The append has no position and never will have.
-    Refused {
-        /// The caller's number.
-        ticket: u64,
-        /// Why.
-        why: Refusal,
-    },
-    /// The record is there already, by an earlier append with the same stamp.
-    Duplicate {
-        /// The caller's number.
-        ticket: u64,
-        /// Its position.
-        lsn: Lsn,
-        /// Whether it is durable for good. If not, [`SequencerEffect::Acknowledged`] follows.
-        acknowledged: bool,
-    },
-    /// The entry at this position is as safe as its appends wanted. Said once, and again after a duplicate.
-    Acknowledged {
-        /// Its position.
-        lsn: Lsn,
-        /// How safe: [`AckMode::Durable`] is for good.
-        mode: AckMode,
-    },
-    /// The sequencer has stopped. What is accepted and not acknowledged may or may not have been stored: the recovery decides.
-    Stopped {
-        /// The newer epoch, or one before it.
-        newer: Epoch,
-    },
-    /// Send a message.
-    Send {
-        /// To whom.
-        to: MemberId,
-        /// The message.
-        message: Message,
-    },
-    /// Ask the epoch store.
-    Ask(Command),
-}
-
-/// Why an append got no position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// Too much waits for its acknowledgement: try again later.
-    Busy,
-    /// Another sequencer is in charge.
-    Stopped,
-    /// More than [`MAX_PAYLOAD_BYTES`].
-    TooLarge,
-    /// Not what [`Payload::wrap`] makes.
-    Malformed,
-    /// It is of a producer, and the epochs before are not recovered or not folded yet: try again soon.
-    Recovering,
-    /// A record of this producer before it is missing. Whoever was told that it is durable was told wrong: that never happens.
-    Gap {
-        /// The sequence number that is next.
-        expected: u64,
-    },
-    /// See [`Standing::UnknownProducer`].
-    UnknownProducer,
-}
 
 /// The sequencer of one epoch. It numbers records, has them stored, and acknowledges; beside that it recovers the epochs before its
 /// own, and releases what is known good once they are clean.

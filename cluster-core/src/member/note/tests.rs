@@ -1,7 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::replication::Epoch;
+use crate::replication::{Epoch, Lsn, Producers};
+
+fn reached(lsn: Lsn) -> Reached {
+    Reached { lsn, producers: Producers::default() }
+}
 
 fn notes() -> impl Strategy<Value = Note> {
     let lsn = (any::<u64>(), any::<u64>()).prop_map(|(epoch, number)| Lsn::new(Epoch(epoch), number));
@@ -9,7 +13,7 @@ fn notes() -> impl Strategy<Value = Note> {
     prop_oneof![
         any::<u64>().prop_map(|from| Note::Fetch { from }),
         lsn.clone().prop_map(|lsn| Note::Replication(Message::Release { lsn })),
-        (any::<u64>(), any::<u64>(), proptest::option::of(lsn), items)
+        (any::<u64>(), any::<u64>(), proptest::option::of(lsn.prop_map(reached)), items)
             .prop_map(|(from, first, reached, items)| Note::Fetched { from, first, reached, items }),
     ]
 }
@@ -33,7 +37,7 @@ proptest! {
 #[test]
 fn the_bytes_are_these() {
     let lsn = Lsn::new(Epoch(2), 3);
-    let fetched = Note::Fetched { from: 1, first: 0, reached: Some(lsn), items: Bytes::from_static(b"items") };
+    let fetched = Note::Fetched { from: 1, first: 0, reached: Some(reached(lsn)), items: Bytes::from_static(b"items") };
     assert_eq!(
         fetched.to_bytes(),
         [
@@ -43,6 +47,7 @@ fn the_bytes_are_these() {
             &[1],
             &2_u64.to_be_bytes(),
             &3_u64.to_be_bytes(),
+            &Producers::default().to_bytes(),
             b"items"
         ]
         .concat()

@@ -1,7 +1,7 @@
 //! One epoch: when it acknowledges, recovers, releases and stops.
 
 use super::*;
-use crate::replication::{Content, Found, MAX_UNACKNOWLEDGED, ProducerId, Stamp};
+use crate::replication::{Answer, Content, Found, MAX_UNACKNOWLEDGED, ProducerId, Stamp};
 
 fn metadata(epoch: u64, last_clean: u64) -> Metadata {
     Metadata {
