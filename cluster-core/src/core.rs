@@ -241,6 +241,11 @@ impl Core {
         &self.replicas
     }
 
+    /// The tables.
+    pub(crate) fn tables(&self) -> Arc<dyn Tables> {
+        Arc::clone(&self.tables)
+    }
+
     /// The consensus WAL.
     #[must_use]
     pub fn wal(&self) -> &Wal {

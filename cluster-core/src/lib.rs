@@ -40,6 +40,7 @@
 
 mod applier;
 mod chain;
+pub mod cluster;
 mod core;
 pub mod disk;
 mod error;

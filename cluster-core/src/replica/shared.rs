@@ -8,7 +8,7 @@ use pyralog_crypto::Record;
 use super::held::{Checked, Due, Frontier, Held, Reached, Step, records_in};
 use crate::Error;
 use crate::event::{Completion, Ticket};
-use crate::logs::{Partition, PartitionState, RecordBatch, check_append};
+use crate::logs::{LogName, Partition, PartitionState, RecordBatch, check_append};
 use crate::queue::{Operation, Queue};
 use crate::replication::{Change, Copies, Entry, Lsn, MemberState, Payload};
 
@@ -71,6 +71,12 @@ impl Replica {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.held().bytes
+    }
+
+    /// The log that it is a partition of.
+    #[must_use]
+    pub fn log(&self) -> &LogName {
+        &self.of.spec.name
     }
 
     /// Handle of the partition that the records are read from.

@@ -89,6 +89,24 @@ impl EpochStore {
         Self { nodeset, epoch, sequencer, last_clean, known_good: BTreeMap::new() }
     }
 
+    /// The newest epoch; 0 where none was taken yet.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whose the newest epoch is.
+    #[must_use]
+    pub fn sequencer(&self) -> MemberId {
+        self.sequencer
+    }
+
+    /// All epochs up to this one are recovered for good.
+    #[must_use]
+    pub fn last_clean(&self) -> Epoch {
+        self.last_clean
+    }
+
     /// Applies one command. The same commands in the same order give the same answers on every replica.
     pub fn apply(&mut self, command: &Command) -> Answer {
         match *command {

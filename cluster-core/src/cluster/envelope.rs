@@ -1,0 +1,172 @@
+//! What members send to each other: calls of groups, notes of partitions, and appends for who leads.
+
+use bytes::Bytes;
+use pyralog_crypto::{CodecError, Encode, Reader, Writer};
+
+use crate::PartitionId;
+use crate::member::{MAX_NOTE_BYTES, Note, Placed, Unplaced};
+use crate::raft::MAX_FRAME_BYTES;
+use crate::replication::MAX_PAYLOAD_BYTES;
+
+/// Bytes of an envelope, at most.
+pub const MAX_ENVELOPE_BYTES: usize =
+    64 + if MAX_NOTE_BYTES > MAX_FRAME_BYTES { MAX_NOTE_BYTES } else { MAX_FRAME_BYTES };
+
+/// ```text
+/// 1:u8 id:u64 group:u64 frame             a question to a group
+/// 2:u8 id:u64 frame                       its answer; an empty one says that there is none
+/// 3:u8 partition:u64 note                 see [`Note`]
+/// 4:u8 id:u64 partition:u64 payload       an append for who leads the partition
+/// 5:u8 id:u64 placed                      its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
+///                                         or 4:u8 copies:u32 wanted:u32 unknown
+/// ```
+///
+/// What stands last fills the envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Envelope {
+    /// A question to a group.
+    Call {
+        /// Of the caller's own; it comes back.
+        id: u64,
+        /// The group.
+        group: u64,
+        /// The question.
+        frame: Bytes,
+    },
+    /// Its answer.
+    Answer {
+        /// As in the question.
+        id: u64,
+        /// The answer; `None` where the group gives none.
+        frame: Option<Bytes>,
+    },
+    /// About a partition.
+    Note {
+        /// The partition.
+        partition: PartitionId,
+        /// The note.
+        note: Note,
+    },
+    /// An append.
+    Append {
+        /// Of the sender's own; it comes back.
+        id: u64,
+        /// The partition.
+        partition: PartitionId,
+        /// See [`crate::payload`].
+        payload: Bytes,
+    },
+    /// Its answer.
+    Appended {
+        /// As in the append.
+        id: u64,
+        /// Where it is.
+        placed: Result<Placed, Unplaced>,
+    },
+}
+
+impl Envelope {
+    /// Whether it is part of catching up, and may wait for what is not.
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        matches!(self, Self::Note { note, .. } if note.is_bulk())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = Writer::default();
+        let last = match self {
+            Self::Call { id, group, frame } => {
+                out.u8(1).u64(*id).u64(*group);
+                frame.clone()
+            }
+            Self::Answer { id, frame } => {
+                out.u8(2).u64(*id);
+                frame.clone().unwrap_or_default()
+            }
+            Self::Note { partition, note } => {
+                out.u8(3).u64(partition.0);
+                let (head, record) = note.to_parts();
+                out.raw(&head);
+                record
+            }
+            Self::Append { id, partition, payload } => {
+                out.u8(4).u64(*id).u64(partition.0);
+                payload.clone()
+            }
+            Self::Appended { id, placed } => {
+                put_placed(out.u8(5).u64(*id), placed);
+                Bytes::new()
+            }
+        };
+        if last.is_empty() { out.into_bytes().into() } else { [out.as_bytes(), &last].concat().into() }
+    }
+
+    /// The envelope that fills `bytes`; what stands last is part of them.
+    ///
+    /// # Errors
+    /// [`CodecError`] for bytes that are none, or longer than [`MAX_ENVELOPE_BYTES`].
+    pub fn from_shared(bytes: &Bytes) -> Result<Self, CodecError> {
+        if bytes.len() > MAX_ENVELOPE_BYTES {
+            return Err(CodecError::TooLong { what: "envelope", max: MAX_ENVELOPE_BYTES, found: bytes.len() });
+        }
+        let mut input = Reader::new(bytes);
+        let kind = input.u8()?;
+        let id = input.u64()?;
+        let rest = |input: &Reader<'_>| bytes.slice(bytes.len() - input.remaining()..);
+        match kind {
+            1 => {
+                let group = input.u64()?;
+                Ok(Self::Call { id, group, frame: rest(&input) })
+            }
+            2 => Ok(Self::Answer { id, frame: Some(rest(&input)).filter(|frame| !frame.is_empty()) }),
+            3 => Ok(Self::Note { partition: PartitionId(id), note: Note::from_shared(&rest(&input))? }),
+            4 => {
+                let partition = PartitionId(input.u64()?);
+                let payload = rest(&input);
+                if payload.len() > MAX_PAYLOAD_BYTES {
+                    let (max, found) = (MAX_PAYLOAD_BYTES, payload.len());
+                    return Err(CodecError::TooLong { what: "payload", max, found });
+                }
+                Ok(Self::Append { id, partition, payload })
+            }
+            5 => {
+                let placed = placed(&mut input)?;
+                input.finish().map(|()| Self::Appended { id, placed })
+            }
+            found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
+        }
+    }
+}
+
+fn put_placed(out: &mut Writer, placed: &Result<Placed, Unplaced>) {
+    match placed {
+        Ok(Placed { offset, lsn }) => out.u8(0).u64(*offset).put(lsn),
+        Err(Unplaced::NotLeader) => out.u8(1),
+        Err(Unplaced::Busy) => out.u8(2),
+        Err(Unplaced::Invalid) => out.u8(3),
+        // Bounded by the largest nodeset.
+        Err(Unplaced::Unknown { copies, wanted }) => out.u8(4).u32(*copies as u32).u32(*wanted as u32),
+    };
+}
+
+fn placed(input: &mut Reader<'_>) -> Result<Result<Placed, Unplaced>, CodecError> {
+    Ok(match input.u8()? {
+        0 => Ok(Placed { offset: input.u64()?, lsn: input.get()? }),
+        1 => Err(Unplaced::NotLeader),
+        2 => Err(Unplaced::Busy),
+        3 => Err(Unplaced::Invalid),
+        4 => Err(Unplaced::Unknown { copies: input.u32()? as usize, wanted: input.u32()? as usize }),
+        found => return Err(CodecError::Tag { what: "answer to an append", found: found.into() }),
+    })
+}
+
+impl Encode for Envelope {
+    fn encode(&self, out: &mut Writer) {
+        out.raw(&Envelope::to_bytes(self));
+    }
+}
+
+#[cfg(test)]
+mod tests;

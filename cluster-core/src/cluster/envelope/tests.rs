@@ -1,0 +1,59 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::replication::{Epoch, Lsn};
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    proptest::collection::vec(any::<u8>(), 1..64).prop_map(Bytes::from)
+}
+
+fn envelopes() -> impl Strategy<Value = Envelope> {
+    let placed = prop_oneof![
+        (any::<u64>(), any::<u64>(), any::<u64>())
+            .prop_map(|(offset, epoch, number)| Ok(Placed { offset, lsn: Lsn::new(Epoch(epoch), number) })),
+        Just(Err(Unplaced::NotLeader)),
+        Just(Err(Unplaced::Busy)),
+        Just(Err(Unplaced::Invalid)),
+        (0..40_usize, 0..40_usize).prop_map(|(copies, wanted)| Err(Unplaced::Unknown { copies, wanted })),
+    ];
+    prop_oneof![
+        (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, group, frame)| Envelope::Call { id, group, frame }),
+        (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, frame)| Envelope::Answer { id, frame }),
+        (any::<u64>(), any::<u64>())
+            .prop_map(|(id, from)| Envelope::Note { partition: PartitionId(id), note: Note::Fetch { from } }),
+        (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, at, payload)| Envelope::Append {
+            id,
+            partition: PartitionId(at),
+            payload
+        }),
+        (any::<u64>(), placed).prop_map(|(id, placed)| Envelope::Appended { id, placed }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_envelope_is_read_as_it_was_written(envelope in envelopes()) {
+        prop_assert_eq!(Envelope::from_shared(&envelope.to_bytes()).unwrap(), envelope);
+    }
+
+    #[test]
+    fn whatever_is_read_is_written_the_same(kind in 0..7_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+        let bytes = Bytes::from([&[kind][..], &rest].concat());
+        if let Ok(envelope) = Envelope::from_shared(&bytes) {
+            prop_assert_eq!(envelope.to_bytes(), bytes);
+        }
+    }
+}
+
+#[test]
+fn the_bytes_are_these() {
+    let call = Envelope::Call { id: 1, group: 2, frame: Bytes::from_static(b"frame") };
+    let expected = [&[1][..], &1_u64.to_be_bytes(), &2_u64.to_be_bytes(), b"frame"].concat();
+    assert_eq!(call.to_bytes(), expected);
+    let unknown = Envelope::Appended { id: 3, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) };
+    let expected = [&[5][..], &3_u64.to_be_bytes(), &[4, 0, 0, 0, 1, 0, 0, 0, 2]].concat();
+    assert_eq!(unknown.to_bytes(), expected);
+    for length in 0..expected.len() {
+        assert!(Envelope::from_shared(&unknown.to_bytes().slice(..length)).is_err());
+    }
+}

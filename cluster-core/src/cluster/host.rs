@@ -1,0 +1,424 @@
+//! The running member, as the node holds it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyralog_crypto::{Encode, LogId, Record};
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::calls::Calls;
+use super::envelope::Envelope;
+use super::looping::{self, Inputs};
+use super::steward::Steward;
+use crate::member::{MemberLimits, Placed, Unplaced};
+use crate::raft::{GlobalAnswer, GlobalCommand, GroupError, NewLog, RaftGroups, RaftOptions};
+use crate::replication::{Epoch, MemberId, NodeSet};
+use crate::{Core, Error as StoreError, LogName, LogSpec, PartitionId, payload};
+
+/// Carries envelopes between members: in order where it does, at most once, and it may lose any.
+pub trait Links: Send + Sync + 'static {
+    /// Sends an envelope, at once: `false` where there is no link, or no place in it.
+    fn send(&self, to: MemberId, envelope: Envelope) -> bool;
+}
+
+/// How a member behaves.
+#[derive(Clone)]
+pub struct ClusterOptions {
+    /// Its groups.
+    pub raft: RaftOptions,
+    /// Its partitions.
+    pub limits: MemberLimits,
+    /// The time after which a client is told that nobody serves its append: default 10 s.
+    pub patience: Duration,
+    /// The id of a log with this name and incarnation, which its checkpoints name.
+    pub log_id: Arc<dyn Fn(&LogName, u64) -> LogId + Send + Sync>,
+}
+
+/// Why an append was not acknowledged.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The cluster has no such log or partition.
+    #[error("the cluster has no partition {partition} of a log {name}: list the logs there are, or create it")]
+    NoSuchPartition {
+        /// The log.
+        name: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// Nobody leads the partition; nothing was stored.
+    #[error("no member leads the partition at the moment: try again in a few seconds, and see which members are up")]
+    NoLeader,
+    /// Too much waits; nothing was stored.
+    #[error("the leader of the partition has too much to do: try again later")]
+    Busy,
+    /// Not records, or too many.
+    #[error(transparent)]
+    Invalid(#[from] StoreError),
+    /// It may or may not come to be.
+    #[error(
+        "{copies} of {wanted} copies are known, so the records may or may not be kept: see which members are up, and read before you append again"
+    )]
+    Unknown {
+        /// Copies that are known of; 0 where the leader changed.
+        copies: usize,
+        /// Copies that were wanted.
+        wanted: usize,
+    },
+}
+
+/// How a partition stands on this member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Its id.
+    pub partition: PartitionId,
+    /// Who stores it.
+    pub nodeset: NodeSet,
+    /// Its newest epoch.
+    pub epoch: Epoch,
+    /// Whose that is.
+    pub sequencer: MemberId,
+    /// All epochs up to this one are recovered for good.
+    pub last_clean: Epoch,
+    /// Records that can be read here; `None` where this member stores none of it.
+    pub records: Option<u64>,
+    /// Whether records are known to be missing here.
+    pub behind: bool,
+}
+
+/// A running member. Clones are handles of the same.
+#[derive(Clone)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) me: MemberId,
+    pub(super) groups: RaftGroups,
+    pub(super) links: Arc<dyn Links>,
+    pub(super) inputs: Inputs,
+    pub(super) core: Arc<Core>,
+    pub(super) options: ClusterOptions,
+    /// Members that are up; this one is.
+    pub(super) up: watch::Sender<BTreeSet<MemberId>>,
+    /// Says that the steward has something to look at.
+    pub(super) look: Notify,
+    calls: Calls,
+    forwarded: Forwarded,
+    /// Id of the next append that is sent on. It begins anywhere, so that no answer to an earlier life is taken for one to this.
+    next: AtomicU64,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    steward: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+/// Appends that were sent on: to whom, and who waits.
+type Sent = BTreeMap<u64, (MemberId, oneshot::Sender<Result<Placed, Unplaced>>)>;
+type Forwarded = Mutex<Sent>;
+
+impl Cluster {
+    /// Starts a cluster of this one member, or goes on with what was begun.
+    ///
+    /// # Errors
+    /// As [`RaftGroups::bootstrap`].
+    pub async fn bootstrap(
+        core: Arc<Core>,
+        options: ClusterOptions,
+        links: Arc<dyn Links>,
+        name: &str,
+        peer: &[u8],
+        addresses: &[String],
+    ) -> Result<Self, GroupError> {
+        let calls = Calls::new(Arc::clone(&links), anywhere()?);
+        let raft = options.raft.clone();
+        let groups = RaftGroups::bootstrap(raft, core.tables(), Arc::new(calls.clone()), name, peer, addresses).await?;
+        Self::run(core, options, links, calls, groups)
+    }
+
+    /// Opens the member that the home belongs to; [`Cluster::start`] comes next.
+    ///
+    /// # Errors
+    /// As [`RaftGroups::open`].
+    pub async fn open(core: Arc<Core>, options: ClusterOptions, links: Arc<dyn Links>) -> Result<Self, GroupError> {
+        let calls = Calls::new(Arc::clone(&links), anywhere()?);
+        let groups = RaftGroups::open(options.raft.clone(), core.tables(), Arc::new(calls.clone())).await?;
+        Self::run(core, options, links, calls, groups)
+    }
+
+    /// Has the cluster confirm this start: as [`RaftGroups::start`]. Links must be there before.
+    ///
+    /// # Errors
+    /// As [`RaftGroups::start`].
+    pub async fn start(&self) -> Result<(), GroupError> {
+        self.shared.groups.start().await
+    }
+
+    fn run(
+        core: Arc<Core>,
+        options: ClusterOptions,
+        links: Arc<dyn Links>,
+        calls: Calls,
+        groups: RaftGroups,
+    ) -> Result<Self, GroupError> {
+        let me = groups.hello().member;
+        let (stopped, hears) = mpsc::unbounded_channel();
+        let (replicas, limits) = (core.replicas().clone(), options.limits);
+        let (inputs, thread) = looping::start(me, replicas, limits, groups.clone(), Arc::clone(&links), stopped)?;
+        let (up, look) = (watch::Sender::new(BTreeSet::from([me])), Notify::new());
+        let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
+        let next = AtomicU64::new(anywhere()?);
+        let shared =
+            Shared { me, groups, links, inputs, core, options, up, look, calls, forwarded, next, thread, steward };
+        let shared = Arc::new(shared);
+        let task = tokio::spawn(Steward::new(Arc::downgrade(&shared), hears).run());
+        *lock(&shared.steward) = Some(task);
+        Ok(Self { shared })
+    }
+
+    /// The groups: members are added and removed there.
+    #[must_use]
+    pub fn groups(&self) -> &RaftGroups {
+        &self.shared.groups
+    }
+
+    /// This member's id.
+    #[must_use]
+    pub fn id(&self) -> MemberId {
+        self.shared.me
+    }
+
+    /// A link to a member is there, or is not any more. Whoever is not up leads nothing for long.
+    pub fn link(&self, member: MemberId, up: bool) {
+        if !up {
+            self.shared.calls.away(member);
+            // Whoever forwarded there may never hear.
+            self.forwarded().retain(|_, (at, _)| *at != member);
+        }
+        self.shared.up.send_if_modified(|all| {
+            if up { all.insert(member) } else { member != self.shared.me && all.remove(&member) }
+        });
+        self.shared.look.notify_one();
+    }
+
+    /// An envelope of another member.
+    pub fn receive(&self, from: MemberId, envelope: Envelope) {
+        match envelope {
+            Envelope::Call { id, group, frame } => {
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    let answer = shared.groups.serve(from, group, frame).await;
+                    if let Err(reason) = &answer {
+                        tracing::debug!(member = from.0, group, %reason, "a question to a group has no answer");
+                    }
+                    let _sent = shared.links.send(from, Envelope::Answer { id, frame: answer.ok() });
+                });
+            }
+            Envelope::Answer { id, frame } => self.shared.calls.answered(from, id, frame),
+            Envelope::Note { partition, note } => {
+                self.shared.inputs.give(crate::member::Input::Note { from, partition, note });
+            }
+            Envelope::Append { id, partition, payload } => {
+                self.shared.inputs.append_for(from, id, partition, payload);
+            }
+            Envelope::Appended { id, placed } => {
+                let mut forwarded = self.forwarded();
+                if forwarded.get(&id).is_some_and(|(at, _)| *at == from)
+                    && let Some((_, answer)) = forwarded.remove(&id)
+                {
+                    let _gone = answer.send(placed);
+                }
+            }
+        }
+    }
+
+    /// Makes a log, and answers its incarnation when this member has seen it.
+    ///
+    /// # Errors
+    /// As [`crate::raft::Group::propose`]; [`GroupError::Refused`] where it cannot be.
+    pub async fn create_log(&self, spec: &LogSpec, replication: u8, copies: u8, weak: bool) -> Result<u64, GroupError> {
+        let healthy = self.shared.up.borrow().clone();
+        let (name, partitions) = (spec.name.clone(), spec.partitions);
+        let new = NewLog { name: name.clone(), spec: spec.to_bytes(), partitions, replication, copies, weak, healthy };
+        let global = self.shared.groups.global();
+        match global.propose(&GlobalCommand::CreateLog(new)).await?.1 {
+            GlobalAnswer::Created { incarnation, .. } => {
+                self.shared.look.notify_one();
+                Ok(incarnation)
+            }
+            GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
+            _ => Err(GroupError::Refused { group: 0, why: "the group answered another question".to_owned() }),
+        }
+    }
+
+    /// Forgets a log with all its records, for ever, on all members.
+    ///
+    /// # Errors
+    /// As [`Cluster::create_log`].
+    pub async fn delete_log(&self, name: &LogName) -> Result<(), GroupError> {
+        let command = GlobalCommand::DeleteLog { name: name.clone() };
+        match self.shared.groups.global().propose(&command).await?.1 {
+            GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
+            _ => {
+                self.shared.look.notify_one();
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends records, through whoever leads the partition, and answers when they are durable on enough members.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append(&self, name: &LogName, partition: u32, records: &[Record]) -> Result<Placed, AppendError> {
+        let payload = payload(records)?;
+        let id = self.partition(name, partition)?;
+        let deadline = Instant::now() + self.shared.options.patience;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let placed = match self.leader_of(id) {
+                Some(leader) if leader == self.shared.me => {
+                    self.wait(self.shared.inputs.append(id, payload.clone()), deadline).await
+                }
+                Some(leader) => self.forward(leader, id, payload.clone(), deadline).await,
+                None => Err(Unplaced::NotLeader),
+            };
+            let refusal = match placed {
+                Ok(placed) => return Ok(placed),
+                Err(Unplaced::Unknown { copies, wanted }) => return Err(AppendError::Unknown { copies, wanted }),
+                Err(Unplaced::Invalid) => {
+                    let allowed = "records as `check_append` allows them";
+                    return Err(StoreError::Size { what: "an append", found: payload.len() as u64, allowed }.into());
+                }
+                Err(Unplaced::Busy) => AppendError::Busy,
+                Err(Unplaced::NotLeader) => AppendError::NoLeader,
+            };
+            // Nothing was stored, so it may be tried again.
+            let again = Instant::now() + pause;
+            if again >= deadline {
+                return Err(refusal);
+            }
+            sleep_until(again).await;
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+
+    async fn wait(
+        &self,
+        answered: oneshot::Receiver<Result<Placed, Unplaced>>,
+        deadline: Instant,
+    ) -> Result<Placed, Unplaced> {
+        let unknown = Err(Unplaced::Unknown { copies: 0, wanted: 0 });
+        match tokio::time::timeout_at(deadline, answered).await {
+            Ok(Ok(placed)) => placed,
+            // The leader is gone, or nobody knows in time.
+            Ok(Err(_)) | Err(_) => unknown,
+        }
+    }
+
+    async fn forward(
+        &self,
+        leader: MemberId,
+        partition: PartitionId,
+        payload: Bytes,
+        deadline: Instant,
+    ) -> Result<Placed, Unplaced> {
+        let (answer, answered) = oneshot::channel();
+        let id = {
+            let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+            self.forwarded().insert(id, (leader, answer));
+            id
+        };
+        if !self.shared.links.send(leader, Envelope::Append { id, partition, payload }) {
+            self.forwarded().remove(&id);
+            return Err(Unplaced::NotLeader);
+        }
+        let placed = self.wait(answered, deadline).await;
+        self.forwarded().remove(&id);
+        placed
+    }
+
+    /// The id of a partition.
+    ///
+    /// # Errors
+    /// [`AppendError::NoSuchPartition`].
+    pub fn partition(&self, name: &LogName, partition: u32) -> Result<PartitionId, AppendError> {
+        let id = self.shared.groups.global().look(|state| {
+            let log = state.log(name).filter(|log| partition < log.partitions)?;
+            Some(PartitionId(log.first_partition + u64::from(partition)))
+        });
+        id.ok_or_else(|| AppendError::NoSuchPartition { name: name.to_string(), partition })
+    }
+
+    /// Who leads a partition, as far as this member knows, if that one is up.
+    #[must_use]
+    pub fn leader_of(&self, partition: PartitionId) -> Option<MemberId> {
+        let sequencer = self.shared.epoch_of(partition).map(|(_, sequencer, _)| sequencer)?;
+        self.shared.up.borrow().contains(&sequencer).then_some(sequencer)
+    }
+
+    /// How all partitions stand, as far as this member knows.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<PartitionStatus> {
+        let places = self.shared.groups.global().look(|state| {
+            state.partitions().map(|(id, place)| (PartitionId(id), place.nodeset.clone())).collect::<Vec<_>>()
+        });
+        let status = |(partition, nodeset)| {
+            let (epoch, sequencer, last_clean) = self.shared.epoch_of(partition).unwrap_or_default();
+            let replica = self.shared.core.replicas().get(partition);
+            let records = replica.as_ref().map(|replica| replica.applied().offset);
+            let behind = replica.is_some_and(|replica| replica.lacks());
+            PartitionStatus { partition, nodeset, epoch, sequencer, last_clean, records, behind }
+        };
+        places.into_iter().map(status).collect()
+    }
+
+    /// Ends everything that runs; the store stays open.
+    pub async fn shutdown(&self) {
+        if let Some(task) = lock(&self.shared.steward).take() {
+            task.abort();
+        }
+        self.shared.inputs.stop();
+        let thread = lock(&self.shared.thread).take();
+        let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join));
+        if !matches!(joined.await, Ok(None | Some(Ok(())))) {
+            tracing::error!("the member's thread has panicked");
+        }
+        self.shared.groups.shutdown().await;
+    }
+
+    fn forwarded(&self) -> MutexGuard<'_, Sent> {
+        lock(&self.shared.forwarded)
+    }
+}
+
+impl Shared {
+    /// Newest epoch, its sequencer, and the last clean epoch, as far as this member knows.
+    pub(super) fn epoch_of(&self, partition: PartitionId) -> Option<(Epoch, MemberId, Epoch)> {
+        let number = crate::raft::group_of(self.options.raft.epoch_shards, partition.0);
+        let shard = self.groups.shards().into_iter().find(|shard| shard.number() == number)?;
+        shard.look(|state| {
+            state.partition(partition.0).map(|store| (store.epoch(), store.sequencer(), store.last_clean()))
+        })
+    }
+}
+
+/// A number that no earlier life began with.
+fn anywhere() -> Result<u64, StoreError> {
+    getrandom::u64().map_err(|e| StoreError::WriterStopped(format!("the system gives no random bytes: {e}")))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in the locked sections panics.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("member", &self.shared.me).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! The thread that drives a member's partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc as tokio_mpsc, oneshot};
+
+use super::Links;
+use super::envelope::Envelope;
+use crate::member::{Effect, Input, Member, MemberLimits, Placed, Unplaced};
+use crate::raft::{RaftGroups, ShardAnswer, ShardCommand};
+use crate::replication::{Command, Epoch, MemberId};
+use crate::{Error, PartitionId, Replicas};
+
+/// Time between two ticks.
+const TICK: Duration = Duration::from_millis(20);
+
+/// To the thread. Clones are handles of the same.
+#[derive(Clone)]
+pub(super) struct Inputs {
+    inputs: Sender<Task>,
+    clients: Arc<Mutex<BTreeMap<u64, Client>>>,
+    next: Arc<AtomicU64>,
+    links: Arc<dyn Links>,
+}
+
+enum Task {
+    Input(Input),
+    /// The epoch store could not be asked.
+    Unasked(PartitionId, Command),
+    Stop,
+}
+
+/// Who waits for an append.
+enum Client {
+    Here(oneshot::Sender<Result<Placed, Unplaced>>),
+    There { member: MemberId, id: u64 },
+}
+
+/// What the steward hears: the sequencer of this epoch has stopped.
+pub(super) type Stopped = (PartitionId, Epoch);
+
+struct Loop {
+    member: Member,
+    tasks: Receiver<Task>,
+    inputs: Inputs,
+    groups: RaftGroups,
+    runtime: Handle,
+    stopped: tokio_mpsc::UnboundedSender<Stopped>,
+    /// Questions to the epoch store that are on their way.
+    asked: BTreeSet<(PartitionId, Vec<u8>)>,
+}
+
+/// Starts the thread; it ends with [`Inputs::stop`], or when the store fails.
+pub(super) fn start(
+    id: MemberId,
+    replicas: Replicas,
+    limits: MemberLimits,
+    groups: RaftGroups,
+    links: Arc<dyn Links>,
+    stopped: tokio_mpsc::UnboundedSender<Stopped>,
+) -> Result<(Inputs, JoinHandle<()>), Error> {
+    let (sender, tasks) = mpsc::channel();
+    let inputs = Inputs { inputs: sender, clients: Arc::default(), next: Arc::default(), links };
+    let told = inputs.clone();
+    let durable = Arc::new(move |partition, ticket| told.give(Input::Durable { partition, ticket }));
+    let member = Member::new(id, replicas, limits, durable);
+    let runtime = Handle::current();
+    let this = Loop { member, tasks, inputs: inputs.clone(), groups, runtime, stopped, asked: BTreeSet::new() };
+    let thread = std::thread::Builder::new().name("cluster-member".into()).spawn(move || this.run());
+    let thread = thread.map_err(|e| Error::WriterStopped(format!("the member's thread could not be started: {e}")))?;
+    Ok((inputs, thread))
+}
+
+impl Inputs {
+    /// Gives the member an input.
+    pub(super) fn give(&self, input: Input) {
+        // A thread that ended takes nothing; whoever waits is told by the dropped channel.
+        let _ended = self.inputs.send(Task::Input(input));
+    }
+
+    /// Appends for a client of this member.
+    pub(super) fn append(&self, partition: PartitionId, payload: Bytes) -> oneshot::Receiver<Result<Placed, Unplaced>> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(partition, payload, Client::Here(answer));
+        answered
+    }
+
+    /// Appends for another member.
+    pub(super) fn append_for(&self, member: MemberId, id: u64, partition: PartitionId, payload: Bytes) {
+        self.enqueue(partition, payload, Client::There { member, id });
+    }
+
+    fn enqueue(&self, partition: PartitionId, payload: Bytes, client: Client) {
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
+        self.clients().insert(ticket, client);
+        if self.inputs.send(Task::Input(Input::Append { partition, ticket, payload })).is_err() {
+            self.clients().remove(&ticket);
+        }
+    }
+
+    fn answer(&self, ticket: u64, placed: Result<Placed, Unplaced>) {
+        let client = self.clients().remove(&ticket);
+        match client {
+            Some(Client::Here(answer)) => {
+                let _gone = answer.send(placed);
+            }
+            Some(Client::There { member, id }) => {
+                // It asks again, or tells its client that it does not know.
+                let _sent = self.links.send(member, Envelope::Appended { id, placed });
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&self) {
+        let _ended = self.inputs.send(Task::Stop);
+    }
+
+    fn clients(&self) -> MutexGuard<'_, BTreeMap<u64, Client>> {
+        // Nothing in the locked sections panics.
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loop {
+    fn run(mut self) {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let task = match self.tasks.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+                Ok(task) => task,
+                Err(RecvTimeoutError::Timeout) => {
+                    next_tick = Instant::now() + TICK;
+                    Task::Input(Input::Tick)
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let outcome = match task {
+                Task::Input(input) => self.step(input),
+                Task::Unasked(partition, command) => {
+                    self.asked.remove(&key(partition, &command));
+                    Ok(())
+                }
+                Task::Stop => break,
+            };
+            if let Err(reason) = outcome {
+                tracing::error!(%reason, "the store has failed: this member does nothing any more");
+                break;
+            }
+        }
+        // Whoever waits is told by the dropped channels.
+        self.inputs.clients().clear();
+    }
+
+    fn step(&mut self, input: Input) -> Result<(), Error> {
+        if let Input::Answer { partition, .. } = &input {
+            self.asked.retain(|(of, _)| of != partition);
+        }
+        for effect in self.member.step(input)? {
+            match effect {
+                Effect::Send { to, partition, note } => {
+                    // What is lost is sent again.
+                    let _sent = self.inputs.links.send(to, Envelope::Note { partition, note });
+                }
+                Effect::Ask { partition, command } => self.ask(partition, command),
+                Effect::Appended { ticket, placed } => self.inputs.answer(ticket, placed),
+                Effect::Stopped { partition, epoch } => {
+                    let _gone = self.stopped.send((partition, epoch));
+                }
+                Effect::Damaged { partition, reason } => {
+                    tracing::error!(partition = partition.0, %reason, "a partition cannot be used on this member");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the epoch store, unless the same question is on its way.
+    fn ask(&mut self, partition: PartitionId, command: Command) {
+        if !self.asked.insert(key(partition, &command)) {
+            return;
+        }
+        let (groups, inputs) = (self.groups.clone(), self.inputs.clone());
+        self.runtime.spawn(async move {
+            let one = ShardCommand::One { partition: partition.0, command };
+            let answer = match groups.shard_of(partition.0).await {
+                Ok(shard) => shard.propose(&one).await,
+                Err(error) => Err(error),
+            };
+            let task = match answer {
+                Ok((_, ShardAnswer::One(answer))) => Task::Input(Input::Answer { partition, answer }),
+                // It is asked again with the next tick.
+                _ => Task::Unasked(partition, command),
+            };
+            let _ended = inputs.inputs.send(task);
+        });
+    }
+}
+
+fn key(partition: PartitionId, command: &Command) -> (PartitionId, Vec<u8>) {
+    (partition, pyralog_crypto::Encode::to_bytes(command))
+}
