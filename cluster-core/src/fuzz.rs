@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use pyralog_crypto::{Decode, Encode};
 
+use crate::cluster::Envelope;
 use crate::member::Note;
 use crate::replication::{Change, MAX_CHANGES, MAX_DIGEST_ENTRIES, MemberState, Message, Payload, Producers};
 use crate::{LogSpec, Record, chain, home, ids, items, journal, notary, raft, replica, segment, slot, tree, wal};
@@ -194,6 +195,16 @@ pub fn replication_payload(bytes: &[u8]) -> bool {
 pub fn member_note(bytes: &[u8]) -> bool {
     let note = Note::from_shared(&Bytes::copy_from_slice(bytes));
     note.map(|note| assert_eq!(note.to_bytes(), bytes, "two encodings of one note")).is_ok()
+}
+
+/// What one member sends to another.
+///
+/// # Panics
+/// If it has another encoding.
+#[must_use]
+pub fn cluster_envelope(bytes: &[u8]) -> bool {
+    let envelope = Envelope::from_shared(&Bytes::copy_from_slice(bytes));
+    envelope.map(|envelope| assert_eq!(envelope.to_bytes(), bytes, "two encodings of one envelope")).is_ok()
 }
 
 /// An entry of a replica in the journal.

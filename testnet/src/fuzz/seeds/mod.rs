@@ -3,6 +3,7 @@
 mod consensus;
 mod crypto;
 mod files;
+mod members;
 mod partitions;
 mod receipts;
 mod replication;
@@ -45,6 +46,7 @@ pub fn seeds() -> Vec<Seed> {
     files::put(&mut out);
     streams::put(&mut out);
     partitions::put(&mut out);
+    members::put(&mut out);
     replication::put(&mut out);
     consensus::put(&mut out);
     receipts::put(&mut out);

@@ -70,6 +70,12 @@ pub fn response_frame(bytes: &[u8]) -> bool {
     true
 }
 
+pub fn member_frames(bytes: &[u8]) -> bool {
+    let Ok((messages, pings)) = pyralog_p2p::check_member_frames(bytes, FRAME) else { return false };
+    assert!((messages + pings) * 4 <= bytes.len(), "a frame without a head");
+    true
+}
+
 pub fn address_book(bytes: &[u8]) -> bool {
     let Ok(peers) = pyralog_p2p::check_address_book(bytes) else { return false };
     assert!(peers * 64 <= bytes.len(), "a peer without a signature");

@@ -1,0 +1,70 @@
+//! What members of a cluster say to each other, agree about, and keep of a partition.
+
+use bytes::Bytes;
+use pyralog_cluster_core::PartitionId;
+use pyralog_cluster_core::cluster::Envelope;
+use pyralog_cluster_core::member::{Note, Placed, Unplaced};
+use pyralog_cluster_core::raft::global::NewMember;
+use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, Role, ShardAnswer, ShardCommand};
+use pyralog_cluster_core::replication::{Command, Epoch, Lsn, MemberId, Message, NodeSet};
+use pyralog_crypto::Encode;
+
+use super::Out;
+
+pub(super) fn put(out: &mut Out) {
+    let partition = PartitionId(5);
+    let lsn = Lsn::new(Epoch(2), 9);
+    for (name, note) in [
+        ("message", Note::Replication(Message::Release { lsn })),
+        ("fetch", Note::Fetch { from: 7 }),
+        ("fetched", Note::Fetched { from: 7, first: 0, reached: None, items: Bytes::from_static(b"items") }),
+    ] {
+        out.put("member_note", name, note.to_bytes());
+        out.put("cluster_envelope", name, Envelope::Note { partition, note }.to_bytes().to_vec());
+    }
+    for (name, envelope) in [
+        ("call", Envelope::Call { id: 1, group: 0, frame: Bytes::from_static(b"a frame") }),
+        ("answer", Envelope::Answer { id: 1, frame: None }),
+        ("append", Envelope::Append { id: 2, partition, payload: Bytes::from_static(b"records") }),
+        ("appended", Envelope::Appended { id: 2, placed: Ok(Placed { offset: 3, lsn }) }),
+        ("unknown", Envelope::Appended { id: 2, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) }),
+    ] {
+        out.put("cluster_envelope", name, envelope.to_bytes().to_vec());
+    }
+    out.put("replica_entry", "records", [&[2][..], &[0; 9]].concat());
+    out.put("replica_entry", "changes", [&[1, 0, 0, 0, 1, 4][..], &[0; 8]].concat());
+    groups(out);
+}
+
+fn groups(out: &mut Out) {
+    // A hello of zeros, and a question that says nothing; a vote of term 0.
+    out.put("raft_message", "heard", [&[1][..], &[0; 72], &[7]].concat());
+    out.put("raft_record", "vote", [&[1][..], &[0; 17]].concat());
+    let member = MemberId(3);
+    let new = NewMember {
+        name: "member-3".into(),
+        peer: vec![3; 38],
+        addresses: vec!["/ip4/127.0.0.1/tcp/26656".into()],
+        incarnation: [4; 16],
+        life: Life::default(),
+    };
+    for (name, command) in [
+        ("add", GlobalCommand::AddMember(new)),
+        ("remove", GlobalCommand::RemoveMember { member }),
+        ("role", GlobalCommand::SetRole { member, role: Role::Voter }),
+        ("number", GlobalCommand::LeaseNumber { member }),
+    ] {
+        out.put("global_group", name, command.to_bytes());
+    }
+    out.put("global_group", "added", GlobalAnswer::Added { member }.to_bytes());
+    let Ok(nodeset) = NodeSet::new([MemberId(1), MemberId(2), member], 3, 2) else { return };
+    let take = Command::TakeEpoch { sequencer: member };
+    for (name, command) in [
+        ("create", ShardCommand::Create { partition: 5, nodeset }),
+        ("take", ShardCommand::One { partition: 5, command: take }),
+        ("batch", ShardCommand::Batch(vec![(5, take), (6, take)])),
+    ] {
+        out.put("epoch_shard", name, command.to_bytes());
+    }
+    out.put("epoch_shard", "done", ShardAnswer::Done.to_bytes());
+}
