@@ -305,6 +305,9 @@ impl Core {
             let checked = partition.check(&mut |error| damage.push(error));
             fsck::note_partition(report, partition.dir(), damage, checked);
         }
+        for (_, replica) in self.replicas.list() {
+            fsck::note(report, replica.dir(), Vec::new(), replica.check().map(|()| Vec::new()));
+        }
     }
 
     /// Serves one group on the calling thread; `false` where nothing waits. Only with [`Options::manual`].

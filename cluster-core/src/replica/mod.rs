@@ -33,3 +33,6 @@ pub(crate) use replicas::Table;
 pub use replicas::{PartitionId, Replicas};
 pub use shared::{Replica, payload, payload_records};
 pub(crate) use shared::{Written, are_records};
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the members' machines, the writer and the settler share of one replicated partition.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::event::{Completion, Ticket};
 use crate::logs::{LogName, Partition, PartitionState, RecordBatch, check_append};
 use crate::queue::{Operation, Queue};
 use crate::replication::{Change, Copies, Entry, Lsn, MemberState, Payload};
+use crate::stream::Stream;
 
 /// One replicated partition on this member.
 pub struct Replica {
@@ -71,6 +73,10 @@ impl Replica {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.held().bytes
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.of.dir()
     }
 
     /// The log that it is a partition of.
@@ -152,11 +158,33 @@ impl Replica {
         // What it brings to the files needs them.
         self.of.open()?;
         self.of.unusable().map_or(Ok(()), Err)?;
+        self.check_files(held)?;
         let (position, bytes) = (held.next, Bytes::from(checked.step.to_bytes()));
         let due = held.step(checked);
         let cost = bytes.len() as u64;
         let written = Written { replica: Arc::clone(self), position, bytes, due };
         self.queue.push(Operation::Replica(written), cost, Some(done))
+    }
+
+    /// Whether the files have what the replica knows to be there, and no more: records would get other offsets than on other members.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    fn check_files(&self, held: &Held) -> Result<(), Error> {
+        let (found, least, most) = (self.of.next(), held.applied.offset, held.handed.offset);
+        if (least..=most).contains(&found) {
+            return Ok(());
+        }
+        let why = format!(
+            "the partition has {found} records, and its replica knows of {least} to {most}: restore the files that belong together, or remove the member and add it again"
+        );
+        Err(Error::damaged(self.of.dir(), 0, why))
+    }
+
+    /// [`Replica::check_files`] for who checks everything; the partition's files are open.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.of.open()?;
+        self.check_files(&self.held())
     }
 
     /// Takes an entry of the journal at a start; what the tables and the files have is skipped.

@@ -1,0 +1,184 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyralog_crypto::Encode;
+
+use super::*;
+use crate::fsck::tests::checked;
+use crate::logs::tests::{append, record, spec};
+use crate::notary::testkit::Rig;
+use crate::replication::{Change, Content, Copies, Entry, Epoch, Fence, Lsn, Payload, Precedence};
+use crate::{Core, Error, LogSpec, Partition, Storage, payload, payload_records};
+
+const ID: PartitionId = PartitionId(9);
+
+fn lsn(number: u64) -> Lsn {
+    Lsn::new(Epoch(1), number)
+}
+
+fn put(number: u64) -> Change {
+    let content = Content::Record(payload(&[record(number)]).unwrap());
+    Change::Put { lsn: lsn(number), entry: Entry { content, precedence: Precedence::Wave(1) } }
+}
+
+fn log(core: &Core) -> Partition {
+    let made =
+        core.logs().open_log("orders").or_else(|_| core.logs().create(LogSpec { partitions: 1, ..spec("orders") }));
+    made.unwrap().partition(0).unwrap().clone()
+}
+
+/// Persists changes, and has them written.
+fn persist(core: &Core, replica: &Arc<Replica>, changes: Vec<Change>) {
+    let (done, event) = crate::completion();
+    replica.persist(changes, done).unwrap();
+    while core.drive() {}
+    event.try_recv().unwrap().durable().unwrap();
+}
+
+fn numbers(partition: &Partition) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut visit = |stored: crate::segment::Stored<'_>| {
+        numbers.push(stored.offset);
+        true
+    };
+    partition.read(0, &mut visit).unwrap();
+    numbers
+}
+
+#[test]
+fn what_is_released_is_in_the_files_and_what_is_not_survives() {
+    let rig = Rig::new(1);
+    let (core, _) = rig.open();
+    let partition = log(&core);
+    let before = append(&partition, 0..3).unwrap();
+    while core.drive() {}
+    before.try_recv().unwrap().durable().unwrap();
+    let replica = core.replicas().create(ID, &partition).unwrap();
+    assert_eq!(replica.frontier(), Frontier { lsn: Lsn::new(Epoch(1), 0), offset: 3, between: false });
+    persist(&core, &replica, vec![put(1), put(2), put(4)]);
+    assert_eq!(numbers(&partition), [0, 1, 2]);
+    persist(&core, &replica, vec![Change::Release(lsn(4))]);
+    assert_eq!(numbers(&partition), [0, 1, 2, 3, 4]);
+    assert!(replica.lacks() && replica.copy(lsn(4)).unwrap().is_some() && replica.copy(lsn(1)).unwrap().is_none());
+    drop(replica);
+    core.close().unwrap();
+    // All of it is in the tables by now.
+    let (core, _) = rig.open();
+    let replica = core.replicas().get(ID).unwrap();
+    assert!(replica.lacks() && replica.copy(lsn(4)).unwrap().is_some());
+    assert_eq!(replica.applied(), Frontier { lsn: lsn(2), offset: 5, between: false });
+    persist(&core, &replica, vec![put(3)]);
+    assert_eq!(numbers(&log(&core)), (0..7).collect::<Vec<_>>());
+    assert!(!replica.lacks() && replica.bytes() == 0);
+    assert_eq!(checked(&rig, core).findings, []);
+}
+
+#[test]
+fn whoever_lacks_records_takes_them_over() {
+    let (rig, other) = (Rig::new(2), Rig::new(3));
+    let ((core, _), (far, _)) = (rig.open(), other.open());
+    let near = core.replicas().create(ID, &log(&core)).unwrap();
+    let from = far.replicas().create(ID, &log(&far)).unwrap();
+    persist(&far, &from, (1..=6).map(put).chain([Change::Release(lsn(6))]).collect());
+    persist(&core, &near, vec![put(1), put(6), Change::Release(lsn(6))]);
+    assert!(near.lacks());
+    let (items, reached) = from.records(near.frontier().offset, 60).unwrap();
+    assert!(reached.is_none() && !items.is_empty());
+    let (done, _event) = crate::completion();
+    assert!(near.catch_up(1, items.clone(), None, done).unwrap());
+    assert!(near.frontier().between && near.lacks());
+    // The same again is late.
+    let (done, _event) = crate::completion();
+    assert!(!near.catch_up(1, items, None, done).unwrap());
+    while near.lacks() {
+        let first = near.frontier().offset;
+        let (items, reached) = from.records(first, 60).unwrap();
+        let (done, _event) = crate::completion();
+        assert!(near.catch_up(first, items, reached, done).unwrap());
+    }
+    while core.drive() {}
+    assert_eq!(near.applied(), from.applied());
+    assert_eq!(numbers(&log(&core)), numbers(&log(&far)));
+    // What is not released here does not count.
+    persist(&far, &from, vec![put(7), Change::Release(lsn(7))]);
+    let (items, reached) = from.records(6, 200).unwrap();
+    let (done, _event) = crate::completion();
+    assert!(near.catch_up(6, items, reached, done).unwrap());
+    assert!(near.frontier().between);
+    let (done, _event) = crate::completion();
+    let junk = near.catch_up(7, Bytes::from_static(b"no records"), None, done);
+    assert!(matches!(junk, Err(Error::Size { .. })));
+}
+
+#[test]
+fn a_replicated_log_is_written_and_deleted_through_the_cluster_only() {
+    let rig = Rig::new(4);
+    let (core, _) = rig.open();
+    let partition = log(&core);
+    core.replicas().create(ID, &partition).unwrap();
+    assert!(matches!(append(&partition, 0..1), Err(Error::Replicated { .. })));
+    assert!(matches!(core.replicas().create(PartitionId(1), &partition), Err(Error::Replicated { .. })));
+    assert!(matches!(core.logs().delete("orders"), Err(Error::Replicated { .. })));
+    let fast = LogSpec { storage: Storage::Memory, partitions: 1, ..spec("fast") };
+    let fast = core.logs().create(fast).unwrap();
+    let refused = core.replicas().create(PartitionId(2), fast.partition(0).unwrap());
+    assert!(matches!(refused, Err(Error::NotReplicable { .. })));
+    core.replicas().remove(ID).unwrap();
+    assert!(core.replicas().get(ID).is_none() && append(&partition, 0..1).is_ok());
+    while core.drive() {}
+    core.logs().delete("orders").unwrap();
+    assert!(matches!(core.replicas().create(ID, &partition), Err(Error::NoSuchLog { .. })));
+}
+
+#[test]
+fn files_that_do_not_belong_to_the_replica_are_refused() {
+    let rig = Rig::new(5);
+    let (core, _) = rig.open();
+    let replica = core.replicas().create(ID, &log(&core)).unwrap();
+    persist(&core, &replica, (1..=3).map(put).chain([Change::Release(lsn(3))]).collect());
+    drop(replica);
+    core.close().unwrap();
+    let files = rig.disk.files();
+    let kept: Vec<_> = files.iter().filter(|path| path.starts_with(Path::new("/member/logs"))).collect();
+    let old: Vec<_> = kept.iter().map(|path| ((*path).clone(), rig.disk.contents(path).unwrap())).collect();
+    let (core, _) = rig.open();
+    let replica = core.replicas().get(ID).unwrap();
+    persist(&core, &replica, vec![put(4), put(5), Change::Release(lsn(5))]);
+    drop(replica);
+    core.close().unwrap();
+    for (path, bytes) in old {
+        rig.disk.overwrite(&path, bytes);
+    }
+    let (core, _) = rig.open();
+    let replica = core.replicas().get(ID).unwrap();
+    let (done, _event) = crate::completion();
+    let refused = replica.persist(vec![put(6)], done);
+    assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    drop(replica);
+    let report = checked(&rig, core);
+    assert!(report.findings.iter().any(|finding| finding.what.contains("its replica knows of 5")), "{report:?}");
+}
+
+#[test]
+fn the_bytes_of_entries_are_these() {
+    use super::held::{Checked, Step};
+    let step = Step::Records { first: 7, reached: None, items: Bytes::new() };
+    assert_eq!(step.to_bytes(), [&[2][..], &7_u64.to_be_bytes(), &[0]].concat());
+    let reached = Reached { lsn: lsn(3), producers: Default::default() };
+    let step = Step::Records { first: 7, reached: Some(reached.clone()), items: Bytes::new() };
+    let expected = [&[2][..], &7_u64.to_be_bytes(), &[1], &reached.to_bytes()].concat();
+    assert_eq!(step.to_bytes(), expected);
+    for length in 0..expected.len() {
+        assert!(Step::from_bytes(&Bytes::copy_from_slice(&expected[..length])).is_err(), "{length} bytes");
+    }
+    assert_eq!(Step::from_bytes(&Bytes::from(expected)).unwrap(), step);
+    let fence = Step::Changes(vec![Change::Fence(Fence { epoch: Epoch(1), attempt: 0 })]);
+    assert_eq!(Step::from_bytes(&fence.to_bytes().into()).unwrap(), fence);
+    let none = Payload::Plain.wrap(b"no records");
+    let entry = Entry { content: Content::Record(none.clone()), precedence: Precedence::Wave(1) };
+    assert!(Checked::of(Step::Changes(vec![Change::Put { lsn: lsn(1), entry }])).is_err());
+    assert_eq!(payload_records(&none), None);
+    assert_eq!(payload_records(&Payload::Open.wrap(b"a note")), Some(0));
+    assert_eq!(payload_records(&payload(&[record(1), record(2)]).unwrap()), Some(2));
+}
