@@ -13,6 +13,10 @@ use super::super::{
 #[derive(Debug, Default)]
 pub(super) struct Window {
     entries: BTreeMap<u64, Unacknowledged>,
+    /// Of each producer, the numbers that are not acknowledged.
+    waiting: BTreeMap<ProducerId, BTreeSet<u64>>,
+    /// Numbers that were not looked at since something about them changed.
+    changed: BTreeSet<u64>,
     bytes: usize,
     last: u64,
     known_good: u64,
@@ -73,6 +77,9 @@ impl Window {
         let entry =
             Unacknowledged { payload, producer, wave: 0, mode, received, stored, acknowledged: false, told: false };
         self.entries.insert(self.last, entry);
+        if let Some(producer) = producer {
+            self.waiting.entry(producer).or_default().insert(self.last);
+        }
         Some(self.last)
     }
 
@@ -89,6 +96,7 @@ impl Window {
     pub fn want(&mut self, number: u64, mode: AckMode) {
         if let Some(entry) = self.entries.get_mut(&number).filter(|entry| !entry.acknowledged) {
             (entry.mode, entry.told) = (entry.mode.min(mode), false);
+            self.changed.insert(number);
         }
     }
 
@@ -101,8 +109,10 @@ impl Window {
     /// The member has a copy.
     pub fn stored(&mut self, number: u64, member: MemberId) {
         if let Some(entry) = self.entries.get_mut(&number) {
-            entry.received.insert(member);
-            entry.stored.insert(member);
+            let received = entry.received.insert(member);
+            if entry.stored.insert(member) || received {
+                self.changed.insert(number);
+            }
         }
     }
 
@@ -113,29 +123,35 @@ impl Window {
 
     /// The member has a copy in memory.
     pub fn received(&mut self, number: u64, member: MemberId) {
-        if let Some(entry) = self.entries.get_mut(&number) {
-            entry.received.insert(member);
+        if let Some(entry) = self.entries.get_mut(&number)
+            && entry.received.insert(member)
+        {
+            self.changed.insert(number);
         }
     }
 
-    /// Acknowledges what has so many copies, the records of one producer in order: the numbers of those whose appenders hear of it now, and how
-    /// safe they are.
+    /// Acknowledges what has so many copies, always as many, and the records of one producer in order: the numbers of those whose appenders hear of it
+    /// now, rising, and how safe they are. Looks at what has changed since the last time, and at what waited for it.
     pub fn acknowledge(&mut self, copies: usize) -> Vec<(u64, AckMode)> {
-        let (mut acknowledged, mut waiting) = (Vec::new(), BTreeSet::new());
-        for (number, entry) in &mut self.entries {
-            let in_order = entry.producer.is_none_or(|producer| !waiting.contains(&producer));
-            if !entry.acknowledged && entry.stored.len() >= copies && (in_order || broken(Rule::ProducerOutOfOrder)) {
+        let mut told = Vec::new();
+        // What waits for a number stands behind it.
+        while let Some(number) = self.changed.pop_first() {
+            let Some(entry) = self.entries.get_mut(&number) else { continue };
+            let first = entry.producer.and_then(|producer| self.waiting.get(&producer)?.first());
+            let in_order = first.is_none_or(|first| *first == number) || broken(Rule::ProducerOutOfOrder);
+            if !entry.acknowledged && entry.stored.len() >= copies && in_order {
                 entry.acknowledged = true;
+                let next = entry.producer.and_then(|producer| pass(&mut self.waiting, producer, number));
+                self.changed.extend(next);
             }
             if !entry.told && entry.is_safe(copies) {
                 entry.told = true;
                 let mode = if entry.acknowledged { AckMode::Durable } else { entry.mode };
-                acknowledged.push((*number, mode));
+                told.push((number, mode));
             }
-            waiting.extend(entry.producer.filter(|_| !entry.acknowledged));
         }
         self.settle();
-        acknowledged
+        told
     }
 
     /// Whether the number is durable for good.
@@ -160,6 +176,17 @@ impl Window {
             self.bytes -= first.remove().payload.len();
         }
     }
+}
+
+/// The number of the producer is acknowledged: the first one that is not.
+fn pass(waiting: &mut BTreeMap<ProducerId, BTreeSet<u64>>, producer: ProducerId, number: u64) -> Option<u64> {
+    let numbers = waiting.get_mut(&producer)?;
+    numbers.remove(&number);
+    let next = numbers.first().copied();
+    if next.is_none() {
+        waiting.remove(&producer);
+    }
+    next
 }
 
 #[cfg(test)]
