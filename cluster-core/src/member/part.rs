@@ -1,5 +1,6 @@
 //! One partition on one member.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,8 +24,8 @@ const FETCH_TICKS: u32 = 10;
 pub(super) struct Part {
     id: PartitionId,
     own: MemberId,
-    /// As far as this member has heard.
-    nodeset: NodeSet,
+    /// Who has records, as far as this member has heard: the nodesets of the newest epoch and of those that are not clean.
+    sources: BTreeSet<MemberId>,
     stored: Option<Stored>,
     pub(super) leader: Option<Leader>,
     durable: Durable,
@@ -61,7 +62,7 @@ impl Part {
     pub(super) fn new(
         id: PartitionId,
         own: MemberId,
-        nodeset: NodeSet,
+        nodeset: &NodeSet,
         replica: Option<Arc<Replica>>,
         durable: Durable,
     ) -> Self {
@@ -69,7 +70,8 @@ impl Part {
             let member = StoringMember::new(replica.state());
             Stored { member, replica, releaser: own, source: own, missing: 0, asked: false }
         });
-        Self { id, own, nodeset, stored, leader: None, durable }
+        let sources = nodeset.members().iter().copied().collect();
+        Self { id, own, sources, stored, leader: None, durable }
     }
 
     /// Bytes of the copies in memory.
@@ -88,7 +90,7 @@ impl Part {
             return Ok(());
         }
         self.give_up(out);
-        self.nodeset = taken.nodeset.clone();
+        self.sources = sources(taken);
         self.leader = Some(Leader::new(self.id, taken));
         // The first tick begins.
         self.sequence(SequencerInput::Tick, out);
@@ -148,7 +150,7 @@ impl Part {
     pub(super) fn answered(&mut self, answer: Answer, out: &mut Out) -> Result<(), Error> {
         let metadata = answer.metadata().clone();
         if metadata.epoch >= self.leader.as_ref().map_or(metadata.epoch, Leader::epoch) {
-            self.nodeset = metadata.nodeset.clone();
+            self.sources = sources(&metadata);
         }
         self.sequence(SequencerInput::Answer(answer), out);
         self.member(MemberInput::Metadata(metadata), out)
@@ -246,9 +248,9 @@ impl Part {
         }
         stored.missing += 1;
         if stored.missing >= if stored.asked { FETCH_TICKS } else { PATIENCE } {
-            if stored.asked || stored.releaser == self.own || !self.nodeset.contains(stored.releaser) {
+            if stored.asked || stored.releaser == self.own || !self.sources.contains(&stored.releaser) {
                 // The next one, in turn.
-                let others = || self.nodeset.members().iter().filter(|member| **member != self.own);
+                let others = || self.sources.iter().filter(|member| **member != self.own);
                 let next = others().find(|member| **member > stored.source).or_else(|| others().next());
                 stored.source = next.copied().unwrap_or(self.own);
             } else {
@@ -333,6 +335,11 @@ impl Out {
     fn answer(&mut self, (ticket, placed): Answered) {
         self.effects.push(Effect::Appended { ticket, placed });
     }
+}
+
+fn sources(metadata: &Metadata) -> BTreeSet<MemberId> {
+    let nodesets = metadata.unclean().chain([&metadata.nodeset]);
+    nodesets.flat_map(NodeSet::members).copied().collect()
 }
 
 /// Whether a copy is not taken: it holds no records, or there is no place for more.

@@ -171,7 +171,7 @@ impl Member {
         match input {
             Input::Open { partition, nodeset } => {
                 let replica = self.replicas.get(partition);
-                let part = Part::new(partition, self.id, nodeset, replica, Arc::clone(&self.durable));
+                let part = Part::new(partition, self.id, &nodeset, replica, Arc::clone(&self.durable));
                 self.parts.entry(partition).or_insert(part);
             }
             Input::Close { partition } => {

@@ -2,7 +2,7 @@
 
 use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 
-use super::{Answer, Command, EpochStore, MAX_KNOWN_GOOD, Metadata};
+use super::{Answer, Command, EpochStore, MAX_EARLIER, MAX_KNOWN_GOOD, Metadata};
 use crate::replication::{Epoch, MAX_NODESET, MemberId, NodeSet};
 
 /// Most clean epochs of one partition.
@@ -32,11 +32,15 @@ impl Decode for NodeSet {
     }
 }
 
-/// `tag:u8`, then 0: `sequencer:u64`; 1: `epoch:u64 known_good:u64`; 2: `from:u64`.
+/// `tag:u8`, then 0: `sequencer:u64 option<nodeset>`; 1: `epoch:u64 known_good:u64`; 2: `from:u64`.
 impl Encode for Command {
     fn encode(&self, out: &mut Writer) {
         match self {
-            Self::TakeEpoch { sequencer } => out.u8(0).u64(sequencer.0),
+            Self::TakeEpoch { sequencer, nodeset } => {
+                out.u8(0).u64(sequencer.0).option(nodeset.as_ref(), |out, nodeset| {
+                    out.put(nodeset);
+                })
+            }
             Self::AdvanceClean { epoch, known_good } => out.u8(1).u64(epoch.0).u64(*known_good),
             Self::Ask { from } => out.u8(2).u64(from.0),
         };
@@ -46,7 +50,7 @@ impl Encode for Command {
 impl Decode for Command {
     fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
         match input.u8()? {
-            0 => Ok(Self::TakeEpoch { sequencer: MemberId(input.u64()?) }),
+            0 => Ok(Self::TakeEpoch { sequencer: MemberId(input.u64()?), nodeset: input.option(Reader::get)? }),
             1 => Ok(Self::AdvanceClean { epoch: Epoch(input.u64()?), known_good: input.u64()? }),
             2 => Ok(Self::Ask { from: Epoch(input.u64()?) }),
             found => Err(CodecError::Tag { what: "epoch command", found: found.into() }),
@@ -84,20 +88,58 @@ fn head(input: &mut Reader<'_>) -> Result<(Epoch, MemberId, Epoch), CodecError> 
     Ok((epoch, sequencer, last_clean))
 }
 
-/// `nodeset epoch:u64 sequencer:u64 last_clean:u64 known_good:list<(epoch:u64, known_good:u64)>`
+fn put_nodesets<'a>(
+    out: &mut Writer,
+    nodeset: &NodeSet,
+    earlier: impl ExactSizeIterator<Item = (&'a Epoch, &'a NodeSet)>,
+) {
+    // Bounded by MAX_EARLIER.
+    out.put(nodeset).u32(earlier.len() as u32);
+    for (last, nodeset) in earlier {
+        out.u64(last.0).put(nodeset);
+    }
+}
+
+/// The newest nodeset, and those before it.
+fn nodesets(input: &mut Reader<'_>) -> Result<(NodeSet, Vec<(Epoch, NodeSet)>), CodecError> {
+    let nodeset = input.get()?;
+    let earlier = input.list(MAX_EARLIER, |input| Ok((Epoch(input.u64()?), input.get()?)))?;
+    Ok((nodeset, earlier))
+}
+
+/// Nodesets of epochs that are not clean, in order, each other than the next.
+fn check_earlier(
+    nodeset: &NodeSet,
+    earlier: &[(Epoch, NodeSet)],
+    epoch: Epoch,
+    last_clean: Epoch,
+) -> Result<(), CodecError> {
+    let rising = earlier.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1);
+    let unclean = earlier.first().is_none_or(|(first, _)| *first > last_clean);
+    let before = earlier.last().is_none_or(|(last, of)| *last < epoch && of != nodeset);
+    if rising && unclean && before {
+        Ok(())
+    } else {
+        Err(CodecError::Invalid { what: "earlier nodesets", why: "of other epochs, not in order, or the same" })
+    }
+}
+
+/// `nodeset earlier:list<(last:u64, nodeset)> epoch:u64 sequencer:u64 last_clean:u64 known_good:list<(epoch:u64, known_good:u64)>`
 impl Encode for Metadata {
     fn encode(&self, out: &mut Writer) {
-        out.put(&self.nodeset).u64(self.epoch.0).u64(self.sequencer.0).u64(self.last_clean.0);
+        put_nodesets(out, &self.nodeset, self.earlier.iter().map(|(last, nodeset)| (last, nodeset)));
+        out.u64(self.epoch.0).u64(self.sequencer.0).u64(self.last_clean.0);
         put_known_good(out, self.known_good.iter().map(|(epoch, good)| (epoch, good)));
     }
 }
 
 impl Decode for Metadata {
     fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let nodeset = input.get()?;
+        let (nodeset, earlier) = nodesets(input)?;
         let (epoch, sequencer, last_clean) = head(input)?;
+        check_earlier(&nodeset, &earlier, epoch, last_clean)?;
         let known_good = known_good(input, MAX_KNOWN_GOOD, last_clean)?;
-        Ok(Self { nodeset, epoch, sequencer, last_clean, known_good })
+        Ok(Self { nodeset, earlier, epoch, sequencer, last_clean, known_good })
     }
 }
 
@@ -128,7 +170,7 @@ impl Decode for Answer {
 }
 
 impl EpochStore {
-    /// Who stores the partition.
+    /// Who stores the partition: the nodeset of the newest epoch.
     #[must_use]
     pub fn nodeset(&self) -> &NodeSet {
         &self.nodeset
@@ -138,17 +180,20 @@ impl EpochStore {
 /// As [`Metadata`], with all that is known good.
 impl Encode for EpochStore {
     fn encode(&self, out: &mut Writer) {
-        out.put(&self.nodeset).u64(self.epoch.0).u64(self.sequencer.0).u64(self.last_clean.0);
+        put_nodesets(out, &self.nodeset, self.earlier.iter());
+        out.u64(self.epoch.0).u64(self.sequencer.0).u64(self.last_clean.0);
         put_known_good(out, self.known_good.iter());
     }
 }
 
 impl Decode for EpochStore {
     fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
-        let nodeset = input.get()?;
+        let (nodeset, earlier) = nodesets(input)?;
         let (epoch, sequencer, last_clean) = head(input)?;
+        check_earlier(&nodeset, &earlier, epoch, last_clean)?;
         let known_good = known_good(input, MAX_CLEAN, last_clean)?.into_iter().collect();
-        Ok(Self { nodeset, epoch, sequencer, last_clean, known_good })
+        let earlier = earlier.into_iter().collect();
+        Ok(Self { nodeset, earlier, epoch, sequencer, last_clean, known_good })
     }
 }
 

@@ -7,14 +7,18 @@ use super::{Epoch, MemberId, NodeSet};
 
 /// Most epochs whose last known good one answer tells.
 pub const MAX_KNOWN_GOOD: usize = 64;
+/// Most nodesets of epochs that are not clean, beside the newest: a change that would make them more is refused.
+pub const MAX_EARLIER: usize = 4;
 
 /// A change or a question, in the order of consensus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Begin a new epoch.
     TakeEpoch {
         /// The member whose sequencer it is for.
         sequencer: MemberId,
+        /// Who stores the partition from this epoch on; whoever did so far, where there is none.
+        nodeset: Option<NodeSet>,
     },
     /// The epoch has been recovered: it is now the last clean one, if the one before it is that so far.
     AdvanceClean {
@@ -37,7 +41,7 @@ pub enum Answer {
     Taken(Metadata),
     /// The last clean epoch has advanced.
     Advanced(Metadata),
-    /// Nothing was changed: another epoch is due, or there are no more numbers.
+    /// Nothing was changed: another epoch is due, there are no more numbers, or [`MAX_EARLIER`] nodesets wait for the recovery of their epochs.
     Refused(Metadata),
     /// How things stand.
     Asked(Metadata),
@@ -58,8 +62,11 @@ impl Answer {
 /// How things stood at one moment. All numbers only rise, and a last known good never changes, so an old answer is still true.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Metadata {
-    /// Who stores the partition.
+    /// Who stores the newest epoch.
     pub nodeset: NodeSet,
+    /// Who stores the earlier epochs that are not clean, where the nodeset was changed since: each behind the last of its epochs, in order, at
+    /// most [`MAX_EARLIER`].
+    pub earlier: Vec<(Epoch, NodeSet)>,
     /// The newest epoch; 0 where none was taken yet.
     pub epoch: Epoch,
     /// Whose it is.
@@ -70,10 +77,29 @@ pub struct Metadata {
     pub known_good: Vec<(Epoch, u64)>,
 }
 
+impl Metadata {
+    /// Who stores an epoch that is not clean.
+    #[must_use]
+    pub fn nodeset_of(&self, epoch: Epoch) -> &NodeSet {
+        let earlier = self.earlier.iter().find(|(last, _)| *last >= epoch);
+        earlier.map_or(&self.nodeset, |(_, nodeset)| nodeset)
+    }
+
+    /// Who stores the epochs before the newest that are not clean.
+    pub fn unclean(&self) -> impl Iterator<Item = &NodeSet> {
+        let changed = self.earlier.last().map_or(self.last_clean, |(last, _)| *last);
+        let since = (changed < self.epoch.previous()).then_some(&self.nodeset);
+        self.earlier.iter().map(|(_, nodeset)| nodeset).chain(since)
+    }
+}
+
 /// The state machine that consensus feeds: epochs are unique and rise, and the last clean epoch advances one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochStore {
+    /// Of the newest epoch; before the first one, of that.
     nodeset: NodeSet,
+    /// Of the epochs before it that are not clean, where it was changed since: under the last epoch of each.
+    earlier: BTreeMap<Epoch, NodeSet>,
     epoch: Epoch,
     sequencer: MemberId,
     last_clean: Epoch,
@@ -86,7 +112,8 @@ impl EpochStore {
     #[must_use]
     pub fn new(nodeset: NodeSet) -> Self {
         let (epoch, last_clean, sequencer) = (Epoch::NONE, Epoch::NONE, MemberId(0));
-        Self { nodeset, epoch, sequencer, last_clean, known_good: BTreeMap::new() }
+        let (earlier, known_good) = Default::default();
+        Self { nodeset, earlier, epoch, sequencer, last_clean, known_good }
     }
 
     /// The newest epoch; 0 where none was taken yet.
@@ -109,23 +136,28 @@ impl EpochStore {
 
     /// Applies one command. The same commands in the same order give the same answers on every replica.
     pub fn apply(&mut self, command: &Command) -> Answer {
-        match *command {
-            Command::TakeEpoch { sequencer } => self.take(sequencer),
-            Command::AdvanceClean { epoch, known_good } => self.advance(epoch, known_good),
-            Command::Ask { from } => Answer::Asked(self.metadata(from)),
+        match command {
+            Command::TakeEpoch { sequencer, nodeset } => self.take(*sequencer, nodeset.as_ref()),
+            Command::AdvanceClean { epoch, known_good } => self.advance(*epoch, *known_good),
+            Command::Ask { from } => Answer::Asked(self.metadata(*from)),
         }
     }
 
-    fn take(&mut self, sequencer: MemberId) -> Answer {
+    fn take(&mut self, sequencer: MemberId, nodeset: Option<&NodeSet>) -> Answer {
         let repeated = broken(Rule::EpochRepeated) && self.epoch > Epoch::NONE;
         let next = if repeated { Some(self.epoch) } else { self.epoch.next() };
-        match next {
-            Some(epoch) => {
-                (self.epoch, self.sequencer) = (epoch, sequencer);
-                Answer::Taken(self.metadata(Epoch::NONE))
+        let nodeset = nodeset.filter(|nodeset| **nodeset != self.nodeset);
+        let too_many = nodeset.is_some() && self.earlier.len() >= MAX_EARLIER;
+        let Some(epoch) = next.filter(|_| !too_many) else { return Answer::Refused(self.metadata(self.epoch)) };
+        if let Some(nodeset) = nodeset {
+            let before = std::mem::replace(&mut self.nodeset, nodeset.clone());
+            // The newest epoch is never clean.
+            if self.epoch > Epoch::NONE {
+                self.earlier.insert(self.epoch, before);
             }
-            None => Answer::Refused(self.metadata(Epoch::NONE)),
         }
+        (self.epoch, self.sequencer) = (epoch, sequencer);
+        Answer::Taken(self.metadata(epoch))
     }
 
     /// Compare and set. The newest epoch is still written to, so it is never clean.
@@ -136,6 +168,7 @@ impl EpochStore {
         }
         self.last_clean = epoch;
         self.known_good.insert(epoch, known_good);
+        self.earlier.retain(|last, _| *last > epoch);
         Answer::Advanced(self.metadata(epoch))
     }
 
@@ -143,6 +176,7 @@ impl EpochStore {
         let known_good = self.known_good.range(from..).take(MAX_KNOWN_GOOD).map(|(epoch, good)| (*epoch, *good));
         Metadata {
             nodeset: self.nodeset.clone(),
+            earlier: self.earlier.iter().map(|(last, nodeset)| (*last, nodeset.clone())).collect(),
             epoch: self.epoch,
             sequencer: self.sequencer,
             last_clean: self.last_clean,

@@ -15,13 +15,13 @@
 //! **The rules**, each of which has its [`Rule`] to show that histories go wrong without it:
 //!
 //! 1. Epochs are unique and rise; the epoch store gives them.
-//! 2. A new sequencer of epoch e seals epoch e − 1 on q members, durably, before it asks for a digest. A member refuses waves of epochs at
+//! 2. A new sequencer of epoch e seals epoch e − 1 on q members of the nodeset of every epoch before e that is not clean, durably, before it asks for a digest. A member refuses waves of epochs at
 //!    or below its seal.
 //! 3. A member says "stored" when the copy is durable.
-//! 4. Nothing is acknowledged in epoch e before epoch e − 1 is sealed on q members.
+//! 4. Nothing is acknowledged in epoch e before that.
 //! 5. A copy stored by a recovery outranks one of a wave; of two recoveries the higher fence outranks.
 //! 6. Digest, mutation and clean carry the recovery's fence, (seal epoch, attempt), which the member keeps durably; it refuses lower ones.
-//! 7. A recovery reads the digests of max(q, W) members and mutates the same ones: the copy that outranks counts, every copy there
+//! 7. A recovery reads the digests of max(q, W) members of the epoch's nodeset and mutates the same ones: the copy that outranks counts, every copy there
 //!    is replaced, positions without a record become holes, and a bridge comes behind the last record. A record behind a bridge of higher
 //!    precedence becomes a hole.
 //! 8. When all of it is stored, and all members of the digest have said that they are clean, the last clean epoch advances, by
@@ -55,7 +55,10 @@
 //! than: [`MAX_UNACKNOWLEDGED`] entries of a sequencer and [`MAX_UNACKNOWLEDGED_BYTES`] of them, as many of each member of a digest,
 //! [`MAX_WITHHELD`] answers of a member. That they do not lie about what they have is assumed, here as everywhere inside a cluster.
 //!
-//! The nodeset of a partition is the same in all its epochs for now.
+//! **Nodesets.** Each epoch has one from its beginning to its end; whoever takes an epoch may change it. The epoch store keeps those of the epochs that are
+//! not clean, since all that is said about an epoch is said to its own nodeset: waves, seals, digests, mutations, "clean" and reads. A member that
+//! was left out keeps its copies, and hears once that the epochs before are clean; who missed that learns it from the epoch store, which a host asks for
+//! members that hear nothing. A member that is new begins with nothing, and learns from the epoch store of the epochs it had no part in.
 
 mod ack_mode;
 mod codec;
@@ -78,7 +81,7 @@ pub use ack_mode::AckMode;
 pub use codec::{MAX_CHANGES, MAX_CHANGES_BYTES, MAX_MESSAGE_BYTES};
 pub use copies::{Copies, MemoryCopies};
 pub use entry::{Content, Entry, Fence, Precedence};
-pub use epoch_store::{Answer, Command, EpochStore, MAX_KNOWN_GOOD, Metadata};
+pub use epoch_store::{Answer, Command, EpochStore, MAX_EARLIER, MAX_KNOWN_GOOD, Metadata};
 pub use lsn::{Epoch, Lsn};
 pub use member_state::{Change, MemberState};
 pub use message::{Found, Message};

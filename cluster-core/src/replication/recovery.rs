@@ -99,8 +99,11 @@ impl Recovery {
         }
     }
 
-    /// Takes the answer of a member of the nodeset. Those to other attempts are ignored.
+    /// Takes an answer. Those of others than the epoch's nodeset and to other attempts are ignored.
     pub fn step(&mut self, from: MemberId, message: Message) -> Vec<RecoveryEffect> {
+        if !self.nodeset.contains(from) {
+            return Vec::new();
+        }
         match message {
             Message::Digested { epoch, fence, after, known_good, entries, more } if self.is_mine(epoch, fence) => {
                 self.digested(from, after, known_good, entries, more)

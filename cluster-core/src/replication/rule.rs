@@ -18,6 +18,8 @@ pub enum Rule {
     StoredBeforeSync,
     /// 4: a sequencer acknowledges before the epoch before its own is sealed on q members.
     AckBeforeSeal,
+    /// 4: a new sequencer seals its own nodeset, not those of the epochs before.
+    SealsOfNewNodesetOnly,
     /// 5: a wave outranks what a recovery has stored.
     WaveOutranks,
     /// 5: between two recoveries the lower one wins.
@@ -34,6 +36,8 @@ pub enum Rule {
     DigestOfFew,
     /// 7: a digest, and so a mutation, is taken from q members, where W are more.
     MutationOfFew,
+    /// 7: an epoch is recovered by the newest nodeset, not by its own.
+    RecoversByNewNodeset,
     /// 7: copies that differ from the decision are left as they are.
     CopiesLeft,
     /// 7: positions without a record are left empty.
@@ -79,13 +83,14 @@ pub enum Rule {
 #[cfg(test)]
 impl Rule {
     /// Every way there is.
-    pub(super) const ALL: [Self; 34] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::EpochRepeated,
         Self::SealSkipped,
         Self::SealVolatile,
         Self::SealIgnored,
         Self::StoredBeforeSync,
         Self::AckBeforeSeal,
+        Self::SealsOfNewNodesetOnly,
         Self::WaveOutranks,
         Self::LowerRecoveryWins,
         Self::AttemptIgnored,
@@ -94,6 +99,7 @@ impl Rule {
         Self::DigestOfMajority,
         Self::DigestOfFew,
         Self::MutationOfFew,
+        Self::RecoversByNewNodeset,
         Self::CopiesLeft,
         Self::HolesLeft,
         Self::BridgeLeft,

@@ -29,6 +29,10 @@ const ATTEMPT_TICKS: u32 = 16;
 #[derive(Debug)]
 pub struct Sequencer {
     nodeset: NodeSet,
+    /// Of the epochs before that were not clean when it began.
+    earlier: Vec<NodeSet>,
+    /// Members of those that do not store its own epoch.
+    former: BTreeSet<MemberId>,
     partition: u64,
     away: BTreeSet<MemberId>,
     epoch: Epoch,
@@ -36,6 +40,8 @@ pub struct Sequencer {
     /// With everything that was accepted; none as long as the earlier epochs are not folded.
     producers: Option<Producers>,
     sealed: BTreeSet<MemberId>,
+    /// So many members refuse earlier epochs that nothing of those can be acknowledged any more.
+    is_sealed: bool,
     stage: Stage,
     attempt: u64,
     ticks: u32,
@@ -44,7 +50,7 @@ pub struct Sequencer {
 
 #[derive(Debug)]
 enum Stage {
-    /// Waits for q seals of the epoch before.
+    /// Waits for q seals of each earlier nodeset.
     Seal,
     /// Waits for the epoch store to say which epoch is to be recovered.
     Ask,
@@ -59,8 +65,14 @@ impl Sequencer {
     #[must_use]
     pub fn new(taken: &Metadata) -> Self {
         let first = taken.epoch.previous() == Epoch::NONE;
+        let earlier = nodesets_to_seal(taken);
+        let members = taken.unclean().flat_map(NodeSet::members).copied();
+        let former = members.filter(|member| !taken.nodeset.contains(*member)).collect();
         Self {
             nodeset: taken.nodeset.clone(),
+            is_sealed: earlier.is_empty(),
+            earlier,
+            former,
             partition: 0,
             away: BTreeSet::new(),
             epoch: taken.epoch,
@@ -138,7 +150,7 @@ impl Sequencer {
             SequencerInput::Tick => self.tick(&mut effects),
             SequencerInput::Release => self.release(&mut effects),
             SequencerInput::Retry => self.retry(&mut effects),
-            SequencerInput::Message { from, message } if self.nodeset.contains(from) => {
+            SequencerInput::Message { from, message } if self.nodeset.contains(from) || self.former.contains(&from) => {
                 self.message(from, message, &mut effects);
             }
             SequencerInput::Message { .. } => {}
@@ -226,10 +238,11 @@ impl Sequencer {
         }
         self.ticks = self.ticks.saturating_add(1);
         match &self.stage {
-            Stage::Seal if broken(Rule::SealSkipped) => self.ask(effects),
+            Stage::Seal if self.is_sealed => self.ask(effects),
             Stage::Seal => {
-                let unsealed = self.nodeset.members().iter().filter(|member| !self.sealed.contains(member));
+                let members: BTreeSet<MemberId> = self.earlier.iter().flat_map(NodeSet::members).copied().collect();
                 let seal = Message::Seal { epoch: self.epoch.previous() };
+                let unsealed = members.difference(&self.sealed);
                 effects.extend(unsealed.map(|to| SequencerEffect::Send { to: *to, message: seal.clone() }));
             }
             Stage::Ask => self.ask(effects),
@@ -238,6 +251,16 @@ impl Sequencer {
             Stage::Clean => {}
         }
         self.release(effects);
+        self.dismiss(effects);
+    }
+
+    /// Those who do not store this epoch hear that the ones before it are clean, and nothing else.
+    fn dismiss(&self, effects: &mut Vec<SequencerEffect>) {
+        if self.is_clean() || broken(Rule::ReleaseTooEarly) {
+            let message = Message::Release { lsn: Lsn::new(self.epoch, 0) };
+            let former = self.former.iter();
+            effects.extend(former.map(|to| SequencerEffect::Send { to: *to, message: message.clone() }));
+        }
     }
 
     /// Rule 9.
@@ -257,11 +280,11 @@ impl Sequencer {
 
     fn message(&mut self, from: MemberId, message: Message, effects: &mut Vec<SequencerEffect>) {
         match message {
-            Message::Stored { lsn, precedence: Precedence::Wave(_) } if lsn.epoch == self.epoch => {
+            Message::Stored { lsn, precedence: Precedence::Wave(_) } if self.is_copy(from, lsn) => {
                 self.window.stored(lsn.number, from);
                 self.acknowledge(effects);
             }
-            Message::Received { lsn } if lsn.epoch == self.epoch => {
+            Message::Received { lsn } if self.is_copy(from, lsn) => {
                 self.window.received(lsn.number, from);
                 self.acknowledge(effects);
             }
@@ -276,6 +299,10 @@ impl Sequencer {
                 }
             }
         }
+    }
+
+    fn is_copy(&self, from: MemberId, lsn: Lsn) -> bool {
+        lsn.epoch == self.epoch && self.nodeset.contains(from)
     }
 
     /// Rule 13. A seal of this epoch or a later one is the work of a newer sequencer.
@@ -294,20 +321,17 @@ impl Sequencer {
         if self.stopped || seal != self.epoch.previous() || !self.sealed.insert(from) {
             return;
         }
+        let sealed = |of: &NodeSet| of.members().iter().filter(|member| self.sealed.contains(member)).count();
+        self.is_sealed = self.is_sealed || self.earlier.iter().all(|of| sealed(of) >= of.quorum());
         self.acknowledge(effects);
-        if self.is_sealed() && matches!(self.stage, Stage::Seal) {
+        if self.is_sealed && matches!(self.stage, Stage::Seal) {
             self.ask(effects);
         }
     }
 
-    /// Whether so many members refuse earlier epochs that nothing of them can be acknowledged any more.
-    fn is_sealed(&self) -> bool {
-        self.epoch.previous() == Epoch::NONE || self.sealed.len() >= self.nodeset.quorum() || broken(Rule::SealSkipped)
-    }
-
     /// Rules 3 and 4.
     fn acknowledge(&mut self, effects: &mut Vec<SequencerEffect>) {
-        if self.is_sealed() || broken(Rule::AckBeforeSeal) {
+        if self.is_sealed || broken(Rule::AckBeforeSeal) {
             let numbers = self.window.acknowledge(self.nodeset.copies());
             let at = |number| Lsn::new(self.epoch, number);
             let told = numbers.into_iter().map(|(number, mode)| (at(number), mode));
@@ -336,6 +360,7 @@ impl Sequencer {
             Some(_) => {
                 self.stage = Stage::Clean;
                 self.release(effects);
+                self.dismiss(effects);
             }
             None => {}
         }
@@ -346,13 +371,27 @@ impl Sequencer {
         self.attempt += 1;
         self.ticks = 0;
         let fence = Fence { epoch: self.epoch.previous(), attempt: self.attempt };
-        let recovery = Recovery::new(metadata.nodeset.clone(), epoch, fence);
+        let by_newest = broken(Rule::RecoversByNewNodeset);
+        let nodeset = if by_newest { &metadata.nodeset } else { metadata.nodeset_of(epoch) };
+        let recovery = Recovery::new(nodeset.clone(), epoch, fence);
         effects.extend(recovery.resend().into_iter().map(Into::into));
         if broken(Rule::CleanTooEarly) {
             effects.push(SequencerEffect::Ask(Command::AdvanceClean { epoch, known_good: 0 }));
         }
         self.stage = Stage::Recover(recovery);
     }
+}
+
+/// Rule 4: the nodesets of all earlier epochs that are not clean.
+fn nodesets_to_seal(taken: &Metadata) -> Vec<NodeSet> {
+    let mut earlier: Vec<NodeSet> = taken.unclean().cloned().collect();
+    if broken(Rule::SealSkipped) {
+        earlier.clear();
+    }
+    if broken(Rule::SealsOfNewNodesetOnly) && !earlier.is_empty() {
+        earlier = vec![taken.nodeset.clone()];
+    }
+    earlier
 }
 
 impl From<RecoveryEffect> for SequencerEffect {

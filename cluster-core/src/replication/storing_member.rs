@@ -36,7 +36,7 @@ pub enum MemberInput {
         /// Ticket of a [`MemberEffect::Persist`].
         ticket: u64,
     },
-    /// What the epoch store answered to a [`MemberEffect::Consult`].
+    /// What the epoch store answered to a [`MemberEffect::Consult`], or to the host, which asks now and then for members that hear of no release.
     Metadata(Metadata),
 }
 
@@ -297,8 +297,12 @@ impl StoringMember {
         if progress {
             changes.push(Change::Clean(clean));
             changes.extend(self.committed(clean));
-            self.persist(changes, effects);
         }
+        // Whoever stores no later epoch hears of no release.
+        let behind = clean.next().map(|next| Lsn::new(next, 0));
+        let behind = behind.filter(|lsn| progress || (clean == metadata.last_clean && *lsn > self.state.released()));
+        changes.extend(behind.map(Change::Release));
+        self.persist(changes, effects);
         if self.wanted.epoch.previous() <= self.state.clean() {
             let wanted = std::mem::take(&mut self.wanted);
             self.release(wanted, effects);

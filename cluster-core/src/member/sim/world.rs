@@ -223,5 +223,5 @@ impl World {
 }
 
 fn take(sequencer: MemberId) -> Command {
-    Command::TakeEpoch { sequencer }
+    Command::TakeEpoch { sequencer, nodeset: None }
 }

@@ -44,7 +44,7 @@ pub enum ShardCommand {
 pub enum ShardAnswer {
     /// It is so.
     Done,
-    /// The shard keeps the partition already, with another nodeset.
+    /// The shard keeps the partition already, with another nodeset: it was created so, or changed since.
     Exists,
     /// The shard does not keep the partition.
     NoSuchPartition,

@@ -13,7 +13,7 @@ pub(in crate::raft) fn nodeset(members: u64) -> NodeSet {
 fn any_command() -> impl Strategy<Value = ShardCommand> {
     let inner = || {
         (0..3u8, 0..5u64, any::<u64>()).prop_map(|(kind, epoch, number)| match kind {
-            0 => Command::TakeEpoch { sequencer: MemberId(number) },
+            0 => Command::TakeEpoch { sequencer: MemberId(number), nodeset: (epoch > 2).then(|| nodeset(epoch)) },
             1 => Command::AdvanceClean { epoch: Epoch(epoch), known_good: number },
             _ => Command::Ask { from: Epoch(epoch) },
         })
@@ -52,7 +52,7 @@ fn one_batch_takes_the_epochs_of_many_partitions() {
     for partition in 1..=500 {
         assert_eq!(shard.apply(&ShardCommand::Create { partition, nodeset: nodeset(3) }), ShardAnswer::Done);
     }
-    let take = |partition| (partition, Command::TakeEpoch { sequencer: MemberId(2) });
+    let take = |partition| (partition, Command::TakeEpoch { sequencer: MemberId(2), nodeset: None });
     let ShardAnswer::Batch(answers) = shard.apply(&ShardCommand::Batch((1..=501).map(take).collect())) else {
         panic!("another answer");
     };
@@ -66,11 +66,17 @@ fn a_partition_is_made_once() {
     let mut shard = ShardState::default();
     let create = |n| ShardCommand::Create { partition: 1, nodeset: nodeset(n) };
     assert_eq!(shard.apply(&create(3)), ShardAnswer::Done);
-    shard.apply(&ShardCommand::One { partition: 1, command: Command::TakeEpoch { sequencer: MemberId(1) } });
+    shard.apply(&ShardCommand::One {
+        partition: 1,
+        command: Command::TakeEpoch { sequencer: MemberId(1), nodeset: None },
+    });
     assert_eq!(shard.apply(&create(3)), ShardAnswer::Done, "the answer was lost");
     assert_eq!(shard.apply(&create(2)), ShardAnswer::Exists);
     let asked = shard.apply(&ShardCommand::One { partition: 1, command: Command::Ask { from: Epoch(0) } });
     assert!(matches!(asked, ShardAnswer::One(answer) if answer.metadata().epoch == Epoch(1)), "nothing began again");
+    let change = Command::TakeEpoch { sequencer: MemberId(1), nodeset: Some(nodeset(2)) };
+    shard.apply(&ShardCommand::One { partition: 1, command: change });
+    assert_eq!(shard.apply(&create(3)), ShardAnswer::Exists, "the nodeset was changed since");
 }
 
 #[test]
@@ -79,14 +85,14 @@ fn vectors() {
         assert_eq!(hex::encode(command.to_bytes()), expected.replace(' ', ""));
     };
     check(ShardCommand::Remove { partition: 5 }, "01 0000000000000005");
-    let take = Command::TakeEpoch { sequencer: MemberId(7) };
-    check(ShardCommand::One { partition: 5, command: take }, "02 0000000000000005 00 0000000000000007");
-    check(ShardCommand::Batch(vec![(5, take)]), "03 00000001 0000000000000005 00 0000000000000007");
+    let take = Command::TakeEpoch { sequencer: MemberId(7), nodeset: None };
+    check(ShardCommand::One { partition: 5, command: take.clone() }, "02 0000000000000005 00 0000000000000007 00");
+    check(ShardCommand::Batch(vec![(5, take)]), "03 00000001 0000000000000005 00 0000000000000007 00");
     let create = ShardCommand::Create { partition: 5, nodeset: nodeset(1) };
     check(create.clone(), "00 0000000000000005 00000001 0000000000000001 01 01");
     let mut shard = ShardState::default();
     shard.apply(&create);
-    let state = "01 00000001 0000000000000005 00000001 0000000000000001 01 01 \
+    let state = "01 00000001 0000000000000005 00000001 0000000000000001 01 01 00000000 \
                  0000000000000000 0000000000000000 0000000000000000 00000000";
     assert_eq!(hex::encode(shard.to_bytes()), state.replace(' ', ""));
     assert_eq!(hex::encode(ShardAnswer::Batch(vec![None]).to_bytes()), "040000000100");

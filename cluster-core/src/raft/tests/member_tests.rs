@@ -75,7 +75,7 @@ async fn one_commit_takes_the_epochs_of_all_partitions_of_a_dead_member() {
         maker.await.unwrap();
     }
     let take = |sequencer| {
-        let one = move |partition| (partition, Command::TakeEpoch { sequencer: MemberId(sequencer) });
+        let one = move |partition| (partition, Command::TakeEpoch { sequencer: MemberId(sequencer), nodeset: None });
         ShardCommand::Batch((0..500).map(one).collect())
     };
     let (first, _) = shard.propose(&take(3)).await.unwrap();

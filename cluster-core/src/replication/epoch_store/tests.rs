@@ -7,7 +7,7 @@ fn store() -> EpochStore {
 }
 
 fn take(store: &mut EpochStore) -> u64 {
-    match store.apply(&Command::TakeEpoch { sequencer: MemberId(7) }) {
+    match store.apply(&Command::TakeEpoch { sequencer: MemberId(7), nodeset: None }) {
         Answer::Taken(metadata) => metadata.epoch.0,
         answer => panic!("{answer:?}"),
     }
@@ -29,7 +29,7 @@ fn epochs_are_unique_and_rise() {
 #[test]
 fn the_last_epoch_is_never_given_twice() {
     let mut store = EpochStore { epoch: Epoch(u64::MAX), ..store() };
-    let answer = store.apply(&Command::TakeEpoch { sequencer: MemberId(7) });
+    let answer = store.apply(&Command::TakeEpoch { sequencer: MemberId(7), nodeset: None });
     assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
 }
 
@@ -60,4 +60,46 @@ fn an_answer_tells_of_a_bounded_number_of_epochs() {
     let answer = store.apply(&Command::Ask { from: Epoch(10) });
     let known_good = &answer.metadata().known_good;
     assert_eq!((known_good.len(), known_good.first()), (MAX_KNOWN_GOOD, Some(&(Epoch(10), 10))));
+}
+
+fn set(members: [u64; 3]) -> NodeSet {
+    NodeSet::new(members.map(MemberId), 3, 2).unwrap()
+}
+
+fn change(store: &mut EpochStore, nodeset: NodeSet) -> Answer {
+    store.apply(&Command::TakeEpoch { sequencer: MemberId(7), nodeset: Some(nodeset) })
+}
+
+#[test]
+fn an_epoch_keeps_its_nodeset_until_it_is_clean() {
+    let mut store = store();
+    let before = change(&mut store, set([1, 2, 4]));
+    assert_eq!(before.metadata().earlier, [], "no epoch had the first one");
+    take(&mut store);
+    change(&mut store, set([1, 4, 5]));
+    let same = change(&mut store, set([1, 4, 5]));
+    let metadata = same.metadata();
+    assert_eq!((metadata.epoch, &metadata.nodeset), (Epoch(4), &set([1, 4, 5])));
+    assert_eq!(metadata.earlier, [(Epoch(2), set([1, 2, 4]))]);
+    let of = [1, 2, 3, 4].map(|epoch| metadata.nodeset_of(Epoch(epoch)).clone());
+    assert_eq!(of, [set([1, 2, 4]), set([1, 2, 4]), set([1, 4, 5]), set([1, 4, 5])]);
+    assert_eq!(metadata.unclean().collect::<Vec<_>>(), [&set([1, 2, 4]), &set([1, 4, 5])]);
+    assert!(advance(&mut store, 1, 0));
+    assert_eq!(store.metadata(Epoch(1)).earlier.len(), 1, "epoch 2 has it as well");
+    assert!(advance(&mut store, 2, 0));
+    assert_eq!(store.metadata(Epoch(1)).earlier, []);
+}
+
+#[test]
+fn nodesets_that_are_not_clean_are_bounded() {
+    let mut store = store();
+    take(&mut store);
+    for member in 0..MAX_EARLIER as u64 {
+        assert!(matches!(change(&mut store, set([1, 2, 10 + member])), Answer::Taken(_)));
+    }
+    let epoch = store.epoch;
+    assert!(matches!(change(&mut store, set([1, 2, 3])), Answer::Refused(metadata) if metadata.epoch == epoch));
+    assert_eq!(take(&mut store), epoch.0 + 1, "an epoch may be taken all the same");
+    assert!(advance(&mut store, 1, 0));
+    assert!(matches!(change(&mut store, set([1, 2, 3])), Answer::Taken(_)));
 }

@@ -6,6 +6,7 @@ use crate::replication::{Answer, Content, Found, MAX_UNACKNOWLEDGED, ProducerId,
 fn metadata(epoch: u64, last_clean: u64) -> Metadata {
     Metadata {
         nodeset: NodeSet::new((1..=3).map(MemberId), 3, 2).unwrap(),
+        earlier: Vec::new(),
         epoch: Epoch(epoch),
         sequencer: MemberId(9),
         last_clean: Epoch(last_clean),
@@ -68,6 +69,60 @@ fn a_later_epoch_stores_at_once_and_acknowledges_when_the_one_before_is_sealed()
     let effects = hear(&mut sequencer, 2, sealed(1));
     assert!(effects.contains(&acknowledged(2, 1)), "{effects:?}");
     assert!(effects.contains(&SequencerEffect::Ask(Command::Ask { from: Epoch(2) })), "{effects:?}");
+}
+
+#[test]
+fn the_nodesets_of_all_epochs_that_are_not_clean_are_sealed_before_anything_is_acknowledged() {
+    let set = |members: [u64; 3]| NodeSet::new(members.map(MemberId), 3, 2).unwrap();
+    let earlier = vec![(Epoch(2), set([4, 5, 6])), (Epoch(3), set([1, 2, 4]))];
+    let taken = Metadata { earlier, ..metadata(4, 1) };
+    let mut sequencer = Sequencer::new(&taken);
+    append(&mut sequencer, 1);
+    for member in [1, 2] {
+        hear(&mut sequencer, member, stored(4, 1));
+    }
+    let sealing = |effects: &[SequencerEffect]| {
+        let seals = effects.iter().filter_map(|effect| match effect {
+            SequencerEffect::Send { to, message: Message::Seal { epoch: Epoch(3) } } => Some(to.0),
+            _ => None,
+        });
+        seals.collect::<Vec<u64>>()
+    };
+    assert_eq!(sealing(&sequencer.step(SequencerInput::Tick)), [1, 2, 4, 5, 6], "member 3 stores none of them");
+    for member in [3, 1, 2, 7, 5] {
+        assert_eq!(hear(&mut sequencer, member, sealed(3)), [], "{member}");
+    }
+    let effects = hear(&mut sequencer, 6, sealed(3));
+    assert!(effects.contains(&acknowledged(4, 1)), "{effects:?}");
+    // Epoch 2 is recovered by its own nodeset.
+    let digests = sequencer.step(SequencerInput::Answer(Answer::Asked(taken.clone())));
+    let to = digests.iter().map(|effect| match effect {
+        SequencerEffect::Send { to, message: Message::Digest { epoch: Epoch(2), .. } } => to.0,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(to.collect::<Vec<u64>>(), [4, 5, 6]);
+    // In the end those who are left out hear that it is the end.
+    let clean =
+        sequencer.step(SequencerInput::Answer(Answer::Advanced(Metadata { earlier: Vec::new(), ..metadata(4, 3) })));
+    let released = |of: u64| {
+        let find = |effect: &SequencerEffect| match effect {
+            SequencerEffect::Send { to, message: Message::Release { lsn } } if to.0 == of => Some(lsn.number),
+            _ => None,
+        };
+        clean.iter().find_map(find)
+    };
+    assert_eq!([1, 2, 3, 4, 5, 6].map(released), [Some(1), Some(1), Some(1), Some(0), Some(0), Some(0)]);
+}
+
+#[test]
+fn a_copy_of_a_member_that_was_left_out_does_not_count() {
+    let earlier = vec![(Epoch(1), NodeSet::new((2..=4).map(MemberId), 3, 2).unwrap())];
+    let mut sequencer = Sequencer::new(&Metadata { earlier, ..metadata(2, 0) });
+    append(&mut sequencer, 1);
+    (2..=3).for_each(|member| drop(hear(&mut sequencer, member, sealed(1))));
+    hear(&mut sequencer, 1, stored(2, 1));
+    assert_eq!(hear(&mut sequencer, 4, stored(2, 1)), []);
+    assert_eq!(hear(&mut sequencer, 3, stored(2, 1)), [acknowledged(2, 1)]);
 }
 
 #[test]

@@ -57,6 +57,10 @@ pub(super) fn step(world: &mut World, plan: &mut Plan) {
             let place = world.rng.below(world.hosts.len());
             world.recover(place);
         }
+        Act::Poll => {
+            let place = world.rng.below(world.hosts.len());
+            world.poll(place);
+        }
         Act::Hold => hold(world, plan),
         Act::Ask => ask(world),
         Act::Check => {
@@ -129,6 +133,12 @@ fn activate(world: &mut World, plan: &Plan) {
     }
     if !world.rng.chance(plan.zombies) {
         (0..world.seats.len()).for_each(|seat| world.kill(seat));
+    }
+    for _ in 0..world.rng.below(plan.idle + 1) {
+        world.activate();
+        if let Some(seat) = world.last_seat() {
+            world.kill(seat);
+        }
     }
     world.activate();
     if let Some(seat) = world.last_seat() {

@@ -9,7 +9,7 @@ use super::rng::Rng;
 
 /// Clients that are producers.
 const CLIENTS: usize = 3;
-/// Records of one that wait for an answer, at most.
+/// Records of one from the first that waits for an answer on, at most.
 const OPEN: usize = 3;
 
 /// What a record is.
@@ -62,11 +62,12 @@ impl Clients {
         if plain || rng.chance(500) {
             return self.fresh(Sent::Plain, mode);
         }
-        let Client { id: Some(producer), records, acknowledged } = &self.clients[client] else {
+        let Client { id: Some(producer), records, .. } = &self.clients[client] else {
             return self.fresh(Sent::Open { client }, AckMode::Durable);
         };
         let (producer, last) = (*producer, records.len());
-        if records.len() - acknowledged.len() < OPEN && rng.chance(500) {
+        let open = self.clients[client].first_open().map_or(0, |first| last - first + 1);
+        if open < OPEN && rng.chance(500) {
             let stamp = Stamp { producer, sequence: last as u64 + 1 };
             return self.fresh(Sent::Stamped { client, stamp }, mode);
         }

@@ -10,6 +10,7 @@ const ROUNDS: usize = 120;
 pub(super) fn heal(world: &mut World) {
     world.network.heal();
     world.prompt = 1000;
+    world.change = 0;
     (0..world.hosts.len()).for_each(|place| world.recover(place));
     // One member may be away for ever, where a recovery can do without it.
     if world.can_spare_one() && world.rng.chance(300) {
@@ -41,6 +42,11 @@ fn round(world: &mut World) {
     if let Some(last) = world.last_seat() {
         world.append_again(last);
     }
+    for place in 0..world.hosts.len() {
+        if !world.is_storing(world.hosts[place].id) {
+            world.poll(place);
+        }
+    }
     for seat in 0..world.seats.len() {
         if world.seats[seat].alive {
             world.tick(seat);
@@ -69,7 +75,10 @@ fn unfinished(world: &mut World) -> Option<String> {
         return Some(format!("appends at {:?} have no answer: {:?}", seat.sequencer.epoch(), seat.open));
     }
     let released = last.sequencer.known_good();
-    let behind = world.hosts.iter().find(|host| host.up && host.durable_state().released() != released);
+    let behind = world
+        .hosts
+        .iter()
+        .find(|host| host.up && world.is_storing(host.id) && host.durable_state().released() != released);
     if let Some(host) = behind {
         return Some(format!("{:?} has not released {released:?}: {:?}", host.id, host.durable_state()));
     }

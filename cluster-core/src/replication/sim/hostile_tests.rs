@@ -78,6 +78,7 @@ fn message(rng: &mut Rng) -> Message {
 fn metadata(rng: &mut Rng) -> Metadata {
     Metadata {
         nodeset: nodeset(3, 3, 2),
+        earlier: (0..rng.below(2)).map(|_| (epoch(rng), nodeset(4, 3, 2))).collect(),
         epoch: Epoch(rng.below(6) as u64),
         sequencer: MemberId(100),
         last_clean: epoch(rng),

@@ -2,7 +2,7 @@
 //! an adversary whose every step comes from a seed.
 //!
 //! A history has two parts. In the first one the adversary loses, doubles, reorders, holds back and freezes messages, has disks
-//! lag, members crash (what waited for the disk is lost, or the first part of it is not) and restart, sequencers die, restart, or live on as zombies
+//! lag, members come into the nodeset and leave it with new epochs, crash (what waited for the disk is lost, or the first part of it is not) and restart, sequencers die, restart, or live on as zombies
 //! beside newer ones, and recoveries begin anew with other members. Every seed has other habits, see [`plan`], so that what takes
 //! many steps of one kind comes up as well. In the second part everything heals, but for one member at times, and
 //! everything must come to an end.
@@ -61,6 +61,7 @@ fn run(seed: u64, nodeset: &NodeSet, wish: Wish) -> Outcome {
     let mut plan = Plan::new(&mut rng);
     let mut world = World::new(rng, nodeset.clone(), Trace::new(wish.words), Oracle::new(wish.clients_only));
     world.prompt = plan.prompt;
+    world.change = plan.change;
     world.activate();
     while world.trace.step < plan.steps as u64 && world.oracle.violation().is_none() {
         world.trace.step += 1;

@@ -16,6 +16,7 @@ pub(super) enum Act {
     Restart,
     Crash,
     Recover,
+    Poll,
     Hold,
     Ask,
     Check,
@@ -58,6 +59,10 @@ pub(super) struct Plan {
     pub traps: usize,
     /// How long a hold lasts, at most.
     pub patience: usize,
+    /// Of a thousand new epochs: those that change the nodeset.
+    pub change: usize,
+    /// Epochs that are taken before another one and that nobody begins, at most.
+    pub idle: usize,
 }
 
 impl Plan {
@@ -71,6 +76,12 @@ impl Plan {
             losses[Kind::Mutation as usize] = rng.within(0, 500);
             freezes[Kind::Mutation as usize] = rng.within(0, 500);
             losses[Kind::Release as usize] = rng.within(0, 950);
+        }
+        // One nodeset after the other, none of whose epochs is recovered, and their sequencers live on.
+        let drift = rng.chance(200);
+        if drift {
+            losses[Kind::Digest as usize] = rng.within(300, 950);
+            losses[Kind::Wave as usize] = rng.below(100);
         }
         let mut weight = |act: Act, low: usize, high: usize| (act, rng.within(low, high));
         let acts = [
@@ -87,6 +98,7 @@ impl Plan {
             weight(Act::Hold, 0, 15),
             weight(Act::Ask, 5, 20),
             weight(Act::Check, 30, 60),
+            weight(Act::Poll, 0, 5),
         ];
         let patient = [20, 60, 150];
         let traps = rng.below(5);
@@ -99,12 +111,14 @@ impl Plan {
             freezes,
             newest: *rng.pick(&[0, 300, 700, 950]).unwrap_or(&0),
             prompt: *rng.pick(&[0, 500, 900, 1000]).unwrap_or(&0),
-            zombies: *rng.pick(&[300, 600, 1000]).unwrap_or(&0),
-            seats: rng.within(3, 10),
+            zombies: if drift { 1000 } else { *rng.pick(&[300, 600, 1000]).unwrap_or(&0) },
+            seats: if drift { 12 } else { rng.within(3, 10) },
             steps: rng.within(150, 700),
             ambushes: (0..traps).filter_map(|_| Some((*rng.pick(&Kind::ALL)?, ambush(rng)?))).collect(),
             traps: rng.within(1, 12),
             patience: *rng.pick(&patient).unwrap_or(&60),
+            idle: if drift { 3 } else { 0 },
+            change: if drift { 1000 } else { *rng.pick(&[0, 0, 300, 700]).unwrap_or(&0) },
         }
     }
 

@@ -1,9 +1,11 @@
 //! Everything that takes part in a history, and how it is connected.
 
+use std::collections::BTreeMap;
+
 use super::super::rule::{Rule, broken};
 use super::super::{
-    AckMode, Answer, Command, Content, EpochStore, Folded, Found, Lsn, MemberEffect, MemberId, MemberInput, Metadata,
-    NodeSet, Producers, Reader, Sequencer, SequencerEffect, SequencerInput, Verdict,
+    AckMode, Answer, Command, Content, Epoch, EpochStore, Folded, Found, Lsn, MemberEffect, MemberId, MemberInput,
+    Metadata, NodeSet, Producers, Reader, Sequencer, SequencerEffect, SequencerInput, Verdict,
 };
 use super::clients::{Append, Clients, Sent};
 use super::host::Host;
@@ -16,6 +18,10 @@ use super::trace::Trace;
 const SEQUENCERS: u64 = 100;
 /// How many such processes there are.
 const PROCESSES: usize = 3;
+/// Members that there ever are, at most.
+const HOSTS: usize = 8;
+/// Most members of a nodeset here.
+const WIDEST: usize = 6;
 /// First id of the readers.
 const READERS: u64 = 200;
 
@@ -42,7 +48,10 @@ pub(super) struct World {
     pub readers: Vec<(MemberId, Reader)>,
     /// Of a thousand steps of a member: its disk is done at once.
     pub prompt: usize,
-    nodeset: NodeSet,
+    /// Of a thousand new epochs: those that change the nodeset.
+    pub change: usize,
+    /// The nodeset of every epoch.
+    nodesets: BTreeMap<Epoch, NodeSet>,
     store: EpochStore,
     clients: Clients,
     /// Producers that are known, at most, where they are few.
@@ -61,8 +70,9 @@ impl World {
             seats: Vec::new(),
             readers: Vec::new(),
             prompt: 1000,
-            store: EpochStore::new(nodeset.clone()),
-            nodeset,
+            change: 0,
+            nodesets: BTreeMap::from([(Epoch::NONE, nodeset.clone())]),
+            store: EpochStore::new(nodeset),
             clients: Clients::new(),
             few,
         }
@@ -281,12 +291,62 @@ impl World {
     /// A sequencer of a new epoch.
     pub fn activate(&mut self) {
         let process = MemberId(SEQUENCERS + (self.seats.len() % PROCESSES) as u64);
-        let Answer::Taken(taken) = self.store.apply(&Command::TakeEpoch { sequencer: process }) else { return };
+        let nodeset = self.rng.chance(self.change).then(|| self.another_nodeset());
+        let mut answer = self.store.apply(&Command::TakeEpoch { sequencer: process, nodeset });
+        if matches!(answer, Answer::Refused(_)) {
+            // Too many nodesets are not clean.
+            answer = self.store.apply(&Command::TakeEpoch { sequencer: process, nodeset: None });
+        }
+        let Answer::Taken(taken) = answer else { return };
+        self.nodesets.insert(taken.epoch, taken.nodeset.clone());
         self.trace.note(&("activate", self.seats.len(), taken.epoch));
         self.oracle.taken(&taken);
         self.oracle.store(&taken);
         let sequencer = self.forgetful(Sequencer::new(&taken));
         self.seats.push(Seat { process, alive: true, sequencer, taken, open: Vec::new() });
+    }
+
+    /// The nodeset of the newest epoch with one member more, one less, or one instead of another.
+    fn another_nodeset(&mut self) -> NodeSet {
+        let old = self.store.nodeset().clone();
+        let mut members = old.members().to_vec();
+        let kind = self.rng.below(3);
+        let removes = kind == 2 || (kind == 1 && members.len() > old.replication());
+        let adds = kind == 2 || (kind == 0 && members.len() < WIDEST);
+        if removes {
+            members.swap_remove(self.rng.below(old.members().len()));
+        }
+        if adds {
+            let others: Vec<MemberId> =
+                self.hosts.iter().map(|host| host.id).filter(|host| !old.contains(*host)).collect();
+            let fresh = self.hosts.len() < HOSTS && (others.is_empty() || self.rng.chance(500));
+            if fresh {
+                self.hosts.push(Host::new(MemberId(self.hosts.len() as u64 + 1)));
+            }
+            let new = if fresh { self.hosts.last().map(|host| host.id) } else { self.rng.pick(&others).copied() };
+            members.extend(new);
+        }
+        let set = NodeSet::new(members, old.replication(), old.copies());
+        set.unwrap_or(old)
+    }
+
+    /// Who stores an epoch.
+    fn nodeset_of(&self, epoch: Epoch) -> &NodeSet {
+        let set = self.nodesets.range(..=epoch).next_back();
+        set.map_or(self.store.nodeset(), |(_, set)| set)
+    }
+
+    /// Whether the member stores the newest epoch.
+    pub fn is_storing(&self, member: MemberId) -> bool {
+        self.store.nodeset().contains(member)
+    }
+
+    /// The member asks the epoch store of its own accord.
+    pub fn poll(&mut self, place: usize) {
+        let host = &self.hosts[place];
+        if let Some(from) = host.durable_state().clean().next().filter(|_| host.up) {
+            self.network.send(Packet::Command { from: host.id, seat: None, command: Command::Ask { from } });
+        }
     }
 
     fn forgetful(&self, sequencer: Sequencer) -> Sequencer {
@@ -333,7 +393,7 @@ impl World {
     /// A reader that talks to the members like everybody else.
     pub fn ask(&mut self, lsn: Lsn) {
         let id = MemberId(READERS + self.trace.step);
-        let reader = Reader::new(self.nodeset.clone(), lsn);
+        let reader = Reader::new(self.nodeset_of(lsn.epoch).clone(), lsn);
         for (to, message) in reader.questions() {
             self.network.send(Packet::Peer { from: id, to, message });
         }
@@ -351,9 +411,11 @@ impl World {
     /// Every reader that could be there now reads everything, and gets every answer it could get. The first position that none of
     /// them can tell anything of.
     pub fn read_all(&mut self) -> Lsn {
-        let mut lsn = Lsn::new(super::super::Epoch(1), 1);
+        let mut lsn = Lsn::new(Epoch(1), 1);
         loop {
-            let found: Vec<Found> = self.hosts.iter().filter_map(|host| host.found(lsn)).collect();
+            let nodeset = self.nodeset_of(lsn.epoch);
+            let members = self.hosts.iter().filter(|host| nodeset.contains(host.id));
+            let found: Vec<Found> = members.filter_map(|host| host.found(lsn)).collect();
             let nothing = found.iter().filter(|found| **found == Found::Nothing).count();
             let mut verdicts: Vec<Verdict> = Vec::new();
             for found in found {
@@ -364,14 +426,14 @@ impl World {
                     }
                 }
             }
-            if nothing >= self.nodeset.quorum() {
+            if nothing >= nodeset.quorum() {
                 verdicts.push(Verdict::Gap);
             }
             verdicts.iter().for_each(|verdict| self.oracle.read(lsn, verdict));
             lsn = match verdicts.first() {
                 _ if self.oracle.violation().is_some() => return lsn,
                 None | Some(Verdict::Gap) => return lsn,
-                Some(Verdict::Found(Content::Bridge)) => Lsn::new(super::super::Epoch(lsn.epoch.0 + 1), 1),
+                Some(Verdict::Found(Content::Bridge)) => Lsn::new(Epoch(lsn.epoch.0 + 1), 1),
                 Some(Verdict::Found(_)) => Lsn::new(lsn.epoch, lsn.number + 1),
             };
         }
@@ -379,7 +441,7 @@ impl World {
 
     /// Whether recoveries get on, and readers, when one member is away.
     pub fn can_spare_one(&self) -> bool {
-        self.nodeset.recovery_quorum() < self.nodeset.members().len()
+        self.nodesets.values().all(|nodeset| nodeset.recovery_quorum() < nodeset.members().len())
     }
 
     /// The sequencer of the newest epoch.

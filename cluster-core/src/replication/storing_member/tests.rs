@@ -87,6 +87,7 @@ fn stored(epoch: u64, number: u64) -> Message {
 fn metadata(last_clean: u64, known_good: &[(u64, u64)]) -> MemberInput {
     MemberInput::Metadata(Metadata {
         nodeset: NodeSet::new([MemberId(1)], 1, 1).unwrap(),
+        earlier: Vec::new(),
         epoch: Epoch(last_clean + 1),
         sequencer: SEQUENCER,
         last_clean: Epoch(last_clean),
@@ -317,7 +318,7 @@ fn epochs_that_recoveries_tell_of_are_bounded_and_forgotten_when_they_are_clean(
         let known_good: Vec<(u64, u64)> = (first..epoch).take(MAX_KNOWN_GOOD).map(|epoch| (epoch, 1)).collect();
         member.step(metadata(epoch - 1, &known_good));
     }
-    assert_eq!((member.member.state().clean(), member.member.state().epochs()), (Epoch(epoch - 1), 1));
+    assert_eq!((member.member.state().clean(), member.member.state().epochs()), (Epoch(epoch - 1), 0));
     assert_eq!(member.tell(recovered(epoch)).len(), 1);
 }
 
@@ -327,4 +328,22 @@ fn a_ticket_that_was_never_given_out_means_all_that_were() {
     member.hear(wave(1, 1));
     assert_eq!(sent(member.step(MemberInput::Durable { ticket: u64::MAX })), [stored(1, 1)]);
     assert_eq!(member.hear(wave(1, 2)), []);
+}
+
+#[test]
+fn a_member_that_stores_no_later_epoch_learns_from_the_epoch_store_what_may_be_read() {
+    let mut member = Member::new();
+    for number in 1..=3 {
+        member.tell(wave(1, number));
+    }
+    let read = Message::Read { lsn: lsn(1, 2) };
+    let found = |said: Vec<Message>| matches!(&said[..], [Message::Answer { found: Found::Copy(_), .. }]);
+    member.step(metadata(0, &[]));
+    assert!(!found(member.tell(read.clone())), "the epoch is not clean");
+    member.step(metadata(1, &[(1, 2)]));
+    assert!(found(member.tell(read)));
+    assert_eq!((member.numbers(1), member.member.state().released()), (vec![1, 2], lsn(2, 0)));
+    let asked = member.asked.len();
+    member.step(metadata(1, &[(1, 2)]));
+    assert_eq!(member.asked.len(), asked, "nothing new");
 }
