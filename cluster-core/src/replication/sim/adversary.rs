@@ -61,6 +61,17 @@ pub(super) fn step(world: &mut World, plan: &mut Plan) {
             let place = world.rng.below(world.hosts.len());
             world.poll(place);
         }
+        Act::CatchUp => {
+            for place in 0..world.hosts.len() {
+                if world.rng.chance(700) {
+                    world.catch_up(place);
+                }
+            }
+        }
+        Act::Lose => {
+            let place = world.rng.below(world.hosts.len());
+            world.lose(place);
+        }
         Act::Hold => hold(world, plan),
         Act::Ask => ask(world),
         Act::Check => {

@@ -21,6 +21,12 @@ pub(super) fn heal(world: &mut World) {
     if !last_lives || world.rng.chance(500) {
         world.activate();
     }
+    // Whoever has lost its disk is replaced.
+    for _ in 0..3 {
+        if world.has_lost() {
+            world.activate();
+        }
+    }
     // Zombies get their appends as well: whoever gave them must hear something.
     (0..world.seats.len()).for_each(|seat| world.append(seat));
     let mut open = None;
@@ -45,6 +51,9 @@ fn round(world: &mut World) {
     for place in 0..world.hosts.len() {
         if !world.is_storing(world.hosts[place].id) {
             world.poll(place);
+        }
+        if world.losses() > 0 {
+            world.catch_up(place);
         }
     }
     for seat in 0..world.seats.len() {
@@ -71,7 +80,7 @@ fn unfinished(world: &mut World) -> Option<String> {
     if !last.sequencer.is_clean() || !last.open.is_empty() {
         return Some(format!("the last sequencer is not done: {:?}", last.sequencer));
     }
-    if let Some(seat) = zombies.iter().find(|seat| seat.alive && !seat.open.is_empty()) {
+    if let Some(seat) = zombies.iter().find(|seat| seat.alive && !seat.open.is_empty() && world.is_heard(seat)) {
         return Some(format!("appends at {:?} have no answer: {:?}", seat.sequencer.epoch(), seat.open));
     }
     let released = last.sequencer.known_good();
@@ -81,6 +90,10 @@ fn unfinished(world: &mut World) -> Option<String> {
         .find(|host| host.up && world.is_storing(host.id) && host.durable_state().released() != released);
     if let Some(host) = behind {
         return Some(format!("{:?} has not released {released:?}: {:?}", host.id, host.durable_state()));
+    }
+    let short = world.hosts.iter().find(|host| host.up && world.is_storing(host.id) && host.end() <= released);
+    if let Some(host) = short.filter(|_| world.losses() > 0) {
+        return Some(format!("{:?} has taken over what is before {:?} of {released:?}", host.id, host.end()));
     }
     let frontier = world.read_all();
     if frontier <= released {

@@ -1,25 +1,33 @@
 //! One member with its disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::super::{Change, Found, Lsn, MemberEffect, MemberId, MemberInput, MemberState, MemoryCopies, StoringMember};
+use super::super::{
+    Change, Content, Epoch, Found, Lsn, MemberEffect, MemberId, MemberInput, MemberState, MemoryCopies, StoringMember,
+};
 
 /// A storing member, what its disk holds for certain, and what it was asked to hold and may lose.
 #[derive(Debug)]
 pub(super) struct Host {
     pub id: MemberId,
     pub up: bool,
+    /// Its disk is gone: whoever comes instead of it has another id.
+    pub lost: bool,
     member: StoringMember,
     visible: MemoryCopies,
     durable: (MemberState, MemoryCopies),
     queue: VecDeque<(u64, Vec<Change>)>,
+    /// What it has of other members, from the first position on, and the next one: all of it final, and durable.
+    files: (BTreeMap<Lsn, Content>, Lsn),
 }
 
 impl Host {
     pub fn new(id: MemberId) -> Self {
         let durable = (MemberState::default(), MemoryCopies::default());
         let member = StoringMember::new(durable.0.clone());
-        Self { id, up: true, member, visible: MemoryCopies::default(), durable, queue: VecDeque::new() }
+        let files = (BTreeMap::new(), Lsn::new(Epoch(1), 1));
+        let (visible, queue) = (MemoryCopies::default(), VecDeque::new());
+        Self { id, up: true, lost: false, member, visible, durable, queue, files }
     }
 
     /// Feeds the member; what is left to others is given back.
@@ -54,8 +62,28 @@ impl Host {
         self.up = false;
     }
 
+    /// The disk is gone.
+    pub fn lose(&mut self) {
+        (self.up, self.lost) = (false, true);
+    }
+
+    /// The first position that it has not taken over.
+    pub fn end(&self) -> Lsn {
+        self.files.1
+    }
+
+    /// Takes over what stands at the first position that it has not.
+    pub fn take_over(&mut self, content: Content) {
+        let (files, end) = &mut self.files;
+        let next = match content {
+            Content::Bridge => Lsn::new(Epoch(end.epoch.0 + 1), 1),
+            Content::Record(_) | Content::Hole => Lsn::new(end.epoch, end.number + 1),
+        };
+        files.insert(std::mem::replace(end, next), content);
+    }
+
     pub fn restart(&mut self) {
-        self.up = true;
+        self.up = !self.lost;
         self.member = StoringMember::new(self.durable.0.clone());
         self.visible = self.durable.1.clone();
     }
@@ -63,7 +91,9 @@ impl Host {
     /// What a reader would hear now; `None` where it would hear nothing, or only after the disk.
     pub fn found(&self, lsn: Lsn) -> Option<Found> {
         let speaks = self.up && self.queue.is_empty();
-        speaks.then(|| self.member.found(lsn, &self.visible).expect("memory does not fail"))
+        let found = speaks.then(|| self.member.found(lsn, &self.visible).expect("memory does not fail"))?;
+        let taken_over = self.files.0.get(&lsn).filter(|_| found == Found::Nothing);
+        Some(taken_over.map_or(found, |content| Found::Copy(content.clone())))
     }
 
     /// What it would know after a crash.

@@ -7,6 +7,11 @@
 //! many steps of one kind comes up as well. In the second part everything heals, but for one member at times, and
 //! everything must come to an end.
 //!
+//! **Lost disks.** A member whose disk is lost never returns; another one comes into the nodeset instead of it, with an empty disk, and takes over what is
+//! released. Everything is *fully replicated* when the newest epoch was taken after the last loss, all epochs before it are clean, and every
+//! member of its nodeset has taken over all of them. Fewer than W disks are lost between two such moments, and never so many that fewer
+//! than max(q, W) members of an epoch that is not clean are left. Then no acknowledged record is lost.
+//!
 //! [`oracle`] remembers what everybody was told and names the first invariant that is broken. All readers that could be there are tried: after
 //! many steps every position is read with every answer that a reader could get at that moment.
 //!
@@ -44,6 +49,8 @@ struct Outcome {
     /// Acknowledged before they were durable, and lost.
     early: (usize, usize),
     positions: usize,
+    /// Disks that were lost.
+    disks: usize,
 }
 
 /// What is wanted of a history. It is the same history in any case.
@@ -78,6 +85,7 @@ fn run(seed: u64, nodeset: &NodeSet, wish: Wish) -> Outcome {
         acknowledged: world.oracle.acknowledgements(),
         early: world.oracle.early(),
         positions: world.oracle.positions().len(),
+        disks: world.losses(),
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) enum Act {
     Crash,
     Recover,
     Poll,
+    CatchUp,
+    Lose,
     Hold,
     Ask,
     Check,
@@ -77,6 +79,8 @@ impl Plan {
             freezes[Kind::Mutation as usize] = rng.within(0, 500);
             losses[Kind::Release as usize] = rng.within(0, 950);
         }
+        // Disks are lost.
+        let disks = rng.chance(250);
         // One nodeset after the other, none of whose epochs is recovered, and their sequencers live on.
         let drift = rng.chance(200);
         if drift {
@@ -99,6 +103,8 @@ impl Plan {
             weight(Act::Ask, 5, 20),
             weight(Act::Check, 30, 60),
             weight(Act::Poll, 0, 5),
+            weight(Act::CatchUp, if disks { 20 } else { 0 }, if disks { 80 } else { 0 }),
+            weight(Act::Lose, if disks { 3 } else { 0 }, if disks { 15 } else { 0 }),
         ];
         let patient = [20, 60, 150];
         let traps = rng.below(5);

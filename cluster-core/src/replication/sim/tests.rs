@@ -43,7 +43,7 @@ fn unnoticed(rules: impl Iterator<Item = Rule>, seeds: std::ops::Range<u64>, wis
 
 #[test]
 fn no_history_breaks_an_invariant() {
-    let (mut epochs, mut acknowledged, mut positions, mut early, mut lost) = (0, 0, 0, 0, 0);
+    let (mut epochs, mut acknowledged, mut positions, mut early, mut lost, mut disks) = (0, 0, 0, 0, 0, 0);
     for setting in SETTINGS {
         let nodeset = nodeset(setting.0, setting.1, setting.2);
         for seed in seeds(1000) {
@@ -55,14 +55,15 @@ fn no_history_breaks_an_invariant() {
             epochs += outcome.epochs;
             acknowledged += outcome.acknowledged;
             positions += outcome.positions;
+            disks += outcome.disks;
             (early, lost) = (early + outcome.early.0, lost + outcome.early.1);
         }
     }
     // A simulator in which nothing happens finds nothing.
-    let counts = (epochs, acknowledged, positions, early, lost);
+    let counts = (epochs, acknowledged, positions, early, lost, disks);
     assert!(acknowledged + early > epochs && positions > acknowledged, "{counts:?}");
     // What is acknowledged early may be lost, and nothing else is.
-    assert!(lost > 0, "{counts:?}");
+    assert!(lost > 0 && disks > 200, "{counts:?}");
 }
 
 #[test]

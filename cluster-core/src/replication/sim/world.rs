@@ -19,7 +19,7 @@ const SEQUENCERS: u64 = 100;
 /// How many such processes there are.
 const PROCESSES: usize = 3;
 /// Members that there ever are, at most.
-const HOSTS: usize = 8;
+const HOSTS: usize = 12;
 /// Most members of a nodeset here.
 const WIDEST: usize = 6;
 /// First id of the readers.
@@ -50,6 +50,10 @@ pub(super) struct World {
     pub prompt: usize,
     /// Of a thousand new epochs: those that change the nodeset.
     pub change: usize,
+    /// Disks that were lost since everything was fully replicated, and in all.
+    losses: (usize, usize),
+    /// The newest epoch when the last one was lost.
+    lost_in: Epoch,
     /// The nodeset of every epoch.
     nodesets: BTreeMap<Epoch, NodeSet>,
     store: EpochStore,
@@ -71,6 +75,8 @@ impl World {
             readers: Vec::new(),
             prompt: 1000,
             change: 0,
+            losses: (0, 0),
+            lost_in: Epoch::NONE,
             nodesets: BTreeMap::from([(Epoch::NONE, nodeset.clone())]),
             store: EpochStore::new(nodeset),
             clients: Clients::new(),
@@ -260,11 +266,7 @@ impl World {
         let mut producers = self.few.map_or_else(Producers::default, Producers::bounded);
         loop {
             let lsn = producers.next();
-            let copy = self.hosts.iter().find_map(|host| match host.found(lsn) {
-                Some(Found::Copy(content)) => Some(content),
-                _ => None,
-            });
-            let Some(content) = copy else { return producers };
+            let Some(content) = self.copy(lsn) else { return producers };
             seen(lsn, producers.fold(lsn, &content));
         }
     }
@@ -291,7 +293,8 @@ impl World {
     /// A sequencer of a new epoch.
     pub fn activate(&mut self) {
         let process = MemberId(SEQUENCERS + (self.seats.len() % PROCESSES) as u64);
-        let nodeset = self.rng.chance(self.change).then(|| self.another_nodeset());
+        let change = self.has_lost() || self.rng.chance(self.change);
+        let nodeset = change.then(|| self.another_nodeset());
         let mut answer = self.store.apply(&Command::TakeEpoch { sequencer: process, nodeset });
         if matches!(answer, Answer::Refused(_)) {
             // Too many nodesets are not clean.
@@ -310,15 +313,18 @@ impl World {
     fn another_nodeset(&mut self) -> NodeSet {
         let old = self.store.nodeset().clone();
         let mut members = old.members().to_vec();
-        let kind = self.rng.below(3);
+        // Whoever lost its disk goes first.
+        let lost = members.iter().position(|member| self.is_lost(*member));
+        let kind = if lost.is_some() { 2 } else { self.rng.below(3) };
         let removes = kind == 2 || (kind == 1 && members.len() > old.replication());
         let adds = kind == 2 || (kind == 0 && members.len() < WIDEST);
         if removes {
-            members.swap_remove(self.rng.below(old.members().len()));
+            let any = self.rng.below(members.len());
+            members.swap_remove(lost.unwrap_or(any));
         }
         if adds {
             let others: Vec<MemberId> =
-                self.hosts.iter().map(|host| host.id).filter(|host| !old.contains(*host)).collect();
+                self.hosts.iter().filter(|host| !host.lost && !old.contains(host.id)).map(|host| host.id).collect();
             let fresh = self.hosts.len() < HOSTS && (others.is_empty() || self.rng.chance(500));
             if fresh {
                 self.hosts.push(Host::new(MemberId(self.hosts.len() as u64 + 1)));
@@ -328,6 +334,78 @@ impl World {
         }
         let set = NodeSet::new(members, old.replication(), old.copies());
         set.unwrap_or(old)
+    }
+
+    fn is_lost(&self, member: MemberId) -> bool {
+        self.hosts.iter().any(|host| host.id == member && host.lost)
+    }
+
+    /// Whether a member of the newest nodeset has lost its disk.
+    pub fn has_lost(&self) -> bool {
+        self.store.nodeset().members().iter().any(|member| self.is_lost(*member))
+    }
+
+    /// Whether anybody who stores the epoch of the sequencer is there.
+    pub fn is_heard(&self, seat: &Seat) -> bool {
+        seat.taken.nodeset.members().iter().any(|member| !self.is_lost(*member))
+    }
+
+    /// Disks that were lost.
+    pub fn losses(&self) -> usize {
+        self.losses.1
+    }
+
+    fn metadata(&mut self) -> Metadata {
+        self.store.apply(&Command::Ask { from: Epoch::NONE }).metadata().clone()
+    }
+
+    /// Everything is fully replicated: the newest epoch is younger than the last loss, all epochs before it are clean, and every member of its
+    /// nodeset has taken over all of them.
+    fn is_full(&mut self) -> bool {
+        let now = self.metadata();
+        let begin = Lsn::new(now.epoch, 1);
+        let has_all = |host: &Host| !host.lost && host.end() >= begin;
+        let mut members = self.hosts.iter().filter(|host| now.nodeset.contains(host.id));
+        now.epoch > self.lost_in && now.last_clean == now.epoch.previous() && members.all(has_all)
+    }
+
+    /// A disk is lost for ever, unless W would be since everything was fully replicated, or a recovery would not find enough members any more.
+    pub fn lose(&mut self, place: usize) {
+        if self.is_full() {
+            self.losses.0 = 0;
+        }
+        if self.hosts[place].lost || self.losses.0 + 1 >= self.store.nodeset().copies() {
+            return;
+        }
+        let (id, now) = (self.hosts[place].id, self.metadata());
+        let rest = |of: &NodeSet| of.members().iter().filter(|m| **m != id && !self.is_lost(**m)).count();
+        if now.unclean().chain([&now.nodeset]).all(|of| rest(of) >= of.recovery_quorum()) {
+            self.trace.note(&("lose", id));
+            self.hosts[place].lose();
+            self.losses = (self.losses.0 + 1, self.losses.1 + 1);
+            self.lost_in = now.epoch;
+        }
+    }
+
+    /// The member takes over what is released and others have.
+    pub fn catch_up(&mut self, place: usize) {
+        let (id, released) = (self.hosts[place].id, self.hosts[place].durable_state().released());
+        if !self.hosts[place].up || !self.is_storing(id) {
+            return;
+        }
+        while let Some(lsn) = Some(self.hosts[place].end()).filter(|lsn| *lsn <= released) {
+            let Some(content) = self.copy(lsn) else { break };
+            self.hosts[place].take_over(content);
+        }
+        self.trace.note(&("caught up", id, self.hosts[place].end()));
+    }
+
+    /// What anybody has at a position.
+    fn copy(&self, lsn: Lsn) -> Option<Content> {
+        self.hosts.iter().find_map(|host| match host.found(lsn) {
+            Some(Found::Copy(content)) => Some(content),
+            _ => None,
+        })
     }
 
     /// Who stores an epoch.
@@ -384,7 +462,7 @@ impl World {
     }
 
     pub fn recover(&mut self, place: usize) {
-        if !self.hosts[place].up {
+        if !self.hosts[place].up && !self.hosts[place].lost {
             self.trace.note(&("recover", self.hosts[place].id));
             self.hosts[place].restart();
         }
@@ -414,11 +492,12 @@ impl World {
         let mut lsn = Lsn::new(Epoch(1), 1);
         loop {
             let nodeset = self.nodeset_of(lsn.epoch);
-            let members = self.hosts.iter().filter(|host| nodeset.contains(host.id));
-            let found: Vec<Found> = members.filter_map(|host| host.found(lsn)).collect();
-            let nothing = found.iter().filter(|found| **found == Found::Nothing).count();
+            let found: Vec<(MemberId, Found)> =
+                self.hosts.iter().filter_map(|host| Some((host.id, host.found(lsn)?))).collect();
+            let empty = |(id, found): &&(MemberId, Found)| *found == Found::Nothing && nodeset.contains(*id);
+            let nothing = found.iter().filter(empty).count();
             let mut verdicts: Vec<Verdict> = Vec::new();
-            for found in found {
+            for (_, found) in found {
                 if let Found::Copy(content) = found {
                     let verdict = Verdict::Found(content);
                     if !verdicts.contains(&verdict) {
@@ -441,7 +520,7 @@ impl World {
 
     /// Whether recoveries get on, and readers, when one member is away.
     pub fn can_spare_one(&self) -> bool {
-        self.nodesets.values().all(|nodeset| nodeset.recovery_quorum() < nodeset.members().len())
+        self.losses.1 == 0 && self.nodesets.values().all(|nodeset| nodeset.recovery_quorum() < nodeset.members().len())
     }
 
     /// The sequencer of the newest epoch.
