@@ -189,7 +189,7 @@ impl Loop {
         }
         let (groups, inputs) = (self.groups.clone(), self.inputs.clone());
         self.runtime.spawn(async move {
-            let one = ShardCommand::One { partition: partition.0, command };
+            let one = ShardCommand::One { partition: partition.0, command: command.clone() };
             let answer = match groups.shard_of(partition.0).await {
                 Ok(shard) => shard.propose(&one).await,
                 Err(error) => Err(error),

@@ -158,8 +158,8 @@ impl Steward {
     }
 
     async fn take(&mut self, shared: &Arc<Shared>, shard: &Group<ShardState>, partitions: &[PartitionId]) {
-        let take = Command::TakeEpoch { sequencer: shared.me };
-        let batch = partitions.iter().map(|partition| (partition.0, take)).collect();
+        let take = || Command::TakeEpoch { sequencer: shared.me, nodeset: None };
+        let batch = partitions.iter().map(|partition| (partition.0, take())).collect();
         match shard.propose(&ShardCommand::Batch(batch)).await {
             Ok((_, ShardAnswer::Batch(answers))) => {
                 for (partition, answer) in partitions.iter().zip(answers) {

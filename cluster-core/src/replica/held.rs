@@ -162,8 +162,10 @@ impl Held {
             }
             Change::Cut { epoch, above } => {
                 let (above, last) = (Lsn::new(*epoch, *above), Lsn::new(*epoch, u64::MAX));
-                let cut = self.copies.extract_if(range(above, last), |_, _| true);
-                self.bytes -= cut.map(|(_, (entry, _))| entry.content.len()).sum::<usize>();
+                let cut: Vec<Lsn> = self.copies.range(range(above, last)).map(|(lsn, _)| *lsn).collect();
+                for lsn in cut {
+                    self.bytes -= self.copies.remove(&lsn).map_or(0, |(entry, _)| entry.content.len());
+                }
             }
             Change::Fence(_) | Change::Clean(_) | Change::Release(_) | Change::KnownGood { .. } => {}
         }

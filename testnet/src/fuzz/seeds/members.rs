@@ -58,11 +58,11 @@ fn groups(out: &mut Out) {
     }
     out.put("global_group", "added", GlobalAnswer::Added { member }.to_bytes());
     let Ok(nodeset) = NodeSet::new([MemberId(1), MemberId(2), member], 3, 2) else { return };
-    let take = Command::TakeEpoch { sequencer: member };
+    let take = || Command::TakeEpoch { sequencer: member, nodeset: None };
     for (name, command) in [
         ("create", ShardCommand::Create { partition: 5, nodeset }),
-        ("take", ShardCommand::One { partition: 5, command: take }),
-        ("batch", ShardCommand::Batch(vec![(5, take), (6, take)])),
+        ("take", ShardCommand::One { partition: 5, command: take() }),
+        ("batch", ShardCommand::Batch(vec![(5, take()), (6, take())])),
     ] {
         out.put("epoch_shard", name, command.to_bytes());
     }
