@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyralog_crypto::{Encode, LogId, Record};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::calls::Calls;
@@ -20,6 +20,9 @@ use crate::member::{MemberLimits, Placed, Unplaced};
 use crate::raft::{GlobalAnswer, GlobalCommand, GroupError, NewLog, RaftGroups, RaftOptions};
 use crate::replication::{Epoch, MemberId, NodeSet};
 use crate::{Core, Error as StoreError, LogName, LogSpec, PartitionId, payload};
+
+/// Questions of other members that are answered at once, at most.
+const MAX_SERVING: usize = 256;
 
 /// Carries envelopes between members: in order where it does, at most once, and it may lose any.
 pub trait Links: Send + Sync + 'static {
@@ -111,6 +114,8 @@ pub(super) struct Shared {
     pub(super) look: Notify,
     calls: Calls,
     forwarded: Forwarded,
+    /// Places for questions of other members.
+    serving: Arc<Semaphore>,
     /// Id of the next append that is sent on. It begins anywhere, so that no answer to an earlier life is taken for one to this.
     next: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -171,9 +176,23 @@ impl Cluster {
         let (inputs, thread) = looping::start(me, replicas, limits, groups.clone(), Arc::clone(&links), stopped)?;
         let (up, look) = (watch::Sender::new(BTreeSet::from([me])), Notify::new());
         let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
-        let next = AtomicU64::new(anywhere()?);
-        let shared =
-            Shared { me, groups, links, inputs, core, options, up, look, calls, forwarded, next, thread, steward };
+        let (serving, next) = (Arc::new(Semaphore::new(MAX_SERVING)), AtomicU64::new(anywhere()?));
+        let shared = Shared {
+            me,
+            groups,
+            links,
+            inputs,
+            core,
+            options,
+            up,
+            look,
+            calls,
+            forwarded,
+            serving,
+            next,
+            thread,
+            steward,
+        };
         let shared = Arc::new(shared);
         let task = tokio::spawn(Steward::new(Arc::downgrade(&shared), hears).run());
         *lock(&shared.steward) = Some(task);
@@ -210,7 +229,12 @@ impl Cluster {
         match envelope {
             Envelope::Call { id, group, frame } => {
                 let shared = Arc::clone(&self.shared);
+                let Ok(place) = Arc::clone(&shared.serving).try_acquire_owned() else {
+                    let _sent = shared.links.send(from, Envelope::Answer { id, frame: None });
+                    return;
+                };
                 tokio::spawn(async move {
+                    let _place = place;
                     let answer = shared.groups.serve(from, group, frame).await;
                     if let Err(reason) = &answer {
                         tracing::debug!(member = from.0, group, %reason, "a question to a group has no answer");
@@ -220,7 +244,7 @@ impl Cluster {
             }
             Envelope::Answer { id, frame } => self.shared.calls.answered(from, id, frame),
             Envelope::Note { partition, note } => {
-                self.shared.inputs.give(crate::member::Input::Note { from, partition, note });
+                self.shared.inputs.note(from, partition, note);
             }
             Envelope::Append { id, partition, payload } => {
                 self.shared.inputs.append_for(from, id, partition, payload);

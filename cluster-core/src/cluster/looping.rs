@@ -1,7 +1,7 @@
 //! The thread that drives a member's partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,11 +13,15 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use super::Links;
 use super::envelope::Envelope;
-use crate::member::{Effect, Input, Member, MemberLimits, Placed, Unplaced};
+use crate::member::{Effect, Input, Member, MemberLimits, Note, Placed, Unplaced};
 use crate::raft::{RaftGroups, ShardAnswer, ShardCommand};
 use crate::replication::{Command, Epoch, MemberId};
 use crate::{Error, PartitionId, Replicas};
 
+/// Bytes of notes that wait for the thread, at most: what comes beyond is dropped, and sent again by who sent it.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+/// What a note counts for beside its records.
+const NOTE_COST: usize = 256;
 /// Time between two ticks.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -28,10 +32,14 @@ pub(super) struct Inputs {
     clients: Arc<Mutex<BTreeMap<u64, Client>>>,
     next: Arc<AtomicU64>,
     links: Arc<dyn Links>,
+    /// Bytes of the notes that wait.
+    waiting: Arc<AtomicUsize>,
 }
 
 enum Task {
     Input(Input),
+    /// A note, and what it counts for.
+    Note(Input, usize),
     /// The epoch store could not be asked.
     Unasked(PartitionId, Command),
     Stop,
@@ -67,7 +75,8 @@ pub(super) fn start(
     stopped: tokio_mpsc::UnboundedSender<Stopped>,
 ) -> Result<(Inputs, JoinHandle<()>), Error> {
     let (sender, tasks) = mpsc::channel();
-    let inputs = Inputs { inputs: sender, clients: Arc::default(), next: Arc::default(), links };
+    let (clients, next, waiting) = Default::default();
+    let inputs = Inputs { inputs: sender, clients, next, links, waiting };
     let told = inputs.clone();
     let durable = Arc::new(move |partition, ticket| told.give(Input::Durable { partition, ticket }));
     let member = Member::new(id, replicas, limits, durable);
@@ -83,6 +92,16 @@ impl Inputs {
     pub(super) fn give(&self, input: Input) {
         // A thread that ended takes nothing; whoever waits is told by the dropped channel.
         let _ended = self.inputs.send(Task::Input(input));
+    }
+
+    /// Gives the member a note of another one, if there is a place for it.
+    pub(super) fn note(&self, from: MemberId, partition: PartitionId, note: Note) {
+        let cost = NOTE_COST + note.len();
+        if self.waiting.fetch_add(cost, Ordering::Relaxed) > MAX_WAITING_BYTES {
+            self.waiting.fetch_sub(cost, Ordering::Relaxed);
+            return;
+        }
+        let _ended = self.inputs.send(Task::Note(Input::Note { from, partition, note }, cost));
     }
 
     /// Appends for a client of this member.
@@ -134,16 +153,24 @@ impl Loop {
     fn run(mut self) {
         let mut next_tick = Instant::now() + TICK;
         loop {
+            if Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK;
+                if let Err(reason) = self.step(Input::Tick) {
+                    failed(&reason);
+                    break;
+                }
+            }
             let task = match self.tasks.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
                 Ok(task) => task,
-                Err(RecvTimeoutError::Timeout) => {
-                    next_tick = Instant::now() + TICK;
-                    Task::Input(Input::Tick)
-                }
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let outcome = match task {
                 Task::Input(input) => self.step(input),
+                Task::Note(input, cost) => {
+                    self.inputs.waiting.fetch_sub(cost, Ordering::Relaxed);
+                    self.step(input)
+                }
                 Task::Unasked(partition, command) => {
                     self.asked.remove(&key(partition, &command));
                     Ok(())
@@ -151,7 +178,7 @@ impl Loop {
                 Task::Stop => break,
             };
             if let Err(reason) = outcome {
-                tracing::error!(%reason, "the store has failed: this member does nothing any more");
+                failed(&reason);
                 break;
             }
         }
@@ -202,6 +229,10 @@ impl Loop {
             let _ended = inputs.inputs.send(task);
         });
     }
+}
+
+fn failed(reason: &Error) {
+    tracing::error!(%reason, "the store has failed: this member does nothing any more");
 }
 
 fn key(partition: PartitionId, command: &Command) -> (PartitionId, Vec<u8>) {

@@ -95,6 +95,22 @@ impl Note {
         }
     }
 
+    /// Bytes of the records in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Replication(message) => message.encoded_len(),
+            Self::Fetch { .. } => 0,
+            Self::Fetched { items, .. } => items.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether it is part of catching up, and may wait for what is not.
     #[must_use]
     pub fn is_bulk(&self) -> bool {
