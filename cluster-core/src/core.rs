@@ -172,6 +172,7 @@ impl Core {
             mark: mark.clone(),
             chain: chain_file,
             partitions,
+            replicas: replicas.table(),
         };
         let (thread, manual) = if options.manual {
             (None, Some(writer))

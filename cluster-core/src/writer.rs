@@ -14,7 +14,7 @@ use crate::logs::{PartitionState, Partitions};
 use crate::mark::Mark;
 use crate::notary::Log;
 use crate::queue::{CheckpointReply, Queue, Reply, Request, refuse};
-use crate::replica::Written;
+use crate::replica::{self, Written};
 use crate::settler::{Done, Job, Settler};
 use crate::slot::SlotFile;
 use crate::stats::{Counters, count};
@@ -49,6 +49,7 @@ pub(crate) struct Writer {
     pub(crate) mark: Mark,
     pub(crate) chain: Arc<ChainFile>,
     pub(crate) partitions: Partitions,
+    pub(crate) replicas: Arc<replica::Table>,
 }
 
 impl Writer {
@@ -270,7 +271,7 @@ impl Writer {
     /// Gives back the journal files that nothing needs.
     fn release(&mut self) -> Result<(), Error> {
         let partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pinned.retain(|stream, _| partitions.contains_key(stream));
+        self.pinned.retain(|stream, _| partitions.contains_key(stream) || self.replicas.has_stream(*stream));
         drop(partitions);
         let pinned = self.pinned.values().copied().min().unwrap_or(u64::MAX);
         // What a partition could not take is not settled.

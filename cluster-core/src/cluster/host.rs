@@ -361,9 +361,9 @@ impl Cluster {
             self.forwarded().remove(&id);
             return Err(Unplaced::NotLeader);
         }
-        let placed = self.wait(answered, deadline).await;
-        self.forwarded().remove(&id);
-        placed
+        // Also where nobody waits any more.
+        let _forget = Forget(self, id);
+        self.wait(answered, deadline).await
     }
 
     /// The id of a partition.
@@ -428,6 +428,15 @@ impl Shared {
         shard.look(|state| {
             state.partition(partition.0).map(|store| (store.epoch(), store.sequencer(), store.last_clean()))
         })
+    }
+}
+
+/// Forgets an append that was sent on.
+struct Forget<'a>(&'a Cluster, u64);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.forwarded().remove(&self.1);
     }
 }
 

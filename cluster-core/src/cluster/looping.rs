@@ -18,7 +18,7 @@ use crate::raft::{RaftGroups, ShardAnswer, ShardCommand};
 use crate::replication::{Command, Epoch, MemberId};
 use crate::{Error, PartitionId, Replicas};
 
-/// Bytes of notes that wait for the thread, at most: what comes beyond is dropped, and sent again by who sent it.
+/// Bytes of notes and appends that wait for the thread, at most: what comes beyond is refused, and sent again by who sent it.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 /// What a note counts for beside its records.
 const NOTE_COST: usize = 256;
@@ -32,14 +32,14 @@ pub(super) struct Inputs {
     clients: Arc<Mutex<BTreeMap<u64, Client>>>,
     next: Arc<AtomicU64>,
     links: Arc<dyn Links>,
-    /// Bytes of the notes that wait.
+    /// Bytes of the notes and appends that wait.
     waiting: Arc<AtomicUsize>,
 }
 
 enum Task {
     Input(Input),
-    /// A note, and what it counts for.
-    Note(Input, usize),
+    /// A note or an append, and what it counts for.
+    Counted(Input, usize),
     /// The epoch store could not be asked.
     Unasked(PartitionId, Command),
     Stop,
@@ -51,8 +51,14 @@ enum Client {
     There { member: MemberId, id: u64 },
 }
 
-/// What the steward hears: the sequencer of this epoch has stopped.
-pub(super) type Stopped = (PartitionId, Epoch);
+/// What the steward hears.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stopped {
+    /// The sequencer of this epoch has stopped.
+    Epoch(PartitionId, Epoch),
+    /// The partition cannot be used here.
+    Partition(PartitionId),
+}
 
 struct Loop {
     member: Member,
@@ -96,12 +102,20 @@ impl Inputs {
 
     /// Gives the member a note of another one, if there is a place for it.
     pub(super) fn note(&self, from: MemberId, partition: PartitionId, note: Note) {
-        let cost = NOTE_COST + note.len();
-        if self.waiting.fetch_add(cost, Ordering::Relaxed) > MAX_WAITING_BYTES {
+        let cost = note.len();
+        // Whoever sent what has no place sends it again.
+        let _refused = self.counted(Input::Note { from, partition, note }, cost);
+    }
+
+    /// Gives the member an input that others cause; `false` where there is no place for it.
+    fn counted(&self, input: Input, bytes: usize) -> bool {
+        let cost = NOTE_COST + bytes;
+        let placed = self.waiting.fetch_add(cost, Ordering::Relaxed) <= MAX_WAITING_BYTES
+            && self.inputs.send(Task::Counted(input, cost)).is_ok();
+        if !placed {
             self.waiting.fetch_sub(cost, Ordering::Relaxed);
-            return;
         }
-        let _ended = self.inputs.send(Task::Note(Input::Note { from, partition, note }, cost));
+        placed
     }
 
     /// Appends for a client of this member.
@@ -119,8 +133,9 @@ impl Inputs {
     fn enqueue(&self, partition: PartitionId, payload: Bytes, client: Client) {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         self.clients().insert(ticket, client);
-        if self.inputs.send(Task::Input(Input::Append { partition, ticket, payload })).is_err() {
-            self.clients().remove(&ticket);
+        let bytes = payload.len();
+        if !self.counted(Input::Append { partition, ticket, payload }, bytes) {
+            self.answer(ticket, Err(Unplaced::Busy));
         }
     }
 
@@ -167,7 +182,7 @@ impl Loop {
             };
             let outcome = match task {
                 Task::Input(input) => self.step(input),
-                Task::Note(input, cost) => {
+                Task::Counted(input, cost) => {
                     self.inputs.waiting.fetch_sub(cost, Ordering::Relaxed);
                     self.step(input)
                 }
@@ -199,10 +214,11 @@ impl Loop {
                 Effect::Ask { partition, command } => self.ask(partition, command),
                 Effect::Appended { ticket, placed } => self.inputs.answer(ticket, placed),
                 Effect::Stopped { partition, epoch } => {
-                    let _gone = self.stopped.send((partition, epoch));
+                    let _gone = self.stopped.send(Stopped::Epoch(partition, epoch));
                 }
                 Effect::Damaged { partition, reason } => {
                     tracing::error!(partition = partition.0, %reason, "a partition cannot be used on this member");
+                    let _gone = self.stopped.send(Stopped::Partition(partition));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyralog_crypto::Decode;
 use tokio::sync::mpsc;
@@ -18,6 +18,11 @@ use crate::{Error, LogSpec, PartitionId, Replicas};
 
 /// It looks at everything so often, also where nothing is said to have changed.
 const EVERY: Duration = Duration::from_millis(100);
+
+/// For so long after a start nobody else is taken for away.
+const GRACE: Duration = Duration::from_secs(1);
+/// So long passes between two epochs that a member takes of one partition: two that do not hear each other must not take it in turns all the time.
+const REST: Duration = Duration::from_secs(2);
 
 /// One partition, as the global group says.
 #[derive(Debug, Clone)]
@@ -38,11 +43,17 @@ pub(super) struct Steward {
     leads: BTreeMap<PartitionId, Epoch>,
     /// What could not be opened, and was said.
     told: BTreeSet<PartitionId>,
+    /// What cannot be used here, and is not led.
+    damaged: BTreeSet<PartitionId>,
+    /// When epochs were taken last.
+    taken: BTreeMap<PartitionId, Instant>,
+    born: Instant,
 }
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        Self { shared, stopped, open: BTreeSet::new(), leads: BTreeMap::new(), told: BTreeSet::new() }
+        let (open, leads, told, damaged, taken) = Default::default();
+        Self { shared, stopped, open, leads, told, damaged, taken, born: Instant::now() }
     }
 
     /// Looks until nobody holds the member any more.
@@ -54,7 +65,7 @@ impl Steward {
             tokio::select! {
                 () = shared.look.notified() => {}
                 _ = applied.changed() => {}
-                stopped = self.stopped.recv() => self.take_stopped(stopped),
+                Some(stopped) = self.stopped.recv() => self.take_stopped(stopped),
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
@@ -62,15 +73,21 @@ impl Steward {
 
     fn hear(&mut self) {
         while let Ok(stopped) = self.stopped.try_recv() {
-            self.take_stopped(Some(stopped));
+            self.take_stopped(stopped);
         }
     }
 
-    fn take_stopped(&mut self, stopped: Option<Stopped>) {
-        if let Some((partition, epoch)) = stopped
-            && self.leads.get(&partition).is_some_and(|led| *led <= epoch)
-        {
-            self.leads.remove(&partition);
+    fn take_stopped(&mut self, stopped: Stopped) {
+        match stopped {
+            Stopped::Epoch(partition, epoch) => {
+                if self.leads.get(&partition).is_some_and(|led| *led <= epoch) {
+                    self.leads.remove(&partition);
+                }
+            }
+            Stopped::Partition(partition) => {
+                self.leads.remove(&partition);
+                self.damaged.insert(partition);
+            }
         }
     }
 
@@ -136,25 +153,45 @@ impl Steward {
 
     /// Takes epochs of the partitions that nobody leads and this member should, all of one shard in one command.
     async fn lead(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
-        let up = shared.up.borrow().clone();
-        let mut due: BTreeMap<u64, Vec<PartitionId>> = BTreeMap::new();
+        let mut due: BTreeMap<u64, Vec<&Place>> = BTreeMap::new();
         for place in own.iter().filter(|place| self.open.contains(&place.id)) {
             let Some((epoch, sequencer, _)) = shared.epoch_of(place.id) else { continue };
-            let led = match sequencer {
-                _ if epoch == Epoch::NONE => false,
-                member if member == shared.me => self.leads.get(&place.id) == Some(&epoch),
-                member => up.contains(&member),
-            };
-            if !led && first_up(place, &up) == Some(shared.me) {
-                due.entry(group_of(shared.options.raft.epoch_shards, place.id.0)).or_default().push(place.id);
+            if self.is_due(shared, place, epoch, sequencer) {
+                due.entry(group_of(shared.options.raft.epoch_shards, place.id.0)).or_default().push(place);
             }
         }
-        for partitions in due.into_values().flat_map(|all| all.chunks(MAX_BATCH).map(<[_]>::to_vec).collect::<Vec<_>>())
-        {
-            let Some(first) = partitions.first() else { continue };
-            let Ok(shard) = shared.groups.shard_of(first.0).await else { continue };
-            self.take(shared, &shard, &partitions).await;
+        for places in due.values().flat_map(|places| places.chunks(MAX_BATCH)) {
+            let Some(first) = places.first() else { continue };
+            let Ok(shard) = shared.groups.shard_of(first.id.0).await else { continue };
+            // What this member has applied may be old, and whoever was away may be up by now.
+            let newest = |state: &ShardState| {
+                let of = |place: &&Place| state.partition(place.id.0).map(|store| (store.epoch(), store.sequencer()));
+                places.iter().map(of).collect::<Vec<_>>()
+            };
+            let Ok(newest) = shard.read(newest).await else { continue };
+            let still = places.iter().zip(newest).filter(|(place, newest)| {
+                newest.is_some_and(|(epoch, sequencer)| self.is_due(shared, place, epoch, sequencer))
+            });
+            let partitions: Vec<PartitionId> = still.map(|(place, _)| place.id).collect();
+            if !partitions.is_empty() {
+                self.take(shared, &shard, &partitions).await;
+            }
         }
+    }
+
+    /// Whether this member should take the next epoch of a partition, whose newest one is this.
+    fn is_due(&self, shared: &Shared, place: &Place, epoch: Epoch, sequencer: MemberId) -> bool {
+        let up = shared.up.borrow();
+        let young = self.born.elapsed() < GRACE;
+        let led = match sequencer {
+            _ if self.leads.get(&place.id).is_some_and(|led| *led >= epoch) => true,
+            _ if epoch == Epoch::NONE => false,
+            member if member == shared.me => false,
+            // Links take a moment.
+            member => up.contains(&member) || young,
+        };
+        let rests = self.taken.get(&place.id).is_some_and(|taken| taken.elapsed() < REST);
+        !led && !rests && !self.damaged.contains(&place.id) && first_up(place, &up) == Some(shared.me)
     }
 
     async fn take(&mut self, shared: &Arc<Shared>, shard: &Group<ShardState>, partitions: &[PartitionId]) {
@@ -164,6 +201,7 @@ impl Steward {
             Ok((_, ShardAnswer::Batch(answers))) => {
                 for (partition, answer) in partitions.iter().zip(answers) {
                     if let Some(Answer::Taken(taken)) = answer {
+                        self.taken.insert(*partition, Instant::now());
                         self.leads.insert(*partition, taken.epoch);
                         shared.inputs.give(Input::Lead { partition: *partition, taken });
                     }
@@ -244,7 +282,12 @@ fn remove(logs: &crate::Logs, replicas: &Replicas, gone: &[PartitionId]) -> Resu
 }
 
 /// Has the shards keep the epochs of all partitions, and of no others.
+///
+/// What the shards have is looked at first: a partition is in the global group before it is in a shard, and never again after it was deleted, so what the
+/// later answer of the group does not know is gone.
 async fn enter(shared: &Arc<Shared>) {
+    let ids = |state: &ShardState| state.partitions().map(|(id, _)| id).collect::<Vec<u64>>();
+    let kept: Vec<_> = shared.groups.shards().into_iter().map(|shard| (shard.look(ids), shard)).collect();
     let stored = |state: &GlobalState| state.partitions().map(|(id, place)| (id, place.nodeset.clone())).collect();
     let all: Result<BTreeMap<u64, NodeSet>, _> = shared.groups.global().read(stored).await;
     let Ok(all) = all else { return };
@@ -258,10 +301,8 @@ async fn enter(shared: &Arc<Shared>) {
             tracing::debug!(partition, %reason, "the epochs of a partition are not kept yet");
         }
     }
-    for shard in shared.groups.shards() {
-        let gone: Vec<u64> =
-            shard.look(|state| state.partitions().map(|(id, _)| id).filter(|id| !all.contains_key(id)).collect());
-        for partition in gone {
+    for (partitions, shard) in kept {
+        for partition in partitions.into_iter().filter(|id| !all.contains_key(id)) {
             let _later = shard.propose(&ShardCommand::Remove { partition }).await;
         }
     }

@@ -11,6 +11,9 @@ pub(super) const FETCH_BYTES: usize = 1 << 20;
 /// Bytes of a note, at most: a message, or records with all producers that there may be.
 pub const MAX_NOTE_BYTES: usize = MAX_MESSAGE_BYTES + (1 << 20);
 
+/// Bytes of one producer, about.
+const PRODUCER: usize = 256;
+
 const REPLICATION: u8 = 1;
 const FETCH: u8 = 2;
 const FETCHED: u8 = 3;
@@ -95,17 +98,19 @@ impl Note {
         }
     }
 
-    /// Bytes of the records in it.
+    /// About the bytes of it.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Replication(message) => message.encoded_len(),
             Self::Fetch { .. } => 0,
-            Self::Fetched { items, .. } => items.len(),
+            Self::Fetched { reached, items, .. } => {
+                items.len() + reached.as_ref().map_or(0, |to| PRODUCER * to.producers.len())
+            }
         }
     }
 
-    /// Whether there are none.
+    /// Whether it is nothing but a question.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -10,8 +10,8 @@ use super::note::{FETCH_BYTES, Note};
 use super::run::{Durable, Effect};
 use crate::replica::{PartitionId, Reached, Replica, are_records};
 use crate::replication::{
-    Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, SequencerEffect,
-    SequencerInput, StoringMember,
+    Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, Precedence,
+    SequencerEffect, SequencerInput, StoringMember,
 };
 use crate::{Error, payload_records};
 
@@ -19,6 +19,8 @@ use crate::{Error, payload_records};
 const PATIENCE: u32 = 2;
 /// Ticks after which a question is asked again, to another member.
 const FETCH_TICKS: u32 = 10;
+/// Ticket of records that were taken over from another member; those of storing members begin with 1.
+const TAKEN: u64 = 0;
 
 /// What one member does for one partition.
 pub(super) struct Part {
@@ -143,7 +145,12 @@ impl Part {
     }
 
     pub(super) fn durable(&mut self, ticket: u64, out: &mut Out) -> Result<(), Error> {
-        self.member(MemberInput::Durable { ticket }, out)
+        self.member(MemberInput::Durable { ticket }, out)?;
+        // Records of another member are durable: the next ones, if something is missing still.
+        if let Some(stored) = self.stored.as_mut().filter(|stored| ticket == TAKEN && stored.replica.lacks()) {
+            stored.ask(self.id, self.own, out);
+        }
+        Ok(())
     }
 
     /// The epoch store has answered, to this member's sequencer or its storing member.
@@ -201,7 +208,8 @@ impl Part {
         }
     }
 
-    fn give_up(&mut self, out: &mut Out) {
+    /// The sequencer stops, and whoever waits for it is told.
+    pub(super) fn give_up(&mut self, out: &mut Out) {
         if let Some(mut leader) = self.leader.take() {
             let mut answered = Vec::new();
             leader.give_up(&mut answered);
@@ -302,12 +310,14 @@ impl Part {
             self.member(MemberInput::Message { from, message: Message::Release { lsn } }, out)?;
         }
         let Some(stored) = &mut self.stored else { return Ok(()) };
-        let taken = stored.replica.catch_up(offset, items, reached, Box::new(|_| ()))?;
-        if taken {
-            (stored.missing, stored.asked) = (0, false);
-            if stored.replica.lacks() {
-                stored.ask(self.id, self.own, out);
+        let (id, durable) = (self.id, Arc::clone(&self.durable));
+        let done = Box::new(move |event: crate::Event| {
+            if event.durable().is_ok() {
+                durable(id, TAKEN);
             }
+        });
+        if stored.replica.catch_up(offset, items, reached, done)? {
+            (stored.missing, stored.asked) = (0, false);
         }
         self.answer_clients(out);
         Ok(())
@@ -345,6 +355,8 @@ fn sources(metadata: &Metadata) -> BTreeSet<MemberId> {
 /// Whether a copy is not taken: it holds no records, or there is no place for more.
 fn refused(message: &Message, full: bool) -> bool {
     let Message::Store { entry, .. } = message else { return false };
+    // A recovery replaces copies that are there, and ends what keeps them in memory.
+    let full = full && matches!(entry.precedence, Precedence::Wave(_));
     match &entry.content {
         Content::Record(record) => full || payload_records(record).is_none(),
         Content::Hole | Content::Bridge => false,

@@ -174,9 +174,7 @@ impl Member {
                 let part = Part::new(partition, self.id, &nodeset, replica, Arc::clone(&self.durable));
                 self.parts.entry(partition).or_insert(part);
             }
-            Input::Close { partition } => {
-                self.parts.remove(&partition);
-            }
+            Input::Close { partition } => self.close(partition, &mut effects),
             Input::Lead { partition, taken } => {
                 self.with(partition, &mut effects, |part, _, out| part.lead(&taken, out))?
             }
@@ -199,6 +197,14 @@ impl Member {
             Input::Tick => self.tick(&mut effects)?,
         }
         Ok(effects)
+    }
+
+    fn close(&mut self, partition: PartitionId, effects: &mut Vec<Effect>) {
+        if let Some(mut part) = self.parts.remove(&partition) {
+            let mut out = Out::default();
+            part.give_up(&mut out);
+            effects.append(&mut out.effects);
+        }
     }
 
     fn tick(&mut self, effects: &mut Vec<Effect>) -> Result<(), Error> {
@@ -234,7 +240,7 @@ impl Member {
         match outcome {
             Err(reason) if self.replicas.failure().is_some() => Err(reason),
             Err(reason) => {
-                self.parts.remove(&partition);
+                self.close(partition, effects);
                 effects.push(Effect::Damaged { partition, reason });
                 Ok(())
             }

@@ -1,6 +1,6 @@
 //! What a member has of one replicated partition beside its files.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -39,8 +39,10 @@ pub(super) struct Held {
     pub(super) handed: Frontier,
     /// The producers as of what was handed over.
     pub(super) producers: Producers,
-    /// Positions of records that count for nothing: of what was handed over and is not in the files yet.
-    pub(super) voids: BTreeSet<Lsn>,
+    /// The producers as of what is in the files.
+    pub(super) settled: Producers,
+    /// Those that came with another member's records, which are not in the files yet, and the positions that they are of.
+    jumps: VecDeque<(Lsn, Producers)>,
     /// Number of the next entry of the journal.
     pub(super) next: u64,
     /// Of the records of other members that are not in the files yet: how far they go, and what was held before them. Only the journal has them, so
@@ -101,8 +103,8 @@ impl Held {
     /// Of a partition whose records go that far.
     pub(super) fn new(frontier: Frontier) -> Self {
         let (applied, handed) = (frontier, frontier);
-        let (state, copies, producers, voids, coming) = Default::default();
-        Self { state, copies, bytes: 0, applied, handed, producers, voids, next: 0, coming }
+        let (state, copies, producers, settled, jumps, coming) = Default::default();
+        Self { state, copies, bytes: 0, applied, handed, producers, settled, jumps, next: 0, coming }
     }
 
     /// What the tables may say: all that was taken before the first records that only the journal has.
@@ -128,6 +130,7 @@ impl Held {
                 if let Some(Reached { lsn, producers }) = reached.as_ref().filter(|to| to.lsn >= self.handed.lsn) {
                     (self.handed.lsn, self.handed.between) = (*lsn, false);
                     self.producers = producers.clone();
+                    self.jumps.push_back((*lsn, producers.clone()));
                 }
             }
             // The records have come another way meanwhile.
@@ -139,10 +142,11 @@ impl Held {
     }
 
     fn without_coming(&self) -> Self {
-        let Self { state, copies, bytes, applied, handed, producers, voids, next, .. } = self;
+        let Self { state, copies, bytes, applied, handed, producers, settled, jumps, next, .. } = self;
         let (state, copies, coming) = (state.clone(), copies.clone(), VecDeque::new());
-        let (bytes, producers, voids) = (*bytes, producers.clone(), voids.clone());
-        Self { state, copies, bytes, applied: *applied, handed: *handed, producers, voids, next: *next, coming }
+        let (applied, handed, producers, settled) = (*applied, *handed, producers.clone(), settled.clone());
+        let (jumps, bytes, next) = (jumps.clone(), *bytes, *next);
+        Self { state, copies, bytes, applied, handed, producers, settled, jumps, next, coming }
     }
 
     /// What is released and not in the files when a start has read the tables.
@@ -175,15 +179,8 @@ impl Held {
     /// since `from`.
     fn advance(&mut self, from: Frontier, mut due: Vec<Arc<RecordBatch>>) -> Option<Due> {
         while let Some((lsn, (entry, batch))) = self.due().and_then(|lsn| Some((lsn, self.copies.get(&lsn)?))) {
-            let void = match self.producers.fold(lsn, &entry.content) {
-                Folded::Counts => false,
-                Folded::Void => true,
-                // It was folded before a crash.
-                Folded::NotNext => self.voids.contains(&lsn),
-            };
-            if void {
-                self.voids.insert(lsn);
-            } else if let Some(batch) = batch {
+            let counts = self.producers.fold(lsn, &entry.content) != Folded::Void;
+            if let Some(batch) = batch.as_ref().filter(|_| counts) {
                 self.handed.offset += batch.len() as u64;
                 due.push(Arc::clone(batch));
             }
@@ -215,9 +212,18 @@ impl Held {
         while self.coming.front().is_some_and(|(coming, _)| (coming.offset, coming.lsn) <= (to.offset, to.lsn)) {
             self.coming.pop_front();
         }
-        self.voids = self.voids.split_off(&Lsn::new(to.lsn.epoch, to.lsn.number.saturating_add(1)));
+        while let Some((lsn, producers)) = self.jumps.pop_front() {
+            if lsn > to.lsn {
+                self.jumps.push_front((lsn, producers));
+                break;
+            }
+            self.settled = producers;
+        }
         while let Some(first) = self.copies.first_entry().filter(|first| *first.key() <= to.lsn) {
-            self.bytes -= first.remove().0.content.len();
+            let (lsn, (entry, _)) = first.remove_entry();
+            self.bytes -= entry.content.len();
+            // What is before a jump is in its producers.
+            let _before = self.settled.fold(lsn, &entry.content);
         }
     }
 }

@@ -14,7 +14,7 @@
 //! journal entry = stream, position = number of the entry in the stream, bytes = changes                            see [`crate::replication::Change`]
 //!                                                                            or 2:u8 first:u64 option<reached> item*    see [`crate::items`]
 //! table "log"
-//! key "replica/" partition:u64         value version:u8 (1) stream:u64 of:u64 next:u64 lsn offset:u64 between:bool state producers list<void:lsn>
+//! key "replica/" partition:u64         value version:u8 (1) stream:u64 of:u64 next:u64 lsn offset:u64 between:bool state producers
 //! key "copy/" stream:u64 lsn           value entry, of what is not in the files
 //! ```
 //!

@@ -173,6 +173,11 @@ impl Table {
         by_stream
     }
 
+    /// Whether a replica has this stream.
+    pub(crate) fn has_stream(&self, stream: u64) -> bool {
+        self.replicas().values().any(|replica| replica.stream == stream)
+    }
+
     /// Makes durable what the files have, with `settle`, and then writes what the replicas were before it.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ impl Replica {
     }
 
     /// The records from offset `from` on, at most about `most` bytes of them, one at least where there is one; and where the last one is, if
-    /// they go as far as can be read and nothing is on its way.
+    /// they go as far as can be read.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
@@ -144,12 +144,11 @@ impl Replica {
         Ok((items.into(), end.filter(|_| next == applied.offset)))
     }
 
-    /// How far the records can be read, and where the last one is, if nothing is on its way.
+    /// How far the records can be read, and where the last one is, if that is known.
     fn end(&self) -> (Frontier, Option<Reached>) {
         let held = self.held();
-        let settled = held.applied == held.handed && !held.applied.between;
-        let reached = || Reached { lsn: held.applied.lsn, producers: held.producers.clone() };
-        (held.applied, settled.then(reached))
+        let reached = || Reached { lsn: held.applied.lsn, producers: held.settled.clone() };
+        (held.applied, (!held.applied.between).then(reached))
     }
 
     /// Takes a step and queues it. Where it cannot be queued the store has failed.

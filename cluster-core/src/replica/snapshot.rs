@@ -6,7 +6,7 @@ use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 
 use super::held::{Checked, Frontier, Held, Step};
 use crate::chain::{Batch, Family};
-use crate::replication::{Change, Entry, Lsn, MAX_UNACKNOWLEDGED, MemberState, Precedence, Producers};
+use crate::replication::{Change, Entry, Lsn, MemberState, Precedence, Producers};
 
 const COPY: &[u8] = b"copy/";
 const VERSION: u8 = 1;
@@ -27,7 +27,6 @@ pub(super) struct HeldValue {
     applied: Frontier,
     state: MemberState,
     producers: Producers,
-    voids: Vec<Lsn>,
 }
 
 /// What the tables have of a replica.
@@ -46,9 +45,9 @@ pub(super) struct Snapshot {
 impl Value {
     /// The value of a new replica.
     pub(super) fn new(stream: u64, of: u64, held: &Held) -> Self {
-        let Held { next, applied, state, producers, voids, .. } = held;
-        let (state, producers, voids) = (state.clone(), producers.clone(), voids.iter().copied().collect());
-        Self { stream, of, held: HeldValue { next: *next, applied: *applied, state, producers, voids } }
+        let Held { next, applied, state, settled, .. } = held;
+        let (state, producers) = (state.clone(), settled.clone());
+        Self { stream, of, held: HeldValue { next: *next, applied: *applied, state, producers } }
     }
 
     /// The replica, with its copies in the tables.
@@ -60,18 +59,16 @@ impl Value {
         let put = |(lsn, entry): (&Lsn, &Entry)| Change::Put { lsn: *lsn, entry: entry.clone() };
         held.step(&Checked::of(Step::Changes(copies.iter().map(put).collect()))?);
         (held.state, held.next) = (self.held.state.clone(), self.held.next);
-        (held.producers, held.voids) = (self.held.producers.clone(), self.held.voids.iter().copied().collect());
+        (held.producers, held.settled) = (self.held.producers.clone(), self.held.producers.clone());
         Ok(held)
     }
 }
 
 impl Encode for Value {
     fn encode(&self, out: &mut Writer) {
-        let HeldValue { next, applied: Frontier { lsn, offset, between }, state, producers, voids } = &self.held;
+        let HeldValue { next, applied: Frontier { lsn, offset, between }, state, producers } = &self.held;
         out.u8(VERSION).u64(self.stream).u64(self.of).u64(*next).put(lsn).u64(*offset).bool(*between).put(state);
-        out.put(producers).list(voids, |out, lsn| {
-            out.put(lsn);
-        });
+        out.put(producers);
     }
 }
 
@@ -81,8 +78,7 @@ impl Decode for Value {
         let (stream, of, next) = (input.u64()?, input.u64()?, input.u64()?);
         let applied = Frontier { lsn: input.get()?, offset: input.u64()?, between: input.bool()? };
         let (state, producers) = (input.get()?, input.get()?);
-        let voids = input.list(MAX_UNACKNOWLEDGED, Reader::get)?;
-        Ok(Self { stream, of, held: HeldValue { next, applied, state, producers, voids } })
+        Ok(Self { stream, of, held: HeldValue { next, applied, state, producers } })
     }
 }
 
