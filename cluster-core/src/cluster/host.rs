@@ -30,6 +30,9 @@ pub trait Links: Send + Sync + 'static {
     fn send(&self, to: MemberId, envelope: Envelope) -> bool;
 }
 
+/// The id of a log with this name and incarnation.
+pub type LogIds = Arc<dyn Fn(&LogName, u64) -> LogId + Send + Sync>;
+
 /// How a member behaves.
 #[derive(Clone)]
 pub struct ClusterOptions {
@@ -40,7 +43,7 @@ pub struct ClusterOptions {
     /// The time after which a client is told that nobody serves its append: default 10 s.
     pub patience: Duration,
     /// The id of a log with this name and incarnation, which its checkpoints name.
-    pub log_id: Arc<dyn Fn(&LogName, u64) -> LogId + Send + Sync>,
+    pub log_id: LogIds,
 }
 
 /// Why an append was not acknowledged.

@@ -19,7 +19,7 @@ mod looping;
 mod steward;
 
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
-pub use host::{AppendError, Cluster, ClusterOptions, Links, PartitionStatus};
+pub use host::{AppendError, Cluster, ClusterOptions, Links, LogIds, PartitionStatus};
 
 #[cfg(test)]
 mod tests;
