@@ -73,8 +73,10 @@ impl Node {
 
     /// Cuts its power.
     pub(super) fn crash(&mut self) {
-        self.rig.crash();
+        // First, so that what ends here writes nothing more: what it opens by name would be alive.
+        self.rig.disk.cut_power_after(0);
         self.running = None;
+        self.rig.crash();
     }
 
     /// Has its power cut at an operation to come.
