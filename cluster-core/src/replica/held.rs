@@ -114,7 +114,12 @@ impl Held {
 
     /// Takes an entry of the journal, durable or on its way there, and answers what it brings to the files.
     pub(super) fn step(&mut self, Checked { step, batches }: &Checked) -> Option<Due> {
-        let before = matches!(step, Step::Records { .. }).then(|| Box::new(self.without_coming()));
+        let before = matches!(step, Step::Records { .. }).then(|| {
+            let coming = std::mem::take(&mut self.coming);
+            let before = Box::new(self.clone());
+            self.coming = coming;
+            before
+        });
         self.next += 1;
         let from = self.handed;
         let mut due = Vec::new();
@@ -139,14 +144,6 @@ impl Held {
         let due = self.advance(from, due);
         self.coming.extend(due.as_ref().map(|due| due.to).zip(before));
         due
-    }
-
-    fn without_coming(&self) -> Self {
-        let Self { state, copies, bytes, applied, handed, producers, settled, jumps, next, .. } = self;
-        let (state, copies, coming) = (state.clone(), copies.clone(), VecDeque::new());
-        let (applied, handed, producers, settled) = (*applied, *handed, producers.clone(), settled.clone());
-        let (jumps, bytes, next) = (jumps.clone(), *bytes, *next);
-        Self { state, copies, bytes, applied, handed, producers, settled, jumps, next, coming }
     }
 
     /// What is released and not in the files when a start has read the tables.

@@ -98,10 +98,10 @@ pub(super) fn entries<S: Stream>(parts: &Parts<S>) -> impl Iterator<Item = Due<'
 
 /// The entries of the journal for what replicas took.
 pub(super) fn replica_entries(written: &[(Written, Reply)]) -> impl Iterator<Item = Due<'_>> {
-    let due = |(written, _): &'_ (Written, Reply)| (written.stream(), written.position);
-    written.iter().map(move |of| {
-        let (stream, position) = due(of);
-        Due { stream, position, bytes: (&of.0.bytes[..]).into() }
+    written.iter().map(|(written, _)| Due {
+        stream: written.stream(),
+        position: written.position,
+        bytes: written.bytes[..].into(),
     })
 }
 
