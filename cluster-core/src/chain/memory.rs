@@ -70,8 +70,8 @@ impl Tables for MemoryTables {
                 Ok(())
             }
             Durability::Synced => {
-                let powered = self.disk.change();
-                if powered.is_ok() || self.disk.below(2) == 0 {
+                let (powered, reached) = self.disk.synced_write();
+                if reached {
                     apply(&mut state.visible, batch.changes.clone());
                     apply(&mut state.durable, batch.changes);
                 }

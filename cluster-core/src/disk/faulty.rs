@@ -35,6 +35,8 @@ struct State {
     locks: BTreeSet<PathBuf>,
     capacity: Option<u64>,
     operations_left: Option<u64>,
+    /// An operation was cut: nothing later reaches anything.
+    off: bool,
     operations: u64,
     syncs_left: Option<u64>,
     syncs: u64,
@@ -70,6 +72,7 @@ impl FaultyDisk {
             locks: BTreeSet::new(),
             capacity: None,
             operations_left: None,
+            off: false,
             operations: 0,
             syncs_left: None,
             syncs: 0,
@@ -91,6 +94,7 @@ impl FaultyDisk {
         state.boot += 1;
         state.locks.clear();
         state.operations_left = None;
+        state.off = false;
         state.syncs_left = None;
         let survivors = state.below(state.pending_names.len() as u64 + 1) as usize;
         let pending = std::mem::take(&mut state.pending_names);
@@ -159,9 +163,9 @@ impl FaultyDisk {
         self.state().syncs
     }
 
-    /// Counts one changing operation of something that shares the disk's power supply.
-    pub(crate) fn change(&self) -> io::Result<()> {
-        self.state().change()
+    /// Counts one synced write of something that shares the disk's power supply; and whether it is durable, which the one that is cut may be.
+    pub(crate) fn synced_write(&self) -> (io::Result<()>, bool) {
+        self.state().synced()
     }
 
     /// A random number below `bound`, from the disk's seed.
@@ -225,12 +229,23 @@ impl State {
         self.operations += 1;
         match &mut self.operations_left {
             None => Ok(()),
-            Some(0) => Err(io::Error::other("the power is off")),
+            Some(0) => {
+                self.off = true;
+                Err(io::Error::other("the power is off"))
+            }
             Some(left) => {
                 *left -= 1;
                 Ok(())
             }
         }
+    }
+
+    /// As [`State::change`], for what syncs; and whether it reached the disk, which the operation that is cut may have.
+    fn synced(&mut self) -> (io::Result<()>, bool) {
+        let was_off = self.off;
+        let powered = self.change();
+        let reached = powered.is_ok() || (self.below(2) == 0 && !was_off);
+        (powered, reached)
     }
 
     fn rename_op(&mut self, op: NameOp) {

@@ -145,7 +145,12 @@ impl PartitionState {
         if let Err(gone) = self.not_deleted() {
             return Some(gone);
         }
-        self.broken.get().cloned().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
+        self.broken().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
+    }
+
+    /// Why what the journal holds could not be given to its files, if so.
+    pub(crate) fn broken(&self) -> Option<Error> {
+        self.broken.get().cloned()
     }
 
     pub(crate) fn is_replicated(&self) -> bool {

@@ -110,7 +110,7 @@ impl Replicas {
     /// All of them.
     #[must_use]
     pub fn list(&self) -> Vec<(PartitionId, Arc<Replica>)> {
-        self.table.replicas().iter().map(|(id, replica)| (*id, Arc::clone(replica))).collect()
+        self.table.list()
     }
 
     /// Forgets a replica; the records that its partition has stay there. Nothing may be persisted in it any more.
@@ -173,6 +173,10 @@ impl Table {
         by_stream
     }
 
+    fn list(&self) -> Vec<(PartitionId, Arc<Replica>)> {
+        self.replicas().iter().map(|(id, replica)| (*id, Arc::clone(replica))).collect()
+    }
+
     /// Whether a replica has this stream.
     pub(crate) fn has_stream(&self, stream: u64) -> bool {
         self.replicas().values().any(|replica| replica.stream == stream)
@@ -184,8 +188,10 @@ impl Table {
     /// What `settle` answered, or why the table could not be written.
     pub(crate) fn settle(&self, settle: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let _turn = self.turn();
-        let snapshots: Vec<_> =
-            self.replicas().iter().map(|(id, replica)| (*id, Arc::clone(replica), replica.snapshot())).collect();
+        let replicas = self.list();
+        // The journal keeps what one could not take, and the tables stay before it.
+        let sound = replicas.iter().filter(|(_, replica)| replica.of.broken().is_none());
+        let snapshots: Vec<_> = sound.map(|(id, replica)| (*id, Arc::clone(replica), replica.snapshot())).collect();
         settle()?;
         let mut batch = Batch::default();
         let saved: Vec<Saved> =

@@ -222,6 +222,8 @@ impl Replica {
 
     fn bring(&self, held: &mut Held, due: Option<Due>) -> Result<(), Error> {
         let Some(Due { batches, mut first, to }) = due else { return Ok(()) };
+        // Where something could not be brought nothing behind it is, not even a position without a record.
+        self.of.broken().map_or(Ok(()), Err)?;
         for batch in batches {
             self.of.replay(first, batch.bytes())?;
             first += batch.len() as u64;

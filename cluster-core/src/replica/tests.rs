@@ -161,6 +161,41 @@ fn files_that_do_not_belong_to_the_replica_are_refused() {
 }
 
 #[test]
+fn what_could_not_be_brought_to_the_files_at_a_start_is_when_they_are_restored() {
+    // What a crash leaves in the files differs.
+    (0..8).for_each(restored);
+}
+
+fn restored(seed: u64) {
+    let rig = Rig::new(seed);
+    let (core, _) = rig.open();
+    let replica = core.replicas().create(ID, &log(&core)).unwrap();
+    persist(&core, &replica, (1..=3).map(put).chain([Change::Release(lsn(3))]).collect());
+    drop(replica);
+    core.close().unwrap();
+    let (core, _) = rig.open();
+    let replica = core.replicas().get(ID).unwrap();
+    persist(&core, &replica, vec![put(4), put(5), Change::Release(lsn(5))]);
+    let bridge = Entry { content: Content::Bridge, precedence: Precedence::Wave(1) };
+    persist(&core, &replica, vec![Change::Put { lsn: lsn(6), entry: bridge }, Change::Release(lsn(6))]);
+    rig.disk.cut_power_after(0);
+    drop((replica, core));
+    rig.crash();
+    let segment = Path::new("/member/logs/orders.2/0/00000000000000000000.seg");
+    let bytes = rig.disk.contents(segment).unwrap();
+    rig.disk.lose(segment);
+    let (core, report) = rig.open();
+    assert_eq!(report.damaged.len(), 1, "{report:?}");
+    // It ends in order, and what is restored goes on.
+    core.close().unwrap();
+    rig.disk.overwrite(segment, bytes);
+    let (core, report) = rig.open();
+    assert_eq!(report.damaged.len(), 0, "{report:?}");
+    assert_eq!(numbers(&log(&core)), [0, 1, 2, 3, 4]);
+    assert_eq!(checked(&rig, core).findings, []);
+}
+
+#[test]
 fn the_bytes_of_entries_are_these() {
     use super::held::{Checked, Step};
     let step = Step::Records { first: 7, reached: None, items: Bytes::new() };

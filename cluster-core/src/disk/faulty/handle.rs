@@ -84,8 +84,8 @@ impl File for Handle {
         call(hook);
         self.with(|state, number| {
             state.syncs += 1;
-            let powered = state.change();
-            let reached = !state.ignore_syncs && (powered.is_ok() || state.below(2) == 0);
+            let (powered, reached) = state.synced();
+            let reached = reached && !state.ignore_syncs;
             let failed = state.syncs_left == Some(0);
             state.syncs_left = state.syncs_left.and_then(|left| left.checked_sub(1));
             let inode = inode(state, number);
