@@ -19,8 +19,10 @@ use crate::notary::{self, LogRecovery, NotaryLog};
 use crate::options::{Backend, Options};
 use crate::parts::CutTail;
 use crate::queue::Queue;
+use crate::raft::Identity;
 use crate::registry::Registry;
 use crate::replica::Replicas;
+use crate::replication::MemberId;
 use crate::settler::{NotaryLogs, Settler, Work};
 use crate::space::Space;
 use crate::stats::{Counters, Stats};
@@ -240,6 +242,30 @@ impl Core {
     #[must_use]
     pub fn replicas(&self) -> &Replicas {
         &self.replicas
+    }
+
+    /// Which member of a cluster the home belongs to, as its disk says.
+    ///
+    /// # Errors
+    /// As [`Identity::load`].
+    pub fn identity(&self) -> Result<Option<Identity>, Error> {
+        Identity::load(self.tables.as_ref())
+    }
+
+    /// The same; a home that belongs to nobody gets an incarnation, durably, and waits for an id.
+    ///
+    /// # Errors
+    /// As [`Identity::load_or_make`].
+    pub fn make_identity(&self) -> Result<Identity, Error> {
+        Identity::load_or_make(self.tables.as_ref())
+    }
+
+    /// The home is this member of its cluster from now on, durably.
+    ///
+    /// # Errors
+    /// As [`Identity::assign`].
+    pub fn assign(&self, member: MemberId) -> Result<(), Error> {
+        self.make_identity()?.assign(self.tables.as_ref(), member)
     }
 
     /// The tables.

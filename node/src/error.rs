@@ -78,6 +78,9 @@ pub enum Error {
     /// The peer-to-peer network could not start.
     #[error("peer-to-peer network: {0}")]
     Network(String),
+    /// This node is no member of its cluster, or cannot be one.
+    #[error("cluster: {0}")]
+    Cluster(String),
     /// The consensus engine refused to go on.
     #[error("consensus stopped: {0}")]
     Consensus(String),

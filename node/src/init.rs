@@ -161,7 +161,7 @@ fn single(
 }
 
 /// `pyralog.toml` with every key: those that were given as they were, the others as comments with their defaults.
-fn config_file(settings: &BTreeMap<&'static str, String>) -> Result<String> {
+pub(crate) fn config_file(settings: &BTreeMap<&'static str, String>) -> Result<String> {
     let resolved = Resolved::load(&Sources { file: None, env: &|_| None, flags: settings.clone() })?;
     let mut text = String::from("# Settings of this node. A flag or a PYRALOG_… variable outranks a line here.\n");
     let shown = resolved.show(false);
@@ -179,7 +179,7 @@ fn config_file(settings: &BTreeMap<&'static str, String>) -> Result<String> {
 }
 
 /// The libp2p peer id of an Ed25519 key: base58btc of the identity multihash over the key's protobuf form.
-fn peer_id(key: &[u8; 32]) -> String {
+pub(crate) fn peer_id(key: &[u8; 32]) -> String {
     let bytes = [&[0x00, 0x24, 0x08, 0x01, 0x12, 0x20][..], key].concat();
     pyralog_p2p::PeerId::from_bytes(&bytes).map(|id| id.to_string()).unwrap_or_default()
 }

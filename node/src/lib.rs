@@ -9,12 +9,14 @@
 //! | [`logs`] | record logs: append, read with proofs, retention |
 //! | [`store`], [`chain`] | committed blocks, ledger reads |
 //! | [`rpc`], [`api`], [`metrics`], [`http`] | what others ask us, over [`backend`] |
+//! | [`cluster`] | this node as a member of its cluster: links, members, joining |
 //! | [`ids`] | a service of its own: ids, and the client for them |
 
 pub mod api;
 pub mod backend;
 pub mod chain;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod driver;
 pub mod error;

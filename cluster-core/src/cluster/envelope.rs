@@ -1,12 +1,12 @@
-//! What members send to each other: calls of groups, notes of partitions, and appends for who leads.
+//! What members send to each other: calls of groups, notes of partitions, appends for who leads, and who leads and joins.
 
 use bytes::Bytes;
 use pyralog_crypto::{CodecError, Encode, Reader, Writer};
 
 use crate::PartitionId;
 use crate::member::{MAX_NOTE_BYTES, Note, Placed, Unplaced};
-use crate::raft::MAX_FRAME_BYTES;
-use crate::replication::MAX_PAYLOAD_BYTES;
+use crate::raft::{MAX_FRAME_BYTES, NewMember};
+use crate::replication::{MAX_PAYLOAD_BYTES, MemberId};
 
 /// Bytes of an envelope, at most.
 pub const MAX_ENVELOPE_BYTES: usize =
@@ -19,6 +19,9 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 4:u8 id:u64 partition:u64 payload       an append for who leads the partition
 /// 5:u8 id:u64 placed                      its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
 ///                                         or 4:u8 copies:u32 wanted:u32 unknown
+/// 6:u8 0:u64 partition:u64                please lead the partition
+/// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
+/// 8:u8 id:u64                             it is the member of this id from now on
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -63,6 +66,18 @@ pub enum Envelope {
         /// Where it is.
         placed: Result<Placed, Unplaced>,
     },
+    /// The receiver is asked to lead a partition.
+    Lead {
+        /// The partition.
+        partition: PartitionId,
+    },
+    /// A member of before that lost its disk asks for a new id.
+    Join(NewMember),
+    /// Who asked is this member from now on.
+    Joined {
+        /// Its id.
+        member: MemberId,
+    },
 }
 
 impl Envelope {
@@ -97,6 +112,18 @@ impl Envelope {
             }
             Self::Appended { id, placed } => {
                 put_placed(out.u8(5).u64(*id), placed);
+                Bytes::new()
+            }
+            Self::Lead { partition } => {
+                out.u8(6).u64(0).u64(partition.0);
+                Bytes::new()
+            }
+            Self::Join(new) => {
+                out.u8(7).u64(0).put(new);
+                Bytes::new()
+            }
+            Self::Joined { member } => {
+                out.u8(8).u64(member.0);
                 Bytes::new()
             }
         };
@@ -135,6 +162,16 @@ impl Envelope {
                 let placed = placed(&mut input)?;
                 input.finish().map(|()| Self::Appended { id, placed })
             }
+            6 | 7 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
+            6 => {
+                let partition = PartitionId(input.u64()?);
+                input.finish().map(|()| Self::Lead { partition })
+            }
+            7 => {
+                let new = input.get()?;
+                input.finish().map(|()| Self::Join(new))
+            }
+            8 => input.finish().map(|()| Self::Joined { member: MemberId(id) }),
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }
     }

@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyralog_crypto::{Encode, LogId, Record};
-use thiserror::Error;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::answers::{AppendError, PartitionStatus};
 use super::calls::Calls;
 use super::envelope::Envelope;
 use super::looping::{self, Inputs};
+use super::place::ReplicatedLog;
 use super::steward::Steward;
 use crate::member::{MemberLimits, Placed, Unplaced};
-use crate::raft::{GlobalAnswer, GlobalCommand, GroupError, NewLog, RaftGroups, RaftOptions};
-use crate::replication::{Epoch, MemberId, NodeSet};
-use crate::{Core, Error as StoreError, LogName, LogSpec, PartitionId, payload};
+use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog, RaftGroups, RaftOptions};
+use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
+use crate::{Core, Error as StoreError, LogName, LogSpec, Logs, PartitionId, Replicas, payload};
 
 /// Questions of other members that are answered at once, at most.
 const MAX_SERVING: usize = 256;
@@ -44,64 +45,14 @@ pub struct ClusterOptions {
     pub patience: Duration,
     /// The id of a log with this name and incarnation, which its checkpoints name.
     pub log_id: LogIds,
-}
-
-/// Why an append was not acknowledged.
-#[derive(Debug, Clone, Error)]
-#[non_exhaustive]
-pub enum AppendError {
-    /// The cluster has no such log or partition.
-    #[error("the cluster has no partition {partition} of a log {name}: list the logs there are, or create it")]
-    NoSuchPartition {
-        /// The log.
-        name: String,
-        /// The partition.
-        partition: u32,
-    },
-    /// Nobody leads the partition; nothing was stored.
-    #[error("no member leads the partition at the moment: try again in a few seconds, and see which members are up")]
-    NoLeader,
-    /// Too much waits; nothing was stored.
-    #[error("the leader of the partition has too much to do: try again later")]
-    Busy,
-    /// Not records, or too many.
-    #[error(transparent)]
-    Invalid(#[from] StoreError),
-    /// It may or may not come to be.
-    #[error(
-        "{copies} of {wanted} copies are known, so the records may or may not be kept: see which members are up, and read before you append again"
-    )]
-    Unknown {
-        /// Copies that are known of; 0 where the leader changed.
-        copies: usize,
-        /// Copies that were wanted.
-        wanted: usize,
-    },
-}
-
-/// How a partition stands on this member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionStatus {
-    /// Its id.
-    pub partition: PartitionId,
-    /// Who stores it.
-    pub nodeset: NodeSet,
-    /// Its newest epoch.
-    pub epoch: Epoch,
-    /// Whose that is.
-    pub sequencer: MemberId,
-    /// All epochs up to this one are recovered for good.
-    pub last_clean: Epoch,
-    /// Records that can be read here; `None` where this member stores none of it.
-    pub records: Option<u64>,
-    /// Whether records are known to be missing here.
-    pub behind: bool,
+    /// R and W of a log that one member had alone, and the cluster takes over: default 3 and 2.
+    pub numbers: (u8, u8),
 }
 
 /// A running member. Clones are handles of the same.
 #[derive(Clone)]
 pub struct Cluster {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
@@ -109,16 +60,19 @@ pub(super) struct Shared {
     pub(super) groups: RaftGroups,
     pub(super) links: Arc<dyn Links>,
     pub(super) inputs: Inputs,
-    pub(super) core: Arc<Core>,
+    pub(super) logs: Logs,
+    pub(super) replicas: Replicas,
     pub(super) options: ClusterOptions,
     /// Members that are up; this one is.
     pub(super) up: watch::Sender<BTreeSet<MemberId>>,
     /// Says that the steward has something to look at.
     pub(super) look: Notify,
+    /// Partitions that this member was asked to lead.
+    pub(super) asked: Mutex<BTreeSet<PartitionId>>,
     calls: Calls,
     forwarded: Forwarded,
     /// Places for questions of other members.
-    serving: Arc<Semaphore>,
+    pub(super) serving: Arc<Semaphore>,
     /// Id of the next append that is sent on. It begins anywhere, so that no answer to an earlier life is taken for one to this.
     next: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -135,7 +89,7 @@ impl Cluster {
     /// # Errors
     /// As [`RaftGroups::bootstrap`].
     pub async fn bootstrap(
-        core: Arc<Core>,
+        core: &Core,
         options: ClusterOptions,
         links: Arc<dyn Links>,
         name: &str,
@@ -152,7 +106,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`RaftGroups::open`].
-    pub async fn open(core: Arc<Core>, options: ClusterOptions, links: Arc<dyn Links>) -> Result<Self, GroupError> {
+    pub async fn open(core: &Core, options: ClusterOptions, links: Arc<dyn Links>) -> Result<Self, GroupError> {
         let calls = Calls::new(Arc::clone(&links), anywhere()?);
         let groups = RaftGroups::open(options.raft.clone(), core.tables(), Arc::new(calls.clone())).await?;
         Self::run(core, options, links, calls, groups)
@@ -167,7 +121,7 @@ impl Cluster {
     }
 
     fn run(
-        core: Arc<Core>,
+        core: &Core,
         options: ClusterOptions,
         links: Arc<dyn Links>,
         calls: Calls,
@@ -175,20 +129,24 @@ impl Cluster {
     ) -> Result<Self, GroupError> {
         let me = groups.hello().member;
         let (stopped, hears) = mpsc::unbounded_channel();
-        let (replicas, limits) = (core.replicas().clone(), options.limits);
-        let (inputs, thread) = looping::start(me, replicas, limits, groups.clone(), Arc::clone(&links), stopped)?;
+        let (logs, replicas, limits) = (core.logs().clone(), core.replicas().clone(), options.limits);
+        let (inputs, thread) =
+            looping::start(me, replicas.clone(), limits, groups.clone(), Arc::clone(&links), stopped)?;
         let (up, look) = (watch::Sender::new(BTreeSet::from([me])), Notify::new());
         let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
+        let asked = Mutex::default();
         let (serving, next) = (Arc::new(Semaphore::new(MAX_SERVING)), AtomicU64::new(anywhere()?));
         let shared = Shared {
             me,
             groups,
             links,
             inputs,
-            core,
+            logs,
+            replicas,
             options,
             up,
             look,
+            asked,
             calls,
             forwarded,
             serving,
@@ -260,7 +218,35 @@ impl Cluster {
                     let _gone = answer.send(placed);
                 }
             }
+            Envelope::Lead { partition } => self.ask(partition),
+            Envelope::Join(new) => self.let_in(from, new),
+            // This one has its id.
+            Envelope::Joined { .. } => {}
         }
+    }
+
+    /// Whether this member is the only one.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        // Whoever has just joined has heard of nobody yet.
+        self.shared.groups.global().look(|state| state.live().map(|(id, _)| id).eq([self.shared.me]))
+    }
+
+    /// The log of this name, if the cluster has one.
+    #[must_use]
+    pub fn log(&self, name: &LogName) -> Option<ReplicatedLog> {
+        let log_id = Arc::clone(&self.shared.options.log_id);
+        self.shared.groups.global().look(|state| ReplicatedLog::of(state, name, log_id.as_ref()))
+    }
+
+    /// All logs of the cluster, by name.
+    #[must_use]
+    pub fn logs(&self) -> Vec<ReplicatedLog> {
+        let log_id = Arc::clone(&self.shared.options.log_id);
+        let of = |state: &GlobalState| {
+            state.logs().filter_map(|(name, _)| ReplicatedLog::of(state, name, log_id.as_ref())).collect()
+        };
+        self.shared.groups.global().look(of)
     }
 
     /// Makes a log, and answers its incarnation when this member has seen it.
@@ -270,7 +256,8 @@ impl Cluster {
     pub async fn create_log(&self, spec: &LogSpec, replication: u8, copies: u8, weak: bool) -> Result<u64, GroupError> {
         let healthy = self.shared.up.borrow().clone();
         let (name, partitions) = (spec.name.clone(), spec.partitions);
-        let new = NewLog { name: name.clone(), spec: spec.to_bytes(), partitions, replication, copies, weak, healthy };
+        let (spec, adopt) = (spec.to_bytes(), None);
+        let new = NewLog { name, spec, partitions, replication, copies, weak, healthy, adopt };
         let global = self.shared.groups.global();
         match global.propose(&GlobalCommand::CreateLog(new)).await?.1 {
             GlobalAnswer::Created { incarnation, .. } => {
@@ -391,17 +378,31 @@ impl Cluster {
     /// How all partitions stand, as far as this member knows.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionStatus> {
-        let places = self.shared.groups.global().look(|state| {
-            state.partitions().map(|(id, place)| (PartitionId(id), place.nodeset.clone())).collect::<Vec<_>>()
-        });
-        let status = |(partition, nodeset)| {
+        let places = |state: &GlobalState| {
+            let of = |(name, log): (&LogName, &crate::raft::LogPlace)| {
+                let (name, first) = (name.clone(), log.first_partition);
+                let place = |number| {
+                    let id = first + u64::from(number);
+                    state.partition(id).map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone()))
+                };
+                (0..log.partitions).filter_map(place).collect::<Vec<_>>()
+            };
+            state.logs().flat_map(of).collect::<Vec<_>>()
+        };
+        let status = |(log, number, partition, nodeset)| {
             let (epoch, sequencer, last_clean) = self.shared.epoch_of(partition).unwrap_or_default();
-            let replica = self.shared.core.replicas().get(partition);
+            let replica = self.shared.replicas.get(partition);
             let records = replica.as_ref().map(|replica| replica.applied().offset);
             let behind = replica.is_some_and(|replica| replica.lacks());
-            PartitionStatus { partition, nodeset, epoch, sequencer, last_clean, records, behind }
+            PartitionStatus { log, number, partition, nodeset, epoch, sequencer, last_clean, records, behind }
         };
-        places.into_iter().map(status).collect()
+        self.shared.groups.global().look(places).into_iter().map(status).collect()
+    }
+
+    /// The members that are up, as far as this one knows; itself among them.
+    #[must_use]
+    pub fn up(&self) -> BTreeSet<MemberId> {
+        self.shared.up.borrow().clone()
     }
 
     /// Ends everything that runs; the store stays open.
@@ -423,7 +424,28 @@ impl Cluster {
     }
 }
 
+/// How the newest epoch of a partition stands.
+#[derive(Debug, Clone)]
+pub(super) struct Stands {
+    pub(super) epoch: Epoch,
+    pub(super) sequencer: MemberId,
+    pub(super) nodeset: NodeSet,
+}
+
+impl Stands {
+    pub(super) fn of(store: &EpochStore) -> Self {
+        Self { epoch: store.epoch(), sequencer: store.sequencer(), nodeset: store.nodeset().clone() }
+    }
+}
+
 impl Shared {
+    /// How a partition stands, as far as this member knows.
+    pub(super) fn stands(&self, partition: PartitionId) -> Option<Stands> {
+        let number = crate::raft::group_of(self.options.raft.epoch_shards, partition.0);
+        let shard = self.groups.shards().into_iter().find(|shard| shard.number() == number)?;
+        shard.look(|state| state.partition(partition.0).map(Stands::of))
+    }
+
     /// Newest epoch, its sequencer, and the last clean epoch, as far as this member knows.
     pub(super) fn epoch_of(&self, partition: PartitionId) -> Option<(Epoch, MemberId, Epoch)> {
         let number = crate::raft::group_of(self.options.raft.epoch_shards, partition.0);
@@ -448,7 +470,7 @@ fn anywhere() -> Result<u64, StoreError> {
     getrandom::u64().map_err(|e| StoreError::WriterStopped(format!("the system gives no random bytes: {e}")))
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing in the locked sections panics.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

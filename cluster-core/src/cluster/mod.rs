@@ -11,15 +11,24 @@
 //!
 //! **Who leads.** The epoch store knows whose the newest epoch of a partition is. Where that member is not up, or runs in another life, the first member
 //! that is, in the order of their scores for the partition, takes the next epoch; all such partitions of a shard in one command.
+//!
+//! **Who stores.** The steward of the global group's leader makes voters of members that have come up, and has partitions stored by as many members as their
+//! log wants: those that were removed are replaced, and a log of a small cluster grows with it. Whoever leads such a partition takes an epoch with the
+//! new nodeset; who is new in it takes the records from the others.
 
+mod answers;
 mod calls;
+mod change;
 mod envelope;
 mod host;
 mod looping;
+mod place;
 mod steward;
 
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
-pub use host::{AppendError, Cluster, ClusterOptions, Links, LogIds, PartitionStatus};
+pub use answers::{AppendError, PartitionStatus};
+pub use host::{Cluster, ClusterOptions, Links, LogIds};
+pub use place::ReplicatedLog;
 
 #[cfg(test)]
 mod tests;

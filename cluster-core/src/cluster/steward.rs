@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use pyralog_crypto::Decode;
+use pyralog_crypto::Encode;
 use tokio::sync::mpsc;
 
-use super::host::Shared;
+use super::host::{Shared, Stands, lock};
 use super::looping::Stopped;
+use super::place::{Place, first_up, make, places, remove};
 use crate::member::Input;
-use crate::raft::global::score;
 use crate::raft::shard::MAX_BATCH;
-use crate::raft::{GlobalState, Group, ShardAnswer, ShardCommand, ShardState, group_of};
+use crate::raft::{
+    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, NewLog, RaftGroups, Role, ShardAnswer, ShardCommand, ShardState, group_of,
+};
 use crate::replication::{Answer, Command, Epoch, MemberId, NodeSet};
-use crate::{Error, LogSpec, PartitionId, Replicas};
+use crate::{Error, LogName, PartitionId, Storage};
 
 /// It looks at everything so often, also where nothing is said to have changed.
 const EVERY: Duration = Duration::from_millis(100);
@@ -23,16 +25,6 @@ const EVERY: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(1);
 /// So long passes between two epochs that a member takes of one partition: two that do not hear each other must not take it in turns all the time.
 const REST: Duration = Duration::from_secs(2);
-
-/// One partition, as the global group says.
-#[derive(Debug, Clone)]
-struct Place {
-    id: PartitionId,
-    /// Its number in the log.
-    number: u32,
-    spec: Arc<LogSpec>,
-    nodeset: NodeSet,
-}
 
 pub(super) struct Steward {
     shared: Weak<Shared>,
@@ -47,13 +39,17 @@ pub(super) struct Steward {
     damaged: BTreeSet<PartitionId>,
     /// When epochs were taken last.
     taken: BTreeMap<PartitionId, Instant>,
+    /// Logs that the cluster does not take over.
+    kept: BTreeSet<LogName>,
+    /// What makes voters of members that came up, while it runs.
+    growing: Option<tokio::task::JoinHandle<()>>,
     born: Instant,
 }
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, taken) = Default::default();
-        Self { shared, stopped, open, leads, told, damaged, taken, born: Instant::now() }
+        let (open, leads, told, damaged, taken, kept, growing) = Default::default();
+        Self { shared, stopped, open, leads, told, damaged, taken, kept, growing, born: Instant::now() }
     }
 
     /// Looks until nobody holds the member any more.
@@ -95,6 +91,7 @@ impl Steward {
         let log_id = Arc::clone(&shared.options.log_id);
         let places = shared.groups.global().look(|state| places(state, log_id.as_ref()));
         self.close(shared, &places).await;
+        self.adopt(shared).await;
         let own: Vec<&Place> = places.iter().filter(|place| place.nodeset.contains(shared.me)).collect();
         for place in &own {
             if !self.open.contains(&place.id) {
@@ -103,14 +100,16 @@ impl Steward {
         }
         if shared.groups.global().status().leader.member == Some(shared.me) {
             enter(shared).await;
+            self.grow(shared);
+            heal(shared).await;
         }
         self.lead(shared, &own).await;
     }
 
     /// Has the store make what a partition needs, and the member's thread open it.
     async fn open(&mut self, shared: &Arc<Shared>, place: &Place) {
-        let (core, wanted) = (Arc::clone(&shared.core), place.clone());
-        let made = tokio::task::spawn_blocking(move || make(core.logs(), core.replicas(), &wanted)).await;
+        let (logs, replicas, wanted) = (shared.logs.clone(), shared.replicas.clone(), place.clone());
+        let made = tokio::task::spawn_blocking(move || make(&logs, &replicas, &wanted)).await;
         match made.unwrap_or_else(|ended| Err(Error::WriterStopped(ended.to_string()))) {
             Ok(()) => {
                 self.open.insert(place.id);
@@ -130,7 +129,7 @@ impl Steward {
     async fn close(&mut self, shared: &Arc<Shared>, places: &[Place]) {
         let known: BTreeSet<PartitionId> = places.iter().map(|place| place.id).collect();
         let gone: Vec<PartitionId> =
-            shared.core.replicas().list().into_iter().map(|(id, _)| id).filter(|id| !known.contains(id)).collect();
+            shared.replicas.list().into_iter().map(|(id, _)| id).filter(|id| !known.contains(id)).collect();
         if gone.is_empty() {
             return;
         }
@@ -144,8 +143,8 @@ impl Steward {
             self.leads.remove(partition);
             shared.inputs.give(Input::Close { partition: *partition });
         }
-        let core = Arc::clone(&shared.core);
-        let removed = tokio::task::spawn_blocking(move || remove(core.logs(), core.replicas(), &gone)).await;
+        let (logs, replicas) = (shared.logs.clone(), shared.replicas.clone());
+        let removed = tokio::task::spawn_blocking(move || remove(&logs, &replicas, &gone)).await;
         if let Err(reason) = removed.unwrap_or_else(|ended| Err(Error::WriterStopped(ended.to_string()))) {
             tracing::warn!(%reason, "what is left of a deleted log could not be removed yet");
         }
@@ -155,8 +154,8 @@ impl Steward {
     async fn lead(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
         let mut due: BTreeMap<u64, Vec<&Place>> = BTreeMap::new();
         for place in own.iter().filter(|place| self.open.contains(&place.id)) {
-            let Some((epoch, sequencer, _)) = shared.epoch_of(place.id) else { continue };
-            if self.is_due(shared, place, epoch, sequencer) {
+            let Some(stands) = shared.stands(place.id) else { continue };
+            if self.is_due(shared, place, &stands) {
                 due.entry(group_of(shared.options.raft.epoch_shards, place.id.0)).or_default().push(place);
             }
         }
@@ -165,41 +164,64 @@ impl Steward {
             let Ok(shard) = shared.groups.shard_of(first.id.0).await else { continue };
             // What this member has applied may be old, and whoever was away may be up by now.
             let newest = |state: &ShardState| {
-                let of = |place: &&Place| state.partition(place.id.0).map(|store| (store.epoch(), store.sequencer()));
-                places.iter().map(of).collect::<Vec<_>>()
+                places.iter().map(|place| state.partition(place.id.0).map(Stands::of)).collect::<Vec<_>>()
             };
             let Ok(newest) = shard.read(newest).await else { continue };
-            let still = places.iter().zip(newest).filter(|(place, newest)| {
-                newest.is_some_and(|(epoch, sequencer)| self.is_due(shared, place, epoch, sequencer))
+            let still = places.iter().zip(newest).filter_map(|(place, newest)| {
+                let newest = newest.filter(|stands| self.is_due(shared, place, stands))?;
+                let moved = newest.nodeset != place.nodeset;
+                Some((place.id, moved.then(|| place.nodeset.clone())))
             });
-            let partitions: Vec<PartitionId> = still.map(|(place, _)| place.id).collect();
+            let partitions: Vec<(PartitionId, Option<NodeSet>)> = still.collect();
             if !partitions.is_empty() {
                 self.take(shared, &shard, &partitions).await;
             }
         }
     }
 
-    /// Whether this member should take the next epoch of a partition, whose newest one is this.
-    fn is_due(&self, shared: &Shared, place: &Place, epoch: Epoch, sequencer: MemberId) -> bool {
+    /// Whether this member should take the next epoch of a partition, which stands like this.
+    fn is_due(&self, shared: &Shared, place: &Place, stands: &Stands) -> bool {
+        if self.damaged.contains(&place.id) {
+            return false;
+        }
+        let Stands { epoch, sequencer, ref nodeset } = *stands;
+        let leads = self.leads.get(&place.id).is_some_and(|led| *led >= epoch);
+        if lock(&shared.asked).contains(&place.id) && !leads {
+            return true;
+        }
         let up = shared.up.borrow();
         let young = self.born.elapsed() < GRACE;
         let led = match sequencer {
-            _ if self.leads.get(&place.id).is_some_and(|led| *led >= epoch) => true,
+            _ if leads => true,
             _ if epoch == Epoch::NONE => false,
             member if member == shared.me => false,
             // Links take a moment.
             member => up.contains(&member) || young,
         };
         let rests = self.taken.get(&place.id).is_some_and(|taken| taken.elapsed() < REST);
-        !led && !rests && !self.damaged.contains(&place.id) && first_up(place, &up) == Some(shared.me)
+        let due = match led {
+            // Whoever leads gives it to its new nodeset; where it is not in that, the one that will lead does.
+            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => leads,
+            true if *nodeset != place.nodeset => first_up(place, &up) == Some(shared.me),
+            true => false,
+            false => first_up(place, &up) == Some(shared.me),
+        };
+        due && !rests
     }
 
-    async fn take(&mut self, shared: &Arc<Shared>, shard: &Group<ShardState>, partitions: &[PartitionId]) {
-        let take = || Command::TakeEpoch { sequencer: shared.me, nodeset: None };
-        let batch = partitions.iter().map(|partition| (partition.0, take())).collect();
+    /// Takes epochs, with another nodeset where one stands.
+    async fn take(
+        &mut self,
+        shared: &Arc<Shared>,
+        shard: &Group<ShardState>,
+        partitions: &[(PartitionId, Option<NodeSet>)],
+    ) {
+        let take = |nodeset: &Option<NodeSet>| Command::TakeEpoch { sequencer: shared.me, nodeset: nodeset.clone() };
+        let batch = partitions.iter().map(|(partition, nodeset)| (partition.0, take(nodeset))).collect();
         match shard.propose(&ShardCommand::Batch(batch)).await {
             Ok((_, ShardAnswer::Batch(answers))) => {
-                for (partition, answer) in partitions.iter().zip(answers) {
+                for ((partition, _), answer) in partitions.iter().zip(answers) {
+                    lock(&shared.asked).remove(partition);
                     if let Some(Answer::Taken(taken)) = answer {
                         self.taken.insert(*partition, Instant::now());
                         self.leads.insert(*partition, taken.epoch);
@@ -212,73 +234,88 @@ impl Steward {
             Err(reason) => tracing::debug!(%reason, "epochs could not be taken"),
         }
     }
-}
 
-/// The member of a nodeset that is up and has the highest score.
-fn first_up(place: &Place, up: &BTreeSet<MemberId>) -> Option<MemberId> {
-    let members = place.nodeset.members().iter().filter(|member| up.contains(member));
-    members.max_by_key(|member| score(place.id.0, **member)).copied()
-}
+    /// Has the cluster take over the logs that this member has alone, as soon as there is another member.
+    async fn adopt(&mut self, shared: &Shared) {
+        let alone = |state: &GlobalState| state.live().nth(1).is_none();
+        if shared.groups.global().look(alone) {
+            return;
+        }
+        for log in shared.logs.list() {
+            let (spec, incarnation) = (log.spec(), log.incarnation());
+            let known = shared.groups.global().look(|state| state.log(&spec.name).is_some());
+            let own = (shared.options.log_id)(&spec.name, incarnation) == spec.id;
+            if known || !own || spec.storage != Storage::Disk || self.kept.contains(&spec.name) {
+                continue;
+            }
+            let (healthy, adopt) = (BTreeSet::new(), Some((shared.me, incarnation)));
+            let (replication, copies) = shared.options.numbers;
+            let (name, partitions, spec) = (spec.name.clone(), spec.partitions, spec.to_bytes());
+            let new = NewLog { name: name.clone(), spec, partitions, replication, copies, weak: false, healthy, adopt };
+            match shared.groups.global().propose(&GlobalCommand::CreateLog(new)).await {
+                Ok((_, GlobalAnswer::Refused(why))) => {
+                    tracing::error!(log = %name, %why, "a log stays on this member alone");
+                    self.kept.insert(name);
+                }
+                Ok(_) => tracing::info!(log = %name, "a log is replicated from now on"),
+                Err(reason) => return tracing::debug!(log = %name, %reason, "a log is not replicated yet"),
+            }
+        }
+    }
 
-/// All partitions of the cluster.
-fn places(
-    state: &GlobalState,
-    log_id: &(dyn Fn(&crate::LogName, u64) -> pyralog_crypto::LogId + Send + Sync),
-) -> Vec<Place> {
-    let mut places = Vec::new();
-    for (name, log) in state.logs() {
-        let Ok(spec) = LogSpec::from_bytes(&log.spec) else {
-            tracing::error!(log = %name, "what the cluster says about a log cannot be read");
-            continue;
-        };
-        let spec = Arc::new(LogSpec {
-            id: log_id(name, log.incarnation),
-            name: name.clone(),
-            partitions: log.partitions,
-            ..spec
+    /// Makes voters of the members that have come up, one after another, beside everything else.
+    fn grow(&mut self, shared: &Shared) {
+        if self.growing.as_ref().is_some_and(|growing| !growing.is_finished()) {
+            return;
+        }
+        let up = shared.up.borrow().clone();
+        let learner = shared.groups.global().look(|state| {
+            let learners = state.live().filter(|(id, member)| member.role == Role::Learner && up.contains(id));
+            learners.map(|(id, _)| id).next()
         });
-        for number in 0..log.partitions {
-            let id = log.first_partition + u64::from(number);
-            let nodeset = state.partition(id).map(|place| place.nodeset.clone());
-            let place = |nodeset| Place { id: PartitionId(id), number, spec: Arc::clone(&spec), nodeset };
-            places.extend(nodeset.map(place));
-        }
+        let Some(member) = learner else { return };
+        let groups = shared.groups.clone();
+        self.growing = Some(tokio::spawn(async move {
+            match promote(&groups, member).await {
+                Ok(()) => tracing::info!(member = member.0, "a member votes from now on"),
+                // It is tried again.
+                Err(reason) => {
+                    tracing::warn!(member = member.0, %reason, "a member cannot vote yet");
+                    tokio::time::sleep(GRACE).await;
+                }
+            }
+        }));
     }
-    places
 }
 
-/// Makes the log and the replica of a partition, where they are not there.
-fn make(logs: &crate::Logs, replicas: &Replicas, place: &Place) -> Result<(), Error> {
-    if replicas.get(place.id).is_some() {
-        return Ok(());
+impl Drop for Steward {
+    fn drop(&mut self) {
+        if let Some(growing) = self.growing.take() {
+            growing.abort();
+        }
     }
-    let log = match logs.open_log(place.spec.name.as_str()) {
-        Ok(log) if log.spec().id == place.spec.id => log,
-        // It belongs to nobody: a replica of an earlier log is removed before its log is.
-        Ok(_) => return Err(Error::LogExists { name: place.spec.name.to_string() }),
-        Err(Error::NoSuchLog { .. }) => logs.create(LogSpec::clone(&place.spec))?,
-        Err(other) => return Err(other),
-    };
-    replicas.create(place.id, log.partition(place.number)?).map(|_| ())
 }
 
-/// Removes replicas, and their logs when none of their partitions is replicated any more.
-fn remove(logs: &crate::Logs, replicas: &Replicas, gone: &[PartitionId]) -> Result<(), Error> {
-    let mut names = BTreeSet::new();
-    for partition in gone {
-        if let Some(replica) = replicas.get(*partition) {
-            names.insert(replica.log().clone());
-            replicas.remove(*partition)?;
+async fn promote(groups: &RaftGroups, member: MemberId) -> Result<(), GroupError> {
+    groups.add_learner(member).await?;
+    groups.promote(member).await
+}
+
+/// Has partitions stored where they should be.
+async fn heal(shared: &Arc<Shared>) {
+    let up = shared.up.borrow().clone();
+    let global = shared.groups.global();
+    let moves = global.look(|state| {
+        let better = |(partition, _)| state.better_place(partition, &up).map(|nodeset| (partition, nodeset));
+        state.partitions().filter_map(better).collect::<Vec<_>>()
+    });
+    for (partition, nodeset) in moves {
+        tracing::info!(partition, members = ?nodeset.members(), "a partition gets members");
+        if let Err(reason) = global.propose(&GlobalCommand::MovePartition { partition, nodeset }).await {
+            tracing::debug!(partition, %reason, "a partition could not be moved yet");
+            return;
         }
     }
-    for name in names {
-        match logs.delete(name.as_str()) {
-            // Another partition of it is still there.
-            Ok(()) | Err(Error::Replicated { .. } | Error::NoSuchLog { .. }) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(())
 }
 
 /// Has the shards keep the epochs of all partitions, and of no others.

@@ -86,7 +86,7 @@ fn options() -> ClusterOptions {
         id[..8].copy_from_slice(&incarnation.to_be_bytes());
         LogId(id)
     };
-    ClusterOptions { raft, limits: MemberLimits::default(), patience: LONG, log_id: Arc::new(log_id) }
+    ClusterOptions { raft, limits: MemberLimits::default(), patience: LONG, log_id: Arc::new(log_id), numbers: (3, 2) }
 }
 
 fn core(rig: &Rig) -> Arc<Core> {
@@ -98,33 +98,70 @@ impl World {
     async fn new(members: u64) -> Self {
         let mut world = Self { net: Net::default(), nodes: Vec::new() };
         for number in 1..=members {
-            let rig = Rig::new(number);
-            let core = core(&rig);
-            let me = Arc::new(Mutex::new(MemberId(1)));
-            let links = Arc::new(End { me: Arc::clone(&me), net: world.net.clone() });
-            let (name, peer) = (format!("member-{number}"), number.to_be_bytes());
-            let cluster = if number == 1 {
-                let cluster = Cluster::bootstrap(Arc::clone(&core), options(), links, &name, &peer, &[]).await.unwrap();
-                world.net.join(&cluster);
-                cluster
-            } else {
-                let mut identity = Identity::load_or_make(core.tables().as_ref()).unwrap();
-                let (incarnation, life) = (identity.incarnation, identity.life);
-                let new = NewMember { name, peer: peer.to_vec(), addresses: Vec::new(), incarnation, life };
-                let first = world.cluster(0);
-                let id = first.groups().admit(new).await.unwrap();
-                identity.assign(core.tables().as_ref(), id).unwrap();
-                *me.lock().unwrap() = id;
-                let cluster = Cluster::open(Arc::clone(&core), options(), links).await.unwrap();
-                world.net.join(&cluster);
-                first.groups().add_learner(id).await.unwrap();
-                cluster.start().await.unwrap();
-                first.groups().promote(id).await.unwrap();
-                cluster
-            };
-            world.nodes.push(Node { rig, id: cluster.id(), running: Some((core, cluster)) });
+            world.grow(number).await;
         }
         world
+    }
+
+    /// One more member, with the disk of this seed; the others make it a voter.
+    async fn grow(&mut self, seed: u64) {
+        let rig = Rig::new(seed);
+        let core = core(&rig);
+        let (name, peer) = (format!("member-{seed}"), seed.to_be_bytes());
+        if self.nodes.is_empty() {
+            let links = Arc::new(End { me: Arc::new(Mutex::new(MemberId(1))), net: self.net.clone() });
+            let cluster = Cluster::bootstrap(&core, options(), links, &name, &peer, &[]).await.unwrap();
+            self.net.join(&cluster);
+            self.nodes.push(Node { rig, id: cluster.id(), running: Some((core, cluster)) });
+            return;
+        }
+        let Identity { incarnation, life, .. } = Identity::load_or_make(core.tables().as_ref()).unwrap();
+        let new = NewMember { name, peer: peer.to_vec(), addresses: Vec::new(), incarnation, life };
+        let id = self.cluster(0).groups().admit(new).await.unwrap();
+        drop(core);
+        self.nodes.push(Node { rig, id, running: None });
+        self.open(self.nodes.len() - 1).await;
+        let begin = Instant::now();
+        while !self.cluster(0).groups().global().status().voters.contains(&id) {
+            assert!(begin.elapsed() < LONG, "{:?}", self.cluster(0).groups().global().status());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A member has its id from the others, and runs.
+    async fn open(&mut self, place: usize) {
+        let node = &self.nodes[place];
+        let core = core(&node.rig);
+        Identity::load_or_make(core.tables().as_ref()).unwrap().assign(core.tables().as_ref(), node.id).unwrap();
+        drop(core);
+        self.restart(place).await;
+    }
+
+    /// A member loses its disk; the others let it in again.
+    async fn wipe(&mut self, place: usize, seed: u64) {
+        self.kill(place).await;
+        let rig = Rig::new(seed);
+        let first = core(&rig);
+        let Identity { incarnation, life, .. } = Identity::load_or_make(first.tables().as_ref()).unwrap();
+        drop(first);
+        let other = self.cluster((place + 1) % self.nodes.len());
+        let old = other.groups().global().look(|state| state.member(self.nodes[place].id).cloned()).unwrap();
+        let new = NewMember { name: old.name, peer: old.peer, addresses: Vec::new(), incarnation, life };
+        let begin = Instant::now();
+        let id = loop {
+            other.receive(self.nodes[place].id, Envelope::Join(new.clone()));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let found = other.groups().global().look(|state| {
+                state.live().find(|(_, member)| member.incarnation == incarnation).map(|(id, _)| id)
+            });
+            if let Some(id) = found {
+                break id;
+            }
+            assert!(begin.elapsed() < LONG);
+        };
+        assert_ne!(id, self.nodes[place].id);
+        self.nodes[place] = Node { rig, id, running: None };
+        self.open(place).await;
     }
 
     fn cluster(&self, place: usize) -> Cluster {
@@ -146,7 +183,7 @@ impl World {
         let node = &mut self.nodes[place];
         let core = core(&node.rig);
         let links = Arc::new(End { me: Arc::new(Mutex::new(node.id)), net: self.net.clone() });
-        let cluster = Cluster::open(Arc::clone(&core), options(), links).await.unwrap();
+        let cluster = Cluster::open(&core, options(), links).await.unwrap();
         self.net.join(&cluster);
         let begin = Instant::now();
         while let Err(reason) = cluster.start().await {
@@ -177,6 +214,26 @@ impl World {
             })
             .unwrap();
         Some(numbers)
+    }
+
+    /// Waits until so many live members store all partitions.
+    async fn stored_by(&self, name: &LogName, members: usize) {
+        let begin = Instant::now();
+        loop {
+            let cluster = self.cluster(0);
+            let live: BTreeSet<MemberId> = self.nodes.iter().map(|node| node.id).collect();
+            let full = |status: &PartitionStatus| {
+                let stored = status.nodeset.members().iter().filter(|member| live.contains(member)).count();
+                let newest = cluster.shared.stands(status.partition).is_some_and(|stands| stands.nodeset == status.nodeset);
+                stored == members && newest && status.log == *name
+            };
+            let partitions = cluster.partitions();
+            if partitions.iter().all(full) {
+                return;
+            }
+            assert!(begin.elapsed() < LONG, "{partitions:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until all members that run show so many records, and the same ones.
@@ -222,6 +279,101 @@ fn one_member_is_a_cluster() {
             assert_eq!(placed.offset, number);
         }
         assert_eq!(world.agree(&spec.name, 0, 20).await, (0..20).collect::<Vec<_>>());
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_log_of_one_member_grows_with_the_cluster_and_a_lost_disk_is_replaced() {
+    runtime(async {
+        let mut world = World::new(1).await;
+        let spec = LogSpec { partitions: 2, segment_bytes: 8 << 10, ..spec("orders") };
+        let name = spec.name.clone();
+        world.cluster(0).create_log(&spec, 3, 2, false).await.unwrap();
+        let (mut next, mut acknowledged, mut unknown) = (0, BTreeMap::new(), BTreeSet::new());
+        for seed in 2..=3 {
+            for _ in 0..20 {
+                append(&world, &name, 0, &mut next, &mut acknowledged, &mut unknown).await;
+            }
+            world.grow(seed).await;
+        }
+        world.stored_by(&name, 3).await;
+        for place in 0..2 {
+            for _ in 0..20 {
+                append(&world, &name, place, &mut next, &mut acknowledged, &mut unknown).await;
+            }
+            assert_eq!(world.agree(&name, 0, acknowledged.len()).await.len(), acknowledged.len() + unknown.len());
+            world.wipe(place, 10 + place as u64).await;
+            world.stored_by(&name, 3).await;
+        }
+        append(&world, &name, 0, &mut next, &mut acknowledged, &mut unknown).await;
+        let numbers = world.agree(&name, 0, acknowledged.len()).await;
+        for (offset, number) in &acknowledged {
+            assert_eq!(numbers[*offset as usize], *number);
+        }
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_log_that_a_member_had_alone_is_taken_over_with_its_records() {
+    runtime(async {
+        let mut world = World::new(1).await;
+        let logs = world.nodes[0].running.as_ref().unwrap().0.logs().clone();
+        let derive = options().log_id;
+        let name: LogName = "orders".parse().unwrap();
+        let log = logs.create_as(LogSpec { partitions: 1, ..spec("orders") }, |incarnation| derive(&name, incarnation));
+        let log = log.unwrap();
+        let partition = log.partition(0).unwrap();
+        crate::logs::tests::append(partition, 0..5).unwrap().recv().unwrap().durable().unwrap();
+        assert!(world.cluster(0).is_alone() && world.cluster(0).partitions().is_empty());
+        world.grow(2).await;
+        world.stored_by(&name, 2).await;
+        while !matches!(crate::logs::tests::append(partition, 5..6), Err(crate::Error::Replicated { .. })) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let before = world.agree(&name, 0, 5).await;
+        let first = before.len() as u64;
+        for place in 0..2 {
+            let placed = world.cluster(place).append(&name, 0, &[record(100 + place as u64)]).await.unwrap();
+            assert_eq!(placed.offset, first + place as u64);
+        }
+        let numbers = world.agree(&name, 0, before.len() + 2).await;
+        assert_eq!(numbers[..before.len()], before);
+        assert_eq!(numbers[before.len()..], [100, 101]);
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_member_that_is_asked_leads() {
+    runtime(async {
+        let world = World::new(3).await;
+        let name = world.create("orders").await;
+        let cluster = world.cluster(0);
+        let id = cluster.partition(&name, 0).unwrap();
+        let led = |by: MemberId| {
+            let cluster = cluster.clone();
+            async move {
+                let begin = Instant::now();
+                while cluster.leader_of(id) != Some(by) {
+                    assert!(begin.elapsed() < LONG, "{:?}", cluster.partitions());
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        };
+        for to in [2, 3] {
+            let leader = cluster.groups().global().status().leader.member.unwrap();
+            let leader = world.nodes.iter().find(|node| node.id == leader).unwrap();
+            leader.running.as_ref().unwrap().1.transfer(MemberId(to)).await.unwrap();
+            led(MemberId(to)).await;
+            cluster.append(&name, 0, &[record(to)]).await.unwrap();
+        }
+        while cluster.rebalance() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        cluster.append(&name, 0, &[record(4)]).await.unwrap();
+        assert_eq!(world.agree(&name, 0, 3).await, [2, 3, 4]);
         world.end().await;
     });
 }

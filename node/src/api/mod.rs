@@ -2,6 +2,7 @@
 
 mod answers;
 mod chain;
+mod cluster;
 mod extract;
 mod leaves;
 mod logs;

@@ -1,5 +1,6 @@
 //! Routes, and what stands before each of them: Host and Origin, rate limit, time limit, body limit.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::extract::{Body, Path, Query};
-use super::{AdminToken, Problem, answers, chain, logs, parse_leaves};
+use super::{AdminToken, Problem, answers, chain, cluster, logs, parse_leaves};
 use crate::backend::Backend;
+use crate::cluster::ClusterMember;
 use crate::config::ApiConfig;
 use crate::driver::{EngineHandle, Shared};
 use crate::http::{AccessRules, Arrival, ClientAddr, RateLimiter};
@@ -40,6 +42,10 @@ pub struct ApiState {
     pub engine: EngineHandle,
     /// Record logs.
     pub records: Arc<RecordLogs>,
+    /// This node in its cluster.
+    pub member: ClusterMember,
+    /// The sealed log key, for members that join.
+    pub log_keystore: PathBuf,
     /// What a caller of `/v1/admin/…` and `/v1/cluster/…` must show.
     pub admin_token: AdminToken,
     /// Leaves of one submission.
@@ -82,6 +88,7 @@ impl ApiService {
             .route("/v1/notary/receipts/{index}", get(receipt))
             .route("/v1/notary/refresh/{height}", get(refresh))
             .route("/v1/admin/signer/resume", post(signer_resume))
+            .merge(cluster::routes(&self.state))
             .merge(logs::routes(&self.state))
             .fallback(nowhere)
             .method_not_allowed_fallback(wrong_method)

@@ -22,6 +22,8 @@ pub enum Command {
     Init(InitArgs),
     /// Run the node until SIGINT or SIGTERM
     Start(HomeArgs),
+    /// Make a home that joins the cluster of a running node as a further member
+    JoinCluster(JoinArgs),
     /// Show what a running node says of itself
     Status(StatusArgs),
     /// Check everything that a stopped node has on disk
@@ -83,6 +85,27 @@ pub struct InitArgs {
     /// Make a random passphrase and keep it in HOME/keys/password
     #[arg(long)]
     pub(super) generate_password: bool,
+    /// Seal the keys at the least cost: for throw-away keys of local networks only
+    #[arg(long)]
+    pub(super) cheap_kdf: bool,
+}
+
+/// `join-cluster`
+#[derive(Debug, Args)]
+pub struct JoinArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// Native API of a member that runs, http://HOST:PORT; from another machine through a tunnel such as ssh -L
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub(super) api: String,
+    /// File with the admin token of that member: HOME/data/admin.token there
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: PathBuf,
+    /// Name of the new member, for people
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
     /// Seal the keys at the least cost: for throw-away keys of local networks only
     #[arg(long)]
     pub(super) cheap_kdf: bool,
@@ -187,6 +210,7 @@ pub fn command() -> clap::Command {
     Cli::command()
         .mut_subcommand("init", with_keys)
         .mut_subcommand("start", with_keys)
+        .mut_subcommand("join-cluster", with_keys)
         .mut_subcommand("obelisk", |obelisk| obelisk.args(log_keys().map(log_flag)))
         .mut_subcommand("config", |config| config.mut_subcommand("show", with_keys))
 }

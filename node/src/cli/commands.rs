@@ -35,6 +35,7 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
     match cli.command {
         Command::Init(args) => init_home(&args, flags),
         Command::Start(args) => start(&args, flags),
+        Command::JoinCluster(args) => super::join::run(&home_of(&args.home), &args, flags),
         Command::Status(args) => status(&args),
         Command::Fsck(args) => super::fsck::run(&home_of(&args.home), &args),
         Command::Config(ConfigCommand::Show(args)) => show(&args, flags),
@@ -205,7 +206,7 @@ fn resume(args: &HomeArgs) -> Result<()> {
     out("resumed\n")
 }
 
-fn read(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
+pub(crate) fn read(url: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
     let mut response = answer.with_context(|| format!("no answer from {url}; is the node running?"))?;
     let status = response.status();
     let text = response

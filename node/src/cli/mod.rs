@@ -4,8 +4,10 @@ mod args;
 mod commands;
 mod fsck;
 mod ids;
+mod join;
 
 pub use args::{Cli, Command, command};
+pub(crate) use commands::read;
 
 use std::process::ExitCode;
 

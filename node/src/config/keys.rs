@@ -182,5 +182,18 @@ pub static KEYS: &[Key] = &[
         1..=86_400,
         "Seconds between two looks for records that their log need not keep"
     ),
+    key!("cluster.replication", cluster.replication, 1..=7, "Copies of each record of a new log, as far as there are members"),
+    key!(
+        "cluster.copies",
+        cluster.copies,
+        1..=7,
+        "Durable copies before a record is acknowledged, more than half of cluster.replication"
+    ),
+    key!(
+        "cluster.epoch_shards",
+        cluster.epoch_shards,
+        ANY,
+        "Groups that keep the epochs of partitions, or per-partition; the same on all members, for ever"
+    ),
     key!("keys.password_file", keys.password_file, ANY, "File with the passphrase of the keystores; empty asks for it"),
 ];

@@ -14,9 +14,11 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pyralog_cluster_core::raft::EpochShards;
+
 pub use keys::{KEYS, Key};
 pub use layers::{ConfigError, Origin, Resolved, Sources};
-pub use value::{LogFormat, Loopback};
+pub use value::{LogFormat, Loopback, Shards};
 
 /// With short block intervals a few rounds without a decision are no stall yet.
 const LEAST_STALL: Duration = Duration::from_secs(5);
@@ -46,6 +48,8 @@ pub struct Config {
     pub notary: NotaryConfig,
     /// Record logs.
     pub logs: LogsConfig,
+    /// The cluster that this node is a member of.
+    pub cluster: ClusterConfig,
     /// The sealed keys.
     pub keys: KeysConfig,
 }
@@ -201,6 +205,17 @@ pub struct LogsConfig {
     pub retention_interval_s: u64,
 }
 
+/// `[cluster]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Copies of each record of a new log, as far as there are members.
+    pub replication: u64,
+    /// Durable copies before a record is acknowledged; with fewer members than `replication`, more than half of them.
+    pub copies: u64,
+    /// Groups that keep the epochs of partitions: the same on all members, for ever.
+    pub epoch_shards: Shards,
+}
+
 /// `[keys]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysConfig {
@@ -310,6 +325,12 @@ impl Default for NotaryConfig {
 impl Default for LogsConfig {
     fn default() -> Self {
         Self { retention_interval_s: 10 }
+    }
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self { replication: 3, copies: 2, epoch_shards: Shards(EpochShards::Shared(1)) }
     }
 }
 

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use pyralog_cluster_core::raft::EpochShards;
+
 /// A setting's value as text, in the file, in the environment and in a flag alike.
 pub(super) trait Setting: Sized {
     /// True for lists, which the file writes as an array and the others with commas.
@@ -41,6 +43,15 @@ impl Default for Loopback {
     fn default() -> Self {
         Self::port(0)
     }
+}
+
+/// How many groups keep the epochs of partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shards(pub EpochShards);
+
+impl Shards {
+    /// Each group has heartbeats of its own.
+    const MOST: u64 = 64;
 }
 
 /// What a log line looks like.
@@ -104,6 +115,26 @@ impl Setting for LogFormat {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Setting for Shards {
+    fn parse(text: &str) -> Result<Self, String> {
+        let refused = || format!("{text:?} is neither \"per-partition\" nor a number from 1 to {}", Self::MOST);
+        match text {
+            "per-partition" => Ok(Self(EpochShards::PerPartition)),
+            number => {
+                let count = number.parse().ok().filter(|count| (1..=Self::MOST).contains(count)).ok_or_else(refused)?;
+                Ok(Self(EpochShards::Shared(count)))
+            }
+        }
+    }
+
+    fn show(&self) -> String {
+        match self.0 {
+            EpochShards::PerPartition => "per-partition".into(),
+            EpochShards::Shared(count) => count.to_string(),
+        }
     }
 }
 

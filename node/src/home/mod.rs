@@ -90,6 +90,11 @@ impl Home {
         self.data().join("peers.bin")
     }
 
+    /// The members of the cluster as they were known last, for a start that cannot ask anybody yet.
+    pub fn members(&self) -> PathBuf {
+        self.data().join("members.json")
+    }
+
     /// The number of the last start.
     pub fn start_number(&self) -> PathBuf {
         self.data().join("start.number")

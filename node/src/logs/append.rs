@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use pyralog_cluster_core::{self as core, Event, Log};
+use pyralog_cluster_core::{self as core, Event, Log, LogSpec};
 use pyralog_crypto::Record;
 use tokio::sync::oneshot;
 
@@ -25,10 +25,10 @@ pub struct Appended {
 
 /// Records of one request that go to one partition.
 #[derive(Default)]
-struct Part {
+pub(super) struct Part {
     /// Numbers in the request.
-    numbers: Vec<usize>,
-    records: Vec<Record>,
+    pub(super) numbers: Vec<usize>,
+    pub(super) records: Vec<Record>,
 }
 
 /// A part that the store has taken.
@@ -40,10 +40,10 @@ struct Sent {
 
 /// What became of the records so far.
 #[derive(Default)]
-struct Outcome {
-    durable: Vec<(usize, Appended)>,
-    unknown: Vec<usize>,
-    failure: Option<core::Error>,
+pub(super) struct Outcome {
+    pub(super) durable: Vec<(usize, Appended)>,
+    pub(super) unknown: Vec<usize>,
+    pub(super) failure: Option<LogError>,
 }
 
 impl RecordLogs {
@@ -61,15 +61,20 @@ impl RecordLogs {
         let of = records.len();
         // Before anything is sent: the store would refuse one part of it and take another.
         core::check_append(&records)?;
-        let (logs, metrics) = (self.logs.clone(), self.metrics.clone());
         let turn = self.turn.fetch_add(STEP, Ordering::Relaxed);
+        if let Some(log) = self.replicated(&name) {
+            check_partition(&log.spec, partition)?;
+            let parts = split(&log.spec, partition, records, turn);
+            return self.append_replicated(&log, parts).await?.finish(of);
+        }
+        let (logs, metrics) = (self.logs.clone(), self.metrics.clone());
         let sending = self.work(move || {
             let log = logs.open_log(&name)?;
-            let parts = split(&log, partition, records, turn);
+            let parts = split(log.spec(), partition, records, turn);
             send(&log, parts, &metrics)
         });
         let (sent, failure) = sending.await?;
-        let mut outcome = Outcome { failure, ..Outcome::default() };
+        let mut outcome = Outcome { failure: failure.map(LogError::from), ..Outcome::default() };
         for part in sent {
             outcome.wait_for(part).await;
         }
@@ -77,8 +82,17 @@ impl RecordLogs {
     }
 }
 
-fn split(log: &Log, partition: Option<u32>, records: Vec<Record>, turn: u64) -> BTreeMap<u32, Part> {
-    let spec = log.spec();
+fn check_partition(spec: &LogSpec, partition: Option<u32>) -> Result<(), core::Error> {
+    match partition.filter(|asked| *asked >= spec.partitions) {
+        Some(asked) => {
+            let (name, last) = (spec.name.to_string(), spec.partitions.saturating_sub(1));
+            Err(core::Error::NoSuchPartition { name, last, asked })
+        }
+        None => Ok(()),
+    }
+}
+
+fn split(spec: &LogSpec, partition: Option<u32>, records: Vec<Record>, turn: u64) -> BTreeMap<u32, Part> {
     // Below the number of partitions, which is a u32.
     let keyless = ((u128::from(turn) * u128::from(spec.partitions)) >> 64) as u32;
     let mut parts: BTreeMap<u32, Part> = BTreeMap::new();
@@ -140,10 +154,10 @@ impl Outcome {
                 core::Error::Closed
             }
         };
-        self.failure.get_or_insert(failure);
+        self.failure.get_or_insert(failure.into());
     }
 
-    fn finish(self, of: usize) -> Result<Vec<Appended>, LogError> {
+    pub(super) fn finish(self, of: usize) -> Result<Vec<Appended>, LogError> {
         let Self { mut durable, mut unknown, failure } = self;
         durable.sort_unstable_by_key(|(number, _)| *number);
         unknown.sort_unstable();
@@ -152,8 +166,8 @@ impl Outcome {
             Some(reason) if !durable.is_empty() => {
                 Err(LogError::Partly(Box::new(Partly { durable, unknown, of, reason })))
             }
-            Some(reason) if !unknown.is_empty() => Err(LogError::Unknown(reason)),
-            Some(reason) => Err(LogError::Store(reason)),
+            Some(LogError::Store(reason)) if !unknown.is_empty() => Err(LogError::Unknown(reason)),
+            Some(reason) => Err(reason),
         }
     }
 }

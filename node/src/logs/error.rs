@@ -1,6 +1,8 @@
 //! Why a record log does not do what it was asked.
 
 use pyralog_cluster_core as core;
+use pyralog_cluster_core::cluster::AppendError;
+use pyralog_cluster_core::raft::GroupError;
 
 use super::Appended;
 
@@ -26,6 +28,18 @@ pub enum LogError {
     /// The store refused. Nothing was taken.
     #[error(transparent)]
     Store(#[from] core::Error),
+    /// The cluster did not acknowledge an append.
+    #[error(transparent)]
+    Append(AppendError),
+    /// A group of the cluster does not do what it was asked.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// The log is the cluster's, and this member stores none of it.
+    #[error("{0}")]
+    Elsewhere(String),
+    /// The cluster has not confirmed this member's start.
+    #[error("the cluster has not confirmed this member's start: a majority of its members must be up")]
+    NotStarted,
     /// The store failed while the records were on their way: they may or may not be in the log.
     #[error("{0}")]
     Unknown(core::Error),
@@ -65,5 +79,5 @@ pub struct Partly {
     /// Records of the request.
     pub of: usize,
     /// What stopped the others.
-    pub reason: core::Error,
+    pub reason: LogError,
 }

@@ -51,7 +51,7 @@ pub fn open(dir: &Path, options: Options) -> Opened {
     let notary = LogId::derive(CHAIN_ID, &key().public_key(), "notary");
     let (logs, signer) = (core.logs().clone(), Arc::new(key()));
     let (engine, inbox, _unchecked) = EngineHandle::channel();
-    let records = RecordLogs::new(logs, signer, CHAIN_ID, notary, engine, metrics, stopping.subscribe());
+    let records = RecordLogs::new(logs, signer, CHAIN_ID, notary, engine, metrics, stopping.subscribe(), None);
     Opened { core, records, stopping, inbox }
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod kit;
 mod read;
 mod record_logs;
+mod replicated;
 mod report;
 mod retention;
 

@@ -94,14 +94,15 @@ impl RecordLogs {
     /// [`LogError::Replaced`].
     pub async fn read(&self, name: String, question: Question) -> Result<Page, LogError> {
         let until = Instant::now() + question.wait;
+        let known = self.must_be_here(&name, question.partition)?;
         let logs = self.logs.clone();
         let opening = self.work(move || {
             let log = logs.open_log(&name)?;
-            of_incarnation(&log, question.incarnation)?;
+            let incarnation = of_incarnation(&log, known, question.incarnation)?;
             if question.proof && log.spec().storage == Storage::Memory {
                 return Err(Error::NoCheckpoints { name: log.spec().name.to_string() }.into());
             }
-            let (id, incarnation) = (log.spec().id, log.incarnation());
+            let id = log.spec().id;
             let place = Place { log: name, id, incarnation, partition: log.partition(question.partition)?.clone() };
             let page = place.look(question)?;
             Ok((place, page))
@@ -141,7 +142,8 @@ impl RecordLogs {
             if place.partition.end() > end {
                 return Ok(true);
             }
-            of_incarnation(&self.logs.open_log(&place.log)?, Some(place.incarnation))?;
+            let known = self.must_be_here(&place.log, place.partition.number())?;
+            of_incarnation(&self.logs.open_log(&place.log)?, known, Some(place.incarnation))?;
             let now = Instant::now();
             if now >= until {
                 return Ok(false);
@@ -184,12 +186,12 @@ impl RecordLogs {
     }
 }
 
-/// Refuses another incarnation of a log than the one that is asked for.
-pub(super) fn of_incarnation(log: &Log, asked: Option<u64>) -> Result<(), LogError> {
-    let found = log.incarnation();
+/// The incarnation of a log: what the cluster knows it under, else its own. Refuses another one than is asked for.
+pub(super) fn of_incarnation(log: &Log, known: Option<u64>, asked: Option<u64>) -> Result<u64, LogError> {
+    let found = known.unwrap_or_else(|| log.incarnation());
     match asked {
         Some(asked) if asked != found => Err(LogError::Replaced { log: log.spec().name.to_string(), found, asked }),
-        _ => Ok(()),
+        _ => Ok(found),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record logs of this node, and the threads in which they are worked on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +10,7 @@ use pyralog_crypto::{LogId, Signer};
 use tokio::sync::{Semaphore, watch};
 
 use super::{LogError, LogReport};
+use crate::cluster::ClusterMember;
 use crate::driver::{EngineHandle, LoopEvent, lock};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -42,6 +44,8 @@ pub struct RecordLogs {
     pub(super) turn: AtomicU64,
     notary: LogId,
     engine: EngineHandle,
+    /// This node in its cluster; `None` where it has none.
+    pub(super) member: Option<ClusterMember>,
     threads: Arc<Semaphore>,
     counting: Arc<Mutex<()>>,
 }
@@ -57,11 +61,12 @@ impl RecordLogs {
         engine: EngineHandle,
         metrics: Metrics,
         stopping: watch::Receiver<bool>,
+        member: Option<ClusterMember>,
     ) -> Arc<Self> {
         let threads = Arc::new(Semaphore::new(THREADS as usize));
         let (turn, counting) = (AtomicU64::new(0), Arc::default());
         let chain_id = chain_id.into();
-        let this = Self { logs, signer, chain_id, metrics, stopping, turn, notary, engine, threads, counting };
+        let this = Self { logs, signer, chain_id, metrics, stopping, turn, notary, engine, member, threads, counting };
         count(&this.logs, &this.metrics, &this.counting);
         Arc::new(this)
     }
@@ -79,9 +84,12 @@ impl RecordLogs {
         if id == self.notary {
             return Err(LogError::NotaryName(name.to_string()));
         }
+        let spec = LogSpec { name: name.clone(), id, partitions, storage, retention, segment_bytes };
+        if let Some(member) = self.creator(storage)? {
+            return self.create_replicated(member, spec).await;
+        }
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
         let engine = self.engine.clone();
-        let spec = LogSpec { name: name.clone(), id, partitions, storage, retention, segment_bytes };
         self.work(move || {
             let derive = |incarnation| LogId::derive_record(&chain_id, &owner, name.as_str(), incarnation);
             let log = told(&engine, logs.create_as(spec, derive))?;
@@ -100,7 +108,7 @@ impl RecordLogs {
     /// [`LogError::Stopping`].
     pub async fn list(&self) -> Result<Vec<LogReport>, LogError> {
         let logs = self.logs.clone();
-        self.work(move || {
+        let own: Vec<LogReport> = self.work(move || {
             let reports = logs.list().into_iter().filter_map(|log| match LogReport::of(&log) {
                 // It was deleted in between.
                 Err(_) if logs.open_log(log.spec().name.as_str()).is_err() => None,
@@ -108,7 +116,13 @@ impl RecordLogs {
             });
             Ok(reports.collect::<Result<_, _>>()?)
         })
-        .await
+        .await?;
+        let own = own.into_iter().map(|report| (report.spec.name.clone(), self.complete(report)));
+        let mut all: BTreeMap<LogName, LogReport> = own.collect();
+        for log in self.member.iter().flat_map(|member| member.cluster().logs()) {
+            all.entry(log.spec.name.clone()).or_insert_with(|| Self::foreign(log));
+        }
+        Ok(all.into_values().collect())
     }
 
     /// One log.
@@ -116,8 +130,12 @@ impl RecordLogs {
     /// # Errors
     /// There is none of this name.
     pub async fn describe(&self, name: String) -> Result<LogReport, LogError> {
-        let logs = self.logs.clone();
-        self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await
+        let (logs, known) = (self.logs.clone(), self.replicated(&name));
+        let report = self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await;
+        match (report, known) {
+            (Err(LogError::Store(core::Error::NoSuchLog { .. })), Some(log)) => Ok(Self::foreign(log)),
+            (report, _) => report.map(|report| self.complete(report)),
+        }
     }
 
     /// Deletes a log with all its records, for ever.
@@ -125,6 +143,9 @@ impl RecordLogs {
     /// # Errors
     /// What [`Logs::delete`] answers.
     pub async fn delete(&self, name: String) -> Result<(), LogError> {
+        if let Some(log) = self.replicated(&name) {
+            return self.delete_replicated(&log).await;
+        }
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
         let engine = self.engine.clone();
         self.work(move || {
@@ -135,6 +156,11 @@ impl RecordLogs {
             Ok(())
         })
         .await
+    }
+
+    /// Sets the gauges again.
+    pub(super) fn recount(&self) {
+        count(&self.logs, &self.metrics, &self.counting);
     }
 
     /// Waits until no thread works on a log, and lets none begin: then the store may be closed.

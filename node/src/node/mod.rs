@@ -19,6 +19,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 pub use backend::NodeBackend;
 
 use crate::backend::Backend;
+use crate::cluster::ClusterMember;
 use crate::driver::{EngineHandle, LoopEvent};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, SECRET, write_atomic};
@@ -60,6 +61,8 @@ pub struct Node {
     stopping: watch::Sender<bool>,
     network: pyralog_p2p::Handle,
     bridge: Vec<AbortHandle>,
+    member: ClusterMember,
+    member_tasks: Vec<AbortHandle>,
     core: Core,
     _lock: HomeLock,
 }
@@ -139,6 +142,10 @@ impl Node {
             tracing::error!("the retention of record logs ended by a panic");
         }
         self.records.finish().await;
+        for task in &self.member_tasks {
+            task.abort();
+        }
+        self.member.cluster().shutdown().await;
         let _ = std::fs::remove_file(self.home.endpoints());
         let core = self.core;
         let closed = tokio::task::spawn_blocking(move || core.close()).await;

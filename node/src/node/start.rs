@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
+use pyralog_cluster_core::raft::MAX_ADDRESSES;
 use pyralog_cluster_core::{self as core, Core, NotaryLog};
 use pyralog_consensus::engine::{Engine, EngineConfig, Recovery, SignMark, WalRecovery};
 use pyralog_consensus::genesis::Genesis;
@@ -20,7 +21,8 @@ use super::{Endpoints, Node, NodeBackend, genesis, start_number};
 use crate::api::{AdminToken, ApiService, ApiState};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
-use crate::config::{Config, ConsensusConfig};
+use crate::cluster::{Begin, ClusterMember};
+use crate::config::{Config, ConsensusConfig, P2pConfig};
 use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
@@ -150,6 +152,16 @@ impl Node {
             },
             &config.rpc,
         );
+        let begin = Begin {
+            home,
+            config: &config.cluster,
+            name: &config.node.moniker,
+            chain_id: &chain_id,
+            owner: log_signer.public_key(),
+            addresses: member_addresses(&config.p2p, &addresses),
+            engine: engine.clone(),
+        };
+        let (member, member_tasks) = ClusterMember::start(&core, &network, begin).await?;
         let records = RecordLogs::new(
             core.logs().clone(),
             Arc::clone(&log_signer),
@@ -158,6 +170,7 @@ impl Node {
             engine.clone(),
             shared.metrics.clone(),
             stopping.subscribe(),
+            Some(member.clone()),
         );
         let interval = Duration::from_secs(config.logs.retention_interval_s);
         let driver = RetentionDriver::new(core.logs().clone(), engine.clone(), interval, stopping.subscribe());
@@ -170,6 +183,8 @@ impl Node {
             receipts: NotaryReceipts::new(log.clone(), chain.clone(), view, Arc::clone(&shared)),
             engine: engine.clone(),
             records: Arc::clone(&records),
+            member: member.clone(),
+            log_keystore: home.log_key(),
             admin_token: AdminToken::new(admin_token),
             max_leaves: config.notary.max_leaves,
             config: config.api.clone(),
@@ -219,6 +234,8 @@ impl Node {
             stopping,
             network,
             bridge,
+            member,
+            member_tasks,
             core,
             _lock: lock,
         })
@@ -326,6 +343,13 @@ fn listen_address(multiaddr: &str) -> String {
         ["", "ip6", ip, _, port, ..] => format!("tcp://[{ip}]:{port}"),
         _ => "tcp://127.0.0.1:0".into(),
     }
+}
+
+/// Where the other members dial this one: what the operator says, else what is listened on.
+fn member_addresses(config: &P2pConfig, listened: &[impl ToString]) -> Vec<String> {
+    let listened: Vec<String> = listened.iter().map(ToString::to_string).collect();
+    let all = if config.external.is_empty() { listened } else { config.external.clone() };
+    all.into_iter().take(MAX_ADDRESSES).collect()
 }
 
 fn write_endpoints(home: &Home, endpoints: &Endpoints) -> Result<()> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 mod tests;
 
 /// Longest message of a member link in bytes: a payload of 4 MiB and what stands around it.
-pub const MAX_MEMBER_MESSAGE: usize = 8 << 20;
+pub const MAX_MEMBER_MESSAGE: usize = 12 << 20;
 /// The head of a ping, which has no body.
 pub(crate) const PING: [u8; HEAD] = [0xff; HEAD];
 const HEAD: usize = 4;

@@ -27,6 +27,14 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
             payload
         }),
         (any::<u64>(), placed).prop_map(|(id, placed)| Envelope::Appended { id, placed }),
+        any::<u64>().prop_map(|id| Envelope::Lead { partition: PartitionId(id) }),
+        ("[a-z]{0,20}", proptest::collection::vec(any::<u8>(), 0..40), any::<[u8; 16]>()).prop_map(
+            |(name, peer, incarnation)| {
+                let (addresses, life) = (vec!["/ip4/127.0.0.1/tcp/1".to_owned()], crate::raft::Life::default());
+                Envelope::Join(NewMember { name, peer, addresses, incarnation, life })
+            }
+        ),
+        any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
     ]
 }
 
@@ -37,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..7_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..10_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);

@@ -42,6 +42,8 @@ pub struct NewLog {
     pub weak: bool,
     /// Members that are well, as far as the proposer knows; they come before the others.
     pub healthy: BTreeSet<MemberId>,
+    /// A log that a member has alone so far, with its incarnation there: it keeps that, and is stored by that member first.
+    pub adopt: Option<(MemberId, u64)>,
 }
 
 /// A change of the global state.
@@ -181,6 +183,12 @@ pub enum GlobalRefusal {
         /// The name.
         name: LogName,
     },
+    /// The incarnation is none that a member gives alone, or another log has it.
+    #[error("the incarnation {incarnation} is not one that a member alone has: create the log under another name")]
+    Incarnation {
+        /// The incarnation.
+        incarnation: u64,
+    },
     /// No partition has this id.
     #[error("there is no partition {partition}")]
     NoSuchPartition {
@@ -207,16 +215,6 @@ pub enum GlobalRefusal {
         replication: u8,
         /// W.
         copies: u8,
-    },
-    /// R is above the number of members.
-    #[error(
-        "{replication} copies of each entry cannot be stored by {members} members: add members, or ask for fewer copies"
-    )]
-    TooFewMembers {
-        /// R.
-        replication: u8,
-        /// Members of the cluster.
-        members: u64,
     },
     /// All numbers are in use.
     #[error("all 1024 node numbers are in use: remove members that are gone, or give a number back")]

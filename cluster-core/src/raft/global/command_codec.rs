@@ -68,6 +68,9 @@ impl Encode for NewLog {
         out.list(&healthy, |out, member| {
             out.u64(member.0);
         });
+        out.option(self.adopt.as_ref(), |out, (member, incarnation)| {
+            out.u64(member.0).u64(*incarnation);
+        });
     }
 }
 
@@ -80,7 +83,8 @@ impl Decode for NewLog {
             return Err(CodecError::Invalid { what: "healthy members", why: "not ascending" });
         }
         let healthy: BTreeSet<MemberId> = list.into_iter().collect();
-        Ok(Self { name, spec, partitions, replication, copies, weak, healthy })
+        let adopt = input.option(|input| Ok((member(input)?, input.u64()?)))?;
+        Ok(Self { name, spec, partitions, replication, copies, weak, healthy, adopt })
     }
 }
 
@@ -185,8 +189,8 @@ impl Encode for GlobalRefusal {
             Self::NoSuchPartition { partition } => out.u8(6).u64(*partition),
             Self::Numbers { replication, copies } => out.u8(7).u8(*replication).u8(*copies),
             Self::Weak { replication, copies } => out.u8(8).u8(*replication).u8(*copies),
-            Self::TooFewMembers { replication, members } => out.u8(9).u8(*replication).u64(*members),
-            Self::NoNumbers => out.u8(10),
+            Self::NoNumbers => out.u8(9),
+            Self::Incarnation { incarnation } => out.u8(10).u64(*incarnation),
         };
     }
 }
@@ -208,8 +212,8 @@ impl Decode for GlobalRefusal {
             6 => Self::NoSuchPartition { partition: input.u64()? },
             7 => Self::Numbers { replication: input.u8()?, copies: input.u8()? },
             8 => Self::Weak { replication: input.u8()?, copies: input.u8()? },
-            9 => Self::TooFewMembers { replication: input.u8()?, members: input.u64()? },
-            10 => Self::NoNumbers,
+            9 => Self::NoNumbers,
+            10 => Self::Incarnation { incarnation: input.u64()? },
             found => return Err(CodecError::Tag { what: "global refusal", found: found.into() }),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{GlobalAnswer, GlobalRefusal, GlobalState, MAX_ALL_PARTITIONS, MAX_LOGS, NewLog, place};
+use super::{GlobalAnswer, GlobalRefusal, GlobalState, MAX_ALL_PARTITIONS, MAX_LOGS, NewLog, Role, place};
 use crate::LogName;
 use crate::replication::{MAX_NODESET, MemberId, NodeSet};
 
@@ -34,20 +34,33 @@ pub struct PartitionPlace {
     pub nodeset: NodeSet,
 }
 
+/// Incarnations up to this one belong to logs that one member alone has.
+const OWN_LOGS: u64 = u32::MAX as u64;
+
 type Answer = Result<GlobalAnswer, GlobalRefusal>;
+
+impl LogPlace {
+    /// R and W where only so many members can store a partition: R as far as it goes, and of fewer than R more than half before an acknowledgement.
+    #[must_use]
+    pub fn numbers(&self, members: usize) -> (usize, usize) {
+        numbers(self.replication, self.copies, members)
+    }
+}
+
+fn numbers(replication: u8, copies: u8, members: usize) -> (usize, usize) {
+    let (replication, copies) = (usize::from(replication), usize::from(copies));
+    if members < replication { (members, copies.min(members / 2 + 1)) } else { (replication, copies) }
+}
 
 /// Refuses numbers that cannot work, or that lose what nobody expects to be lost: unless W > R / 2, two halves of the nodeset may each
 /// acknowledge what the other never sees, and a recovery needs more members than W copies promise.
-fn check_numbers(new: &NewLog, members: usize) -> Result<(), GlobalRefusal> {
+fn check_numbers(new: &NewLog) -> Result<(), GlobalRefusal> {
     let (replication, copies) = (usize::from(new.replication), usize::from(new.copies));
     if replication == 0 || replication > MAX_NODESET || copies == 0 || copies > replication {
         return Err(GlobalRefusal::Numbers { replication: new.replication, copies: new.copies });
     }
     if copies * 2 <= replication && !new.weak {
         return Err(GlobalRefusal::Weak { replication: new.replication, copies: new.copies });
-    }
-    if replication > members {
-        return Err(GlobalRefusal::TooFewMembers { replication: new.replication, members: members as u64 });
     }
     Ok(())
 }
@@ -58,7 +71,15 @@ impl GlobalState {
             return Err(GlobalRefusal::LogExists { name: new.name.clone(), incarnation: old.incarnation });
         }
         let live: BTreeSet<MemberId> = self.live().map(|(id, _)| id).collect();
-        check_numbers(new, live.len())?;
+        check_numbers(new)?;
+        if let Some((member, incarnation)) = new.adopt {
+            self.must_live(member)?;
+            if incarnation > OWN_LOGS || self.logs.values().any(|log| log.incarnation == incarnation) {
+                return Err(GlobalRefusal::Incarnation { incarnation });
+            }
+        }
+        let able: BTreeSet<MemberId> = new.adopt.map_or(live, |(member, _)| [member].into());
+        let (replication, copies) = numbers(new.replication, new.copies, able.len());
         if self.logs.len() >= MAX_LOGS {
             return Err(GlobalRefusal::TooMany { what: "logs", limit: MAX_LOGS as u64 });
         }
@@ -67,13 +88,15 @@ impl GlobalState {
         }
         let mut places = Vec::with_capacity(new.partitions as usize);
         for partition in (self.last_partition + 1..).take(new.partitions as usize) {
-            let chosen = place(partition, &live, &new.healthy, new.replication.into());
-            let nodeset = NodeSet::new(chosen, new.replication.into(), new.copies.into());
+            let chosen = place(partition, &able, &new.healthy, replication);
+            let nodeset = NodeSet::new(chosen, replication, copies);
             let refused = |_| GlobalRefusal::Numbers { replication: new.replication, copies: new.copies };
             places.push((partition, nodeset.map_err(refused)?));
         }
-        self.last_log += 1;
-        let (incarnation, first_partition) = (self.last_log, self.last_partition + 1);
+        // Below are those that members gave to logs of their own.
+        self.last_log = self.last_log.max(OWN_LOGS) + u64::from(new.adopt.is_none());
+        let incarnation = new.adopt.map_or(self.last_log, |(_, incarnation)| incarnation);
+        let first_partition = self.last_partition + 1;
         self.last_partition += u64::from(new.partitions);
         let placed = places.into_iter().map(|(id, nodeset)| (id, PartitionPlace { log: incarnation, nodeset }));
         self.partitions.extend(placed);
@@ -101,19 +124,39 @@ impl GlobalState {
         Ok(GlobalAnswer::Done)
     }
 
-    /// The numbers stay those of the log; only the members change.
+    /// The numbers are those that the log has with so many members.
     pub(super) fn move_partition(&mut self, partition: u64, nodeset: &NodeSet) -> Answer {
         for member in nodeset.members() {
             self.must_live(*member)?;
         }
         let place = self.partitions.get_mut(&partition).ok_or(GlobalRefusal::NoSuchPartition { partition })?;
-        let numbers = |set: &NodeSet| (set.replication(), set.copies());
-        if numbers(nodeset) != numbers(&place.nodeset) {
+        let log = self.logs.values().find(|log| log.incarnation == place.log);
+        let due = log.map(|log| log.numbers(nodeset.members().len()));
+        if due != Some((nodeset.replication(), nodeset.copies())) {
             // Bounded by MAX_NODESET.
             let (replication, copies) = (nodeset.replication() as u8, nodeset.copies() as u8);
             return Err(GlobalRefusal::Numbers { replication, copies });
         }
         place.nodeset = nodeset.clone();
         Ok(GlobalAnswer::Done)
+    }
+
+    /// Where a partition should be stored, if that is elsewhere: members that were removed are replaced, and there are as many as the log wants, as far
+    /// as there are voters. `up` are preferred; a nodeset never shrinks, and nobody who is in the cluster is taken out of it.
+    #[must_use]
+    pub fn better_place(&self, partition: u64, up: &BTreeSet<MemberId>) -> Option<NodeSet> {
+        let found = self.partitions.get(&partition)?;
+        let log = self.logs.values().find(|log| log.incarnation == found.log)?;
+        let now = found.nodeset.members();
+        let mut chosen: BTreeSet<MemberId> = now.iter().copied().filter(|id| self.must_live(*id).is_ok()).collect();
+        let lacks = usize::from(log.replication).saturating_sub(chosen.len());
+        let voters = self.live().filter(|(_, member)| member.role == Role::Voter).map(|(id, _)| id);
+        let others: BTreeSet<MemberId> = voters.filter(|id| !chosen.contains(id) && up.contains(id)).collect();
+        chosen.extend(place(partition, &others, up, lacks));
+        if chosen.len() < now.len() || chosen.iter().eq(now) {
+            return None;
+        }
+        let (replication, copies) = log.numbers(chosen.len());
+        NodeSet::new(chosen, replication, copies).ok()
     }
 }

@@ -66,6 +66,11 @@ impl GlobalState {
         self.members.get(&member)
     }
 
+    /// All members that there ever were, in the order of their ids.
+    pub fn members(&self) -> impl Iterator<Item = (MemberId, &Member)> {
+        self.members.iter().map(|(id, member)| (*id, member))
+    }
+
     /// All members that are not removed, in the order of their ids.
     pub fn live(&self) -> impl Iterator<Item = (MemberId, &Member)> {
         self.members.iter().filter(|(_, member)| !member.removed).map(|(id, member)| (*id, member))

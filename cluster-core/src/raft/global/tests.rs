@@ -21,7 +21,7 @@ pub(in crate::raft) fn new_member(number: u8) -> NewMember {
 
 fn new_log(name: &str, partitions: u32, replication: u8, copies: u8) -> NewLog {
     let name = name.parse().unwrap();
-    NewLog { name, spec: vec![1, 2], partitions, replication, copies, weak: false, healthy: BTreeSet::new() }
+    NewLog { name, spec: vec![1, 2], partitions, replication, copies, weak: false, healthy: BTreeSet::new(), adopt: None }
 }
 
 fn cluster(members: u8) -> GlobalState {
@@ -96,9 +96,9 @@ fn roles_and_addresses_change() {
 fn logs_have_incarnations_and_partitions_of_their_own() {
     let mut state = cluster(3);
     let create = GlobalCommand::CreateLog(new_log("a", 4, 3, 2));
-    assert_eq!(state.apply(&create), GlobalAnswer::Created { incarnation: 1, first_partition: 1 });
+    assert_eq!(state.apply(&create), GlobalAnswer::Created { incarnation: 1 << 32, first_partition: 1 });
     let why = refusal(&mut state, create.clone());
-    assert_eq!(why, GlobalRefusal::LogExists { name: "a".parse().unwrap(), incarnation: 1 });
+    assert_eq!(why, GlobalRefusal::LogExists { name: "a".parse().unwrap(), incarnation: 1 << 32 });
     assert_eq!(state.partition(4).unwrap().nodeset.members().len(), 3);
     let name: LogName = "a".parse().unwrap();
     assert_eq!(state.apply(&GlobalCommand::DeleteLog { name: name.clone() }), GlobalAnswer::Done);
@@ -107,7 +107,7 @@ fn logs_have_incarnations_and_partitions_of_their_own() {
         GlobalRefusal::NoSuchLog { name: "a".parse().unwrap() }
     );
     assert_eq!(state.partitions().count(), 0);
-    assert_eq!(state.apply(&create), GlobalAnswer::Created { incarnation: 2, first_partition: 5 });
+    assert_eq!(state.apply(&create), GlobalAnswer::Created { incarnation: (1 << 32) + 1, first_partition: 5 });
 }
 
 #[test]
@@ -135,7 +135,55 @@ fn numbers_that_lose_records_are_refused_in_words() {
     for (replication, copies) in [(0, 0), (3, 4), (3, 0), (33, 20)] {
         assert_eq!(create(replication, copies, true), Err(GlobalRefusal::Numbers { replication, copies }));
     }
-    assert_eq!(create(5, 3, false), Err(GlobalRefusal::TooFewMembers { replication: 5, members: 4 }));
+}
+
+#[test]
+fn a_log_that_a_member_has_alone_is_adopted_as_it_is() {
+    let mut state = cluster(3);
+    let adopt = |name, member, incarnation| {
+        GlobalCommand::CreateLog(NewLog { adopt: Some((MemberId(member), incarnation)), ..new_log(name, 2, 3, 2) })
+    };
+    let created = GlobalAnswer::Created { incarnation: 7, first_partition: 1 };
+    assert_eq!(state.apply(&adopt("a", 2, 7)), created);
+    let alone = NodeSet::new([MemberId(2)], 1, 1).unwrap();
+    assert!((1..=2).all(|id| state.partition(id).unwrap().nodeset == alone));
+    assert_eq!(refusal(&mut state, adopt("b", 2, 7)), GlobalRefusal::Incarnation { incarnation: 7 });
+    assert_eq!(refusal(&mut state, adopt("b", 2, 1 << 32)), GlobalRefusal::Incarnation { incarnation: 1 << 32 });
+    let unknown = GlobalRefusal::Stranger { member: MemberId(9), why: Stranger::Unknown };
+    assert_eq!(refusal(&mut state, adopt("b", 9, 8)), unknown);
+    let created = GlobalAnswer::Created { incarnation: 1 << 32, first_partition: 3 };
+    assert_eq!(state.apply(&GlobalCommand::CreateLog(new_log("b", 1, 3, 2))), created);
+}
+
+#[test]
+fn a_log_of_a_small_cluster_grows_with_it() {
+    let mut state = cluster(1);
+    state.apply(&GlobalCommand::SetRole { member: MemberId(1), role: Role::Voter });
+    state.apply(&GlobalCommand::CreateLog(new_log("a", 1, 3, 2)));
+    let set = |members: &[u64], copies| {
+        NodeSet::new(members.iter().map(|id| MemberId(*id)), members.len(), copies).unwrap()
+    };
+    assert_eq!(state.partition(1).unwrap().nodeset, set(&[1], 1));
+    let up: BTreeSet<MemberId> = (1..=9).map(MemberId).collect();
+    let join = |state: &mut GlobalState, id: u8, nodeset: Option<NodeSet>| {
+        state.apply(&GlobalCommand::AddMember(new_member(id)));
+        // A learner may be gone tomorrow, and who is away gets nothing new.
+        assert_eq!(state.better_place(1, &up), None);
+        state.apply(&GlobalCommand::SetRole { member: MemberId(id.into()), role: Role::Voter });
+        assert_eq!(state.better_place(1, &[MemberId(1)].into()), None);
+        assert_eq!(state.better_place(1, &up), nodeset);
+        if let Some(nodeset) = nodeset {
+            assert_eq!(state.apply(&GlobalCommand::MovePartition { partition: 1, nodeset }), GlobalAnswer::Done);
+        }
+    };
+    join(&mut state, 2, Some(set(&[1, 2], 2)));
+    join(&mut state, 3, Some(set(&[1, 2, 3], 2)));
+    // There are as many as are wanted, until one is gone for ever; nobody else is moved.
+    join(&mut state, 4, None);
+    assert_eq!(state.apply(&GlobalCommand::RemoveMember { member: MemberId(2) }), GlobalAnswer::Done);
+    assert_eq!(state.better_place(1, &up), Some(set(&[1, 3, 4], 2)));
+    assert_eq!(state.apply(&GlobalCommand::RemoveMember { member: MemberId(4) }), GlobalAnswer::Done);
+    assert_eq!(state.better_place(1, &up), None);
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn new_log(partitions: u32, replication: u8) -> GlobalCommand {
         copies: replication / 2 + 1,
         weak: false,
         healthy: Default::default(),
+        adopt: None,
     })
 }
 
@@ -29,7 +30,7 @@ async fn a_cluster_grows_from_one_member_and_starts_again_as_a_whole() {
     let mut rig = Rig::new(1).await;
     rig.grow().await;
     let created = rig.groups(3).global().propose(&new_log(4, 3)).await.unwrap().1;
-    assert_eq!(created, GlobalAnswer::Created { incarnation: 1, first_partition: 1 });
+    assert_eq!(created, GlobalAnswer::Created { incarnation: 1 << 32, first_partition: 1 });
     for id in [1, 2, 3] {
         rig.kill(id).await;
     }

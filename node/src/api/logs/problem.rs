@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use pyralog_cluster_core::Error;
+use pyralog_cluster_core::cluster::AppendError;
 use serde_json::{Value, json};
 
 use super::answers::appended;
@@ -19,6 +20,13 @@ impl From<LogError> for Problem {
                 .remedy("read the log as it is now from its first record, under the incarnation that it has")
                 .detail("incarnation", found.to_string()),
             LogError::Store(error) => store(&error),
+            LogError::Append(error) => append(&error),
+            LogError::Group(error) => error.into(),
+            LogError::Elsewhere(_) => Self::new(StatusCode::MISDIRECTED_REQUEST, "elsewhere", message)
+                .remedy("GET /v1/cluster shows where the members listen and who stores which partition"),
+            LogError::NotStarted => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)
+                .remedy("start the other members, or send again in a few seconds; nothing was taken")
+                .retry_after(2),
             LogError::Unknown(error) => unknown(&error),
             LogError::Partly(partly) => some(message, &partly),
             LogError::Unreadable { .. } | LogError::Panicked | LogError::Unsigned(_) => {
@@ -72,6 +80,23 @@ fn store(error: &Error) -> Problem {
             tracing::error!(error = %other, "the store does not serve a record log");
             unavailable(message.clone()).remedy("see the node's log, and restart the node when its cause is mended")
         }
+    }
+}
+
+/// The cluster did not acknowledge.
+fn append(error: &AppendError) -> Problem {
+    let message = error.to_string();
+    let unavailable = |code| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message.clone());
+    match error {
+        AppendError::NoSuchPartition { .. } => Problem::new(StatusCode::NOT_FOUND, "no_such_log", message.clone())
+            .remedy("GET /v1/cluster/logs lists all"),
+        AppendError::NoLeader => unavailable("no_leader")
+            .remedy("nothing was taken: send again; GET /v1/cluster shows which members are up")
+            .retry_after(1),
+        AppendError::Busy => unavailable("busy").remedy("nothing was taken: send again after the given time").retry_after(1),
+        AppendError::Invalid(error) => store(error),
+        _ => unavailable("unknown")
+            .remedy("read the log before you send again: the records may or may not be in it, now or later"),
     }
 }
 

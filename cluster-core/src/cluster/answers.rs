@@ -1,0 +1,62 @@
+//! What a running member answers.
+
+use thiserror::Error;
+
+use crate::replication::{Epoch, MemberId, NodeSet};
+use crate::{Error as StoreError, LogName, PartitionId};
+
+/// Why an append was not acknowledged.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The cluster has no such log or partition.
+    #[error("the cluster has no partition {partition} of a log {name}: list the logs there are, or create it")]
+    NoSuchPartition {
+        /// The log.
+        name: String,
+        /// The partition.
+        partition: u32,
+    },
+    /// Nobody leads the partition; nothing was stored.
+    #[error("no member leads the partition at the moment: try again in a few seconds, and see which members are up")]
+    NoLeader,
+    /// Too much waits; nothing was stored.
+    #[error("the leader of the partition has too much to do: try again later")]
+    Busy,
+    /// Not records, or too many.
+    #[error(transparent)]
+    Invalid(#[from] StoreError),
+    /// It may or may not come to be.
+    #[error(
+        "{copies} of {wanted} copies are known, so the records may or may not be kept: see which members are up, and read before you append again"
+    )]
+    Unknown {
+        /// Copies that are known of; 0 where the leader changed.
+        copies: usize,
+        /// Copies that were wanted.
+        wanted: usize,
+    },
+}
+
+/// How a partition stands on this member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Its log.
+    pub log: LogName,
+    /// Its number in the log.
+    pub number: u32,
+    /// Its id.
+    pub partition: PartitionId,
+    /// Who stores it.
+    pub nodeset: NodeSet,
+    /// Its newest epoch.
+    pub epoch: Epoch,
+    /// Whose that is.
+    pub sequencer: MemberId,
+    /// All epochs up to this one are recovered for good.
+    pub last_clean: Epoch,
+    /// Records that can be read here; `None` where this member stores none of it.
+    pub records: Option<u64>,
+    /// Whether records are known to be missing here.
+    pub behind: bool,
+}

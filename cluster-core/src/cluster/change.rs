@@ -1,0 +1,89 @@
+//! What changes a running cluster: who leads, and who comes back.
+
+use std::sync::Arc;
+
+use super::envelope::Envelope;
+use super::host::{Cluster, lock};
+use crate::PartitionId;
+use crate::raft::global::score;
+use crate::raft::{GroupError, NewMember};
+use crate::replication::MemberId;
+
+impl Cluster {
+    /// Hands the lead of the groups to a voter, and asks it to lead the partitions that it stores: on the leader of the global group only. Answers how many
+    /// partitions it was asked for; it takes them one after another, and leaves those that it cannot lead.
+    ///
+    /// # Errors
+    /// As [`crate::raft::Group::transfer`].
+    pub async fn transfer(&self, to: MemberId) -> Result<usize, GroupError> {
+        self.groups().global().transfer(to).await?;
+        for shard in self.groups().shards() {
+            // Where another one leads it, that one goes on.
+            if shard.status().leader.member == Some(self.id()) {
+                shard.transfer(to).await?;
+            }
+        }
+        let stored = self.partitions().into_iter().filter(|status| status.nodeset.contains(to) && status.sequencer != to);
+        let asked = stored.filter(|status| self.ask_member(to, status.partition));
+        Ok(asked.count())
+    }
+
+    /// Asks, for each partition, the member that is up and has the highest score to lead it, where that is another one than leads it now. Answers how many
+    /// partitions these are.
+    pub fn rebalance(&self) -> usize {
+        let up = self.up();
+        let best = self.partitions().into_iter().filter_map(|status| {
+            let able = status.nodeset.members().iter().filter(|member| up.contains(member)).copied();
+            let best = able.max_by_key(|member| score(status.partition.0, *member))?;
+            (best != status.sequencer).then_some((best, status.partition))
+        });
+        best.filter(|(best, partition)| self.ask_member(*best, *partition)).count()
+    }
+
+    fn ask_member(&self, member: MemberId, partition: PartitionId) -> bool {
+        if member == self.id() {
+            self.ask(partition);
+            return true;
+        }
+        self.shared.links.send(member, Envelope::Lead { partition })
+    }
+
+    /// This member is asked to lead a partition; its steward sees whether it can.
+    pub(super) fn ask(&self, partition: PartitionId) {
+        if self.shared.replicas.get(partition).is_some() {
+            lock(&self.shared.asked).insert(partition);
+            self.shared.look.notify_one();
+        }
+    }
+
+    /// The member `from` says that it lost its disk: what it was is removed, and it comes back as another one. Its link has proven who it is.
+    pub(super) fn let_in(&self, from: MemberId, new: NewMember) {
+        let Ok(place) = Arc::clone(&self.shared.serving).try_acquire_owned() else { return };
+        let this = self.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            match this.replace(from, new).await {
+                Ok(member) => {
+                    tracing::info!(was = from.0, member = member.0, "a member that lost its disk has a new id");
+                    let _sent = this.shared.links.send(from, Envelope::Joined { member });
+                }
+                // It asks again.
+                Err(reason) => tracing::warn!(member = from.0, %reason, "a member cannot be let in yet"),
+            }
+        });
+    }
+
+    async fn replace(&self, from: MemberId, new: NewMember) -> Result<MemberId, GroupError> {
+        let global = self.groups().global();
+        let refused = |why: &str| GroupError::Refused { group: 0, why: why.to_owned() };
+        let known = global.read(|state| state.member(from).cloned()).await?;
+        let known = known.ok_or_else(|| refused("nobody has this id"))?;
+        if known.peer != new.peer {
+            return Err(refused("it asks for another one than it is"));
+        }
+        if known.incarnation != new.incarnation && !known.removed {
+            self.groups().remove(from).await?;
+        }
+        self.groups().admit(new).await
+    }
+}

@@ -1,0 +1,117 @@
+//! Partitions as the global group says, and what this member has of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use pyralog_crypto::{Decode, LogId};
+
+use crate::raft::{GlobalState, LogPlace};
+use crate::raft::global::score;
+use crate::replication::{MemberId, NodeSet};
+use crate::{Error, LogName, LogSpec, PartitionId, Replicas};
+
+/// One partition, as the global group says.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) id: PartitionId,
+    /// Its number in the log.
+    pub(super) number: u32,
+    pub(super) spec: Arc<LogSpec>,
+    pub(super) nodeset: NodeSet,
+}
+
+/// The member of a nodeset that is up and has the highest score.
+pub(super) fn first_up(place: &Place, up: &BTreeSet<MemberId>) -> Option<MemberId> {
+    let members = place.nodeset.members().iter().filter(|member| up.contains(member));
+    members.max_by_key(|member| score(place.id.0, **member)).copied()
+}
+
+/// A log of the cluster, as this member knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicatedLog {
+    /// What its creator said.
+    pub spec: LogSpec,
+    /// Given once in the life of the cluster.
+    pub incarnation: u64,
+    /// Who stores its partitions, in their order.
+    pub nodesets: Vec<NodeSet>,
+}
+
+impl ReplicatedLog {
+    pub(super) fn of(
+        state: &GlobalState,
+        name: &LogName,
+        log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync),
+    ) -> Option<Self> {
+        let log = state.log(name)?;
+        let spec = spec_of(name, log, log_id)?;
+        let ids = log.first_partition..log.first_partition + u64::from(log.partitions);
+        let nodesets = ids.filter_map(|id| state.partition(id).map(|place| place.nodeset.clone())).collect();
+        Some(Self { spec, incarnation: log.incarnation, nodesets })
+    }
+}
+
+fn spec_of(
+    name: &LogName,
+    log: &LogPlace,
+    log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync),
+) -> Option<LogSpec> {
+    let spec = LogSpec::from_bytes(&log.spec).ok()?;
+    Some(LogSpec { id: log_id(name, log.incarnation), name: name.clone(), partitions: log.partitions, ..spec })
+}
+
+/// All partitions of the cluster.
+pub(super) fn places(
+    state: &GlobalState,
+    log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync),
+) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (name, log) in state.logs() {
+        let Some(spec) = spec_of(name, log, log_id) else {
+            tracing::error!(log = %name, "what the cluster says about a log cannot be read");
+            continue;
+        };
+        let spec = Arc::new(spec);
+        for number in 0..log.partitions {
+            let id = log.first_partition + u64::from(number);
+            let nodeset = state.partition(id).map(|place| place.nodeset.clone());
+            let place = |nodeset| Place { id: PartitionId(id), number, spec: Arc::clone(&spec), nodeset };
+            places.extend(nodeset.map(place));
+        }
+    }
+    places
+}
+
+/// Makes the log and the replica of a partition, where they are not there.
+pub(super) fn make(logs: &crate::Logs, replicas: &Replicas, place: &Place) -> Result<(), Error> {
+    if replicas.get(place.id).is_some() {
+        return Ok(());
+    }
+    let log = match logs.open_log(place.spec.name.as_str()) {
+        Ok(log) if log.spec().id == place.spec.id => log,
+        // It belongs to nobody: a replica of an earlier log is removed before its log is.
+        Ok(_) => return Err(Error::LogExists { name: place.spec.name.to_string() }),
+        Err(Error::NoSuchLog { .. }) => logs.create(LogSpec::clone(&place.spec))?,
+        Err(other) => return Err(other),
+    };
+    replicas.create(place.id, log.partition(place.number)?).map(|_| ())
+}
+
+/// Removes replicas, and their logs when none of their partitions is replicated any more.
+pub(super) fn remove(logs: &crate::Logs, replicas: &Replicas, gone: &[PartitionId]) -> Result<(), Error> {
+    let mut names = BTreeSet::new();
+    for partition in gone {
+        if let Some(replica) = replicas.get(*partition) {
+            names.insert(replica.log().clone());
+            replicas.remove(*partition)?;
+        }
+    }
+    for name in names {
+        match logs.delete(name.as_str()) {
+            // Another partition of it is still there.
+            Ok(()) | Err(Error::Replicated { .. } | Error::NoSuchLog { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}

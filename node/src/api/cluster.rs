@@ -1,0 +1,170 @@
+//! The cluster: `/v1/cluster`, for who holds the node's admin token.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use pyralog_cluster_core::raft::{GroupError, Life, NewMember};
+use pyralog_cluster_core::replication::MemberId;
+use pyralog_crypto::keystore;
+use pyralog_p2p::{Multiaddr, PeerId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::extract::{Body, Path};
+use super::{ApiState, Problem};
+use crate::cluster::{ClusterMember, View};
+use crate::home::read_bounded;
+
+type Answer = Result<Json<Value>, Problem>;
+type Api = State<Arc<ApiState>>;
+
+/// The routes. Who does not show the token is refused before the body is read.
+pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
+    Router::new()
+        .route("/v1/cluster", get(view))
+        .route("/v1/cluster/keys", get(keys))
+        .route("/v1/cluster/members", post(admit))
+        .route("/v1/cluster/members/{id}", delete(remove))
+        .route("/v1/cluster/leader", post(transfer))
+        .route("/v1/cluster/rebalance", post(rebalance))
+        .route_layer(from_fn_with_state(Arc::clone(state), authorize))
+}
+
+async fn authorize(State(api): Api, request: Request, next: Next) -> Result<Response, Problem> {
+    let remedy =
+        "send `Authorization: Bearer TOKEN` with the text of HOME/data/admin.token, which is new at each start";
+    api.admin_token.require(request.headers(), remedy)?;
+    Ok(next.run(request).await)
+}
+
+/// `GET /v1/cluster`
+async fn view(State(api): Api) -> Json<View> {
+    Json(api.member.view())
+}
+
+/// `GET /v1/cluster/keys`: the log key as it is sealed.
+async fn keys(State(api): Api) -> Answer {
+    let path = api.log_keystore.clone();
+    let read = tokio::task::spawn_blocking(move || read_bounded(&path, keystore::MAX_KEYSTORE_BYTES as u64)).await;
+    match read {
+        Ok(Ok(sealed)) => Ok(Json(json!({"log_key": hex::encode(sealed)}))),
+        Ok(Err(error)) => Err(Problem::internal(error.to_string())),
+        Err(error) => Err(Problem::internal(error.to_string())),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Newcomer {
+    name: String,
+    peer_id: String,
+    addresses: Vec<String>,
+    incarnation: String,
+    life: String,
+}
+
+impl Newcomer {
+    fn check(self) -> Result<NewMember, String> {
+        let bytes = |what: &str, text: &str| -> Result<[u8; 16], String> {
+            let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+            bytes.ok_or_else(|| format!("{what} is not 32 hex digits"))
+        };
+        let peer: PeerId = self.peer_id.parse().map_err(|_| format!("{:?} is not a peer id", self.peer_id))?;
+        if let Some(address) = self.addresses.iter().find(|address| address.parse::<Multiaddr>().is_err()) {
+            return Err(format!("{address:?} is not a multiaddress such as /ip4/10.0.0.2/tcp/26656"));
+        }
+        let long = self.addresses.iter().any(|address| address.len() > pyralog_cluster_core::raft::MAX_ADDRESS);
+        if self.name.is_empty() || self.name.len() > pyralog_cluster_core::raft::MAX_MEMBER_NAME {
+            return Err("the name is empty or has more than 64 bytes".into());
+        }
+        if long || self.addresses.len() > pyralog_cluster_core::raft::MAX_ADDRESSES {
+            return Err("there are more than 16 addresses, or one has more than 256 bytes".into());
+        }
+        let life = Life { number: 0, nonce: bytes("life", &self.life)? };
+        let incarnation = bytes("incarnation", &self.incarnation)?;
+        Ok(NewMember { name: self.name, peer: peer.to_bytes(), addresses: self.addresses, incarnation, life })
+    }
+}
+
+/// `POST /v1/cluster/members`: what `pyralogd join-cluster` asks.
+async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
+    let help = "this call is made by `pyralogd join-cluster` on the new machine";
+    let asked: Newcomer = serde_json::from_slice(&body)
+        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
+    let new = asked.check().map_err(|why| Problem::bad(why).remedy(help))?;
+    let member = serving(&api.member)?;
+    let (peer_id, addresses) = (PeerId::from_bytes(&new.peer), new.addresses.clone());
+    let id = member.cluster().groups().admit(new).await?;
+    let mut members = member.contacts();
+    if let Ok(peer_id) = peer_id {
+        members.retain(|contact| contact.member != id.0);
+        members.push(crate::cluster::Contact { member: id.0, peer_id: peer_id.to_string(), addresses });
+    }
+    tracing::info!(member = id.0, "a member was admitted to the cluster");
+    Ok((StatusCode::CREATED, Json(json!({"member": id.0, "members": members}))).into_response())
+}
+
+/// `DELETE /v1/cluster/members/{id}`
+async fn remove(State(api): Api, Path(id): Path<String>) -> Answer {
+    let member = serving(&api.member)?;
+    let id = super::values::number("the member", &id, u64::MAX)?;
+    member.cluster().groups().remove(MemberId(id)).await?;
+    tracing::info!(member = id, "a member was removed from the cluster");
+    Ok(Json(json!({"removed": id})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To {
+    member: u64,
+}
+
+/// `POST /v1/cluster/leader`
+async fn transfer(State(api): Api, Body(body): Body) -> Answer {
+    let To { member: to } = serde_json::from_slice(&body)
+        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy("send {\"member\": 2}"))?;
+    let member = serving(&api.member)?;
+    let asked = member.cluster().transfer(MemberId(to)).await?;
+    Ok(Json(json!({"leader": to, "asked": asked})))
+}
+
+/// `POST /v1/cluster/rebalance`
+async fn rebalance(State(api): Api) -> Answer {
+    Ok(Json(json!({"asked": serving(&api.member)?.cluster().rebalance()})))
+}
+
+/// The member, once the cluster has confirmed its start.
+fn serving(member: &ClusterMember) -> Result<&ClusterMember, Problem> {
+    if member.is_started() { Ok(member) } else { Err(not_started()) }
+}
+
+/// Nobody is served before the cluster has confirmed the start.
+pub(super) fn not_started() -> Problem {
+    let message = "the cluster has not confirmed this member's start: a majority of its members must be up";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)
+        .remedy("start the other members, or ask again in a few seconds")
+        .retry_after(2)
+}
+
+impl From<GroupError> for Problem {
+    fn from(error: GroupError) -> Self {
+        let message = error.to_string();
+        let unavailable = |code| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message.clone()).retry_after(2);
+        match error {
+            GroupError::Refused { .. } | GroupError::IsMember(_) | GroupError::Stranger { .. } => {
+                Self::new(StatusCode::CONFLICT, "refused", message)
+                    .remedy("GET /v1/cluster shows the members, who leads, and the logs")
+            }
+            GroupError::Unavailable { .. } => unavailable("no_leader")
+                .remedy("nothing was done: start members until a majority of the voters is up, and send again"),
+            GroupError::Uncertain { .. } => unavailable("uncertain")
+                .remedy("it may have been done, or be done later: look with GET before sending again"),
+            _ => unavailable("unavailable").remedy("see the node's log, and restart the node when its cause is mended"),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Carries what comes over the member links to the cluster, and keeps the links what the global group says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use pyralog_cluster_core::cluster::{Cluster, Envelope};
+use pyralog_cluster_core::raft::{GlobalCommand, GroupError};
+use pyralog_cluster_core::replication::MemberId;
+use pyralog_p2p::{LaneEvents, MemberEvent, MemberEvents, MemberLinks, PeerId};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::{Book, write_contacts};
+use crate::driver::{EngineHandle, LoopEvent};
+use crate::error::Error;
+use crate::home::Home;
+
+/// A member asks so often whether its start counts, while nobody answers.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// What the driver works with.
+pub struct Driver {
+    pub(super) cluster: Cluster,
+    pub(super) links: MemberLinks,
+    pub(super) book: Book,
+    pub(super) home: Home,
+    /// Where this node listens.
+    pub(super) addresses: Vec<String>,
+    pub(super) engine: EngineHandle,
+    pub(super) started: watch::Sender<bool>,
+    /// Members whose links are up, as the cluster was told.
+    pub(super) linked: BTreeSet<MemberId>,
+}
+
+impl Driver {
+    /// Starts the tasks.
+    pub fn start(self, events: MemberEvents, peers: watch::Sender<u64>) -> Vec<AbortHandle> {
+        let MemberEvents { urgent, bulk } = events;
+        let said = peers.subscribe();
+        let lanes = [(urgent, Some(peers)), (bulk, None)];
+        let hear = |(lane, peers)| {
+            let (cluster, book) = (self.cluster.clone(), self.book.clone());
+            tokio::spawn(hear(lane, cluster, book, peers)).abort_handle()
+        };
+        let mut tasks: Vec<AbortHandle> = lanes.into_iter().map(hear).collect();
+        tasks.push(tokio::spawn(self.run(said)).abort_handle());
+        tasks
+    }
+
+    /// Looks at who there is whenever something is said to have changed.
+    async fn run(mut self, mut peers: watch::Receiver<u64>) {
+        let mut applied = self.cluster.groups().global().applied_changes();
+        loop {
+            if self.cluster.groups().global().look(|state| self.book.set_state(state)) {
+                self.set_members().await;
+            }
+            self.set_links();
+            if !*self.started.borrow() && !self.confirm().await {
+                return;
+            }
+            tokio::select! {
+                changed = applied.changed() => if changed.is_err() { return },
+                changed = peers.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(AGAIN), if !*self.started.borrow() => {}
+            }
+        }
+    }
+
+    async fn set_members(&self) {
+        let live = self.book.live();
+        let members: BTreeMap<PeerId, _> = live.into_iter().map(|(peer, (_, addresses))| (peer, addresses)).collect();
+        if let Err(error) = self.links.set_members(members).await {
+            tracing::warn!(%error, "the member links were not told who is in the cluster");
+        }
+        let (home, contacts) = (self.home.clone(), self.book.contacts());
+        let written = tokio::task::spawn_blocking(move || write_contacts(&home, &contacts)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(%error, "the list of members was not saved");
+        }
+    }
+
+    /// Tells the cluster which links are up.
+    fn set_links(&mut self) {
+        let up = self.book.live().into_iter().filter(|(peer, _)| self.links.is_up(peer)).map(|(_, (id, _))| id);
+        let up: BTreeSet<MemberId> = up.filter(|id| *id != self.cluster.id()).collect();
+        for gone in self.linked.difference(&up) {
+            self.cluster.link(*gone, false);
+        }
+        for come in up.difference(&self.linked) {
+            self.cluster.link(*come, true);
+        }
+        self.linked = up;
+    }
+
+    /// Has the cluster confirm this start; `false` where it never will.
+    async fn confirm(&self) -> bool {
+        let confirm = async {
+            self.cluster.start().await?;
+            let me = self.cluster.id();
+            let global = self.cluster.groups().global();
+            let known = global.look(|state| state.member(me).map(|member| member.addresses.clone()));
+            if known.as_ref() != Some(&self.addresses) {
+                let addresses = self.addresses.clone();
+                global.propose(&GlobalCommand::SetAddresses { member: me, addresses }).await?;
+            }
+            Ok(())
+        };
+        match confirm.await {
+            Ok(()) => {
+                tracing::info!(member = self.cluster.id().0, "the cluster has confirmed this member's start");
+                self.started.send_replace(true);
+                true
+            }
+            Err(error @ (GroupError::Stranger { .. } | GroupError::Store(_) | GroupError::Stopped { .. })) => {
+                tracing::error!(%error, "this node is no member of its cluster any more");
+                self.engine.send(LoopEvent::Failed(Error::Cluster(error.to_string())));
+                false
+            }
+            Err(reason) => {
+                tracing::debug!(%reason, "the cluster has not confirmed this member's start yet");
+                true
+            }
+        }
+    }
+}
+
+/// Reads one lane until the network ends.
+async fn hear(mut lane: LaneEvents, cluster: Cluster, book: Book, peers: Option<watch::Sender<u64>>) {
+    while let Some(event) = lane.recv().await {
+        match event {
+            MemberEvent::Up { .. } | MemberEvent::Down { .. } => {
+                if let Some(peers) = &peers {
+                    peers.send_modify(|count| *count = count.wrapping_add(1));
+                }
+            }
+            MemberEvent::Message { peer, data, .. } => {
+                let Some(from) = book.member(&peer) else { continue };
+                match Envelope::from_shared(&data) {
+                    Ok(envelope) => cluster.receive(from, envelope),
+                    Err(error) => tracing::warn!(member = from.0, %error, "a member sent what cannot be read"),
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! This node as a member: the first one of a new cluster, one that goes on, or one that lost its disk and comes back under a new id.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyralog_cluster_core::Core;
+use pyralog_cluster_core::cluster::{Cluster, ClusterOptions, Envelope};
+use pyralog_cluster_core::raft::{NewMember, RaftOptions};
+use pyralog_cluster_core::replication::MemberId;
+use pyralog_crypto::{LogId, PublicKey};
+use pyralog_p2p::{Handle, Lane, MemberEvent, MemberEvents, PeerId};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::book::NodeLinks;
+use super::driver::Driver;
+use super::{Book, Contact, View, read_contacts};
+use crate::config::ClusterConfig;
+use crate::driver::EngineHandle;
+use crate::error::{Error, Result};
+use crate::home::Home;
+
+/// How long a member that lost its disk waits for others to let it in.
+const LET_IN: Duration = Duration::from_secs(60);
+/// It asks so often.
+const ASK: Duration = Duration::from_secs(1);
+
+/// What a member begins with.
+pub struct Begin<'a> {
+    /// Its home.
+    pub home: &'a Home,
+    /// Its settings.
+    pub config: &'a ClusterConfig,
+    /// Its name, for people.
+    pub name: &'a str,
+    /// The chain, which is part of the ids of logs.
+    pub chain_id: &'a str,
+    /// The cluster's log key.
+    pub owner: PublicKey,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// Hears of what ends the node.
+    pub engine: EngineHandle,
+}
+
+/// This node in its cluster. Clones share it.
+#[derive(Clone)]
+pub struct ClusterMember {
+    cluster: Cluster,
+    book: Book,
+    started: watch::Receiver<bool>,
+    replication: (u8, u8),
+}
+
+impl ClusterMember {
+    /// Begins, and goes on in tasks of its own.
+    ///
+    /// # Errors
+    /// The store failed, the settings do not fit, or nobody lets a member in that lost its disk.
+    pub async fn start(core: &Core, network: &Handle, begin: Begin<'_>) -> Result<(Self, Vec<AbortHandle>)> {
+        let Begin { home, config, name, chain_id, owner, addresses, engine } = begin;
+        let replication = numbers(config)?;
+        let mut events = network.take_member_events().ok_or(Error::TaskEnded("the member links"))?;
+        let (links, book) = (network.members(), Book::default());
+        let local = network.local_peer_id();
+        let contacts = read_contacts(home)?;
+        book.set_contacts(&contacts);
+        let to_members = book.live().into_iter().map(|(peer, (_, addresses))| (peer, addresses)).collect();
+        links.set_members(to_members).await.map_err(|e| Error::Network(e.to_string()))?;
+
+        let identity = core.identity().map_err(|e| Error::Storage(e.to_string()))?;
+        let others: Vec<&Contact> = contacts.iter().filter(|contact| contact.peer() != Some(local)).collect();
+        let given = identity.as_ref().and_then(|identity| identity.member);
+        if given.is_none() && !others.is_empty() {
+            let asking = Asking { network, events: &mut events, others: &others, name, addresses: &addresses };
+            let member = asking.run(core).await?;
+            tracing::info!(member = member.0, "this node had lost its disk, and is a new member of its cluster");
+            let mut contacts: Vec<Contact> = others.into_iter().cloned().collect();
+            contacts.push(Contact { member: member.0, peer_id: local.to_string(), addresses: addresses.clone() });
+            book.set_contacts(&contacts);
+        }
+        let options = options(config, chain_id, owner, replication);
+        let to_links = Arc::new(NodeLinks { links: links.clone(), book: book.clone() });
+        let alone = contacts.iter().all(|contact| contact.peer() == Some(local));
+        let cluster = match given {
+            None if alone => Cluster::bootstrap(core, options, to_links, name, &local.to_bytes(), &addresses).await,
+            Some(MemberId(1)) if alone => {
+                Cluster::bootstrap(core, options, to_links, name, &local.to_bytes(), &addresses).await
+            }
+            _ => Cluster::open(core, options, to_links).await,
+        };
+        let cluster = cluster.map_err(|e| Error::Cluster(e.to_string()))?;
+        let (started, is_started) = watch::channel(false);
+        let (linked, home) = (BTreeSet::new(), home.clone());
+        let driver = Driver { cluster: cluster.clone(), links, book: book.clone(), home, addresses, engine, started, linked };
+        let tasks = driver.start(events, watch::Sender::new(0));
+        Ok((Self { cluster, book, started: is_started, replication }, tasks))
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Whether the cluster has confirmed this start: nobody is served before.
+    pub fn is_started(&self) -> bool {
+        *self.started.borrow()
+    }
+
+    /// R and W of a new log.
+    pub fn replication(&self) -> (u8, u8) {
+        self.replication
+    }
+
+    /// Everything that an operator wants to see.
+    pub fn view(&self) -> View {
+        View::of(&self.cluster)
+    }
+
+    /// The members, as whoever joins must know them.
+    pub fn contacts(&self) -> Vec<Contact> {
+        self.book.contacts()
+    }
+}
+
+fn numbers(config: &ClusterConfig) -> Result<(u8, u8)> {
+    let ClusterConfig { replication, copies, .. } = *config;
+    if copies > replication || copies * 2 <= replication {
+        return Err(Error::Usage(format!(
+            "cluster.copies is {copies} of cluster.replication {replication}: choose more than half of them, such as 2 of 3"
+        )));
+    }
+    // The settings have bounds.
+    Ok((replication as u8, copies as u8))
+}
+
+fn options(config: &ClusterConfig, chain_id: &str, owner: PublicKey, numbers: (u8, u8)) -> ClusterOptions {
+    let chain_id = chain_id.to_owned();
+    ClusterOptions {
+        raft: RaftOptions { epoch_shards: config.epoch_shards.0, ..RaftOptions::default() },
+        limits: Default::default(),
+        patience: Duration::from_secs(10),
+        log_id: Arc::new(move |name, incarnation| LogId::derive_record(&chain_id, &owner, name.as_str(), incarnation)),
+        numbers,
+    }
+}
+
+/// A member without a disk asks the others for a new id.
+struct Asking<'a> {
+    network: &'a Handle,
+    events: &'a mut MemberEvents,
+    others: &'a [&'a Contact],
+    name: &'a str,
+    addresses: &'a [String],
+}
+
+impl Asking<'_> {
+    async fn run(self, core: &Core) -> Result<MemberId> {
+        let failed = |e: pyralog_cluster_core::Error| Error::Storage(e.to_string());
+        let identity = core.make_identity().map_err(failed)?;
+        let new = NewMember {
+            name: self.name.to_owned(),
+            peer: self.network.local_peer_id().to_bytes(),
+            addresses: self.addresses.to_vec(),
+            incarnation: identity.incarnation,
+            life: identity.life,
+        };
+        let question = Envelope::Join(new).to_bytes();
+        let links = self.network.members();
+        let peers: Vec<PeerId> = self.others.iter().filter_map(|contact| contact.peer()).collect();
+        tracing::warn!(members = peers.len(), "this node's disk is empty: it asks the other members for a new id");
+        let deadline = Instant::now() + LET_IN;
+        let mut turns = peers.iter().cycle();
+        while Instant::now() < deadline {
+            let asked = turns.next().is_some_and(|peer| links.send(peer, Lane::Urgent, question.clone()).is_ok());
+            let again = Instant::now() + if asked { ASK } else { ASK / 10 };
+            while let Ok(event) = timeout_at(again, self.events.urgent.recv()).await {
+                let Some(event) = event else { return Err(Error::TaskEnded("the member links")) };
+                if let MemberEvent::Message { data, .. } = event
+                    && let Ok(Envelope::Joined { member }) = Envelope::from_shared(&data)
+                {
+                    core.assign(member).map_err(failed)?;
+                    return Ok(member);
+                }
+            }
+            sleep(ASK / 10).await;
+        }
+        Err(Error::Cluster(format!(
+            "this node's disk is empty and no other member lets it in: start a majority of the members first (of {}), or see whether this one was \
+             removed",
+            self.others.iter().map(|contact| contact.member.to_string()).collect::<Vec<_>>().join(", ")
+        )))
+    }
+}

@@ -1,0 +1,101 @@
+//! The cluster as an operator sees it.
+
+use pyralog_cluster_core::cluster::{Cluster, PartitionStatus};
+use pyralog_cluster_core::raft::Role;
+use pyralog_p2p::PeerId;
+use serde::Serialize;
+
+/// `GET /v1/cluster`.
+#[derive(Clone, Debug, Serialize)]
+pub struct View {
+    /// Who answers.
+    pub member: u64,
+    /// Who leads the global group.
+    pub leader: Option<u64>,
+    /// All that are there.
+    pub members: Vec<MemberView>,
+    /// All, by log and number.
+    pub partitions: Vec<PartitionView>,
+}
+
+/// A member.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemberView {
+    /// Its id.
+    pub member: u64,
+    /// For people.
+    pub name: String,
+    /// Its libp2p peer id.
+    pub peer_id: String,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// `voter` or `learner`.
+    pub role: &'static str,
+    /// Whether the answering member reaches it.
+    pub up: bool,
+}
+
+/// A partition.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartitionView {
+    /// Its log.
+    pub log: String,
+    /// Its number.
+    pub partition: u32,
+    /// Its id in the cluster.
+    pub id: String,
+    /// The newest epoch of its sequencer.
+    pub epoch: String,
+    /// Who leads it, if that member is up.
+    pub leader: Option<u64>,
+    /// Who stores it.
+    pub members: Vec<u64>,
+    /// Durable copies before a record is acknowledged.
+    pub copies: usize,
+    /// Records that the answering member has, if it stores the partition.
+    pub records: Option<String>,
+    /// Whether records are known to be missing there.
+    pub behind: bool,
+}
+
+impl View {
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        let up = cluster.up();
+        let global = cluster.groups().global();
+        let members = global.look(|state| {
+            let view = |(id, member): (_, &pyralog_cluster_core::raft::Member)| MemberView {
+                member: member_number(id),
+                name: member.name.clone(),
+                peer_id: PeerId::from_bytes(&member.peer).map(|peer| peer.to_string()).unwrap_or_default(),
+                addresses: member.addresses.clone(),
+                role: match member.role {
+                    Role::Voter => "voter",
+                    Role::Learner => "learner",
+                },
+                up: up.contains(&id),
+            };
+            state.live().map(view).collect()
+        });
+        let partition = |status: PartitionStatus| PartitionView {
+            log: status.log.to_string(),
+            partition: status.number,
+            id: status.partition.0.to_string(),
+            epoch: status.epoch.0.to_string(),
+            leader: up.contains(&status.sequencer).then_some(status.sequencer.0),
+            members: status.nodeset.members().iter().map(|member| member.0).collect(),
+            copies: status.nodeset.copies(),
+            records: status.records.map(|records| records.to_string()),
+            behind: status.behind,
+        };
+        Self {
+            member: cluster.id().0,
+            leader: global.status().leader.member.map(member_number),
+            members,
+            partitions: cluster.partitions().into_iter().map(partition).collect(),
+        }
+    }
+}
+
+fn member_number(member: pyralog_cluster_core::replication::MemberId) -> u64 {
+    member.0
+}

@@ -1,0 +1,172 @@
+//! Logs that the cluster keeps: made, appended to and deleted through it, read from this member's copy.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use pyralog_cluster_core::cluster::{AppendError, ReplicatedLog};
+use pyralog_cluster_core::{LogName, LogSpec, Storage};
+use tokio::time::{Instant, sleep};
+
+use super::append::{Outcome, Part};
+use super::{Appended, LogError, LogReport, PartitionReport, RecordLogs};
+use crate::cluster::ClusterMember;
+
+/// How long a change that the cluster has decided may take to be seen on this member.
+const SEEN: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+
+impl RecordLogs {
+    /// The log of this name, if it is the cluster's.
+    pub(super) fn replicated(&self, name: &str) -> Option<ReplicatedLog> {
+        let name: LogName = name.parse().ok()?;
+        self.member.as_ref()?.cluster().log(&name)
+    }
+
+    /// The member through which a new log on disk is made; `None` where this node is the only one: then the log is the node's own, until there is another.
+    pub(super) fn creator(&self, storage: Storage) -> Result<Option<&ClusterMember>, LogError> {
+        match &self.member {
+            Some(member) if storage == Storage::Disk && !member.cluster().is_alone() => serving(member).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) async fn create_replicated(&self, member: &ClusterMember, spec: LogSpec) -> Result<LogReport, LogError> {
+        let (name, (replication, copies)) = (spec.name.clone(), member.replication());
+        if self.logs.open_log(name.as_str()).is_ok() {
+            return Err(pyralog_cluster_core::Error::LogExists { name: name.to_string() }.into());
+        }
+        let incarnation = member.cluster().create_log(&spec, replication, copies, false).await?;
+        tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
+        let made = || self.replicated(name.as_str()).is_some_and(|log| !is_here(&log, member) || self.has(&log.spec));
+        self.seen(made).await;
+        self.recount();
+        self.describe(name.to_string()).await
+    }
+
+    /// Deletes it on all members.
+    pub(super) async fn delete_replicated(&self, log: &ReplicatedLog) -> Result<(), LogError> {
+        let Some(member) = &self.member else { return Err(LogError::Stopping) };
+        serving(member)?.cluster().delete_log(&log.spec.name).await?;
+        self.seen(|| !self.has(&log.spec)).await;
+        self.recount();
+        tracing::info!(name = %log.spec.name, "a replicated record log was deleted");
+        Ok(())
+    }
+
+    /// Appends parts of a request, each to its partition, all at once.
+    pub(super) async fn append_replicated(
+        &self,
+        log: &ReplicatedLog,
+        parts: BTreeMap<u32, Part>,
+    ) -> Result<Outcome, LogError> {
+        let Some(member) = &self.member else { return Err(LogError::Stopping) };
+        let cluster = serving(member)?.cluster();
+        let name = &log.spec.name;
+        let send = |(partition, Part { numbers, records }): (u32, Part)| async move {
+            let placed = cluster.append(name, partition, &records).await;
+            if let Ok(placed) = &placed {
+                let bytes: usize = records.iter().map(pyralog_crypto::Record::encoded_len).sum();
+                self.metrics.records.inc_by(records.len() as u64);
+                self.metrics.record_bytes.inc_by(bytes as u64);
+                // Whoever appends here can read here what was acknowledged.
+                self.seen_to(log, partition, placed.offset + records.len() as u64).await;
+            }
+            (partition, numbers, placed)
+        };
+        let mut outcome = Outcome::default();
+        for (partition, numbers, placed) in join_all(parts.into_iter().map(send)).await {
+            match placed {
+                Ok(placed) => {
+                    let appended = (placed.offset..).map(|offset| Appended { partition, offset });
+                    outcome.durable.extend(numbers.into_iter().zip(appended));
+                }
+                Err(AppendError::Invalid(error)) => {
+                    outcome.failure.get_or_insert(error.into());
+                }
+                Err(error) => {
+                    if matches!(error, AppendError::Unknown { .. }) {
+                        outcome.unknown.extend(numbers);
+                    }
+                    outcome.failure.get_or_insert(LogError::Append(error));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Says what a report of this member's files cannot know.
+    pub(super) fn complete(&self, mut report: LogReport) -> LogReport {
+        let Some((log, member)) = self.replicated(report.spec.name.as_str()).zip(self.member.as_ref()) else {
+            return report;
+        };
+        report.incarnation = log.incarnation;
+        for (partition, nodeset) in report.partitions.iter_mut().zip(&log.nodesets) {
+            if !nodeset.contains(member.cluster().id()) {
+                partition.held = Err(elsewhere(&log, partition.partition));
+            }
+        }
+        report
+    }
+
+    /// A report of a log that this member stores nothing of.
+    pub(super) fn foreign(log: ReplicatedLog) -> LogReport {
+        let partition = |partition| PartitionReport { partition, held: Err(elsewhere(&log, partition)) };
+        let partitions = (0..log.spec.partitions).map(partition).collect();
+        LogReport { spec: log.spec, incarnation: log.incarnation, partitions }
+    }
+
+    /// Refuses a partition of the cluster that this member does not store.
+    pub(super) fn must_be_here(&self, name: &str, partition: u32) -> Result<Option<u64>, LogError> {
+        let Some((log, member)) = self.replicated(name).zip(self.member.as_ref()) else { return Ok(None) };
+        match log.nodesets.get(partition as usize) {
+            Some(nodeset) if !nodeset.contains(member.cluster().id()) => {
+                Err(LogError::Elsewhere(elsewhere(&log, partition)))
+            }
+            _ => Ok(Some(log.incarnation)),
+        }
+    }
+
+    fn has(&self, spec: &LogSpec) -> bool {
+        self.logs.open_log(spec.name.as_str()).is_ok_and(|log| log.spec().id == spec.id)
+    }
+
+    /// Waits a little until something is so; whoever goes on finds out what that means for it.
+    async fn seen(&self, met: impl Fn() -> bool) {
+        let until = Instant::now() + SEEN;
+        while !met() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits a little until this member's copy of a partition has so many records, if it has one.
+    async fn seen_to(&self, log: &ReplicatedLog, partition: u32, end: u64) {
+        let copy = self.logs.open_log(log.spec.name.as_str()).ok().filter(|copy| copy.spec().id == log.spec.id);
+        let here = self.member.as_ref().map(|member| member.cluster().id());
+        let stored = log.nodesets.get(partition as usize).zip(here).is_some_and(|(set, id)| set.contains(id));
+        if let Some(copy) = copy.and_then(|copy| copy.partition(partition).ok().cloned()).filter(|_| stored) {
+            let until = Instant::now() + SEEN;
+            while copy.end() < end && Instant::now() < until {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+}
+
+/// Whether this member stores a partition of a log.
+fn is_here(log: &ReplicatedLog, member: &ClusterMember) -> bool {
+    log.nodesets.iter().any(|nodeset| nodeset.contains(member.cluster().id()))
+}
+
+/// Nobody is served before the cluster has confirmed the member's start.
+fn serving(member: &ClusterMember) -> Result<&ClusterMember, LogError> {
+    if member.is_started() { Ok(member) } else { Err(LogError::NotStarted) }
+}
+
+fn elsewhere(log: &ReplicatedLog, partition: u32) -> String {
+    let members = log.nodesets.get(partition as usize).map(|nodeset| nodeset.members().to_vec()).unwrap_or_default();
+    let list: Vec<String> = members.iter().map(|member| member.0.to_string()).collect();
+    let (name, list) = (&log.spec.name, list.join(", "));
+    format!("this member stores nothing of partition {partition} of log {name}: ask one of the members {list}")
+}
