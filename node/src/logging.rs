@@ -34,7 +34,8 @@ fn parse_filter(text: &str) -> Result<EnvFilter> {
             let ours =
                 ["node", "consensus", "p2p", "cluster_core", "crypto"].map(|name| format!("pyralog_{name}={text}"));
             // These two warn of what is usual here: said before, and alone on the network.
-            let quiet = "libp2p_gossipsub=error,libp2p_kad=error";
+            // What becomes of a group is said by who uses it.
+            let quiet = "libp2p_gossipsub=error,libp2p_kad=error,openraft=off";
             format!("{below},{quiet},pyralogd={text},{}", ours.join(","))
         }
         other => other.into(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::cluster::{self, ClusterCommand};
 use crate::error::{Failure, Result};
 use crate::home::HomeArgs;
 use crate::inspect::{self, InspectArgs};
@@ -63,6 +64,9 @@ pub enum Command {
     /// Record logs of a node: create, append, read, tail
     #[command(subcommand)]
     Log(LogCommand),
+    /// Members of a cluster: show, add, remove, hand over the lead
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Follow the chain by headers alone
     #[command(subcommand)]
     Light(LightCommand),
@@ -164,6 +168,7 @@ fn run(cli: Cli) -> Result<Output, Failure> {
         Command::Tx(command) => tx::run(command, &cli.home),
         Command::Query(command) => query::run(command, &cli.home),
         Command::Log(command) => log::run(command, cli.json),
+        Command::Cluster(command) => cluster::run(command),
         Command::Light(command) => light::run(command, &cli.home),
         Command::Completions { shell } => completions(shell, cli.json),
     }

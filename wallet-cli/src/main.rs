@@ -1,6 +1,8 @@
 //! `pyralog`: the command line of Pyralog.
 
+mod admin;
 mod cli;
+mod cluster;
 mod document;
 mod error;
 mod files;

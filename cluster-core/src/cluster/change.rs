@@ -40,6 +40,32 @@ impl Cluster {
         best.filter(|(best, partition)| self.ask_member(*best, *partition)).count()
     }
 
+    /// Takes a member out of the cluster, for ever. Its partitions are given to others, where there are some.
+    ///
+    /// # Errors
+    /// [`GroupError::Refused`] where a partition would be left with too few members that are up, or is not yet where it should be; and as
+    /// [`crate::raft::RaftGroups::remove`].
+    pub async fn remove(&self, member: MemberId) -> Result<(), GroupError> {
+        let up = self.up();
+        let stored = self.partitions().into_iter().filter(|status| status.nodeset.contains(member));
+        for status in stored {
+            let stands = self.shared.stands(status.partition);
+            let moving = stands.is_none_or(|stands| stands.nodeset != status.nodeset)
+                || status.last_clean.next() != Some(status.epoch);
+            let others = status.nodeset.members().iter().filter(|other| **other != member && up.contains(other)).count();
+            let needed = status.nodeset.recovery_quorum().min(status.nodeset.members().len() - 1);
+            if moving || others < needed.max(1) {
+                let why = format!(
+                    "partition {} of log {} has {others} other members that are up, and needs {needed} that have all of it: start those, or wait \
+                     until its state is full",
+                    status.number, status.log
+                );
+                return Err(GroupError::Refused { group: 0, why });
+            }
+        }
+        self.groups().remove(member).await
+    }
+
     fn ask_member(&self, member: MemberId, partition: PartitionId) -> bool {
         if member == self.id() {
             self.ask(partition);

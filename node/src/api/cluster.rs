@@ -113,7 +113,7 @@ async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
 async fn remove(State(api): Api, Path(id): Path<String>) -> Answer {
     let member = serving(&api.member)?;
     let id = super::values::number("the member", &id, u64::MAX)?;
-    member.cluster().groups().remove(MemberId(id)).await?;
+    member.cluster().remove(MemberId(id)).await?;
     tracing::info!(member = id, "a member was removed from the cluster");
     Ok(Json(json!({"removed": id})))
 }

@@ -22,6 +22,8 @@ use crate::driver::EngineHandle;
 use crate::error::{Error, Result};
 use crate::home::Home;
 
+/// The member that a cluster begins with.
+const FIRST: MemberId = MemberId(1);
 /// How long a member that lost its disk waits for others to let it in.
 const LET_IN: Duration = Duration::from_secs(60);
 /// It asks so often.
@@ -86,7 +88,7 @@ impl ClusterMember {
         let alone = contacts.iter().all(|contact| contact.peer() == Some(local));
         let cluster = match given {
             None if alone => Cluster::bootstrap(core, options, to_links, name, &local.to_bytes(), &addresses).await,
-            Some(MemberId(1)) if alone => {
+            Some(FIRST) if alone => {
                 Cluster::bootstrap(core, options, to_links, name, &local.to_bytes(), &addresses).await
             }
             _ => Cluster::open(core, options, to_links).await,
@@ -102,6 +104,11 @@ impl ClusterMember {
     /// The cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Whether this is the member that the cluster began with, on its first disk: the only one that has the notary log, and may sign for the cluster.
+    pub fn holds_notary_log(&self) -> bool {
+        self.cluster.id() == FIRST
     }
 
     /// Whether the cluster has confirmed this start: nobody is served before.

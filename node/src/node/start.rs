@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Endpoints, Node, NodeBackend, genesis, start_number};
 use crate::api::{AdminToken, ApiService, ApiState};
-use crate::backend::{Backend, Identity};
+use crate::backend::{Backend, Identity, LogState};
 use crate::chain::ChainReader;
 use crate::cluster::{Begin, ClusterMember};
 use crate::config::{Config, ConsensusConfig, P2pConfig};
@@ -118,6 +118,16 @@ impl Node {
         );
 
         let log_signer: Arc<dyn Signer> = Arc::new(keys.log);
+        let begin = Begin {
+            home,
+            config: &config.cluster,
+            name: &config.node.moniker,
+            chain_id: &chain_id,
+            owner: log_signer.public_key(),
+            addresses: member_addresses(&config.p2p, &addresses),
+            engine: engine.clone(),
+        };
+        let (member, member_tasks) = ClusterMember::start(&core, &network, begin).await?;
         let interval = Duration::from_millis(config.consensus.block_interval_ms);
         let driver = AnchorDriver::new(
             log.clone(),
@@ -128,7 +138,14 @@ impl Node {
             Arc::clone(&shared),
             interval,
         );
-        let anchors = tokio::spawn(driver.run());
+        let anchors = match member.holds_notary_log() {
+            true => tokio::spawn(driver.run()),
+            false => {
+                let why = "this member of the cluster holds no notary log: submit to the member that the cluster began with";
+                shared.update(|live| live.log = LogState::Conflict(why.into()));
+                tokio::spawn(std::future::pending())
+            }
+        };
         let backend: Arc<dyn Backend> = Arc::new(NodeBackend {
             identity,
             chain: chain.clone(),
@@ -152,16 +169,6 @@ impl Node {
             },
             &config.rpc,
         );
-        let begin = Begin {
-            home,
-            config: &config.cluster,
-            name: &config.node.moniker,
-            chain_id: &chain_id,
-            owner: log_signer.public_key(),
-            addresses: member_addresses(&config.p2p, &addresses),
-            engine: engine.clone(),
-        };
-        let (member, member_tasks) = ClusterMember::start(&core, &network, begin).await?;
         let records = RecordLogs::new(
             core.logs().clone(),
             Arc::clone(&log_signer),

@@ -16,8 +16,12 @@ const DIM: Style = Style::new().dimmed();
 pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     let mut out = String::new();
     // Writing into a String cannot fail, here and below.
-    let _ =
-        writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {} validators", manifest.chain_id, manifest.nodes.len());
+    let validators = manifest.nodes.iter().filter(|node| node.member == 0).count();
+    let each = match 1 + manifest.nodes.iter().map(|node| node.member).max().unwrap_or(0) {
+        1 => String::new(),
+        members => format!(" of {members} members each"),
+    };
+    let _ = writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {validators} validators{each}", manifest.chain_id);
     let _ = writeln!(out, "{DIM}{:<8} {:<24} {:<24} {:<24} pid{DIM:#}", "node", "api", "rpc", "metrics");
     for node in &manifest.nodes {
         let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
@@ -158,6 +162,19 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn members_are_no_validators() {
+        let layout = Layout::new(Path::new("/n")).unwrap();
+        let mut manifest = manifest();
+        assert!(text(&layout, &manifest, true).contains("1 validators\n"));
+        for member in 1..3 {
+            manifest.nodes.push(NodeEntry { name: format!("node0-{member}"), member, ..manifest.nodes[0].clone() });
+        }
+        let text = text(&layout, &manifest, true);
+        assert!(text.contains("1 validators of 3 members each"), "{text}");
+        assert!(text.contains("fault kill node0-2"), "{text}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub enum Command {
     },
     /// Print what a node wrote to its outputs
     Logs {
-        /// node0, node1, … or just the number
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
         node: String,
         /// Keep printing what is added, until Ctrl-C
         #[arg(long, short)]
@@ -89,6 +89,9 @@ pub struct UpArgs {
     /// How many validators a new network gets (default 4); an existing network keeps its number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub validators: Option<u16>,
+    /// How many members each validator's cluster gets in a new network (default 1); an existing network keeps its number
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(1..=7))]
+    pub members: Option<u16>,
     /// Return when every node serves and leave the nodes running, instead of staying until Ctrl-C
     #[arg(long)]
     pub detach: bool,
@@ -112,22 +115,27 @@ pub struct UpArgs {
 pub enum Fault {
     /// SIGKILL: the node stays dead until `fault restart` or `up`
     Kill {
-        /// node0, node1, … or just the number
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
         node: String,
     },
     /// Stop the node if it runs, start it, wait until it answers
     Restart {
-        /// node0, node1, … or just the number
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
         node: String,
     },
     /// SIGSTOP: the process keeps its connections and answers nothing
     Pause {
-        /// node0, node1, … or just the number
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
         node: String,
     },
     /// SIGCONT after a pause
     Resume {
-        /// node0, node1, … or just the number
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
+        node: String,
+    },
+    /// Take a dead node's disk: remove its data, but neither keys, genesis and pyralog.toml nor data/members.json
+    Wipe {
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
         node: String,
     },
 }
@@ -162,6 +170,8 @@ mod tests {
             "--dir /d fault kill node1",
             "fault --dir /d restart node1",
             "fault pause node1 --dir /d",
+            "fault wipe node0-1 --dir /d",
+            "up --validators 4 --members 3 --dir /d",
             "reset --dir /d",
             "completions bash --dir /d",
         ] {
@@ -171,9 +181,17 @@ mod tests {
 
     #[test]
     fn bad_counts_and_unknown_words_are_usage_errors() {
-        for line in
-            ["up --validators 0", "up --validators 65", "up --validators x", "fault melt node0", "logs", "sideways"]
-        {
+        for line in [
+            "up --validators 0",
+            "up --validators 65",
+            "up --validators x",
+            "up --members 0",
+            "up --members 8",
+            "fault melt node0",
+            "fault wipe",
+            "logs",
+            "sideways",
+        ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
     }

@@ -1,4 +1,5 @@
-//! Each node's `pyralog.toml`, written again at every start: ports and the block interval may have changed.
+//! Each node's `pyralog.toml`, written again at every start: ports and the block interval may have changed. What `pyralogd join-cluster`
+//! wrote into that of a member stays, but for the keys that the launcher has to say.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use toml::{Table, Value};
 use super::files;
 use super::layout::Layout;
 use super::manifest::p2p_address;
-use super::state::{Node, State};
+use super::state::{Node, Ports, State};
 
 /// The directory of the sealed keys of a home.
 pub fn keys_dir(home: &Path) -> PathBuf {
@@ -20,9 +21,14 @@ pub fn password_file(home: &Path) -> PathBuf {
     keys_dir(home).join("password")
 }
 
-/// Writes the configuration of every node.
+/// Where a node listens for peers, over TCP and QUIC.
+pub fn p2p_listen(ports: &Ports) -> [String; 2] {
+    [format!("/ip4/127.0.0.1/tcp/{}", ports.p2p), format!("/ip4/127.0.0.1/udp/{}/quic-v1", ports.p2p)]
+}
+
+/// Writes the configuration of every node that has a home.
 pub fn write_all(layout: &Layout, state: &State) -> Result<()> {
-    for node in &state.nodes {
+    for node in state.nodes.iter().filter(|node| node.has_joined()) {
         write(layout, state, node)?;
     }
     Ok(())
@@ -31,24 +37,56 @@ pub fn write_all(layout: &Layout, state: &State) -> Result<()> {
 /// Writes the configuration of one node.
 pub fn write(layout: &Layout, state: &State, node: &Node) -> Result<()> {
     let home = layout.home(&node.name);
-    let text = toml::to_string(&table(&home, state, node)).context("cannot encode pyralog.toml")?;
-    let head = "# Written by pyralog-testnet at each start; changes made here are lost.\n\n";
-    files::write(&home.join("pyralog.toml"), format!("{head}{text}").as_bytes(), files::PUBLIC)
+    let path = home.join("pyralog.toml");
+    let (mut table, mut who) = (table(&home, state, node), "pyralog-testnet at each start; changes made here are lost");
+    if !node.is_founder() {
+        (table, who) =
+            (merged(read(layout, &path)?, table), "pyralogd join-cluster, and by pyralog-testnet at each start");
+    }
+    let text = toml::to_string(&table).context("cannot encode pyralog.toml")?;
+    files::write(&path, format!("# Written by {who}.\n\n{text}").as_bytes(), files::PUBLIC)
+}
+
+fn read(layout: &Layout, path: &Path) -> Result<Table> {
+    let context = || {
+        let (path, dir) = (path.display(), layout.root().display());
+        format!(
+            "cannot read {path}, which `pyralogd join-cluster` wrote; `pyralog-testnet reset --dir {dir}` starts over"
+        )
+    };
+    std::fs::read_to_string(path).with_context(context)?.parse().with_context(context)
+}
+
+/// `ours` over what was `found`, except for the passphrase: its file is the one that the keys were sealed with.
+fn merged(mut found: Table, ours: Table) -> Table {
+    for (name, section) in ours {
+        match (found.get_mut(&name), section) {
+            (Some(Value::Table(found)), Value::Table(ours)) => {
+                for (key, value) in ours {
+                    if (name.as_str(), key.as_str()) != ("keys", "password_file") || !found.contains_key(&key) {
+                        found.insert(key, value);
+                    }
+                }
+            }
+            (_, section) => {
+                found.insert(name, section);
+            }
+        }
+    }
+    found
 }
 
 fn table(home: &Path, state: &State, node: &Node) -> Table {
     let listen = |port: u16| Value::from(format!("127.0.0.1:{port}"));
-    let others = state.nodes.iter().filter(|other| other.name != node.name);
+    let others = state.nodes.iter().filter(|other| other.name != node.name && other.has_joined());
     let bootstrap: Vec<Value> = others.map(|other| p2p_address(other.ports.p2p, &other.peer_id).into()).collect();
-    let tcp = format!("/ip4/127.0.0.1/tcp/{}", node.ports.p2p);
-    let quic = format!("/ip4/127.0.0.1/udp/{}/quic-v1", node.ports.p2p);
     let interval = i64::try_from(state.block_interval_ms).unwrap_or(i64::MAX);
     let sections: [(&str, &str, Value); 8] = [
         ("node", "moniker", node.name.clone().into()),
         ("rpc", "listen", listen(node.ports.rpc)),
         ("api", "listen", listen(node.ports.api)),
         ("metrics", "listen", listen(node.ports.metrics)),
-        ("p2p", "listen", vec![Value::from(tcp), Value::from(quic)].into()),
+        ("p2p", "listen", p2p_listen(&node.ports).map(Value::from).to_vec().into()),
         ("p2p", "bootstrap", bootstrap.into()),
         ("consensus", "block_interval_ms", interval.into()),
         ("keys", "password_file", password_file(home).to_string_lossy().into_owned().into()),
@@ -74,6 +112,7 @@ mod tests {
         let layout = Layout::new(dir.path()).unwrap();
         let node = |index: u16| Node {
             name: format!("node{index}"),
+            member_of: None,
             peer_id: format!("peer{index}"),
             ports: Ports { rpc: index, api: 10 + index, metrics: 20 + index, p2p: 30 + index },
             process: None,
@@ -89,5 +128,44 @@ mod tests {
             table["p2p"]["bootstrap"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(bootstrap, ["/ip4/127.0.0.1/tcp/31/p2p/peer1", "/ip4/127.0.0.1/tcp/33/p2p/peer3"]);
         assert!(table["keys"]["password_file"].as_str().unwrap().ends_with("nodes/node2/keys/password"));
+    }
+    #[test]
+    fn what_join_cluster_wrote_stays_but_for_the_keys_of_the_launcher() {
+        let (_dir, layout) = crate::localnet::testkit::layout();
+        let mut state = crate::localnet::testkit::members(&layout, 1, 3);
+        let path = layout.home("node0-1").join("pyralog.toml");
+        let joined = "[notary]\nenabled = false\n[cluster]\nmembers = [\"a\"]\n[rpc]\nlisten = \"127.0.0.1:1\"\nmax_batch = 7\n\
+            [keys]\npassword_file = \"/founder/password\"\n";
+        std::fs::write(&path, joined).unwrap();
+        state.nodes[1].ports.rpc = 99;
+        for _ in 0..2 {
+            write(&layout, &state, &state.nodes[1]).unwrap();
+            let table: Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+            assert_eq!(table["notary"]["enabled"].as_bool(), Some(false));
+            assert_eq!(table["cluster"]["members"][0].as_str(), Some("a"));
+            assert_eq!(
+                (table["rpc"]["listen"].as_str(), table["rpc"]["max_batch"].as_integer()),
+                (Some("127.0.0.1:99"), Some(7))
+            );
+            assert_eq!(table["keys"]["password_file"].as_str(), Some("/founder/password"));
+            assert_eq!(table["node"]["moniker"].as_str(), Some("node0-1"));
+            assert_eq!(table["p2p"]["bootstrap"].as_array().unwrap().len(), 2, "the founder and the other member");
+        }
+        // The file of a founder is the launcher's alone.
+        let founder = layout.home("node0").join("pyralog.toml");
+        std::fs::write(&founder, joined).unwrap();
+        write(&layout, &state, &state.nodes[0]).unwrap();
+        assert!(!std::fs::read_to_string(&founder).unwrap().contains("max_batch"));
+    }
+
+    #[test]
+    fn a_member_without_its_file_is_told_and_one_without_a_home_passed_over() {
+        let (_dir, layout) = crate::localnet::testkit::layout();
+        let mut state = crate::localnet::testkit::members(&layout, 1, 2);
+        let error = format!("{:#}", write_all(&layout, &state).unwrap_err());
+        assert!(error.contains("nodes/node0-1/pyralog.toml") && error.contains("reset"), "{error}");
+        state.nodes[1].peer_id.clear();
+        write_all(&layout, &state).unwrap();
+        assert!(!layout.home("node0-1").join("pyralog.toml").exists());
     }
 }

@@ -13,7 +13,7 @@ use super::node::{self, Goal};
 use super::probe::Probe;
 use super::process::{ProcessId, RunState, stop_all};
 use super::state::{self, State};
-use super::{config, files, note};
+use super::{config, files, note, wipe};
 
 /// How long `fault restart` lets a node stop by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -61,6 +61,7 @@ pub fn fault(layout: &Layout, fault: &Fault) -> Result<()> {
         Fault::Pause { node } => signal(layout, &state, node, Signal::STOP, "paused")?,
         Fault::Resume { node } => signal(layout, &state, node, Signal::CONT, "resumed")?,
         Fault::Restart { node } => restart(layout, &mut state, node)?,
+        Fault::Wipe { node } => wipe::run(layout, &state, node)?,
     }
     Manifest::describe(layout, &state).save(layout)
 }
@@ -121,6 +122,13 @@ fn restart(layout: &Layout, state: &mut State, name: &str) -> Result<()> {
     let interrupt = Interrupt::install()?;
     let index = state.find(name)?;
     let Some(node) = state.nodes.get_mut(index) else { bail!("there is no node {name}") };
+    if !node.has_joined() {
+        bail!(
+            "{} has not joined its cluster yet; `pyralog-testnet up --dir {}` makes its home",
+            node.name,
+            layout.root().display()
+        );
+    }
     if let Some(process) = node.live(layout) {
         stop_all(&[process], GRACE)?;
     }

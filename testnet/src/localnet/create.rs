@@ -13,7 +13,7 @@ use pyralog_crypto::{Address, KdfParams, SigningKey};
 use tendermint::Time;
 
 use super::layout::Layout;
-use super::state::{Account, Node, Ports, State};
+use super::state::{Account, MemberOf, Node, Ports, State};
 use super::{config, files, peer_id, ports};
 
 /// Prefunded accounts of a new network.
@@ -38,10 +38,17 @@ struct NewNode {
 }
 
 /// Makes the network in `layout`. The directory must be empty of a network; whatever an interrupted creation left is
-/// removed first.
+/// removed first. Each validator is a cluster of `members`, of which the first is made here: the homes of the others need a founder that
+/// runs.
 ///
 /// With `default_ports`, node0 gets the ports that every program defaults to, each where it is free.
-pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, default_ports: bool) -> Result<State> {
+pub fn create(
+    layout: &Layout,
+    validators: usize,
+    members: usize,
+    block_interval_ms: u64,
+    default_ports: bool,
+) -> Result<State> {
     files::make_dir(layout.root())?;
     // While this file stands, what is beside it may be incomplete.
     files::write(&layout.unfinished(), b"", files::PUBLIC)?;
@@ -55,12 +62,17 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, defaul
     let genesis = genesis(&chain_id, &nodes, &accounts)?.to_json();
     files::write(&layout.genesis(), genesis.as_bytes(), files::PUBLIC)?;
 
-    let ports = pick_ports(validators, &DEFAULT_PORTS, default_ports, ports::is_free)?;
+    let mut ports = pick_ports(validators * members, &DEFAULT_PORTS, default_ports, ports::is_free)?.into_iter();
     let mut state = State::new(chain_id, block_interval_ms, Vec::new(), Vec::new());
-    for (node, ports) in nodes.iter().zip(ports) {
+    for (node, ports) in nodes.iter().zip(ports.by_ref()) {
         write_home(layout, node, genesis.as_bytes())?;
         let peer_id = peer_id::of(&node.peer.public_key());
-        state.nodes.push(Node { name: node.name.clone(), peer_id, ports, process: None });
+        state.nodes.push(Node { name: node.name.clone(), member_of: None, peer_id, ports, process: None });
+    }
+    let further = (0..validators).flat_map(|cluster| (1..members).map(move |member| MemberOf { cluster, member }));
+    for (of, ports) in further.zip(ports) {
+        let peer_id = String::new();
+        state.nodes.push(Node { name: of.name(), member_of: Some(of), peer_id, ports, process: None });
     }
     for (index, key) in accounts.iter().enumerate() {
         state.accounts.push(write_account(layout, index, key)?);
@@ -71,15 +83,10 @@ pub fn create(layout: &Layout, validators: usize, block_interval_ms: u64, defaul
     Ok(state)
 }
 
-/// Four ports for each node. The default ports go to node0, those that `is_free` says are free, or to nobody: another node must not be
+/// Four ports for each node, the founders first. The default ports go to node0, those that `is_free` says are free, or to nobody: another node must not be
 /// taken for it.
-fn pick_ports(
-    validators: usize,
-    defaults: &Ports,
-    for_node0: bool,
-    is_free: impl Fn(u16) -> bool,
-) -> Result<Vec<Ports>> {
-    let free = ports::pick(validators * 4, &BTreeSet::from(defaults.all()), u64::from_be_bytes(random()?))?;
+fn pick_ports(nodes: usize, defaults: &Ports, for_node0: bool, is_free: impl Fn(u16) -> bool) -> Result<Vec<Ports>> {
+    let free = ports::pick(nodes * 4, &BTreeSet::from(defaults.all()), u64::from_be_bytes(random()?))?;
     let mut ports: Vec<Ports> =
         free.chunks_exact(4).map(|p| Ports { rpc: p[0], api: p[1], metrics: p[2], p2p: p[3] }).collect();
     if let Some(first) = ports.first_mut().filter(|_| for_node0) {

@@ -17,7 +17,7 @@ pub struct Manifest {
     pub chain_id: String,
     /// Absolute path of the genesis file.
     pub genesis: PathBuf,
-    /// The nodes in the order of their names.
+    /// The founders of the clusters, which are the validators, then the other members of each.
     pub nodes: Vec<NodeEntry>,
     /// The prefunded accounts.
     pub accounts: Vec<AccountEntry>,
@@ -27,11 +27,11 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeEntry {
-    /// `node0`, …
+    /// `node0`, …; `node0-1`, … for members of its cluster.
     pub name: String,
     /// Number of the cluster (the validator) this member belongs to.
     pub cluster: usize,
-    /// Number of the member inside its cluster.
+    /// Number of the member inside its cluster; 0 is the founder.
     pub member: usize,
     /// Process id, `null` while the node is not running.
     pub pid: Option<u32>,
@@ -66,16 +66,19 @@ pub struct AccountEntry {
 impl Manifest {
     /// Describes the network of `state`, with the pids that live now.
     pub fn describe(layout: &Layout, state: &State) -> Self {
-        let nodes = state.nodes.iter().enumerate().map(|(cluster, node)| NodeEntry {
-            name: node.name.clone(),
-            cluster,
-            member: 0,
-            pid: node.live(layout).map(|process| process.pid),
-            home: layout.home(&node.name),
-            rpc: url(node.ports.rpc),
-            api: url(node.ports.api),
-            metrics: url(node.ports.metrics),
-            p2p: p2p_address(node.ports.p2p, &node.peer_id),
+        let nodes = state.nodes.iter().enumerate().map(|(index, node)| {
+            let (cluster, member) = state.place(index);
+            NodeEntry {
+                name: node.name.clone(),
+                cluster,
+                member,
+                pid: node.live(layout).map(|process| process.pid),
+                home: layout.home(&node.name),
+                rpc: url(node.ports.rpc),
+                api: url(node.ports.api),
+                metrics: url(node.ports.metrics),
+                p2p: p2p_address(node.ports.p2p, &node.peer_id),
+            }
         });
         let accounts = state.accounts.iter().map(|account| AccountEntry {
             name: account.name.clone(),
@@ -110,9 +113,10 @@ pub fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-/// Where other nodes dial a node.
+/// Where other nodes dial a node; without the identity of one that has none yet.
 pub fn p2p_address(port: u16, peer_id: &str) -> String {
-    format!("/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id}")
+    let address = format!("/ip4/127.0.0.1/tcp/{port}");
+    if peer_id.is_empty() { address } else { format!("{address}/p2p/{peer_id}") }
 }
 
 #[cfg(test)]
@@ -125,6 +129,7 @@ mod tests {
     fn manifest() -> Manifest {
         let node = Node {
             name: "node0".to_owned(),
+            member_of: None,
             peer_id: "12D3KooWx".to_owned(),
             ports: Ports { rpc: 1, api: 2, metrics: 3, p2p: 4 },
             process: None,
@@ -158,6 +163,24 @@ mod tests {
         assert_eq!(node.pid, None);
         assert!(manifest.genesis.is_absolute() && node.home.is_absolute());
         assert!(manifest.accounts[0].keystore.is_absolute());
+    }
+
+    #[test]
+    fn members_are_numbered_in_their_clusters() {
+        let (_dir, layout) = crate::localnet::testkit::layout();
+        let state = crate::localnet::testkit::members(&layout, 2, 3);
+        let places: Vec<_> =
+            Manifest::describe(&layout, &state).nodes.iter().map(|n| (n.name.clone(), n.cluster, n.member)).collect();
+        let expected = [
+            ("node0", 0, 0),
+            ("node1", 1, 0),
+            ("node0-1", 0, 1),
+            ("node0-2", 0, 2),
+            ("node1-1", 1, 1),
+            ("node1-2", 1, 2),
+        ];
+        assert_eq!(places, expected.map(|(name, cluster, member)| (name.to_owned(), cluster, member)));
+        assert_eq!(p2p_address(4, ""), "/ip4/127.0.0.1/tcp/4", "before it has joined");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The local network launcher: real `pyralogd` processes on loopback ports, in one directory, without a supervisor.
 //!
-//! Reading order: [`cli`] (the commands), [`up`], [`create`] (keys, genesis, homes), [`node`] (start and wait),
+//! Reading order: [`cli`] (the commands), [`up`], [`create`] (keys, genesis, homes), [`join`] (homes of further members), [`node`] (start and wait),
 //! [`process`] (how a process is recognised again), [`control`] (`down`, `fault`, `reset`).
 
 mod banner;
@@ -11,6 +11,7 @@ mod create;
 mod files;
 mod foreground;
 pub(crate) mod interrupt;
+mod join;
 pub mod layout;
 mod log_tail;
 pub mod manifest;
@@ -24,6 +25,7 @@ mod status;
 #[cfg(test)]
 mod testkit;
 mod up;
+mod wipe;
 
 use std::io::{ErrorKind, Write};
 

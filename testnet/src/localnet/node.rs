@@ -131,8 +131,9 @@ pub fn watch(
             return None;
         }
         let interrupted = interrupt.count() > 0;
-        // Stakes are equal here: without a third of the nodes nobody decides a block.
-        let hopeless = 3 * ended.len() >= state.nodes.len();
+        // Stakes are equal here: without a third of the clusters nobody decides a block.
+        let gone: Vec<usize> = ended.iter().map(|(index, _)| *index).collect();
+        let hopeless = 3 * state.clusters_lost(&gone) >= state.clusters();
         if waiting.is_empty() || hopeless || interrupted || Instant::now() >= deadline {
             let reached = watched.len().saturating_sub(waiting.len() + ended.len());
             let any_ended = !ended.is_empty();
@@ -144,6 +145,19 @@ pub fn watch(
 }
 
 impl Unreached {
+    /// What a watch of the others found, with the members that have not joined (indexes, and why not) among the missing.
+    pub fn with_unjoined(found: Option<Self>, joined: usize, unjoined: Vec<(usize, String)>) -> Option<Self> {
+        if unjoined.is_empty() {
+            return found;
+        }
+        let none =
+            Self { missing: Vec::new(), reached: joined, interrupted: false, limit: Duration::ZERO, ended: false };
+        let mut all = found.unwrap_or(none);
+        all.missing.splice(0..0, unjoined);
+        all.ended = true;
+        Some(all)
+    }
+
     /// The failure of a start that is taken back, with the end of a log.
     pub fn text(&self, layout: &Layout, state: &State) -> String {
         if self.interrupted {

@@ -23,7 +23,7 @@ pub struct State {
     pub chain_id: String,
     /// Target time between blocks, milliseconds.
     pub block_interval_ms: u64,
-    /// The nodes in the order of their names.
+    /// The founders in the order of their clusters, then the other members of each cluster in that order.
     pub nodes: Vec<Node>,
     /// The prefunded accounts.
     pub accounts: Vec<Account>,
@@ -33,14 +33,27 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// `node0`, `node1`, …
+    /// `node0`, `node1`, … for founders, `node0-1`, `node0-2`, … for the other members of the cluster that node0 founded.
     pub name: String,
-    /// libp2p identity, base58, part of the addresses other nodes dial.
+    /// Which member this is; `None` for a founder, whose cluster has the number of its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_of: Option<MemberOf>,
+    /// libp2p identity, base58, part of the addresses other nodes dial. Empty until a member has joined: its key is made then.
     pub peer_id: String,
     /// Loopback ports.
     pub ports: Ports,
     /// The process last started, `None` before the first start and after `down`.
     pub process: Option<ProcessId>,
+}
+
+/// Place of a node that joins the cluster of a founder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberOf {
+    /// Number of the cluster, which is the index of its founder.
+    pub cluster: usize,
+    /// Number of the member, from 1; the founder is 0.
+    pub member: usize,
 }
 
 /// Ports of one node on 127.0.0.1, kept from one `up` to the next.
@@ -76,7 +89,24 @@ impl Ports {
     }
 }
 
+impl MemberOf {
+    /// What the node is called.
+    pub fn name(&self) -> String {
+        format!("node{}-{}", self.cluster, self.member)
+    }
+}
+
 impl Node {
+    /// Whether this node is the first member of its cluster, with keys that stand in the genesis.
+    pub fn is_founder(&self) -> bool {
+        self.member_of.is_none()
+    }
+
+    /// Whether there is a home to start it in.
+    pub fn has_joined(&self) -> bool {
+        !self.peer_id.is_empty()
+    }
+
     /// The live process of this node, if any: the recorded one when it is still the same, else one found by its
     /// command line (its launcher died before it could record it).
     pub fn live(&self, layout: &Layout) -> Option<ProcessId> {
@@ -135,10 +165,34 @@ impl State {
         files::write(&layout.state(), &text, files::PUBLIC)
     }
 
-    /// Index of the node that `name` means: `node2`, or just `2`.
+    /// How many clusters there are: each is one validator, whatever the number of its members.
+    pub fn clusters(&self) -> usize {
+        self.nodes.iter().filter(|node| node.is_founder()).count()
+    }
+
+    /// How many members each cluster has.
+    pub fn members(&self) -> usize {
+        1 + self.nodes.iter().filter_map(|node| node.member_of).map(|of| of.member).max().unwrap_or(0)
+    }
+
+    /// Cluster and number in it of the node with this index.
+    pub fn place(&self, index: usize) -> (usize, usize) {
+        let of = self.nodes.get(index).and_then(|node| node.member_of);
+        of.map_or((index, 0), |of| (of.cluster, of.member))
+    }
+
+    /// How many clusters cannot decide without the nodes that are `gone` (indexes): half of the members that joined are among them.
+    pub fn clusters_lost(&self, gone: &[usize]) -> usize {
+        let of = |cluster: usize| (0..self.nodes.len()).filter(move |index| self.place(*index).0 == cluster);
+        let joined = |cluster| of(cluster).filter(|index| self.nodes.get(*index).is_some_and(Node::has_joined)).count();
+        let ended = |cluster| of(cluster).filter(|index| gone.contains(index)).count();
+        (0..self.clusters()).filter(|cluster| ended(*cluster) > 0 && 2 * ended(*cluster) >= joined(*cluster)).count()
+    }
+
+    /// Index of the node that `name` means: `node2` or just `2`, `node2-1` or just `2-1`.
     pub fn find(&self, name: &str) -> Result<usize> {
-        let wanted =
-            if name.bytes().all(|byte| byte.is_ascii_digit()) { format!("node{name}") } else { name.to_owned() };
+        let is_number = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let wanted = if is_number { format!("node{name}") } else { name.to_owned() };
         self.nodes.iter().position(|node| node.name == wanted).with_context(|| {
             let names: Vec<_> = self.nodes.iter().map(|node| node.name.as_str()).collect();
             format!("there is no node {name}; the nodes are {}", names.join(", "))

@@ -83,13 +83,20 @@ fn look(layout: &Layout, probe: &Probe, node: &Node, entry: NodeEntry) -> NodeSt
 
 fn text(status: &Status) -> String {
     let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    // Where every cluster is one process its number says nothing.
+    let clustered = status.nodes.iter().any(|node| node.entry.member > 0);
+    let place = |cluster: &str, member: &str| match clustered {
+        true => format!("{cluster:>7} {member:>6} "),
+        false => String::new(),
+    };
     let mut out = format!(
-        "{}: {} of {} nodes run, {} ready\n{:<8} {:<8} {:>8} {:>8} {:>6}  {:<24} {:<24} health\n",
+        "{}: {} of {} nodes run, {} ready\n{:<8} {}{:<8} {:>8} {:>8} {:>6}  {:<24} {:<24} health\n",
         status.chain_id,
         status.running,
         status.nodes.len(),
         status.ready,
         "node",
+        place("cluster", "member"),
         "state",
         "pid",
         "height",
@@ -105,8 +112,9 @@ fn text(status: &Status) -> String {
         };
         let health = if node.ready { "ready" } else { node.reason.as_deref().unwrap_or("-") };
         out.push_str(&format!(
-            "{:<8} {state:<8} {:>8} {:>8} {:>6}  {:<24} {:<24} {health}\n",
+            "{:<8} {}{state:<8} {:>8} {:>8} {:>6}  {:<24} {:<24} {health}\n",
             node.entry.name,
+            place(&node.entry.cluster.to_string(), &node.entry.member.to_string()),
             number(node.entry.pid.map(u64::from)),
             number(node.height),
             number(node.peers),
@@ -127,6 +135,7 @@ mod tests {
         let layout = Layout::new(dir.path()).unwrap();
         let node = |index: u16| Node {
             name: format!("node{index}"),
+            member_of: None,
             peer_id: "x".to_owned(),
             ports: Ports { rpc: 1, api: 2, metrics: 3, p2p: 4 },
             process: None,
@@ -152,6 +161,19 @@ mod tests {
         assert_eq!(value["nodes"][1]["state"], "dead");
         assert_eq!(value["nodes"][1]["pid"], serde_json::Value::Null);
         assert_eq!(value["running"], 0);
+    }
+
+    #[test]
+    fn members_are_shown_with_their_clusters_where_there_are_any() {
+        let (_dir, layout) = network();
+        assert!(!run(&layout, false).unwrap().text.contains("cluster"));
+        crate::localnet::testkit::members(&layout, 2, 2);
+        let text = run(&layout, false).unwrap().text;
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][..4], ["node", "cluster", "member", "state"]);
+        assert_eq!(lines[5][..4], ["node1-1", "1", "1", "dead"]);
+        let value: serde_json::Value = serde_json::from_str(&run(&layout, true).unwrap().text).unwrap();
+        assert_eq!((&value["nodes"][3]["cluster"], &value["nodes"][3]["member"]), (&1.into(), &1.into()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::layout::Layout;
 use super::process::ProcessId;
-use super::state::{Account, Node, Ports, State};
+use super::state::{Account, MemberOf, Node, Ports, State};
 
 /// A process that sleeps under the name of a node, on the home of `name`. Killed when dropped.
 pub struct FakeNode {
@@ -61,6 +61,7 @@ impl Drop for FakeNode {
 pub fn state(layout: &Layout, count: u16) -> State {
     let node = |index: u16| Node {
         name: format!("node{index}"),
+        member_of: None,
         peer_id: format!("peer{index}"),
         ports: Ports { rpc: 4 * index + 1, api: 4 * index + 2, metrics: 4 * index + 3, p2p: 4 * index + 4 },
         process: None,
@@ -70,6 +71,22 @@ pub fn state(layout: &Layout, count: u16) -> State {
     std::fs::create_dir_all(layout.nodes()).unwrap();
     for node in &state.nodes {
         std::fs::create_dir_all(layout.home(&node.name)).unwrap();
+    }
+    state.save(layout).unwrap();
+    state
+}
+
+/// The same with `members` in each cluster, which have all joined.
+pub fn members(layout: &Layout, clusters: u16, members: usize) -> State {
+    let mut state = state(layout, clusters);
+    for cluster in 0..usize::from(clusters) {
+        for member in 1..members {
+            let of = MemberOf { cluster, member };
+            let ports = Ports { rpc: 1, api: 2, metrics: 3, p2p: 4 };
+            let peer_id = format!("peer{cluster}-{member}");
+            std::fs::create_dir_all(layout.home(&of.name())).unwrap();
+            state.nodes.push(Node { name: of.name(), member_of: Some(of), peer_id, ports, process: None });
+        }
     }
     state.save(layout).unwrap();
     state

@@ -1,6 +1,7 @@
 //! `up`: create or resume a network, wait until it serves, stay or return.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Child;
 
 use anyhow::{Result, anyhow, bail};
@@ -12,11 +13,13 @@ use super::layout::Layout;
 use super::manifest::Manifest;
 use super::node::{self, Goal, Started, Unreached};
 use super::process::RunState;
-use super::state::{self, State};
-use super::{banner, config, create, foreground, note, or_document, print_stdout};
+use super::state::{self, Node, State};
+use super::{banner, config, create, foreground, join, note, or_document, print_stdout};
 
 /// Validators of a network that was not told how many.
 const VALIDATORS: usize = 4;
+/// Members of each cluster of a network that was not told how many.
+const MEMBERS: usize = 1;
 /// Target time between blocks of a network that was not told.
 const BLOCK_INTERVAL_MS: u64 = 500;
 
@@ -102,14 +105,21 @@ struct Opened {
 
 /// Loads the network of the directory, or makes a new one.
 fn open(layout: &Layout, args: &UpArgs) -> Result<Opened> {
-    let asked = args.validators.map(usize::from);
+    let (asked, asked_members) = (args.validators.map(usize::from), args.members.map(usize::from));
     match State::load(layout)? {
         Some(mut state) if !layout.unfinished().exists() => {
-            if let Some(asked) = asked.filter(|asked| *asked != state.nodes.len()) {
+            if let Some(asked) = asked.filter(|asked| *asked != state.clusters()) {
                 bail!(
                     "{} holds a network of {} validators, not {asked}; leave --validators away to resume it, or use another --dir",
                     layout.root().display(),
-                    state.nodes.len()
+                    state.clusters()
+                );
+            }
+            if let Some(asked) = asked_members.filter(|asked| *asked != state.members()) {
+                bail!(
+                    "{} holds clusters of {} members, not {asked}; leave --members away to resume it, or use another --dir",
+                    layout.root().display(),
+                    state.members()
                 );
             }
             state.block_interval_ms = args.block_interval_ms.unwrap_or(state.block_interval_ms);
@@ -122,7 +132,8 @@ fn open(layout: &Layout, args: &UpArgs) -> Result<Opened> {
             note("making a new network");
             let interval = args.block_interval_ms.unwrap_or(BLOCK_INTERVAL_MS);
             let default_ports = args.default_ports || layout.is_default();
-            let state = create::create(layout, asked.unwrap_or(VALIDATORS), interval, default_ports)?;
+            let (validators, members) = (asked.unwrap_or(VALIDATORS), asked_members.unwrap_or(MEMBERS));
+            let state = create::create(layout, validators, members, interval, default_ports)?;
             Ok(Opened { state, resumed: false })
         }
     }
@@ -147,12 +158,16 @@ fn bring_up(
     state: &mut State,
     started: &mut Vec<Started>,
     args: &UpArgs,
-    program: &std::path::Path,
+    program: &Path,
     interrupt: &Interrupt,
 ) -> Result<Option<Unreached>> {
     let mut down = Vec::new();
     for index in 0..state.nodes.len() {
         let Some(node) = state.nodes.get_mut(index) else { continue };
+        if !node.has_joined() {
+            node::mend_ports(state, index)?;
+            continue;
+        }
         node.process = node.live(layout);
         match &node.process {
             Some(process) => {
@@ -170,13 +185,63 @@ fn bring_up(
     config::write_all(layout, state)?;
     state.save(layout)?;
     for index in down {
-        if let Some(node) = state.nodes.get(index) {
-            node::mark_log(layout, &node.name)?;
-        }
-        started.push(node::start(layout, state, index, program)?);
+        start(layout, state, started, index, program)?;
     }
-    let all: Vec<usize> = (0..state.nodes.len()).collect();
-    Ok(node::watch(state, started, &all, Goal::Serve, args.timeout, interrupt))
+    let serve = |state: &State, started: &mut [Started]| {
+        node::watch(state, started, &joined(state), Goal::Serve, args.timeout, interrupt)
+    };
+    if joined(state).len() < state.nodes.len() {
+        // Whoever takes members in must serve.
+        if let Some(unreached) = serve(state, started) {
+            return Ok(Some(unreached));
+        }
+    }
+    let unjoined = join_members(layout, state, started, args, program, interrupt)?;
+    Ok(Unreached::with_unjoined(serve(state, started), joined(state).len(), unjoined))
+}
+
+/// Makes and starts the members that have no home yet, one after the other: a cluster takes one in at a time. Returns those that have none
+/// still, and why not.
+fn join_members(
+    layout: &Layout,
+    state: &mut State,
+    started: &mut Vec<Started>,
+    args: &UpArgs,
+    program: &Path,
+    interrupt: &Interrupt,
+) -> Result<Vec<(usize, String)>> {
+    let mut unjoined = Vec::new();
+    for index in 0..state.nodes.len() {
+        if state.nodes.get(index).is_none_or(Node::has_joined) {
+            continue;
+        }
+        if !unjoined.is_empty() {
+            unjoined.push((index, "was not asked to join its cluster after that".to_owned()));
+            continue;
+        }
+        if let Some(why) = join::join(layout, state, index, program, args.timeout, interrupt)? {
+            unjoined.push((index, why));
+            continue;
+        }
+        config::write_all(layout, state)?;
+        start(layout, state, started, index, program)?;
+        // Where it does not answer, the watch of all says why.
+        node::watch(state, started, &[index], Goal::Answer, args.timeout, interrupt);
+    }
+    Ok(unjoined)
+}
+
+fn start(layout: &Layout, state: &mut State, started: &mut Vec<Started>, index: usize, program: &Path) -> Result<()> {
+    if let Some(node) = state.nodes.get(index) {
+        node::mark_log(layout, &node.name)?;
+    }
+    started.push(node::start(layout, state, index, program)?);
+    Ok(())
+}
+
+/// The nodes that have a home (indexes).
+fn joined(state: &State) -> Vec<usize> {
+    state.nodes.iter().enumerate().filter(|(_, node)| node.has_joined()).map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]

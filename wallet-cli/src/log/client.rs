@@ -1,24 +1,19 @@
 //! The record logs of one node over its API, under its admin token. Every answer is checked before it is used.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use pyralog_crypto::{PartitionConsistency, check_log_name};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::token::Token;
 use super::wire::{LogInfo, Page, Placement};
+use crate::admin::{Admin, PATIENCE, nonsense, understood};
 use crate::error::{Failure, Result};
-use crate::node::{Answer, Call, DEFAULT_NODE, NodeArgs, NodeFault, Nodes};
-use crate::output::{safe, shown};
-use crate::receipt_file::quoted;
+use crate::node::{Answer, Call, NodeFault};
 
-/// How long a call may take: the node answers an append when it is durable.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Added to a wait asked of the node before the connection is given up.
 const GRACE: Duration = Duration::from_secs(10);
 /// Most partitions of a log.
@@ -40,47 +35,29 @@ pub struct LogNodeArgs {
 /// The logs of one node.
 #[derive(Debug)]
 pub struct Client {
-    nodes: Nodes,
-    url: String,
-    token: Token,
-    flags: String,
+    node: Admin,
 }
 
 impl LogNodeArgs {
-    /// ` --node URL --token-file FILE` for a command to type, each where it was given and does not stand in the environment anyway.
-    fn flags(&self) -> String {
-        let flag = |name: &str, variable: &str, value: Option<&Path>| match value {
-            Some(value) if std::env::var_os(variable).as_deref() != Some(value.as_os_str()) => {
-                format!(" --{name} {}", quoted(value))
-            }
-            _ => String::new(),
-        };
-        flag("node", "PYRALOG_NODE", self.node.as_deref().map(Path::new))
-            + &flag("token-file", "PYRALOG_TOKEN_FILE", self.token_file.as_deref())
-    }
-
     /// Checks the URL and finds the token.
     pub fn connect(&self) -> Result<Client> {
         if self.node.as_ref().is_some_and(|urls| urls.contains(',')) {
             return Err(Failure::usage("a log is in one node, and several are named with --node or PYRALOG_NODE")
                 .next("name the one that holds the log with --node URL"));
         }
-        let nodes = NodeArgs { node: self.node.iter().cloned().collect() }.connect()?;
-        let url = nodes.urls().first().map_or(DEFAULT_NODE, String::as_str).to_owned();
-        let token = Token::find(&url, self.token_file.as_deref(), Path::new("."))?;
-        Ok(Client { nodes, url, token, flags: self.flags() })
+        Ok(Client { node: Admin::connect(self.node.as_deref(), self.token_file.as_deref())? })
     }
 }
 
 impl Client {
     /// The node's URL.
     pub fn url(&self) -> &str {
-        &self.url
+        self.node.url()
     }
 
     /// `pyralog log WORDS` with the flags that name this node.
     pub fn command(&self, words: &str) -> String {
-        format!("pyralog log {words}{}", self.flags)
+        format!("pyralog log {words}{}", self.node.flags())
     }
 
     /// All logs.
@@ -89,7 +66,7 @@ impl Client {
         struct Logs {
             logs: Vec<LogInfo>,
         }
-        let answer = self.call("", Call::Get, PATIENCE).and_then(|answer| self.understood::<Logs>(answer));
+        let answer = self.call("", Call::Get, PATIENCE).and_then(understood::<Logs>);
         let logs = answer.and_then(|Logs { logs }| logs.into_iter().map(|info| self.sound(info)).collect());
         logs.map_err(|fault| self.failure(None, fault))
     }
@@ -132,7 +109,7 @@ impl Client {
         }
         let partition = partition.map(|number| format!("?partition={number}")).unwrap_or_default();
         let answer = self.call(&format!("/{name}/records{partition}"), Call::Post(body), PATIENCE)?;
-        let Placements { records } = self.understood(answer)?;
+        let Placements { records } = understood(answer)?;
         if records.len() != count {
             return Err(nonsense(format!("it gives places to {} records of {count}", records.len())));
         }
@@ -145,7 +122,7 @@ impl Client {
         let (query, meant) = (cursor.query(ask.limit, ask.wait, ask.proof), ask.incarnation);
         let path = format!("/{name}/records?{query}&incarnation={meant}");
         let answer = self.call(&path, Call::Get, ask.wait + GRACE)?;
-        let page: Page = self.understood(answer)?;
+        let page: Page = understood(answer)?;
         if page.incarnation != meant {
             return Err(nonsense(format!(
                 "it answers for incarnation {} of {name} instead of {meant}",
@@ -171,20 +148,14 @@ impl Client {
         let LogInfo { name, incarnation, .. } = log;
         let query = format!("partition={partition}&incarnation={incarnation}&old={old}&new={new}");
         let answer = self.call(&format!("/{name}/consistency?{query}"), Call::Get, PATIENCE)?;
-        self.understood::<Grown>(answer).map(|Grown { consistency }| consistency)
+        understood::<Grown>(answer).map(|Grown { consistency }| consistency)
     }
 
     /// A fault as the failure that a command ends with, with the step that mends it.
     pub fn failure(&self, name: Option<&str>, fault: NodeFault) -> Failure {
-        let url = &self.url;
+        let url = self.url();
         let log = name.unwrap_or("NAME");
         match fault {
-            NodeFault::Refused { code, .. } if is_unauthorized(&code) => {
-                let file = shown(self.token.file());
-                Failure::error(format!("{url} does not take the admin token in {file}")).next(
-                    "a node makes a new one at each start: name that of this node, --token-file HOME/data/admin.token",
-                )
-            }
             NodeFault::NotFound { code, .. } if code == "no_such_log" => {
                 let create = self.command(&format!("create {log}"));
                 Failure::error(format!("{url} has no log {log}"))
@@ -206,31 +177,16 @@ impl Client {
             NodeFault::Refused { code, message, .. } if is_replaced(&code) => {
                 Failure::error(format!("{url}: {message}")).next(self.command(&format!("describe {log}")))
             }
-            NodeFault::Nonsense(message) => Failure::error(format!("{url}: {message}"))
-                .next("name the native API of a node of the version of this program with --node URL"),
-            fault => fault.into_failure(url),
+            fault => self.node.failure(fault),
         }
     }
 
-    /// One call. Where the token is not taken, the one that the file holds now is tried: nothing was done under the old one.
     fn call(&self, path: &str, call: Call<'_>, patience: Duration) -> Result<Answer, NodeFault> {
-        let path = format!("{LOGS}{path}");
-        let bearer = self.token.bearer();
-        match self.nodes.authorized(&self.url, &path, call, &bearer, patience) {
-            Err(NodeFault::Refused { code, .. }) if is_unauthorized(&code) && self.token.renew(&bearer) => {
-                self.nodes.authorized(&self.url, &path, call, &self.token.bearer(), patience)
-            }
-            answer => answer,
-        }
-    }
-
-    fn understood<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, NodeFault> {
-        serde_json::from_value(answer.body)
-            .map_err(|error| nonsense(format!("its answer is not understood: {}", safe(&error.to_string()))))
+        self.node.call(&format!("{LOGS}{path}"), call, patience)
     }
 
     fn named(&self, name: &str, answer: Answer) -> Result<LogInfo, NodeFault> {
-        let info = self.sound(self.understood(answer)?)?;
+        let info = self.sound(understood(answer)?)?;
         if info.name == name { Ok(info) } else { Err(nonsense(format!("it answers for the log {}", info.name))) }
     }
 
@@ -261,36 +217,9 @@ pub struct Ask {
     pub proof: bool,
 }
 
-/// Whether what was asked for may have been done although there was no answer that says so.
-pub fn may_be_done(fault: &NodeFault) -> bool {
-    match fault {
-        NodeFault::Lost(_) | NodeFault::Nonsense(_) | NodeFault::Partly { .. } => true,
-        NodeFault::Busy { code, .. } => !is_put_off(code),
-        // A disk that is full before a record is taken, or while it is written.
-        NodeFault::Refused { code, remedy, .. } if code == "disk_full" => {
-            !remedy.as_ref().is_some_and(|remedy| remedy.contains("no record was taken"))
-        }
-        NodeFault::Unreachable(_) | NodeFault::NotFound { .. } | NodeFault::Refused { .. } => false,
-    }
-}
-
-/// Whether a node that is busy says by this code that it has done nothing.
-pub fn is_put_off(code: &str) -> bool {
-    matches!(code, "busy" | "rate_limited")
-}
-
 /// Whether a refusal says that the log of the name is another one than was meant.
 pub fn is_replaced(code: &str) -> bool {
     code == "log_replaced"
-}
-
-/// Whether a refusal is that of a token.
-fn is_unauthorized(code: &str) -> bool {
-    matches!(code, "unauthorized" | "401")
-}
-
-fn nonsense(what: String) -> NodeFault {
-    NodeFault::Nonsense(what)
 }
 
 #[cfg(test)]

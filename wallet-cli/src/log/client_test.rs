@@ -3,6 +3,7 @@ use serde_json::json;
 use super::super::cursor::At;
 use super::super::testkit::{FakeNode, INCARNATION, Reply, TOKEN, log, problem, served};
 use super::*;
+use crate::admin::may_be_done;
 
 fn describe(reply: Reply) -> Failure {
     FakeNode::start(move |_| reply.clone()).client().describe("orders").unwrap_err()

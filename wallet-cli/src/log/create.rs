@@ -6,10 +6,11 @@ use clap::Args;
 use pyralog_consensus::duration::parse_duration;
 use serde_json::{Value, json};
 
-use super::client::{LogNodeArgs, may_be_done};
+use super::client::LogNodeArgs;
 use super::parse::parse_size;
 use super::wire::Storage;
 use super::{describe, log_name};
+use crate::admin::may_be_done;
 use crate::error::{Failure, Result};
 use crate::node::NodeFault;
 use crate::output::{GOOD, Output};

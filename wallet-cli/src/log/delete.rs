@@ -5,10 +5,11 @@ use std::io::IsTerminal;
 use clap::Args;
 use serde_json::json;
 
-use super::client::{Client, LogNodeArgs, may_be_done};
+use super::client::{Client, LogNodeArgs};
 use super::log_name;
 use super::parse::show_size;
 use super::wire::LogInfo;
+use crate::admin::may_be_done;
 use crate::error::{Context, Failure, Result};
 use crate::node::NodeFault;
 use crate::output::{GOOD, Output, note, safe};

@@ -12,7 +12,6 @@ mod proof;
 mod read;
 mod show;
 mod tail;
-mod token;
 mod wire;
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! The documents of the record logs' API. Numbers that can exceed 2^53 are strings of digits, byte strings lower-case hexadecimal.
 
-mod form;
-
 use pyralog_crypto::{Header, LogId, PublicKey, Record, RecordError, RecordProof, SignedPartitionCheckpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::parse::{show_size, show_span};
-use form::{digits, hexadecimal, maybe_digits, maybe_hexadecimal};
+use crate::admin::form::{digits, hexadecimal, maybe_digits, maybe_hexadecimal};
 
 /// A log, as the node describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Whole nodes in this process: real engine, ledger, storage, network and listeners.
 
+mod cluster;
 mod disk;
 mod kit;
 mod lifecycle;

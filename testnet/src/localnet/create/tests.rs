@@ -8,7 +8,7 @@ use crate::localnet::manifest::Manifest;
 fn network(validators: usize) -> (tempfile::TempDir, Layout, State) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(&dir.path().join("net")).unwrap();
-    let state = create(&layout, validators, 500, false).unwrap();
+    let state = create(&layout, validators, 1, 500, false).unwrap();
     (dir, layout, state)
 }
 
@@ -70,7 +70,7 @@ fn an_interrupted_creation_is_made_again() {
     let layout = Layout::new(dir.path()).unwrap();
     files::write(&layout.unfinished(), b"", files::PUBLIC).unwrap();
     files::make_dir(&layout.home("node9")).unwrap();
-    create(&layout, 1, 500, false).unwrap();
+    create(&layout, 1, 1, 500, false).unwrap();
     assert!(!layout.home("node9").exists());
     assert!(!layout.unfinished().exists());
     assert!(State::load(&layout).unwrap().is_some());
@@ -86,4 +86,23 @@ fn the_default_ports_that_are_free_go_to_node0_and_to_nobody_else() {
     for others in [&ports[1..], &none] {
         assert!(others.iter().flat_map(Ports::all).all(|port| !defaults.all().contains(&port)));
     }
+}
+
+#[test]
+fn members_have_names_and_ports_and_stand_in_no_genesis() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(&dir.path().join("net")).unwrap();
+    let state = create(&layout, 2, 3, 500, false).unwrap();
+    let names: Vec<&str> = state.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["node0", "node1", "node0-1", "node0-2", "node1-1", "node1-2"]);
+    let ports: BTreeSet<u16> = state.nodes.iter().flat_map(|node| node.ports.all()).collect();
+    assert_eq!(ports.len(), 24);
+    let genesis = Genesis::from_json(&fs::read(layout.genesis()).unwrap()).unwrap();
+    assert_eq!((genesis.parts().validators.len(), genesis.parts().logs.len()), (2, 2));
+    for node in &state.nodes {
+        assert_eq!(layout.home(&node.name).exists(), node.is_founder(), "{}", node.name);
+        assert_eq!(node.has_joined(), node.is_founder());
+    }
+    let text = fs::read_to_string(layout.home("node0").join("pyralog.toml")).unwrap();
+    assert_eq!(text.matches("/p2p/").count(), 1, "only who has an identity can be dialled: {text}");
 }

@@ -3,6 +3,7 @@ use super::*;
 fn state() -> State {
     let node = |index: u16| Node {
         name: format!("node{index}"),
+        member_of: None,
         peer_id: "12D3KooW".to_owned(),
         ports: Ports { rpc: 20_000 + index, api: 20_100 + index, metrics: 20_200 + index, p2p: 20_300 + index },
         process: None,
@@ -49,6 +50,38 @@ fn nodes_are_found_by_name_or_number() {
     let error = state.find("node7").unwrap_err().to_string();
     assert!(error.contains("node0, node1"), "{error}");
     assert!(state.find("").is_err());
+}
+
+#[test]
+fn members_are_found_by_name_or_number_and_are_no_clusters() {
+    let (_dir, layout) = crate::localnet::testkit::layout();
+    let state = crate::localnet::testkit::members(&layout, 2, 3);
+    for (name, index) in [("node1", 1), ("1", 1), ("node0-1", 2), ("0-1", 2), ("1-2", 5)] {
+        assert_eq!(state.find(name).unwrap(), index, "{name}");
+    }
+    assert!(state.find("-").is_err() && state.find("0-0").is_err() && state.find("0-3").is_err());
+    assert_eq!((state.clusters(), state.members(), state.nodes.len()), (2, 3, 6));
+    assert_eq!(State::load(&layout).unwrap(), Some(state));
+}
+
+#[test]
+fn a_cluster_is_lost_with_half_of_the_members_that_joined() {
+    let (_dir, layout) = crate::localnet::testkit::layout();
+    let mut state = crate::localnet::testkit::members(&layout, 2, 3);
+    for (gone, lost) in [(&[][..], 0), (&[0], 0), (&[0, 1], 0), (&[0, 2], 1), (&[0, 2, 4, 5], 2), (&[1, 4, 5], 1)] {
+        assert_eq!(state.clusters_lost(gone), lost, "{gone:?}");
+    }
+    // Before the others have joined, the founder is its cluster.
+    for node in &mut state.nodes[2..] {
+        node.peer_id.clear();
+    }
+    assert_eq!(state.clusters_lost(&[0]), 1);
+}
+
+#[test]
+fn without_members_the_file_is_as_it_always_was() {
+    let text = serde_json::to_string(&state()).unwrap();
+    assert!(!text.contains("member"), "{text}");
 }
 
 #[test]

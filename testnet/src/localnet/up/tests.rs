@@ -8,6 +8,7 @@ use crate::localnet::testkit::{answering, layout, state};
 fn args(validators: Option<u16>) -> UpArgs {
     UpArgs {
         validators,
+        members: None,
         detach: true,
         json: false,
         block_interval_ms: None,
@@ -35,6 +36,20 @@ fn another_number_of_validators_is_refused_with_both_numbers() {
     state(&layout, 3);
     let error = open(&layout, &args(Some(4))).err().unwrap().to_string();
     assert!(error.contains("3 validators, not 4"), "{error}");
+}
+
+#[test]
+fn members_are_counted_apart_from_validators() {
+    let (_dir, layout) = layout();
+    let members = |validators, members| UpArgs { members, ..args(validators) };
+    let state = open(&layout, &members(Some(2), Some(3))).unwrap().state;
+    assert_eq!((state.clusters(), state.members(), state.nodes.len(), joined(&state)), (2, 3, 6, vec![0, 1]));
+    assert!(open(&layout, &members(Some(2), Some(3))).unwrap().resumed);
+    assert!(open(&layout, &members(None, None)).unwrap().resumed);
+    let error = open(&layout, &members(Some(2), Some(2))).err().unwrap().to_string();
+    assert!(error.contains("clusters of 3 members, not 2") && error.contains("--members"), "{error}");
+    let error = open(&layout, &members(Some(6), None)).err().unwrap().to_string();
+    assert!(error.contains("2 validators, not 6"), "{error}");
 }
 
 #[test]

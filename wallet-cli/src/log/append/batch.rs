@@ -9,9 +9,10 @@ use pyralog_crypto::Record;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::client::{Client, is_put_off, may_be_done};
+use super::super::client::Client;
 use super::super::wire::{Placement, outgoing};
 use super::placed::Placed;
+use crate::admin::{is_put_off, may_be_done};
 use crate::error::{Failure, Result};
 use crate::interrupt;
 use crate::node::{Deadline, NodeFault};

@@ -33,9 +33,8 @@ impl Token {
     pub fn find(url: &str, named: Option<&Path>, here: &Path) -> Result<Self> {
         let file = match named {
             Some(file) => file.to_owned(),
-            None => local(url, &here.join(LOCAL_NETWORK)).ok_or_else(|| {
-                Failure::usage(format!("the record logs of {url} need the node's admin token")).next(STEP)
-            })?,
+            None => local(url, &here.join(LOCAL_NETWORK))
+                .ok_or_else(|| Failure::usage(format!("this call to {url} needs the node's admin token")).next(STEP))?,
         };
         let bearer = Mutex::new(read(&file)?);
         Ok(Self { file, bearer })

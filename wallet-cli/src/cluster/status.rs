@@ -1,0 +1,133 @@
+//! `pyralog cluster status`.
+
+use anstyle::Style;
+use clap::Args;
+use comfy_table::{Cell, Color, Table};
+
+use super::client::{Client, ClusterNodeArgs};
+use super::wire::{ClusterInfo, MemberInfo, PartitionInfo, PartitionState};
+use crate::error::Result;
+use crate::output::{BAD, GOOD, Output, WARN, safe};
+
+/// Up to so many partitions are all shown.
+const FEW: usize = 20;
+
+/// Options of `cluster status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Show all partitions; without it, of more than 20 those alone that are not full
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub node: ClusterNodeArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &StatusArgs) -> Result<Output> {
+    let client = args.node.connect()?;
+    let (info, document) = client.status().map_err(|fault| client.failure(fault))?;
+    Ok(Output::new(document, text(&info, args.all, &client)))
+}
+
+fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
+    let leader =
+        info.leader.map_or_else(|| format!("{BAD}no leader{BAD:#}"), |id| format!("led by {}", info.called(id)));
+    if info.members.is_empty() {
+        return format!("{WARN}{} has not heard of any member yet{WARN:#}", info.called(info.member));
+    }
+    let mut text = format!("{leader}, as {} sees it\n\n{}\n", info.called(info.member), members(info));
+    let shown: Vec<(&PartitionInfo, PartitionState)> = info
+        .partitions
+        .iter()
+        .map(|partition| (partition, info.state(partition)))
+        .filter(|(_, state)| all || info.partitions.len() <= FEW || *state != PartitionState::Full)
+        .collect();
+    if !shown.is_empty() {
+        text.push_str(&format!("\n{}\n", partitions(&shown)));
+    }
+    let hidden = info.partitions.len() - shown.len();
+    if hidden > 0 {
+        let command = client.command("status --all");
+        text.push_str(&format!("\n{hidden} full partitions are not shown: {command}\n"));
+    }
+    text.push_str(&format!("\n{}", closing(info)));
+    text
+}
+
+fn members(info: &ClusterInfo) -> String {
+    let mut table = table(["MEMBER", "NAME", "ROLE", "STATE", "LEADER", "ADDRESSES"]);
+    for member in &info.members {
+        let MemberInfo { id, name, addresses, role, up } = member;
+        let state = if *up { Cell::new("up").fg(Color::Green) } else { Cell::new("down").fg(Color::Red) };
+        let leads = if info.leader == Some(*id) { "leader" } else { "" };
+        let addresses: Vec<String> = addresses.iter().map(|address| safe(address)).collect();
+        table.add_row([
+            Cell::new(id),
+            Cell::new(safe(name)),
+            Cell::new(role.word()),
+            state,
+            Cell::new(leads),
+            Cell::new(addresses.join(" ")),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn partitions(shown: &[(&PartitionInfo, PartitionState)]) -> String {
+    let mut table = table(["LOG", "PARTITION", "LEADER", "EPOCH", "MEMBERS", "RECORDS", "STATE"]);
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    for (partition, state) in shown {
+        let members: Vec<String> = partition.members.iter().map(u64::to_string).collect();
+        table.add_row([
+            Cell::new(safe(&partition.log)),
+            Cell::new(partition.partition),
+            Cell::new(number(partition.leader)),
+            Cell::new(partition.epoch),
+            Cell::new(members.join(",")),
+            Cell::new(number(partition.records)),
+            // The last column: nothing behind it is moved by what makes the colour.
+            Cell::new(format!("{0}{1}{0:#}", style(*state), state.words())),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+/// A table whose colours are always there: whoever prints takes them out where there is no terminal.
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header).enforce_styling();
+    table
+}
+
+fn style(state: PartitionState) -> Style {
+    match state {
+        PartitionState::NoLeader => BAD,
+        PartitionState::UnderReplicated | PartitionState::Behind => WARN,
+        PartitionState::Full => GOOD,
+    }
+}
+
+/// All of it in a line.
+fn closing(info: &ClusterInfo) -> String {
+    let (up, members, all) = (info.up(), info.members.len(), info.partitions.len());
+    let states: Vec<PartitionState> = info.partitions.iter().map(|partition| info.state(partition)).collect();
+    let full = states.iter().filter(|state| **state == PartitionState::Full).count();
+    let stored = match all {
+        0 => "no partitions".to_owned(),
+        1 if full == 1 => "the only partition full".to_owned(),
+        _ if full == all => format!("all {all} partitions full"),
+        _ => format!("{full} of {all} partitions full"),
+    };
+    let leads = if info.leader.is_none() { ", nobody leads the cluster" } else { "" };
+    let worst = states.into_iter().min().unwrap_or(PartitionState::Full);
+    let style = match info.leader {
+        None => BAD,
+        Some(_) if up < members => style(worst.min(PartitionState::UnderReplicated)),
+        Some(_) => style(worst),
+    };
+    format!("{style}{up} of {members} members up, {stored}{leads}{style:#}")
+}
+
+#[cfg(test)]
+#[path = "status_test.rs"]
+mod tests;

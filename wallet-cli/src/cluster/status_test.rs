@@ -1,0 +1,104 @@
+use serde_json::{Value, json};
+
+use super::super::testkit::{FakeNode, Reply, args, cluster, member, problem};
+use super::*;
+
+fn shown(document: &Value, all: bool) -> Output {
+    let answer = document.clone();
+    let node = FakeNode::start(move |_| Reply::Answer(200, answer.clone()));
+    run(&StatusArgs { all, node: args(&node) }).unwrap()
+}
+
+/// What stands in a pipe.
+fn plain(output: &Output) -> String {
+    anstream::adapter::strip_str(&output.text).to_string()
+}
+
+#[test]
+fn members_and_partitions_stand_in_tables_and_the_sum_in_a_line() {
+    let mut document = cluster(4);
+    document["partitions"][3]["records"] = Value::Null;
+    let output = shown(&document, false);
+    assert_eq!(output.document, document, "the answer as it is");
+    let text = plain(&output);
+    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(text.lines().next().unwrap(), "led by member 1 (node0), as member 1 (node0) sees it");
+    assert_eq!(lines[2], ["MEMBER", "NAME", "ROLE", "STATE", "LEADER", "ADDRESSES"]);
+    assert_eq!(lines[3], ["1", "node0", "voter", "up", "leader", "/ip4/127.0.0.1/tcp/26656"]);
+    assert_eq!(lines[4], ["2", "node1", "voter", "up", "/ip4/127.0.0.1/tcp/26657"]);
+    assert_eq!(lines[7], ["LOG", "PARTITION", "LEADER", "EPOCH", "MEMBERS", "RECORDS", "STATE"]);
+    assert_eq!(lines[8], ["orders", "0", "1", "3", "1,2,3", "100", "full"]);
+    assert_eq!(lines[11], ["orders", "3", "1", "3", "1,2,3", "-", "full"]);
+    assert_eq!(text.lines().last().unwrap(), "3 of 3 members up, all 4 partitions full");
+    assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
+}
+
+#[test]
+fn columns_stay_in_line_also_where_words_have_colours() {
+    let mut document = cluster(2);
+    document["members"][2] = member(3, false);
+    document["partitions"][1]["members"] = json!([1, 2]);
+    let output = shown(&document, false);
+    let text = plain(&output);
+    let column = |word: &str| text.lines().filter_map(|line| line.find(word)).collect::<Vec<_>>();
+    let addresses = column("/ip4");
+    assert!(addresses.len() == 3 && addresses.iter().all(|at| *at == addresses[0]), "{text}");
+    assert!(text.contains("down") && text.contains("under-replicated") && output.text.contains('\u{1b}'), "{text}");
+    assert_eq!(text.lines().last().unwrap(), "2 of 3 members up, 1 of 2 partitions full");
+}
+
+#[test]
+fn of_many_partitions_those_that_are_not_full_are_shown_and_the_others_counted() {
+    let mut document = cluster(25);
+    document["partitions"][7]["leader"] = Value::Null;
+    document["partitions"][9]["behind"] = true.into();
+    let text = plain(&shown(&document, false));
+    assert_eq!(text.matches("orders").count(), 2, "{text}");
+    assert!(text.contains("no leader") && text.contains("behind"), "{text}");
+    assert!(text.contains("23 full partitions are not shown: pyralog cluster status --all --node http://"), "{text}");
+    let all = plain(&shown(&document, true));
+    assert_eq!(all.matches("orders").count(), 25, "{all}");
+    assert!(!all.contains("not shown"));
+    assert_eq!(plain(&shown(&cluster(20), false)).matches("orders").count(), 20);
+    let none = plain(&shown(&cluster(21), false));
+    assert!(none.contains("21 full partitions") && !none.contains("EPOCH"), "{none}");
+}
+
+#[test]
+fn a_cluster_without_a_leader_or_partitions_says_so() {
+    let mut document = cluster(0);
+    document["leader"] = Value::Null;
+    document["members"][1] = member(2, false);
+    let text = plain(&shown(&document, false));
+    assert!(text.starts_with("no leader, as member 1 (node0) sees it"), "{text}");
+    let closing = "2 of 3 members up, no partitions, nobody leads the cluster";
+    assert_eq!(text.lines().last().unwrap(), closing);
+    let one = plain(&shown(&cluster(1), false));
+    assert_eq!(one.lines().last().unwrap(), "3 of 3 members up, the only partition full");
+}
+
+#[test]
+fn a_member_that_just_joined_knows_nobody() {
+    let document = json!({ "member": 4, "leader": null, "members": [], "partitions": [] });
+    assert_eq!(plain(&shown(&document, false)), "member 4 has not heard of any member yet");
+}
+
+#[test]
+fn what_a_member_calls_itself_steers_no_terminal() {
+    let mut document = cluster(1);
+    document["members"][0]["name"] = "\u{1b}[2J".into();
+    document["members"][0]["addresses"][0] = "\u{1b}[31m".into();
+    document["partitions"][0]["log"] = "\u{1b}]0;x\u{7}".into();
+    let text = shown(&document, false).text;
+    for escape in ["\u{1b}[2J", "\u{1b}[31m", "\u{1b}]", "\u{7}"] {
+        assert!(!text.contains(escape), "{text:?}");
+    }
+}
+
+#[test]
+fn a_node_that_cannot_say_names_what_to_do() {
+    let node = FakeNode::start(|_| problem(503, "no_leader"));
+    let failure = run(&StatusArgs { all: false, node: args(&node) }).unwrap_err();
+    assert_eq!(failure.code(), 1);
+    assert!(failure.to_string().contains("cannot serve now"), "{failure}");
+}

@@ -1,0 +1,151 @@
+//! The document that describes a cluster. Numbers that can exceed 2^53 are strings of digits; those of members are not.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::admin::form::{digits, maybe_digits};
+use crate::output::safe;
+
+/// A cluster, as one of its members sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ClusterInfo {
+    /// The member that answers.
+    pub member: u64,
+    /// Who leads the global group, as far as it is known.
+    pub leader: Option<u64>,
+    /// All members that were not removed; none where the answering member has not heard of the cluster yet.
+    pub members: Vec<MemberInfo>,
+    /// All partitions of all logs.
+    pub partitions: Vec<PartitionInfo>,
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MemberInfo {
+    /// Its number.
+    #[serde(rename = "member")]
+    pub id: u64,
+    /// Its name, for people.
+    pub name: String,
+    /// Where the others reach it.
+    pub addresses: Vec<String>,
+    /// Whether it decides, too.
+    pub role: Role,
+    /// Whether the answering member reaches it.
+    pub up: bool,
+}
+
+/// What a member does in the global group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It decides.
+    Voter,
+    /// It is told what was decided.
+    Learner,
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct PartitionInfo {
+    /// Name of its log.
+    pub log: String,
+    /// Its number in the log.
+    pub partition: u32,
+    /// Newest epoch of its sequencer: higher with each change of the lead.
+    #[serde(with = "digits")]
+    pub epoch: u64,
+    /// Who gives the offsets, if that member is up.
+    pub leader: Option<u64>,
+    /// Who should store it; some of them may have been removed.
+    pub members: Vec<u64>,
+    /// How many records it has, where the answering member stores it.
+    #[serde(with = "maybe_digits", default)]
+    pub records: Option<u64>,
+    /// Whether records are known to be missing at the answering member.
+    pub behind: bool,
+}
+
+/// How well a partition is stored; the worse before the better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PartitionState {
+    /// Nobody gives offsets: nothing can be appended.
+    NoLeader,
+    /// A member that should store it is down, or was removed.
+    UnderReplicated,
+    /// Records are missing at the member that answers.
+    Behind,
+    /// All is as it should be.
+    Full,
+}
+
+impl ClusterInfo {
+    /// What a member describes must be a cluster.
+    pub fn check(&self) -> Result<(), String> {
+        let ids: BTreeSet<u64> = self.members.iter().map(|member| member.id).collect();
+        if ids.len() != self.members.len() {
+            return Err("what it says of the members contradicts itself".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The member with this number, unless it was removed.
+    pub fn find(&self, id: u64) -> Option<&MemberInfo> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// `member 2 (node1)`, for people.
+    pub fn called(&self, id: u64) -> String {
+        called(id, self.find(id).map(|member| member.name.as_str()))
+    }
+
+    /// How many members are up.
+    pub fn up(&self) -> usize {
+        self.members.iter().filter(|member| member.up).count()
+    }
+
+    /// How well a partition is stored.
+    pub fn state(&self, partition: &PartitionInfo) -> PartitionState {
+        if partition.leader.is_none() {
+            PartitionState::NoLeader
+        } else if !partition.members.iter().all(|id| self.find(*id).is_some_and(|member| member.up)) {
+            PartitionState::UnderReplicated
+        } else if partition.behind {
+            PartitionState::Behind
+        } else {
+            PartitionState::Full
+        }
+    }
+}
+
+/// A member for people, by its number and the name that it may have.
+pub fn called(id: u64, name: Option<&str>) -> String {
+    name.map_or_else(|| format!("member {id}"), |name| format!("member {id} ({})", safe(name)))
+}
+
+impl Role {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Voter => "voter",
+            Self::Learner => "learner",
+        }
+    }
+}
+
+impl PartitionState {
+    /// Its words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoLeader => "no leader",
+            Self::UnderReplicated => "under-replicated",
+            Self::Behind => "behind",
+            Self::Full => "full",
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "wire_test.rs"]
+mod tests;
