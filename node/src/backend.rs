@@ -64,6 +64,8 @@ pub struct Live {
     pub anchored: u64,
     /// How our notary log compares with what the chain witnessed of it.
     pub log: LogState,
+    /// Why the cluster does not serve here, if so.
+    pub cluster: Option<String>,
 }
 
 /// Whether promises may be made for the notary log. A home that was restored from an older copy holds a shorter log; a promise for its next
@@ -76,6 +78,8 @@ pub enum LogState {
     Sound,
     /// It does not; says what is wrong and what to do.
     Conflict(String),
+    /// Another member of the cluster has it; says which, and what to do.
+    Elsewhere(String),
 }
 
 /// A connected peer.

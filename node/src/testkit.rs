@@ -353,6 +353,7 @@ impl StillBackend {
             peers: 0,
             anchored: 0,
             log: crate::backend::LogState::Sound,
+            cluster: None,
         };
         Self { memory: solo.memory.clone(), identity, live, blocks: broadcast::Sender::new(8) }
     }

@@ -23,7 +23,8 @@ impl Cluster {
                 shard.transfer(to).await?;
             }
         }
-        let stored = self.partitions().into_iter().filter(|status| status.nodeset.contains(to) && status.sequencer != to);
+        let stored =
+            self.partitions().into_iter().filter(|status| status.nodeset.contains(to) && status.sequencer != to);
         let asked = stored.filter(|status| self.ask_member(to, status.partition));
         Ok(asked.count())
     }
@@ -52,7 +53,8 @@ impl Cluster {
             let stands = self.shared.stands(status.partition);
             let moving = stands.is_none_or(|stands| stands.nodeset != status.nodeset)
                 || status.last_clean.next() != Some(status.epoch);
-            let others = status.nodeset.members().iter().filter(|other| **other != member && up.contains(other)).count();
+            let others =
+                status.nodeset.members().iter().filter(|other| **other != member && up.contains(other)).count();
             let needed = status.nodeset.recovery_quorum().min(status.nodeset.members().len() - 1);
             if moving || others < needed.max(1) {
                 let why = format!(

@@ -25,8 +25,8 @@ mod looping;
 mod place;
 mod steward;
 
-pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use answers::{AppendError, PartitionStatus};
+pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use host::{Cluster, ClusterOptions, Links, LogIds};
 pub use place::ReplicatedLog;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pyralog_crypto::{Decode, LogId};
 
-use crate::raft::{GlobalState, LogPlace};
 use crate::raft::global::score;
+use crate::raft::{GlobalState, LogPlace};
 use crate::replication::{MemberId, NodeSet};
 use crate::{Error, LogName, LogSpec, PartitionId, Replicas};
 
@@ -51,20 +51,13 @@ impl ReplicatedLog {
     }
 }
 
-fn spec_of(
-    name: &LogName,
-    log: &LogPlace,
-    log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync),
-) -> Option<LogSpec> {
+fn spec_of(name: &LogName, log: &LogPlace, log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync)) -> Option<LogSpec> {
     let spec = LogSpec::from_bytes(&log.spec).ok()?;
     Some(LogSpec { id: log_id(name, log.incarnation), name: name.clone(), partitions: log.partitions, ..spec })
 }
 
 /// All partitions of the cluster.
-pub(super) fn places(
-    state: &GlobalState,
-    log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync),
-) -> Vec<Place> {
+pub(super) fn places(state: &GlobalState, log_id: &(dyn Fn(&LogName, u64) -> LogId + Send + Sync)) -> Vec<Place> {
     let mut places = Vec::new();
     for (name, log) in state.logs() {
         let Some(spec) = spec_of(name, log, log_id) else {

@@ -13,7 +13,8 @@ use super::place::{Place, first_up, make, places, remove};
 use crate::member::Input;
 use crate::raft::shard::MAX_BATCH;
 use crate::raft::{
-    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, NewLog, RaftGroups, Role, ShardAnswer, ShardCommand, ShardState, group_of,
+    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, NewLog, RaftGroups, Role, ShardAnswer, ShardCommand,
+    ShardState, group_of,
 };
 use crate::replication::{Answer, Command, Epoch, MemberId, NodeSet};
 use crate::{Error, LogName, PartitionId, Storage};

@@ -151,9 +151,10 @@ impl World {
         let id = loop {
             other.receive(self.nodes[place].id, Envelope::Join(new.clone()));
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let found = other.groups().global().look(|state| {
-                state.live().find(|(_, member)| member.incarnation == incarnation).map(|(id, _)| id)
-            });
+            let found = other
+                .groups()
+                .global()
+                .look(|state| state.live().find(|(_, member)| member.incarnation == incarnation).map(|(id, _)| id));
             if let Some(id) = found {
                 break id;
             }
@@ -224,7 +225,8 @@ impl World {
             let live: BTreeSet<MemberId> = self.nodes.iter().map(|node| node.id).collect();
             let full = |status: &PartitionStatus| {
                 let stored = status.nodeset.members().iter().filter(|member| live.contains(member)).count();
-                let newest = cluster.shared.stands(status.partition).is_some_and(|stands| stands.nodeset == status.nodeset);
+                let newest =
+                    cluster.shared.stands(status.partition).is_some_and(|stands| stands.nodeset == status.nodeset);
                 stored == members && newest && status.log == *name
             };
             let partitions = cluster.partitions();

@@ -80,8 +80,9 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     }
     // The cluster has one log key, and its members sign checkpoints of the same logs with it.
     write_atomic(&home.log_key(), &sealed, SECRET)?;
-    let keys = NodeKeys::load(home, &plan.passphrase)
-        .context("the keys do not open: give the passphrase of the cluster's keys, which is that of the node at --api")?;
+    let keys = NodeKeys::load(home, &plan.passphrase).context(
+        "the keys do not open: give the passphrase of the cluster's keys, which is that of the node at --api",
+    )?;
     let public = keys.public();
     let peer = peer_id(&public.peer.0);
     let admitted = admit(home, plan, &member, &peer)?;
@@ -93,7 +94,8 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     settings.insert("node.moniker", plan.name.clone());
     if !settings.contains_key("p2p.bootstrap") {
         let others = contacts.iter().filter(|contact| contact.peer_id != peer);
-        let dialled = others.filter_map(|contact| Some(format!("{}/p2p/{}", contact.addresses.first()?, contact.peer_id)));
+        let dialled =
+            others.filter_map(|contact| Some(format!("{}/p2p/{}", contact.addresses.first()?, contact.peer_id)));
         settings.insert("p2p.bootstrap", dialled.collect::<Vec<_>>().join(","));
     }
     write_atomic(&home.genesis(), genesis.to_json().as_bytes(), PUBLIC)?;
@@ -123,7 +125,9 @@ fn admit(home: &Home, plan: &JoinPlan, member: &Member<'_>, peer: &str) -> anyho
 fn listens<'a>(settings: &'a BTreeMap<&'static str, String>) -> Vec<&'a str> {
     let list = settings.get("p2p.external").or_else(|| settings.get("p2p.listen"));
     let known = list.map(|list| list.split(',').map(str::trim)).into_iter().flatten();
-    known.filter(|address| !address.is_empty() && !address.contains("/tcp/0") && !address.contains("/0.0.0.0/")).collect()
+    known
+        .filter(|address| !address.is_empty() && !address.contains("/tcp/0") && !address.contains("/0.0.0.0/"))
+        .collect()
 }
 
 /// A member that runs.

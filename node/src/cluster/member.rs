@@ -18,7 +18,7 @@ use super::book::NodeLinks;
 use super::driver::Driver;
 use super::{Book, Contact, View, read_contacts};
 use crate::config::ClusterConfig;
-use crate::driver::EngineHandle;
+use crate::driver::{EngineHandle, Shared};
 use crate::error::{Error, Result};
 use crate::home::Home;
 
@@ -96,7 +96,8 @@ impl ClusterMember {
         let cluster = cluster.map_err(|e| Error::Cluster(e.to_string()))?;
         let (started, is_started) = watch::channel(false);
         let (linked, home) = (BTreeSet::new(), home.clone());
-        let driver = Driver { cluster: cluster.clone(), links, book: book.clone(), home, addresses, engine, started, linked };
+        let driver =
+            Driver { cluster: cluster.clone(), links, book: book.clone(), home, addresses, engine, started, linked };
         let tasks = driver.start(events, watch::Sender::new(0));
         Ok((Self { cluster, book, started: is_started, replication }, tasks))
     }
@@ -114,6 +115,15 @@ impl ClusterMember {
     /// Whether the cluster has confirmed this start: nobody is served before.
     pub fn is_started(&self) -> bool {
         *self.started.borrow()
+    }
+
+    /// Says that the cluster does not serve here, until it does.
+    pub async fn report_to(mut self, shared: &Shared) {
+        let why = "the cluster has not confirmed this member's start: a majority of its members must be up";
+        shared.update(|live| live.cluster = Some(why.into()));
+        if self.started.wait_for(|started| *started).await.is_ok() {
+            shared.update(|live| live.cluster = None);
+        }
     }
 
     /// R and W of a new log.

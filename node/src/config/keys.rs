@@ -182,7 +182,12 @@ pub static KEYS: &[Key] = &[
         1..=86_400,
         "Seconds between two looks for records that their log need not keep"
     ),
-    key!("cluster.replication", cluster.replication, 1..=7, "Copies of each record of a new log, as far as there are members"),
+    key!(
+        "cluster.replication",
+        cluster.replication,
+        1..=7,
+        "Copies of each record of a new log, as far as there are members"
+    ),
     key!(
         "cluster.copies",
         cluster.copies,

@@ -48,6 +48,7 @@ impl Shared {
             peers: 0,
             anchored: 0,
             log: LogState::Unchecked,
+            cluster: None,
         };
         Arc::new(Self {
             blocks: broadcast::Sender::new(events),

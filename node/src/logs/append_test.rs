@@ -96,7 +96,7 @@ async fn where_one_partition_is_refused_it_is_said_which_records_are_durable() {
     let Err(LogError::Partly(partly)) = appending.await.unwrap() else { panic!("it is not said") };
     assert_eq!(partly.durable, [(1, Appended { partition: 0, offset: 0 })]);
     assert_eq!((partly.unknown.len(), partly.of), (0, 2));
-    assert!(matches!(partly.reason, Error::Busy { .. }), "{:?}", partly.reason);
+    assert!(matches!(partly.reason, LogError::Store(Error::Busy { .. })), "{:?}", partly.reason);
     let question =
         Question { partition: 0, incarnation: None, from: Start::First, limit: 9, wait: Duration::ZERO, proof: false };
     assert_eq!(log.read("orders".into(), question).await.unwrap().records.len(), 1);
@@ -137,5 +137,5 @@ async fn records_of_a_store_that_failed_may_or_may_not_be_in_the_log() {
     let Err(LogError::Partly(partly)) = outcome.finish(4) else { panic!("it is not said") };
     let place = |offset| Appended { partition: 0, offset };
     assert_eq!((partly.durable, partly.unknown), (vec![(1, place(5)), (3, place(6))], vec![0]));
-    assert!(matches!(partly.reason, Error::NoSuchLog { .. }), "the first reason is told");
+    assert!(matches!(partly.reason, LogError::Store(Error::NoSuchLog { .. })), "the first reason is told");
 }

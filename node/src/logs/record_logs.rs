@@ -108,15 +108,16 @@ impl RecordLogs {
     /// [`LogError::Stopping`].
     pub async fn list(&self) -> Result<Vec<LogReport>, LogError> {
         let logs = self.logs.clone();
-        let own: Vec<LogReport> = self.work(move || {
-            let reports = logs.list().into_iter().filter_map(|log| match LogReport::of(&log) {
-                // It was deleted in between.
-                Err(_) if logs.open_log(log.spec().name.as_str()).is_err() => None,
-                report => Some(report),
-            });
-            Ok(reports.collect::<Result<_, _>>()?)
-        })
-        .await?;
+        let own: Vec<LogReport> = self
+            .work(move || {
+                let reports = logs.list().into_iter().filter_map(|log| match LogReport::of(&log) {
+                    // It was deleted in between.
+                    Err(_) if logs.open_log(log.spec().name.as_str()).is_err() => None,
+                    report => Some(report),
+                });
+                Ok(reports.collect::<Result<_, _>>()?)
+            })
+            .await?;
         let own = own.into_iter().map(|report| (report.spec.name.clone(), self.complete(report)));
         let mut all: BTreeMap<LogName, LogReport> = own.collect();
         for log in self.member.iter().flat_map(|member| member.cluster().logs()) {

@@ -51,6 +51,7 @@ impl Health {
         if let LogState::Conflict(why) = live.log {
             reasons.push(why);
         }
+        reasons.extend(live.cluster);
         let quiet = now.duration_since(live.last_commit.unwrap_or(started)).unwrap_or_default();
         if quiet > stall_after {
             reasons.push(format!(

@@ -127,7 +127,7 @@ impl Node {
             addresses: member_addresses(&config.p2p, &addresses),
             engine: engine.clone(),
         };
-        let (member, member_tasks) = ClusterMember::start(&core, &network, begin).await?;
+        let (member, mut member_tasks) = ClusterMember::start(&core, &network, begin).await?;
         let interval = Duration::from_millis(config.consensus.block_interval_ms);
         let driver = AnchorDriver::new(
             log.clone(),
@@ -138,11 +138,14 @@ impl Node {
             Arc::clone(&shared),
             interval,
         );
+        let (joining, live) = (member.clone(), Arc::clone(&shared));
+        member_tasks.push(tokio::spawn(async move { joining.report_to(&live).await }).abort_handle());
         let anchors = match member.holds_notary_log() {
             true => tokio::spawn(driver.run()),
             false => {
-                let why = "this member of the cluster holds no notary log: submit to the member that the cluster began with";
-                shared.update(|live| live.log = LogState::Conflict(why.into()));
+                let why =
+                    "this member of the cluster holds no notary log: submit to the member that the cluster began with";
+                shared.update(|live| live.log = LogState::Elsewhere(why.into()));
                 tokio::spawn(std::future::pending())
             }
         };

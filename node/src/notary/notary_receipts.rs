@@ -74,7 +74,7 @@ impl NotaryReceipts {
         }
         let size = self.log.size();
         let state = self.shared.live().log;
-        if let LogState::Conflict(why) = state {
+        if let LogState::Conflict(why) | LogState::Elsewhere(why) = state {
             return self.unless_other(index, why);
         }
         if index >= size {

@@ -118,7 +118,7 @@ impl Admission {
     fn may_promise(&self) -> Result<u64, Refused> {
         let live = self.shared.live();
         match (live.log, live.signer) {
-            (LogState::Conflict(why), _) => Err(Refused::Closed(why)),
+            (LogState::Conflict(why) | LogState::Elsewhere(why), _) => Err(Refused::Closed(why)),
             (LogState::Unchecked, _) => Err(Refused::NotYet),
             // Also in the middle of its life, when it comes into the validator set.
             _ if live.watching => Err(Refused::NotYet),

@@ -152,8 +152,10 @@ impl Net {
 impl Drop for Net {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for node in ["node0", "node1", "node2", "node3"] {
-                let tail = self.launcher(&["logs", node, "--lines", "15"]);
+            let manifest = std::fs::read(self.root().join("localnet.json")).ok();
+            let manifest = manifest.and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
+            for node in manifest.into_iter().flat_map(|manifest| manifest.nodes).map(|node| node.name) {
+                let tail = self.launcher(&["logs", &node, "--lines", "15"]);
                 println!("--- end of {node}'s log\n{}", tail.out);
             }
         }

@@ -107,6 +107,22 @@ fn the_lines_of_the_readme_work_as_printed() {
 }
 
 #[test]
+fn the_cluster_of_the_readme_works_as_printed() {
+    let net = checkout();
+    let blocks = blocks();
+    let [up, rest @ ..] = blocks[5].as_slice() else { panic!("{blocks:?}") };
+    assert!(up.contains("--members 3") && rest.last().unwrap().contains(" down "), "{blocks:?}");
+    let banner = shell(&net, up).expect(0).out;
+    let said = shell(&net, &format!("set -e\n{}{}", export(&banner), rest.join("\n")));
+    if said.code != 0 {
+        shell(&net, rest.last().unwrap()).expect(0);
+    }
+    let out = said.expect(0).out;
+    assert!(out.contains("ten pounds\neleven pounds\n"), "{out}");
+    assert!(out.contains("3 of 3 members up"), "{out}");
+}
+
+#[test]
 fn the_lines_of_the_banner_work_as_printed() {
     let net = checkout();
     let banner = make_testnet(&net);

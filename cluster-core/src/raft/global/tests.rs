@@ -21,7 +21,16 @@ pub(in crate::raft) fn new_member(number: u8) -> NewMember {
 
 fn new_log(name: &str, partitions: u32, replication: u8, copies: u8) -> NewLog {
     let name = name.parse().unwrap();
-    NewLog { name, spec: vec![1, 2], partitions, replication, copies, weak: false, healthy: BTreeSet::new(), adopt: None }
+    NewLog {
+        name,
+        spec: vec![1, 2],
+        partitions,
+        replication,
+        copies,
+        weak: false,
+        healthy: BTreeSet::new(),
+        adopt: None,
+    }
 }
 
 fn cluster(members: u8) -> GlobalState {
@@ -160,9 +169,8 @@ fn a_log_of_a_small_cluster_grows_with_it() {
     let mut state = cluster(1);
     state.apply(&GlobalCommand::SetRole { member: MemberId(1), role: Role::Voter });
     state.apply(&GlobalCommand::CreateLog(new_log("a", 1, 3, 2)));
-    let set = |members: &[u64], copies| {
-        NodeSet::new(members.iter().map(|id| MemberId(*id)), members.len(), copies).unwrap()
-    };
+    let set =
+        |members: &[u64], copies| NodeSet::new(members.iter().map(|id| MemberId(*id)), members.len(), copies).unwrap();
     assert_eq!(state.partition(1).unwrap().nodeset, set(&[1], 1));
     let up: BTreeSet<MemberId> = (1..=9).map(MemberId).collect();
     let join = |state: &mut GlobalState, id: u8, nodeset: Option<NodeSet>| {

@@ -88,12 +88,15 @@ fn append(error: &AppendError) -> Problem {
     let message = error.to_string();
     let unavailable = |code| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message.clone());
     match error {
-        AppendError::NoSuchPartition { .. } => Problem::new(StatusCode::NOT_FOUND, "no_such_log", message.clone())
-            .remedy("GET /v1/cluster/logs lists all"),
+        AppendError::NoSuchPartition { .. } => {
+            Problem::new(StatusCode::NOT_FOUND, "no_such_log", message.clone()).remedy("GET /v1/cluster/logs lists all")
+        }
         AppendError::NoLeader => unavailable("no_leader")
             .remedy("nothing was taken: send again; GET /v1/cluster shows which members are up")
             .retry_after(1),
-        AppendError::Busy => unavailable("busy").remedy("nothing was taken: send again after the given time").retry_after(1),
+        AppendError::Busy => {
+            unavailable("busy").remedy("nothing was taken: send again after the given time").retry_after(1)
+        }
         AppendError::Invalid(error) => store(error),
         _ => unavailable("unknown")
             .remedy("read the log before you send again: the records may or may not be in it, now or later"),

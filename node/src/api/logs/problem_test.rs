@@ -83,7 +83,7 @@ async fn what_is_not_known_is_said_not_to_be() {
 #[tokio::test]
 async fn records_that_are_durable_are_named_and_nobody_is_told_to_repeat_all() {
     let durable = vec![(1, Appended { partition: 3, offset: 17 })];
-    let partly = Partly { durable, unknown: vec![2], of: 4, reason: Error::Busy { queued: 5 } };
+    let partly = Partly { durable, unknown: vec![2], of: 4, reason: Error::Busy { queued: 5 }.into() };
     let (status, retry, problem) = answer(LogError::Partly(Box::new(partly))).await;
     assert_eq!((status, retry, problem["code"].as_str()), (500, None, Some("partly_appended")));
     assert_eq!(problem["durable"], json!([{"record": 1, "partition": 3, "offset": "17"}]));

@@ -1,0 +1,184 @@
+//! Three members, over their native APIs.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::net::Net;
+
+/// How many members there are.
+pub const SIZE: usize = 3;
+/// The log of this test.
+const LOG: &str = "orders";
+/// How long an append may take: longer than it takes to give up a member that is not heard, so that the nodes' own answers are seen.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long any other call may take.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The members of one cluster.
+pub struct Members<'a> {
+    net: &'a Net,
+    agent: ureq::Agent,
+}
+
+/// What a member said.
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body; null where it is no JSON, or broke off.
+    pub body: Value,
+}
+
+/// A record as a member gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its timestamp.
+    pub timestamp: u64,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Whether it has a key or headers.
+    pub more: bool,
+}
+
+impl<'a> Members<'a> {
+    /// Those of a network with one cluster.
+    pub fn of(net: &'a Net) -> Self {
+        let config = ureq::Agent::config_builder().proxy(None).http_status_as_error(false);
+        Self { net, agent: config.build().into() }
+    }
+
+    /// Name of a node.
+    pub fn name(&self, node: usize) -> &'static str {
+        ["node0", "node0-1", "node0-2"][node]
+    }
+
+    /// Makes the log.
+    pub fn create(&self) -> Result<(), String> {
+        // Small segments, so that some are sealed.
+        let log = json!({"name": LOG, "segment_bytes": (1 << 20).to_string()});
+        match self.ask(0, "/v1/cluster/logs", Some(log), LOOK) {
+            Ok(Answer { status: 201, .. }) => Ok(()),
+            Ok(Answer { body, .. }) if body["error"]["code"] == "log_exists" => Ok(()),
+            Ok(Answer { status, body }) => Err(format!("{status}: {body}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Appends one record through a member.
+    pub fn append(&self, node: usize, timestamp: u64, value: &[u8]) -> Result<Answer, ureq::Error> {
+        let record = json!({"timestamp": timestamp.to_string(), "value": hex::encode(value)});
+        let path = format!("/v1/cluster/logs/{LOG}/records?partition=0");
+        self.ask(node, &path, Some(json!({"records": [record]})), PATIENCE)
+    }
+
+    /// All records that a member has from an offset on. Fails where one is passed over.
+    pub fn read(&self, node: usize, from: u64) -> Vec<Held> {
+        let mut read = Vec::new();
+        loop {
+            let next = from + read.len() as u64;
+            let path = format!("/v1/cluster/logs/{LOG}/records?partition=0&limit=1000&from={next}");
+            let page = until(Duration::from_secs(30), &format!("{} is read from {next} on", self.name(node)), || {
+                let answer = self.ask(node, &path, None, LOOK).map_err(|error| error.to_string())?;
+                if answer.status == 200 { Ok(answer.body) } else { Err(format!("{}: {}", answer.status, answer.body)) }
+            });
+            let records = page["records"].as_array().unwrap();
+            for (record, offset) in records.iter().zip(next..) {
+                assert_eq!(number(&record["offset"]), Some(offset), "{} passes a record over", self.name(node));
+                read.push(Held {
+                    timestamp: number(&record["timestamp"]).unwrap(),
+                    value: hex::decode(record["value"].as_str().unwrap()).unwrap(),
+                    more: record["key"] != Value::Null || record["headers"] != json!([]),
+                });
+            }
+            if records.is_empty() {
+                assert_eq!(page["first_offset"], "0", "nothing goes by retention");
+                assert_eq!(number(&page["end_offset"]), Some(next), "{} reads less than it has", self.name(node));
+                return read;
+            }
+        }
+    }
+
+    /// Index of the node that leads partition 0.
+    pub fn leader(&self) -> Option<usize> {
+        let views: Vec<_> = (0..SIZE).map(|node| self.view(node)).collect();
+        let mut partitions = views.iter().flatten().flat_map(|view| list(&view["partitions"]));
+        let led = partitions.find(|partition| partition["log"] == LOG && partition["leader"].is_u64())?;
+        views.iter().position(|view| view.as_ref().is_some_and(|view| view["member"] == led["leader"]))
+    }
+
+    /// Whether each member sees three that are up, and every partition is led and stored by all of them; if not, what is amiss.
+    pub fn whole(&self) -> Result<(), String> {
+        let views: Option<Vec<Value>> = (0..SIZE).map(|node| self.view(node)).collect();
+        let whole = views.is_some_and(|views| {
+            let ids: BTreeSet<_> = views.iter().filter_map(|view| view["member"].as_u64()).collect();
+            ids.len() == SIZE && views.iter().all(|view| is_whole(view, &ids))
+        });
+        if whole { Ok(()) } else { Err(self.views()) }
+    }
+
+    /// What each member says of the cluster, for a failure.
+    pub fn views(&self) -> String {
+        let view = |node| format!("{}: {}\n", self.name(node), self.view(node).unwrap_or_default());
+        (0..SIZE).map(view).collect()
+    }
+
+    fn view(&self, node: usize) -> Option<Value> {
+        let answer = self.ask(node, "/v1/cluster", None, Duration::from_secs(2)).ok()?;
+        (answer.status == 200).then_some(answer.body)
+    }
+
+    /// POST where there is a body, else GET.
+    fn ask(&self, node: usize, path: &str, body: Option<Value>, limit: Duration) -> Result<Answer, ureq::Error> {
+        // Address and token may be others after a start.
+        let entry = self.net.manifest().nodes.swap_remove(node);
+        let token = std::fs::read_to_string(entry.home.join("data/admin.token")).unwrap_or_default();
+        let (url, bearer) = (format!("{}{path}", entry.api), format!("Bearer {}", token.trim()));
+        let mut response = match body {
+            Some(body) => {
+                let request = self.agent.post(url).header("authorization", bearer);
+                request.config().timeout_global(Some(limit)).build().send_json(body)?
+            }
+            None => {
+                let request = self.agent.get(url).header("authorization", bearer);
+                request.config().timeout_global(Some(limit)).build().call()?
+            }
+        };
+        Ok(Answer { status: response.status().as_u16(), body: response.body_mut().read_json().unwrap_or_default() })
+    }
+}
+
+/// Whether a view shows these members, all up, and nothing that is missing.
+fn is_whole(view: &Value, ids: &BTreeSet<u64>) -> bool {
+    let up: BTreeSet<_> = list(&view["members"])
+        .filter(|member| member["up"] == true)
+        .filter_map(|member| member["member"].as_u64())
+        .collect();
+    let stored = |partition: &Value| {
+        let by: BTreeSet<_> = list(&partition["members"]).filter_map(Value::as_u64).collect();
+        by == *ids && partition["leader"].is_u64() && partition["behind"] == false && partition["records"].is_string()
+    };
+    let here = list(&view["partitions"]).any(|partition| partition["log"] == LOG);
+    up == *ids && list(&view["members"]).count() == SIZE && here && list(&view["partitions"]).all(stored)
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// A number that stands in a string.
+pub fn number(value: &Value) -> Option<u64> {
+    value.as_str()?.parse().ok()
+}
+
+/// Waits for a state, and fails with what was amiss last.
+pub fn until<T>(limit: Duration, what: &str, look: impl Fn() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        match look() {
+            Ok(reached) => return reached,
+            Err(amiss) => assert!(Instant::now() < deadline, "not reached within {limit:?}: {what}\n{amiss}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
