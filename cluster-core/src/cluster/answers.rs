@@ -47,7 +47,7 @@ pub struct PartitionStatus {
     pub number: u32,
     /// Its id.
     pub partition: PartitionId,
-    /// Who stores it.
+    /// Who stores its newest epoch.
     pub nodeset: NodeSet,
     /// Its newest epoch.
     pub epoch: Epoch,
@@ -55,6 +55,8 @@ pub struct PartitionStatus {
     pub sequencer: MemberId,
     /// All epochs up to this one are recovered for good.
     pub last_clean: Epoch,
+    /// Whether all earlier epochs are recovered, and it is stored where it should be: only then a further member may be lost.
+    pub settled: bool,
     /// Records that can be read here; `None` where this member stores none of it.
     pub records: Option<u64>,
     /// Whether records are known to be missing here.

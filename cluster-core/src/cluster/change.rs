@@ -50,13 +50,10 @@ impl Cluster {
         let up = self.up();
         let stored = self.partitions().into_iter().filter(|status| status.nodeset.contains(member));
         for status in stored {
-            let stands = self.shared.stands(status.partition);
-            let moving = stands.is_none_or(|stands| stands.nodeset != status.nodeset)
-                || status.last_clean.next() != Some(status.epoch);
             let others =
                 status.nodeset.members().iter().filter(|other| **other != member && up.contains(other)).count();
             let needed = status.nodeset.recovery_quorum().min(status.nodeset.members().len() - 1);
-            if moving || others < needed.max(1) {
+            if !status.settled || others < needed.max(1) {
                 let why = format!(
                     "partition {} of log {} has {others} other members that are up, and needs {needed} that have all of it: start those, or wait \
                      until its state is full",
@@ -92,7 +89,9 @@ impl Cluster {
             let _place = place;
             match this.replace(from, new).await {
                 Ok(member) => {
-                    tracing::info!(was = from.0, member = member.0, "a member that lost its disk has a new id");
+                    if member != from {
+                        tracing::info!(was = from.0, member = member.0, "a member that lost its disk has a new id");
+                    }
                     let _sent = this.shared.links.send(from, Envelope::Joined { member });
                 }
                 // It asks again.

@@ -391,10 +391,15 @@ impl Cluster {
         };
         let status = |(log, number, partition, nodeset)| {
             let (epoch, sequencer, last_clean) = self.shared.epoch_of(partition).unwrap_or_default();
+            let stands = self.shared.stands(partition).filter(|stands| stands.epoch > Epoch::NONE);
+            let settled =
+                stands.as_ref().is_some_and(|stands| stands.nodeset == nodeset) && last_clean.next() == Some(epoch);
+            // Who will store it stores nothing yet.
+            let nodeset = stands.map_or(nodeset, |stands| stands.nodeset);
             let replica = self.shared.replicas.get(partition);
             let records = replica.as_ref().map(|replica| replica.applied().offset);
             let behind = replica.is_some_and(|replica| replica.lacks());
-            PartitionStatus { log, number, partition, nodeset, epoch, sequencer, last_clean, records, behind }
+            PartitionStatus { log, number, partition, nodeset, epoch, sequencer, last_clean, settled, records, behind }
         };
         self.shared.groups.global().look(places).into_iter().map(status).collect()
     }

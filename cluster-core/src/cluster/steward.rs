@@ -201,8 +201,8 @@ impl Steward {
         };
         let rests = self.taken.get(&place.id).is_some_and(|taken| taken.elapsed() < REST);
         let due = match led {
-            // Whoever leads gives it to its new nodeset; where it is not in that, the one that will lead does.
-            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => leads,
+            // Whoever leads gives it to its new nodeset, at once: until then it has fewer members. Where it is not in that, the one that will lead does.
+            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => return leads,
             true if *nodeset != place.nodeset => first_up(place, &up) == Some(shared.me),
             true => false,
             false => first_up(place, &up) == Some(shared.me),

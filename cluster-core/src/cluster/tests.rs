@@ -225,9 +225,7 @@ impl World {
             let live: BTreeSet<MemberId> = self.nodes.iter().map(|node| node.id).collect();
             let full = |status: &PartitionStatus| {
                 let stored = status.nodeset.members().iter().filter(|member| live.contains(member)).count();
-                let newest =
-                    cluster.shared.stands(status.partition).is_some_and(|stands| stands.nodeset == status.nodeset);
-                stored == members && newest && status.log == *name
+                stored == members && status.settled && status.log == *name
             };
             let partitions = cluster.partitions();
             if partitions.iter().all(full) {

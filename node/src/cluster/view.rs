@@ -48,13 +48,14 @@ pub struct PartitionView {
     pub epoch: String,
     /// Who leads it, if that member is up.
     pub leader: Option<u64>,
-    /// Who stores it.
+    /// Who stores its newest epoch.
     pub members: Vec<u64>,
     /// Durable copies before a record is acknowledged.
     pub copies: usize,
     /// Records that the answering member has, if it stores the partition.
     pub records: Option<String>,
-    /// Whether records are known to be missing there.
+    /// Whether records are known to be missing there, or the partition is on its way to other members or recovers an earlier epoch: no further member
+    /// should be lost meanwhile.
     pub behind: bool,
 }
 
@@ -85,7 +86,7 @@ impl View {
             members: status.nodeset.members().iter().map(|member| member.0).collect(),
             copies: status.nodeset.copies(),
             records: status.records.map(|records| records.to_string()),
-            behind: status.behind,
+            behind: status.behind || !status.settled,
         };
         Self {
             member: cluster.id().0,

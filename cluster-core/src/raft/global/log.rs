@@ -142,7 +142,8 @@ impl GlobalState {
     }
 
     /// Where a partition should be stored, if that is elsewhere: members that were removed are replaced, and there are as many as the log wants, as far
-    /// as there are voters that are `up`. Nobody who is in the cluster is taken out of a nodeset, and it shrinks only where there is nobody else.
+    /// as there are voters that are `up`. Nobody who is in the cluster is taken out of a nodeset, and it shrinks only where
+    /// those that are left could acknowledge nothing: who was removed may be about to come back as another one, and without it nothing is won.
     #[must_use]
     pub fn better_place(&self, partition: u64, up: &BTreeSet<MemberId>) -> Option<NodeSet> {
         let found = self.partitions.get(&partition)?;
@@ -153,8 +154,8 @@ impl GlobalState {
         let voters = self.live().filter(|(_, member)| member.role == Role::Voter).map(|(id, _)| id);
         let others: BTreeSet<MemberId> = voters.filter(|id| !chosen.contains(id) && up.contains(id)).collect();
         chosen.extend(place(partition, &others, up, lacks));
-        let all = self.live().count();
-        if chosen.is_empty() || chosen.len() < now.len().min(all) || chosen.iter().eq(now) {
+        let shrinks = chosen.len() < now.len() && chosen.len() >= found.nodeset.copies();
+        if chosen.is_empty() || shrinks || chosen.iter().eq(now) {
             return None;
         }
         let (replication, copies) = log.numbers(chosen.len());

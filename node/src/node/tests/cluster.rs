@@ -116,7 +116,10 @@ fn full(view: &Value, members: usize) -> bool {
     let live: Vec<&Value> = view["members"].as_array().unwrap().iter().map(|member| &member["member"]).collect();
     let stored = |partition: &Value| {
         let by = partition["members"].as_array().unwrap();
-        by.len() == members && by.iter().all(|member| live.contains(&member)) && !partition["leader"].is_null()
+        by.len() == members
+            && by.iter().all(|member| live.contains(&member))
+            && !partition["leader"].is_null()
+            && partition["behind"] == false
     };
     view["partitions"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(stored))
 }

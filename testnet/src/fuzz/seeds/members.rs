@@ -28,6 +28,9 @@ pub(super) fn put(out: &mut Out) {
         ("append", Envelope::Append { id: 2, partition, payload: Bytes::from_static(b"records") }),
         ("appended", Envelope::Appended { id: 2, placed: Ok(Placed { offset: 3, lsn }) }),
         ("unknown", Envelope::Appended { id: 2, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) }),
+        ("lead", Envelope::Lead { partition }),
+        ("join", Envelope::Join(new_member())),
+        ("joined", Envelope::Joined { member: MemberId(4) }),
     ] {
         out.put("cluster_envelope", name, envelope.to_bytes().to_vec());
     }
@@ -36,18 +39,22 @@ pub(super) fn put(out: &mut Out) {
     groups(out);
 }
 
-fn groups(out: &mut Out) {
-    // A hello of zeros, and a question that says nothing; a vote of term 0.
-    out.put("raft_message", "heard", [&[1][..], &[0; 72], &[7]].concat());
-    out.put("raft_record", "vote", [&[1][..], &[0; 17]].concat());
-    let member = MemberId(3);
-    let new = NewMember {
+fn new_member() -> NewMember {
+    NewMember {
         name: "member-3".into(),
         peer: vec![3; 38],
         addresses: vec!["/ip4/127.0.0.1/tcp/26656".into()],
         incarnation: [4; 16],
         life: Life::default(),
-    };
+    }
+}
+
+fn groups(out: &mut Out) {
+    // A hello of zeros, and a question that says nothing; a vote of term 0.
+    out.put("raft_message", "heard", [&[1][..], &[0; 72], &[7]].concat());
+    out.put("raft_record", "vote", [&[1][..], &[0; 17]].concat());
+    let member = MemberId(3);
+    let new = new_member();
     for (name, command) in [
         ("add", GlobalCommand::AddMember(new)),
         ("remove", GlobalCommand::RemoveMember { member }),
