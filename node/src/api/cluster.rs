@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Path};
+use super::logs::authorize;
 use super::{ApiState, Problem};
 use crate::cluster::{ClusterMember, View};
 use crate::home::read_bounded;
@@ -33,13 +34,6 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/leader", post(transfer))
         .route("/v1/cluster/rebalance", post(rebalance))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
-}
-
-async fn authorize(State(api): Api, request: Request, next: Next) -> Result<Response, Problem> {
-    let remedy =
-        "send `Authorization: Bearer TOKEN` with the text of HOME/data/admin.token, which is new at each start";
-    api.admin_token.require(request.headers(), remedy)?;
-    Ok(next.run(request).await)
 }
 
 /// `GET /v1/cluster`
@@ -144,7 +138,7 @@ fn serving(member: &ClusterMember) -> Result<&ClusterMember, Problem> {
 }
 
 /// Nobody is served before the cluster has confirmed the start.
-pub(super) fn not_started() -> Problem {
+fn not_started() -> Problem {
     let message = "the cluster has not confirmed this member's start: a majority of its members must be up";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)
         .remedy("start the other members, or ask again in a few seconds")

@@ -382,7 +382,10 @@ fn vectors() {
     check(GlobalCommand::SetAddresses { member, addresses: vec![] }, "03 0000000000000005 00000000");
     let start = GlobalCommand::Start { member, incarnation: [1; 16], previous: Life::default(), next: Life::default() };
     check(start, &format!("04 0000000000000005 {ones} {zeros} {zeros}"));
-    check(GlobalCommand::CreateLog(new_log("a", 2, 3, 2)), "05 00000001 61 00000002 0102 00000002 03 02 00 00000000 00");
+    check(
+        GlobalCommand::CreateLog(new_log("a", 2, 3, 2)),
+        "05 00000001 61 00000002 0102 00000002 03 02 00 00000000 00",
+    );
     check(GlobalCommand::DeleteLog { name: "a".parse().unwrap() }, "06 00000001 61");
     let nodeset = NodeSet::new([member], 1, 1).unwrap();
     check(

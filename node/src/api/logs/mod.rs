@@ -48,7 +48,8 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
 }
 
-async fn authorize(State(api): Api, request: Request, next: Next) -> Result<Response, Problem> {
+/// Lets through who shows the token.
+pub(super) async fn authorize(State(api): Api, request: Request, next: Next) -> Result<Response, Problem> {
     let remedy =
         "send `Authorization: Bearer TOKEN` with the text of HOME/data/admin.token, which is new at each start";
     api.admin_token.require(request.headers(), remedy)?;
