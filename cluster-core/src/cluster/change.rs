@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::envelope::Envelope;
 use super::host::{Cluster, lock};
+use super::place::first_up;
 use crate::PartitionId;
-use crate::raft::global::score;
 use crate::raft::{GroupError, NewMember};
 use crate::replication::MemberId;
 
@@ -34,8 +34,7 @@ impl Cluster {
     pub fn rebalance(&self) -> usize {
         let up = self.up();
         let best = self.partitions().into_iter().filter_map(|status| {
-            let able = status.nodeset.members().iter().filter(|member| up.contains(member)).copied();
-            let best = able.max_by_key(|member| score(status.partition.0, *member))?;
+            let best = first_up(status.partition, &status.nodeset, &up)?;
             (best != status.sequencer).then_some((best, status.partition))
         });
         best.filter(|(best, partition)| self.ask_member(*best, *partition)).count()

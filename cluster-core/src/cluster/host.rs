@@ -371,7 +371,7 @@ impl Cluster {
     /// Who leads a partition, as far as this member knows, if that one is up.
     #[must_use]
     pub fn leader_of(&self, partition: PartitionId) -> Option<MemberId> {
-        let sequencer = self.shared.epoch_of(partition).map(|(_, sequencer, _)| sequencer)?;
+        let sequencer = self.shared.epochs(partition, EpochStore::sequencer)?;
         self.shared.up.borrow().contains(&sequencer).then_some(sequencer)
     }
 
@@ -390,8 +390,10 @@ impl Cluster {
             state.logs().flat_map(of).collect::<Vec<_>>()
         };
         let status = |(log, number, partition, nodeset)| {
-            let (epoch, sequencer, last_clean) = self.shared.epoch_of(partition).unwrap_or_default();
-            let stands = self.shared.stands(partition).filter(|stands| stands.epoch > Epoch::NONE);
+            let stands = self.shared.stands(partition);
+            let (epoch, sequencer, last_clean) =
+                stands.as_ref().map(|at| (at.epoch, at.sequencer, at.last_clean)).unwrap_or_default();
+            let stands = stands.filter(|stands| stands.epoch > Epoch::NONE);
             let settled =
                 stands.as_ref().is_some_and(|stands| stands.nodeset == nodeset) && last_clean.next() == Some(epoch);
             // Who will store it stores nothing yet.
@@ -434,30 +436,32 @@ impl Cluster {
 pub(super) struct Stands {
     pub(super) epoch: Epoch,
     pub(super) sequencer: MemberId,
+    pub(super) last_clean: Epoch,
     pub(super) nodeset: NodeSet,
 }
 
 impl Stands {
     pub(super) fn of(store: &EpochStore) -> Self {
-        Self { epoch: store.epoch(), sequencer: store.sequencer(), nodeset: store.nodeset().clone() }
+        Self {
+            epoch: store.epoch(),
+            sequencer: store.sequencer(),
+            last_clean: store.last_clean(),
+            nodeset: store.nodeset().clone(),
+        }
     }
 }
 
 impl Shared {
     /// How a partition stands, as far as this member knows.
     pub(super) fn stands(&self, partition: PartitionId) -> Option<Stands> {
-        let number = crate::raft::group_of(self.options.raft.epoch_shards, partition.0);
-        let shard = self.groups.shards().into_iter().find(|shard| shard.number() == number)?;
-        shard.look(|state| state.partition(partition.0).map(Stands::of))
+        self.epochs(partition, Stands::of)
     }
 
-    /// Newest epoch, its sequencer, and the last clean epoch, as far as this member knows.
-    pub(super) fn epoch_of(&self, partition: PartitionId) -> Option<(Epoch, MemberId, Epoch)> {
+    /// Looks at the epochs of a partition, as far as this member knows them.
+    pub(super) fn epochs<T>(&self, partition: PartitionId, look: impl FnOnce(&EpochStore) -> T) -> Option<T> {
         let number = crate::raft::group_of(self.options.raft.epoch_shards, partition.0);
         let shard = self.groups.shards().into_iter().find(|shard| shard.number() == number)?;
-        shard.look(|state| {
-            state.partition(partition.0).map(|store| (store.epoch(), store.sequencer(), store.last_clean()))
-        })
+        shard.look(|state| state.partition(partition.0).map(look))
     }
 }
 

@@ -21,9 +21,9 @@ pub(super) struct Place {
 }
 
 /// The member of a nodeset that is up and has the highest score.
-pub(super) fn first_up(place: &Place, up: &BTreeSet<MemberId>) -> Option<MemberId> {
-    let members = place.nodeset.members().iter().filter(|member| up.contains(member));
-    members.max_by_key(|member| score(place.id.0, **member)).copied()
+pub(super) fn first_up(partition: PartitionId, nodeset: &NodeSet, up: &BTreeSet<MemberId>) -> Option<MemberId> {
+    let members = nodeset.members().iter().filter(|member| up.contains(member));
+    members.max_by_key(|member| score(partition.0, **member)).copied()
 }
 
 /// A log of the cluster, as this member knows it.

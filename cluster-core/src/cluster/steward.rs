@@ -185,7 +185,7 @@ impl Steward {
         if self.damaged.contains(&place.id) {
             return false;
         }
-        let Stands { epoch, sequencer, ref nodeset } = *stands;
+        let Stands { epoch, sequencer, ref nodeset, .. } = *stands;
         let leads = self.leads.get(&place.id).is_some_and(|led| *led >= epoch);
         if lock(&shared.asked).contains(&place.id) && !leads {
             return true;
@@ -203,9 +203,9 @@ impl Steward {
         let due = match led {
             // Whoever leads gives it to its new nodeset, at once: until then it has fewer members. Where it is not in that, the one that will lead does.
             true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => return leads,
-            true if *nodeset != place.nodeset => first_up(place, &up) == Some(shared.me),
+            true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
             true => false,
-            false => first_up(place, &up) == Some(shared.me),
+            false => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
         };
         due && !rests
     }
@@ -245,8 +245,10 @@ impl Steward {
         for log in shared.logs.list() {
             let (spec, incarnation) = (log.spec(), log.incarnation());
             let known = shared.groups.global().look(|state| state.log(&spec.name).is_some());
-            let own = (shared.options.log_id)(&spec.name, incarnation) == spec.id;
-            if known || !own || spec.storage != Storage::Disk || self.kept.contains(&spec.name) {
+            if known || spec.storage != Storage::Disk || self.kept.contains(&spec.name) {
+                continue;
+            }
+            if (shared.options.log_id)(&spec.name, incarnation) != spec.id {
                 continue;
             }
             let (healthy, adopt) = (BTreeSet::new(), Some((shared.me, incarnation)));
@@ -306,11 +308,7 @@ async fn promote(groups: &RaftGroups, member: MemberId) -> Result<(), GroupError
 async fn heal(shared: &Arc<Shared>) {
     let up = shared.up.borrow().clone();
     let global = shared.groups.global();
-    let moves = global.look(|state| {
-        let better = |(partition, _)| state.better_place(partition, &up).map(|nodeset| (partition, nodeset));
-        state.partitions().filter_map(better).collect::<Vec<_>>()
-    });
-    for (partition, nodeset) in moves {
+    for (partition, nodeset) in global.look(|state| state.better_places(&up)) {
         tracing::info!(partition, members = ?nodeset.members(), "a partition gets members");
         if let Err(reason) = global.propose(&GlobalCommand::MovePartition { partition, nodeset }).await {
             tracing::debug!(partition, %reason, "a partition could not be moved yet");
@@ -330,7 +328,7 @@ async fn enter(shared: &Arc<Shared>) {
     let all: Result<BTreeMap<u64, NodeSet>, _> = shared.groups.global().read(stored).await;
     let Ok(all) = all else { return };
     for (partition, nodeset) in &all {
-        if shared.epoch_of(PartitionId(*partition)).is_some() {
+        if shared.epochs(PartitionId(*partition), |_| ()).is_some() {
             continue;
         }
         let Ok(shard) = shared.groups.shard_of(*partition).await else { continue };

@@ -20,6 +20,7 @@ use super::logs::authorize;
 use super::{ApiState, Problem};
 use crate::cluster::{ClusterMember, View};
 use crate::home::read_bounded;
+use crate::logs::LogError;
 
 type Answer = Result<Json<Value>, Problem>;
 type Api = State<Arc<ApiState>>;
@@ -134,15 +135,7 @@ async fn rebalance(State(api): Api) -> Answer {
 
 /// The member, once the cluster has confirmed its start.
 fn serving(member: &ClusterMember) -> Result<&ClusterMember, Problem> {
-    if member.is_started() { Ok(member) } else { Err(not_started()) }
-}
-
-/// Nobody is served before the cluster has confirmed the start.
-fn not_started() -> Problem {
-    let message = "the cluster has not confirmed this member's start: a majority of its members must be up";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)
-        .remedy("start the other members, or ask again in a few seconds")
-        .retry_after(2)
+    if member.is_started() { Ok(member) } else { Err(LogError::NotStarted.into()) }
 }
 
 impl From<GroupError> for Problem {

@@ -22,6 +22,8 @@ use crate::driver::{EngineHandle, Shared};
 use crate::error::{Error, Result};
 use crate::home::Home;
 
+/// Why nobody is served before the cluster has confirmed a member's start.
+pub const NOT_STARTED: &str = "the cluster has not confirmed this member's start: a majority of its members must be up";
 /// The member that a cluster begins with.
 const FIRST: MemberId = MemberId(1);
 /// How long a member that lost its disk waits for others to let it in.
@@ -119,8 +121,7 @@ impl ClusterMember {
 
     /// Says that the cluster does not serve here, until it does.
     pub async fn report_to(mut self, shared: &Shared) {
-        let why = "the cluster has not confirmed this member's start: a majority of its members must be up";
-        shared.update(|live| live.cluster = Some(why.into()));
+        shared.update(|live| live.cluster = Some(NOT_STARTED.into()));
         if self.started.wait_for(|started| *started).await.is_ok() {
             shared.update(|live| live.cluster = None);
         }

@@ -15,6 +15,6 @@ mod view;
 
 pub use book::Book;
 pub use join::{JoinPlan, Joined, join};
-pub use member::{Begin, ClusterMember};
+pub use member::{Begin, ClusterMember, NOT_STARTED};
 pub use members_file::{Contact, read as read_contacts, write as write_contacts};
 pub use view::{MemberView, PartitionView, View};

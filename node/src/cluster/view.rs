@@ -1,7 +1,8 @@
 //! The cluster as an operator sees it.
 
 use pyralog_cluster_core::cluster::{Cluster, PartitionStatus};
-use pyralog_cluster_core::raft::Role;
+use pyralog_cluster_core::raft::{Member, Role};
+use pyralog_cluster_core::replication::MemberId;
 use pyralog_p2p::PeerId;
 use serde::Serialize;
 
@@ -64,8 +65,8 @@ impl View {
         let up = cluster.up();
         let global = cluster.groups().global();
         let members = global.look(|state| {
-            let view = |(id, member): (_, &pyralog_cluster_core::raft::Member)| MemberView {
-                member: member_number(id),
+            let view = |(id, member): (MemberId, &Member)| MemberView {
+                member: id.0,
                 name: member.name.clone(),
                 peer_id: PeerId::from_bytes(&member.peer).map(|peer| peer.to_string()).unwrap_or_default(),
                 addresses: member.addresses.clone(),
@@ -90,13 +91,9 @@ impl View {
         };
         Self {
             member: cluster.id().0,
-            leader: global.status().leader.member.map(member_number),
+            leader: global.status().leader.member.map(|member| member.0),
             members,
             partitions: cluster.partitions().into_iter().map(partition).collect(),
         }
     }
-}
-
-fn member_number(member: pyralog_cluster_core::replication::MemberId) -> u64 {
-    member.0
 }

@@ -26,7 +26,7 @@ impl RecordLogs {
     /// [`LogError::Replaced`]; [`LogError::Store`] with what the store answers: no such log or partition, no such sizes, no checkpoints (of a log
     /// in memory), damage.
     pub async fn consistency(&self, name: String, growth: Growth) -> Result<PartitionConsistency, LogError> {
-        let known = self.must_be_here(&name, growth.partition)?;
+        let known = self.incarnation_here(&name, growth.partition)?;
         let logs = self.logs.clone();
         self.work(move || {
             let log = logs.open_log(&name)?;

@@ -5,6 +5,7 @@ use pyralog_cluster_core::cluster::AppendError;
 use pyralog_cluster_core::raft::GroupError;
 
 use super::Appended;
+use crate::cluster::NOT_STARTED;
 
 /// See the module.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -38,7 +39,7 @@ pub enum LogError {
     #[error("{0}")]
     Elsewhere(String),
     /// The cluster has not confirmed this member's start.
-    #[error("the cluster has not confirmed this member's start: a majority of its members must be up")]
+    #[error("{NOT_STARTED}")]
     NotStarted,
     /// The store failed while the records were on their way: they may or may not be in the log.
     #[error("{0}")]

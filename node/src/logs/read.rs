@@ -94,7 +94,7 @@ impl RecordLogs {
     /// [`LogError::Replaced`].
     pub async fn read(&self, name: String, question: Question) -> Result<Page, LogError> {
         let until = Instant::now() + question.wait;
-        let known = self.must_be_here(&name, question.partition)?;
+        let known = self.incarnation_here(&name, question.partition)?;
         let logs = self.logs.clone();
         let opening = self.work(move || {
             let log = logs.open_log(&name)?;
@@ -142,7 +142,7 @@ impl RecordLogs {
             if place.partition.end() > end {
                 return Ok(true);
             }
-            let known = self.must_be_here(&place.log, place.partition.number())?;
+            let known = self.incarnation_here(&place.log, place.partition.number())?;
             of_incarnation(&self.logs.open_log(&place.log)?, known, Some(place.incarnation))?;
             let now = Instant::now();
             if now >= until {

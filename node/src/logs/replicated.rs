@@ -15,7 +15,7 @@ use crate::cluster::ClusterMember;
 /// How long a change that the cluster has decided may take to be seen on this member.
 const SEEN: Duration = Duration::from_secs(5);
 /// How often it is looked for.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(1);
 
 impl RecordLogs {
     /// The log of this name, if it is the cluster's.
@@ -117,8 +117,8 @@ impl RecordLogs {
         LogReport { spec: log.spec, incarnation: log.incarnation, partitions }
     }
 
-    /// Refuses a partition of the cluster that this member does not store.
-    pub(super) fn must_be_here(&self, name: &str, partition: u32) -> Result<Option<u64>, LogError> {
+    /// The incarnation that the cluster knows the log under, if it is the cluster's. Refuses a partition that this member does not store.
+    pub(super) fn incarnation_here(&self, name: &str, partition: u32) -> Result<Option<u64>, LogError> {
         let Some((log, member)) = self.replicated(name).zip(self.member.as_ref()) else { return Ok(None) };
         match log.nodesets.get(partition as usize) {
             Some(nodeset) if !nodeset.contains(member.cluster().id()) => {
@@ -146,10 +146,7 @@ impl RecordLogs {
         let here = self.member.as_ref().map(|member| member.cluster().id());
         let stored = log.nodesets.get(partition as usize).zip(here).is_some_and(|(set, id)| set.contains(id));
         if let Some(copy) = copy.and_then(|copy| copy.partition(partition).ok().cloned()).filter(|_| stored) {
-            let until = Instant::now() + SEEN;
-            while copy.end() < end && Instant::now() < until {
-                sleep(Duration::from_millis(1)).await;
-            }
+            self.seen(|| copy.end() >= end).await;
         }
     }
 }

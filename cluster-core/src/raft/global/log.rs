@@ -141,19 +141,25 @@ impl GlobalState {
         Ok(GlobalAnswer::Done)
     }
 
-    /// Where a partition should be stored, if that is elsewhere: members that were removed are replaced, and there are as many as the log wants, as far
+    /// Partitions that should be stored elsewhere, and where: members that were removed are replaced, and there are as many as the log wants, as far
     /// as there are voters that are `up`. Nobody who is in the cluster is taken out of a nodeset, and it shrinks only where
     /// those that are left could acknowledge nothing: who was removed may be about to come back as another one, and without it nothing is won.
     #[must_use]
-    pub fn better_place(&self, partition: u64, up: &BTreeSet<MemberId>) -> Option<NodeSet> {
+    pub fn better_places(&self, up: &BTreeSet<MemberId>) -> Vec<(u64, NodeSet)> {
+        let voters = self.live().filter(|(_, member)| member.role == Role::Voter).map(|(id, _)| id);
+        let able: BTreeSet<MemberId> = voters.filter(|id| up.contains(id)).collect();
+        let of = |log: &LogPlace| log.first_partition..log.first_partition + u64::from(log.partitions);
+        let all = self.logs.values().flat_map(|log| of(log).map(move |partition| (partition, log)));
+        all.filter_map(|(partition, log)| Some((partition, self.better_place(partition, log, &able)?))).collect()
+    }
+
+    fn better_place(&self, partition: u64, log: &LogPlace, able: &BTreeSet<MemberId>) -> Option<NodeSet> {
         let found = self.partitions.get(&partition)?;
-        let log = self.logs.values().find(|log| log.incarnation == found.log)?;
         let now = found.nodeset.members();
         let mut chosen: BTreeSet<MemberId> = now.iter().copied().filter(|id| self.must_live(*id).is_ok()).collect();
         let lacks = usize::from(log.replication).saturating_sub(chosen.len());
-        let voters = self.live().filter(|(_, member)| member.role == Role::Voter).map(|(id, _)| id);
-        let others: BTreeSet<MemberId> = voters.filter(|id| !chosen.contains(id) && up.contains(id)).collect();
-        chosen.extend(place(partition, &others, up, lacks));
+        let others: BTreeSet<MemberId> = able.difference(&chosen).copied().collect();
+        chosen.extend(place(partition, &others, able, lacks));
         let shrinks = chosen.len() < now.len() && chosen.len() >= found.nodeset.copies();
         if chosen.is_empty() || shrinks || chosen.iter().eq(now) {
             return None;
