@@ -91,7 +91,7 @@ impl Steward {
     async fn look(&mut self, shared: &Arc<Shared>) {
         let log_id = Arc::clone(&shared.options.log_id);
         let places = shared.groups.global().look(|state| places(state, log_id.as_ref()));
-        self.close(shared, &places).await;
+        self.close(shared).await;
         self.adopt(shared).await;
         let own: Vec<&Place> = places.iter().filter(|place| place.nodeset.contains(shared.me)).collect();
         for place in &own {
@@ -126,16 +126,11 @@ impl Steward {
         }
     }
 
-    /// Lets go of what the cluster has no more, for ever; so the group is asked, since what this member has applied may be old.
-    async fn close(&mut self, shared: &Arc<Shared>, places: &[Place]) {
-        let known: BTreeSet<PartitionId> = places.iter().map(|place| place.id).collect();
-        let gone: Vec<PartitionId> =
-            shared.replicas.list().into_iter().map(|(id, _)| id).filter(|id| !known.contains(id)).collect();
-        if gone.is_empty() {
-            return;
-        }
-        let still = |state: &GlobalState| gone.iter().copied().filter(|id| state.partition(id.0).is_none()).collect();
-        let Ok(gone): Result<Vec<PartitionId>, _> = shared.groups.global().read(still).await else { return };
+    /// Lets go of what the cluster has no more, for ever.
+    async fn close(&mut self, shared: &Arc<Shared>) {
+        let kept: Vec<PartitionId> = shared.replicas.list().into_iter().map(|(id, _)| id).collect();
+        let deleted = |state: &GlobalState| kept.into_iter().filter(|id| state.is_deleted(id.0)).collect();
+        let gone: Vec<PartitionId> = shared.groups.global().look(deleted);
         if gone.is_empty() {
             return;
         }
@@ -317,28 +312,26 @@ async fn heal(shared: &Arc<Shared>) {
     }
 }
 
-/// Has the shards keep the epochs of all partitions, and of no others.
-///
-/// What the shards have is looked at first: a partition is in the global group before it is in a shard, and never again after it was deleted, so what the
-/// later answer of the group does not know is gone.
+/// Has the shards keep the epochs of all partitions, and of none that was deleted.
 async fn enter(shared: &Arc<Shared>) {
-    let ids = |state: &ShardState| state.partitions().map(|(id, _)| id).collect::<Vec<u64>>();
-    let kept: Vec<_> = shared.groups.shards().into_iter().map(|shard| (shard.look(ids), shard)).collect();
     let stored = |state: &GlobalState| state.partitions().map(|(id, place)| (id, place.nodeset.clone())).collect();
     let all: Result<BTreeMap<u64, NodeSet>, _> = shared.groups.global().read(stored).await;
     let Ok(all) = all else { return };
-    for (partition, nodeset) in &all {
-        if shared.epochs(PartitionId(*partition), |_| ()).is_some() {
+    for (partition, nodeset) in all {
+        if shared.epochs(PartitionId(partition), |_| ()).is_some() {
             continue;
         }
-        let Ok(shard) = shared.groups.shard_of(*partition).await else { continue };
-        let create = ShardCommand::Create { partition: *partition, nodeset: nodeset.clone() };
+        let Ok(shard) = shared.groups.shard_of(partition).await else { continue };
+        let create = ShardCommand::Create { partition, nodeset };
         if let Err(reason) = shard.propose(&create).await {
             tracing::debug!(partition, %reason, "the epochs of a partition are not kept yet");
         }
     }
-    for (partitions, shard) in kept {
-        for partition in partitions.into_iter().filter(|id| !all.contains_key(id)) {
+    for shard in shared.groups.shards() {
+        let kept = shard.look(|state| state.partitions().map(|(id, _)| id).collect::<Vec<u64>>());
+        let deleted = |state: &GlobalState| kept.into_iter().filter(|id| state.is_deleted(*id)).collect();
+        let gone: Vec<u64> = shared.groups.global().look(deleted);
+        for partition in gone {
             let _later = shard.propose(&ShardCommand::Remove { partition }).await;
         }
     }

@@ -10,7 +10,7 @@ use super::*;
 use crate::logs::tests::{record, spec};
 use crate::member::MemberLimits;
 use crate::notary::testkit::Rig;
-use crate::raft::{Identity, NewMember, RaftOptions};
+use crate::raft::{Identity, NewMember, RaftOptions, Status};
 use crate::replication::MemberId;
 use crate::{Core, LogName, LogSpec, Options};
 
@@ -69,6 +69,9 @@ struct Node {
     id: MemberId,
     running: Option<(Arc<Core>, Cluster)>,
 }
+
+/// How groups stand, by their numbers.
+type Groups = Vec<(u64, Status)>;
 
 struct World {
     net: Net,
@@ -249,9 +252,21 @@ impl World {
                 return first.clone();
             }
             let lengths: Vec<_> = all.iter().map(|numbers| numbers.as_ref().map(Vec::len)).collect();
-            assert!(begin.elapsed() < LONG, "{lengths:?} records of {least}: {:?}", self.cluster(0).partitions());
+            assert!(begin.elapsed() < LONG, "{lengths:?} records of {least}: {:#?}", self.groups());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// How all groups stand on all members that run, and what they know of the partitions.
+    fn groups(&self) -> Vec<(MemberId, Groups, Vec<PartitionStatus>)> {
+        let running = self.nodes.iter().filter_map(|node| Some((node.id, node.running.as_ref()?.1.clone())));
+        let one = |(id, cluster): (MemberId, Cluster)| {
+            let groups = cluster.groups();
+            let mut all = vec![(groups.global().number(), groups.global().status())];
+            all.extend(groups.shards().iter().map(|shard| (shard.number(), shard.status())));
+            (id, all, cluster.partitions())
+        };
+        running.map(one).collect()
     }
 
     async fn end(mut self) {

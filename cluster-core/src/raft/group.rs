@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::links::{AskError, Door, LinkError, Network};
 use super::status::{Leader, Reached, Status, reached};
 use super::store::{Applied, LogStore, MachineStore};
-use super::types::Raft;
+use super::types::{Raft, RaftState};
 use super::wire::{Change, Reply, Request};
 use super::{GroupError, Machine, RaftOptions};
 use crate::replication::MemberId;
@@ -64,8 +64,14 @@ impl<M: Machine> Group<M> {
     ) -> Result<Self, GroupError> {
         let (applied, me) = (machine.applied(), door.hello().member);
         let network = Network { door: door.clone(), group: number, heartbeat: options.heartbeat };
-        let raft = Raft::new(me.0, options.config(number)?, network, log, machine).await;
-        let raft = raft.map_err(|e| GroupError::Stopped { group: number, why: e.to_string() })?;
+        let raft = Raft::new(me.0, options.config(number)?, network, log.resigned(me), machine).await;
+        let stopped = |e: openraft::error::Fatal<u64>| GroupError::Stopped { group: number, why: e.to_string() };
+        let raft = raft.map_err(stopped)?;
+        // Nobody else's time is up first.
+        let alone = move |state: &RaftState| state.membership_state.effective().voter_ids().eq([me.0]);
+        if raft.with_raft_state(alone).await.map_err(stopped)? {
+            raft.trigger().elect().await.map_err(stopped)?;
+        }
         let (sender, leader) = watch::channel(Leader::default());
         let watcher = tokio::spawn(super::status::watch_leader(raft.clone(), sender));
         let options = options.clone();

@@ -25,3 +25,4 @@ pub(super) type StoredMembership = openraft::StoredMembership<u64, EmptyNode>;
 pub(super) type SnapshotMeta = openraft::SnapshotMeta<u64, EmptyNode>;
 pub(super) type StorageError = openraft::StorageError<u64>;
 pub(super) type Raft = openraft::Raft<Types>;
+pub(super) type RaftState = openraft::RaftState<u64, EmptyNode, openraft::TokioInstant>;

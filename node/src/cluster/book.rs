@@ -40,19 +40,24 @@ impl Book {
     }
 
     /// What the global group says; `false` where that is nothing new.
+    ///
+    /// It may be old: a member that starts knows at first what its own disk knew to be committed. Members that were added since stay as they were
+    /// known before, or nobody would be left to hear the rest from.
     pub fn set_state(&self, state: &GlobalState) -> bool {
+        let mut entries = self.write();
         let mut new = Entries::default();
+        new.peers.extend(entries.peers.iter().filter(|(id, _)| state.may_be_given(**id)).map(|(id, peer)| (*id, *peer)));
+        let later = entries.live.iter().filter(|(_, (id, _))| state.may_be_given(*id));
+        new.live.extend(later.map(|(peer, entry)| (*peer, entry.clone())));
         for (id, member) in state.members() {
             let Ok(peer) = PeerId::from_bytes(&member.peer) else { continue };
             new.peers.insert(id, peer);
             if !member.removed {
                 let addresses = member.addresses.iter().filter_map(|address| address.parse().ok()).collect();
-                new.live.insert(peer, (id, addresses));
+                new.live.entry(peer).or_insert((id, addresses));
             }
         }
-        let mut entries = self.write();
-        // Whoever has just joined has not heard of anybody.
-        let changed = !new.live.is_empty() && *entries != new;
+        let changed = *entries != new;
         if changed {
             *entries = new;
         }

@@ -1,6 +1,7 @@
 //! Carries what comes over the member links to the cluster, and keeps the links what the global group says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::time::Duration;
 
 use pyralog_cluster_core::cluster::{Cluster, Envelope};
@@ -47,21 +48,32 @@ impl Driver {
         tasks
     }
 
-    /// Looks at who there is whenever something is said to have changed.
+    /// Looks at who there is whenever something is said to have changed, while the cluster confirms the start.
     async fn run(mut self, mut peers: watch::Receiver<u64>) {
         let mut applied = self.cluster.groups().global().applied_changes();
+        let confirming = Confirming {
+            cluster: self.cluster.clone(),
+            addresses: std::mem::take(&mut self.addresses),
+            engine: self.engine.clone(),
+            started: self.started.clone(),
+        };
+        // It waits for others, and their links come up below.
+        let mut confirming = pin!(confirming.run());
+        let mut confirmed = false;
         loop {
             if self.cluster.groups().global().look(|state| self.book.set_state(state)) {
                 self.set_members().await;
             }
             self.set_links();
-            if !*self.started.borrow() && !self.confirm().await {
-                return;
-            }
             tokio::select! {
                 changed = applied.changed() => if changed.is_err() { return },
                 changed = peers.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(AGAIN), if !*self.started.borrow() => {}
+                goes_on = &mut confirming, if !confirmed => {
+                    if !goes_on {
+                        return;
+                    }
+                    confirmed = true;
+                }
             }
         }
     }
@@ -91,36 +103,49 @@ impl Driver {
         }
         self.linked = up;
     }
+}
 
-    /// Has the cluster confirm this start; `false` where it never will.
-    async fn confirm(&self) -> bool {
-        let confirm = async {
-            self.cluster.start().await?;
-            let me = self.cluster.id();
-            let global = self.cluster.groups().global();
-            let known = global.look(|state| state.member(me).map(|member| member.addresses.clone()));
-            if known.as_ref() != Some(&self.addresses) {
-                let addresses = self.addresses.clone();
-                global.propose(&GlobalCommand::SetAddresses { member: me, addresses }).await?;
-            }
-            Ok(())
-        };
-        match confirm.await {
-            Ok(()) => {
-                tracing::info!(member = self.cluster.id().0, "the cluster has confirmed this member's start");
-                self.started.send_replace(true);
-                true
-            }
-            Err(error @ (GroupError::Stranger { .. } | GroupError::Store(_) | GroupError::Stopped { .. })) => {
-                tracing::error!(%error, "this node is no member of its cluster any more");
-                self.engine.send(LoopEvent::Failed(Error::Cluster(error.to_string())));
-                false
-            }
-            Err(reason) => {
-                tracing::debug!(%reason, "the cluster has not confirmed this member's start yet");
-                true
+/// Has the cluster confirm a start.
+struct Confirming {
+    cluster: Cluster,
+    addresses: Vec<String>,
+    engine: EngineHandle,
+    started: watch::Sender<bool>,
+}
+
+impl Confirming {
+    /// Asks until the cluster has; `false` where it never will.
+    async fn run(self) -> bool {
+        loop {
+            match self.ask().await {
+                Ok(()) => {
+                    tracing::info!(member = self.cluster.id().0, "the cluster has confirmed this member's start");
+                    self.started.send_replace(true);
+                    return true;
+                }
+                Err(error @ (GroupError::Stranger { .. } | GroupError::Store(_) | GroupError::Stopped { .. })) => {
+                    tracing::error!(%error, "this node is no member of its cluster any more");
+                    self.engine.send(LoopEvent::Failed(Error::Cluster(error.to_string())));
+                    return false;
+                }
+                Err(reason) => {
+                    tracing::debug!(%reason, "the cluster has not confirmed this member's start yet");
+                    tokio::time::sleep(AGAIN).await;
+                }
             }
         }
+    }
+
+    async fn ask(&self) -> Result<(), GroupError> {
+        self.cluster.start().await?;
+        let me = self.cluster.id();
+        let global = self.cluster.groups().global();
+        let known = global.look(|state| state.member(me).map(|member| member.addresses.clone()));
+        if known.as_ref() != Some(&self.addresses) {
+            let addresses = self.addresses.clone();
+            global.propose(&GlobalCommand::SetAddresses { member: me, addresses }).await?;
+        }
+        Ok(())
     }
 }
 

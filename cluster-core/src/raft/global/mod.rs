@@ -100,6 +100,13 @@ impl GlobalState {
         self.partitions.get(&partition)
     }
 
+    /// Whether the partition was deleted. Ids rise and none is given twice, so it holds for ever, also where this is an old state: one
+    /// that is above all others is of a log that nobody has told this member of yet.
+    #[must_use]
+    pub fn is_deleted(&self, partition: u64) -> bool {
+        partition <= self.last_partition && !self.partitions.contains_key(&partition)
+    }
+
     /// All partitions, in the order of their ids.
     pub fn partitions(&self) -> impl Iterator<Item = (u64, &PartitionPlace)> {
         self.partitions.iter().map(|(id, place)| (*id, place))

@@ -110,6 +110,7 @@ fn logs_have_incarnations_and_partitions_of_their_own() {
     assert_eq!(why, GlobalRefusal::LogExists { name: "a".parse().unwrap(), incarnation: 1 << 32 });
     assert_eq!(state.partition(4).unwrap().nodeset.members().len(), 3);
     let name: LogName = "a".parse().unwrap();
+    let old = state.clone();
     assert_eq!(state.apply(&GlobalCommand::DeleteLog { name: name.clone() }), GlobalAnswer::Done);
     assert_eq!(
         refusal(&mut state, GlobalCommand::DeleteLog { name }),
@@ -117,6 +118,9 @@ fn logs_have_incarnations_and_partitions_of_their_own() {
     );
     assert_eq!(state.partitions().count(), 0);
     assert_eq!(state.apply(&create), GlobalAnswer::Created { incarnation: (1 << 32) + 1, first_partition: 5 });
+    let deleted = |state: &GlobalState| (1..=9).filter(|id| state.is_deleted(*id)).collect::<Vec<u64>>();
+    assert_eq!(deleted(&state), [1, 2, 3, 4]);
+    assert!(deleted(&old).is_empty(), "what an old state does not know of yet is not deleted");
 }
 
 #[test]

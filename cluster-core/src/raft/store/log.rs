@@ -11,6 +11,7 @@ use super::{COMMITTED, ENTRY, PURGED, Shelf, VOTE, damaged, failed};
 use crate::raft::MAX_APPEND_BYTES;
 use crate::raft::codec::{self, bytes_of, entry, put_entry, put_log_id, put_vote, whole};
 use crate::raft::types::{Entry, LogId, StorageError, Types, Vote};
+use crate::replication::MemberId;
 use crate::{Batch, Durability, Error, Family};
 
 /// The log of one group. Clones share it.
@@ -18,6 +19,8 @@ use crate::{Batch, Durability, Error, Family};
 pub(in crate::raft) struct LogStore {
     shelf: Shelf,
     ends: Arc<Mutex<Ends>>,
+    /// Who begins as a follower, whoever it was before.
+    resigns: Option<MemberId>,
 }
 
 /// Where the log begins and ends.
@@ -53,7 +56,17 @@ impl LogStore {
             Some(bytes) => Some(decode(&bytes)?.log_id),
             None => purged,
         };
-        Ok(Self { shelf, ends: Arc::new(Mutex::new(Ends { purged, last })) })
+        Ok(Self { shelf, ends: Arc::new(Mutex::new(Ends { purged, last })), resigns: None })
+    }
+
+    /// As `me` opens it at a start: what it led before, it does not lead any more.
+    ///
+    /// openraft has a member that led go on in the same term. It does not know then how much of its log is committed, and takes the entry
+    /// that its term began with for enough to answer reads behind: such a read may miss what was acknowledged. So the member is
+    /// told that it asked for this vote and has no answer: it gives it to nobody else, and leads in a later term only.
+    pub(in crate::raft) fn resigned(mut self, me: MemberId) -> Self {
+        self.resigns = Some(me);
+        self
     }
 
     fn ends(&self) -> MutexGuard<'_, Ends> {
@@ -131,7 +144,12 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        read(&self.shelf, VOTE, "vote", codec::vote).map_err(|e| failed(ErrorSubject::Vote, ErrorVerb::Read, &e))
+        let vote = read(&self.shelf, VOTE, "vote", codec::vote);
+        let mut vote = vote.map_err(|e| failed(ErrorSubject::Vote, ErrorVerb::Read, &e))?;
+        if let Some(own) = vote.as_mut().filter(|vote| self.resigns.is_some_and(|me| vote.leader_id.node_id == me.0)) {
+            own.committed = false;
+        }
+        Ok(vote)
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {

@@ -79,7 +79,12 @@ async fn disturb(cluster: &Mutex<Cluster>, seed: u64) {
     let live = cluster.live();
     let quorum = all.len() / 2 + 1;
     let victim = live[cluster.net.below(live.len() as u64) as usize];
-    match cluster.net.below(5) {
+    match cluster.net.below(6) {
+        // Back before anybody misses it.
+        5 => {
+            cluster.kill(victim).await;
+            cluster.start(victim).await;
+        }
         0 if live.len() > quorum => cluster.kill(victim).await,
         1 => {
             if let Some(dead) = all.iter().find(|id| !live.contains(id)) {

@@ -47,6 +47,25 @@ async fn another_member_leads_when_the_leader_dies() {
     }
 }
 
+/// What it knows of the newest commits is lost with the power; what it reads must have them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_comes_back_at_once_reads_everything_that_was_acknowledged() {
+    let mut cluster = Cluster::new(4, 3).await;
+    let mut all = 0;
+    for _ in 0..8 {
+        let leader = cluster.leader().await;
+        for _ in 0..5 {
+            cluster.group(leader).propose(&Id(all)).await.unwrap();
+            all += 1;
+        }
+        cluster.kill(leader).await;
+        cluster.start(leader).await;
+        let found = cluster.group(leader).read(|history| history.0.len() as u64).await.unwrap();
+        assert_eq!(found, all);
+    }
+    cluster.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_minority_accepts_nothing_and_says_who_is_there() {
     let mut short = super::options();
