@@ -22,6 +22,7 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 6:u8 0:u64 partition:u64                please lead the partition
 /// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
 /// 8:u8 id:u64                             it is the member of this id from now on
+/// 9:u8 id:u64                             the member of this id was removed
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -78,6 +79,11 @@ pub enum Envelope {
         /// Its id.
         member: MemberId,
     },
+    /// The receiver was removed: it hears nothing more.
+    Removed {
+        /// Its id: it may have another one by now.
+        member: MemberId,
+    },
 }
 
 impl Envelope {
@@ -126,6 +132,10 @@ impl Envelope {
                 out.u8(8).u64(member.0);
                 Bytes::new()
             }
+            Self::Removed { member } => {
+                out.u8(9).u64(member.0);
+                Bytes::new()
+            }
         };
         if last.is_empty() { out.into_bytes().into() } else { [out.as_bytes(), &last].concat().into() }
     }
@@ -172,6 +182,7 @@ impl Envelope {
                 input.finish().map(|()| Self::Join(new))
             }
             8 => input.finish().map(|()| Self::Joined { member: MemberId(id) }),
+            9 => input.finish().map(|()| Self::Removed { member: MemberId(id) }),
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }
     }

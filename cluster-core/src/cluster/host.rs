@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub(super) options: ClusterOptions,
     /// Members that are up; this one is.
     pub(super) up: watch::Sender<BTreeSet<MemberId>>,
+    /// Whether another member has said that this one was removed.
+    removed: watch::Sender<bool>,
     /// Says that the steward has something to look at.
     pub(super) look: Notify,
     /// Partitions that this member was asked to lead.
@@ -132,7 +134,7 @@ impl Cluster {
         let (logs, replicas, limits) = (core.logs().clone(), core.replicas().clone(), options.limits);
         let (inputs, thread) =
             looping::start(me, replicas.clone(), limits, groups.clone(), Arc::clone(&links), stopped)?;
-        let (up, look) = (watch::Sender::new(BTreeSet::from([me])), Notify::new());
+        let (up, removed, look) = (watch::Sender::new(BTreeSet::from([me])), watch::Sender::new(false), Notify::new());
         let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
         let asked = Mutex::default();
         let (serving, next) = (Arc::new(Semaphore::new(MAX_SERVING)), AtomicU64::new(anywhere()?));
@@ -145,6 +147,7 @@ impl Cluster {
             replicas,
             options,
             up,
+            removed,
             look,
             asked,
             calls,
@@ -222,7 +225,25 @@ impl Cluster {
             Envelope::Join(new) => self.let_in(from, new),
             // This one has its id.
             Envelope::Joined { .. } => {}
+            Envelope::Removed { member } => {
+                self.shared
+                    .removed
+                    .send_if_modified(|removed| member == self.shared.me && !std::mem::replace(removed, true));
+            }
         }
+    }
+
+    /// Returns when another member has said that this one was removed: then it is to end, since nobody speaks with it any more.
+    pub async fn removed(&self) {
+        let mut removed = self.shared.removed.subscribe();
+        // The sender stays.
+        let _was = removed.wait_for(|removed| *removed).await;
+    }
+
+    /// Tells a member that it was removed.
+    pub fn tell_removed(&self, member: MemberId) {
+        // One that does not hear it hears from nobody, and never starts again.
+        let _sent = self.shared.links.send(member, Envelope::Removed { member });
     }
 
     /// Whether this member is the only one.

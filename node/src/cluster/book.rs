@@ -46,7 +46,8 @@ impl Book {
     pub fn set_state(&self, state: &GlobalState) -> bool {
         let mut entries = self.write();
         let mut new = Entries::default();
-        new.peers.extend(entries.peers.iter().filter(|(id, _)| state.may_be_given(**id)).map(|(id, peer)| (*id, *peer)));
+        new.peers
+            .extend(entries.peers.iter().filter(|(id, _)| state.may_be_given(**id)).map(|(id, peer)| (*id, *peer)));
         let later = entries.live.iter().filter(|(_, (id, _))| state.may_be_given(*id));
         new.live.extend(later.map(|(peer, entry)| (*peer, entry.clone())));
         for (id, member) in state.members() {

@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use pyralog_cluster_core::cluster::{Cluster, Envelope};
-use pyralog_cluster_core::raft::{GlobalCommand, GroupError};
+use pyralog_cluster_core::raft::{GlobalCommand, GroupError, Stranger};
 use pyralog_cluster_core::replication::MemberId;
-use pyralog_p2p::{LaneEvents, MemberEvent, MemberEvents, MemberLinks, PeerId};
+use pyralog_p2p::{LaneEvents, MemberEvent, MemberEvents, MemberLinks, Multiaddr, PeerId};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -18,6 +18,8 @@ use crate::home::Home;
 
 /// A member asks so often whether its start counts, while nobody answers.
 const AGAIN: Duration = Duration::from_millis(200);
+/// The link to a member that was removed stays so long, for it to hear that.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// What the driver works with.
 pub struct Driver {
@@ -60,14 +62,22 @@ impl Driver {
         // It waits for others, and their links come up below.
         let mut confirming = pin!(confirming.run());
         let mut confirmed = false;
+        let cluster = self.cluster.clone();
+        let mut removed = pin!(cluster.removed());
         loop {
+            let before = self.book.live();
             if self.cluster.groups().global().look(|state| self.book.set_state(state)) {
+                self.part(&before).await;
                 self.set_members().await;
             }
             self.set_links();
             tokio::select! {
                 changed = applied.changed() => if changed.is_err() { return },
                 changed = peers.changed() => if changed.is_err() { return },
+                () = &mut removed => {
+                    let why = GroupError::Stranger { member: self.cluster.id(), why: Stranger::Removed };
+                    return fail(&self.engine, &why);
+                }
                 goes_on = &mut confirming, if !confirmed => {
                     if !goes_on {
                         return;
@@ -75,6 +85,17 @@ impl Driver {
                     confirmed = true;
                 }
             }
+        }
+    }
+
+    /// Tells members that were removed, as long as there is a link to them.
+    async fn part(&self, before: &BTreeMap<PeerId, (MemberId, Vec<Multiaddr>)>) {
+        let live = self.book.live();
+        let gone = before.iter().filter(|(peer, (id, _))| self.linked.contains(id) && !live.contains_key(peer));
+        let gone: Vec<MemberId> = gone.map(|(_, (id, _))| *id).collect();
+        if !gone.is_empty() {
+            gone.iter().for_each(|id| self.cluster.tell_removed(*id));
+            tokio::time::sleep(LAST_WORDS).await;
         }
     }
 
@@ -124,8 +145,7 @@ impl Confirming {
                     return true;
                 }
                 Err(error @ (GroupError::Stranger { .. } | GroupError::Store(_) | GroupError::Stopped { .. })) => {
-                    tracing::error!(%error, "this node is no member of its cluster any more");
-                    self.engine.send(LoopEvent::Failed(Error::Cluster(error.to_string())));
+                    fail(&self.engine, &error);
                     return false;
                 }
                 Err(reason) => {
@@ -147,6 +167,12 @@ impl Confirming {
         }
         Ok(())
     }
+}
+
+/// Ends the node.
+fn fail(engine: &EngineHandle, error: &GroupError) {
+    tracing::error!(%error, "this node is no member of its cluster any more");
+    engine.send(LoopEvent::Failed(Error::Cluster(error.to_string())));
 }
 
 /// Reads one lane until the network ends.

@@ -54,7 +54,7 @@ impl MemberLimits {
             receive_messages: 4 << 10,
         },
         ping_interval: Duration::from_millis(500),
-        dead_after: Duration::from_secs(3),
+        dead_after: Duration::from_secs(2),
         redial_min: Duration::from_millis(50),
         redial_max: Duration::from_secs(2),
     };

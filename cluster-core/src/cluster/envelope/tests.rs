@@ -35,6 +35,7 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
             }
         ),
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
+        any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
     ]
 }
 
@@ -45,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..10_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..11_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);

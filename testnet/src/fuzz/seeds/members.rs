@@ -31,6 +31,7 @@ pub(super) fn put(out: &mut Out) {
         ("lead", Envelope::Lead { partition }),
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),
+        ("removed", Envelope::Removed { member: MemberId(4) }),
     ] {
         out.put("cluster_envelope", name, envelope.to_bytes().to_vec());
     }
