@@ -21,7 +21,9 @@ use libp2p::{
 use tokio::time::{Instant, Sleep};
 
 use super::{
-    handler::{Dead, Handler, Order},
+    Lane,
+    handler::{Handler, News, Order},
+    link::Way,
     redial::backoff,
     roster::Roster,
 };
@@ -32,6 +34,10 @@ struct Wanted {
     addresses: Vec<Multiaddr>,
     /// The connection with our streams.
     carrier: Option<ConnectionId>,
+    /// When it was chosen.
+    since: Instant,
+    /// Where the peer's streams are, if they came elsewhere soon after that.
+    comes: Option<ConnectionId>,
     dial: Dial,
     failures: u32,
     /// The link's count of ups as last seen: more of them, and the next dial comes at once.
@@ -97,7 +103,8 @@ impl Members {
                 continue;
             }
             let dial = Dial::At(now);
-            self.wanted.insert(peer, Wanted { addresses, carrier: None, dial, failures: 0, ups: 0 });
+            self.wanted
+                .insert(peer, Wanted { addresses, carrier: None, since: now, comes: None, dial, failures: 0, ups: 0 });
             self.choose_carrier(peer);
         }
     }
@@ -113,12 +120,44 @@ impl Members {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
         let mut there = self.connections.get(&peer).into_iter().flatten();
         let Some(id) = there.find(|(_, stays)| **stays).map(|(id, _)| *id) else { return false };
-        wanted.carrier = Some(id);
+        (wanted.carrier, wanted.since) = (Some(id), Instant::now());
         if matches!(wanted.dial, Dial::At(_)) {
             wanted.dial = Dial::None;
         }
         self.actions.push_back(notify(peer, id, Order::Carry));
         true
+    }
+
+    /// Moves our streams to the connection where the peer has opened its own. A process that was killed leaves connections behind that end by themselves
+    /// only after a while; the next one speaks on another, and would not hear us. Two ends that have dialled each other just now stay each where they are,
+    /// or they could change places for ever.
+    fn follow(&mut self, peer: PeerId, id: ConnectionId, again: bool) {
+        let settled = self.roster.common().limits.ping_interval;
+        let stays = self.connections.get(&peer).and_then(|all| all.get(&id)).is_some_and(|stays| *stays);
+        let Some(wanted) = self.wanted.get_mut(&peer).filter(|_| stays) else { return };
+        let Some(old) = wanted.carrier.filter(|old| *old != id) else { return };
+        if !again && wanted.since.elapsed() < settled {
+            wanted.comes = Some(id);
+            return;
+        }
+        (wanted.carrier, wanted.since, wanted.comes) = (Some(id), Instant::now(), None);
+        self.actions.push_back(notify(peer, old, Order::Leave));
+        self.actions.push_back(notify(peer, id, Order::Carry));
+    }
+
+    /// Follows those whose streams came elsewhere a while ago, where ours have still not opened: that connection leads nowhere.
+    fn follow_late(&mut self, now: Instant) {
+        let settled = self.roster.common().limits.ping_interval;
+        let late = |wanted: &Wanted| wanted.comes.filter(|_| wanted.since + settled <= now);
+        let late: Vec<_> = self.wanted.iter().filter_map(|(peer, wanted)| Some((*peer, late(wanted)?))).collect();
+        for (peer, id) in late {
+            if let Some(wanted) = self.wanted.get_mut(&peer) {
+                wanted.comes = None;
+            }
+            if self.roster.link(&peer).is_some_and(|link| !link.is_seated(Way::Out, Lane::Urgent)) {
+                self.follow(peer, id, true);
+            }
+        }
     }
 
     fn opened(&mut self, peer: PeerId, id: ConnectionId) {
@@ -168,6 +207,20 @@ impl Members {
         }
     }
 
+    /// Nothing was heard on one connection; the others lead to the same process. Closing may take long on a dead path, so
+    /// none of them counts from here on.
+    fn dead(&mut self, peer: PeerId) {
+        let Some(link) = self.roster.link(&peer) else { return };
+        tracing::info!(%peer, "member not heard for too long: closing its connections");
+        self.roster.common().metrics.silent.inc();
+        for stays in self.connections.get_mut(&peer).into_iter().flat_map(BTreeMap::values_mut) {
+            *stays = false;
+        }
+        link.reset();
+        self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer, connection: CloseConnection::All });
+        self.lost(peer);
+    }
+
     fn retry(&mut self, peer: PeerId) {
         let limits = &self.roster.common().limits;
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
@@ -205,11 +258,13 @@ impl Members {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let times = self.wanted.values().filter_map(|wanted| match wanted.dial {
+        let settled = self.roster.common().limits.ping_interval;
+        let dials = self.wanted.values().filter_map(|wanted| match wanted.dial {
             Dial::At(at) => Some(at),
             _ => None,
         });
-        let Some(until) = times.min() else {
+        let late = self.wanted.values().filter(|wanted| wanted.comes.is_some()).map(|wanted| wanted.since + settled);
+        let Some(until) = dials.chain(late).min() else {
             self.timer = None;
             return Poll::Pending;
         };
@@ -269,18 +324,11 @@ impl NetworkBehaviour for Members {
         }
     }
 
-    /// Nothing was heard on one connection; the others lead to the same process. Closing may take long on a dead path, so
-    /// none of them counts from here on.
-    fn on_connection_handler_event(&mut self, peer: PeerId, _: ConnectionId, Dead: Dead) {
-        let Some(link) = self.roster.link(&peer) else { return };
-        tracing::info!(%peer, "member not heard for too long: closing its connections");
-        self.roster.common().metrics.silent.inc();
-        for stays in self.connections.get_mut(&peer).into_iter().flat_map(BTreeMap::values_mut) {
-            *stays = false;
+    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, news: News) {
+        match news {
+            News::Comes { again } => self.follow(peer, id, again),
+            News::Dead => self.dead(peer),
         }
-        link.reset();
-        self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer, connection: CloseConnection::All });
-        self.lost(peer);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
@@ -288,7 +336,12 @@ impl NetworkBehaviour for Members {
             if let Some(action) = self.actions.pop_front() {
                 return Poll::Ready(action);
             }
-            if let Some(opts) = self.due(Instant::now()) {
+            let now = Instant::now();
+            self.follow_late(now);
+            if !self.actions.is_empty() {
+                continue;
+            }
+            if let Some(opts) = self.due(now) {
                 return Poll::Ready(ToSwarm::Dial { opts });
             }
             if self.wait(cx).is_pending() {

@@ -32,13 +32,23 @@ use super::{
 pub(crate) enum Order {
     /// Open our streams here.
     Carry,
+    /// End our streams here: they are opened on another connection.
+    Leave,
     /// The list of members has changed: look whether your streams may stay.
     Look,
 }
 
-/// To the behaviour: this path is dead.
+/// To the behaviour.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dead;
+pub(crate) enum News {
+    /// This path is dead.
+    Dead,
+    /// The peer has opened its streams here, and ours are not here.
+    Comes {
+        /// Streams of it that have not ended were open elsewhere.
+        again: bool,
+    },
+}
 
 /// Our stream of one lane.
 #[derive(Debug)]
@@ -77,6 +87,7 @@ pub(crate) struct Handler {
     silent: u32,
     dead: bool,
     told: bool,
+    comes: Option<News>,
 }
 
 impl Handler {
@@ -94,6 +105,7 @@ impl Handler {
             silent: 0,
             dead: false,
             told: false,
+            comes: None,
         }
     }
 
@@ -213,7 +225,9 @@ impl Handler {
     }
 
     fn begin_reading(&mut self, lane: Lane, stream: libp2p::Stream) {
-        let pass = self.roster.link(&self.peer).and_then(|link| link.seat(Way::In, lane));
+        let link = self.roster.link(&self.peer);
+        let again = link.as_ref().is_some_and(|link| link.is_seated(Way::In, lane));
+        let pass = link.and_then(|link| link.seat(Way::In, lane));
         let Some(pass) = pass else {
             // Removed since the stream was admitted.
             self.roster.common().metrics.strangers.inc();
@@ -221,6 +235,9 @@ impl Handler {
         };
         self.silent = 0;
         pass.link().hear();
+        if lane == Lane::Urgent && self.carried.is_none() {
+            self.comes = Some(News::Comes { again });
+        }
         self.incoming[lane.index()] = Some(Box::new(Reader::new(stream, pass)));
     }
 
@@ -234,7 +251,7 @@ impl Handler {
 
 impl ConnectionHandler for Handler {
     type FromBehaviour = Order;
-    type ToBehaviour = Dead;
+    type ToBehaviour = News;
     type InboundProtocol = Admit;
     type OutboundProtocol = Open;
     type InboundOpenInfo = ();
@@ -245,7 +262,7 @@ impl ConnectionHandler for Handler {
         SubstreamProtocol::new(admit, ())
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Open, Lane, Dead>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Open, Lane, News>> {
         loop {
             if self.dead {
                 // The connection is closed next, whatever the other end of it does.
@@ -255,7 +272,10 @@ impl ConnectionHandler for Handler {
                 if std::mem::replace(&mut self.told, true) {
                     return Poll::Pending;
                 }
-                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Dead));
+                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(News::Dead));
+            }
+            if let Some(comes) = self.comes.take() {
+                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(comes));
             }
             if !self.is_busy() {
                 self.timer = None;
@@ -280,8 +300,11 @@ impl ConnectionHandler for Handler {
     }
 
     fn on_behaviour_event(&mut self, order: Order) {
-        if matches!(order, Order::Carry) {
-            self.carry();
+        match order {
+            Order::Carry => self.carry(),
+            Order::Leave => self.carried = None,
+            // To be woken is enough.
+            Order::Look => {}
         }
     }
 

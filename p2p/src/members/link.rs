@@ -127,6 +127,11 @@ impl Link {
         }
     }
 
+    /// Whether a stream sits there.
+    pub(crate) fn is_seated(&self, way: Way, lane: Lane) -> bool {
+        lock(&self.state).seat(way, lane).is_some()
+    }
+
     /// Seats a stream. The one that sat there is stale from here on, and the node hears that something may be lost.
     pub(crate) fn seat(self: &Arc<Self>, way: Way, lane: Lane) -> Option<Pass> {
         let mut state = lock(&self.state);
