@@ -9,6 +9,7 @@ use crate::logs::{PartitionState, RecordBatch};
 use crate::queue::Queue;
 use crate::replica::{Frontier, Replica};
 use crate::stream::Stream;
+use crate::tree::TrimmedPrefix;
 
 /// Groups that wait for being applied, at most; then the writer waits. Memory: that of their records.
 const MOST_WAITING: usize = 4;
@@ -19,6 +20,8 @@ pub(crate) type Job = Vec<Apply>;
 /// What one partition gets.
 pub(crate) struct Apply {
     pub(crate) to: Arc<PartitionState>,
+    /// What the records stand behind, where those before them were removed on the other members.
+    pub(crate) behind: Option<Arc<TrimmedPrefix>>,
     pub(crate) batches: Vec<Arc<RecordBatch>>,
     /// The replica that they come from, and how far its records then go.
     pub(crate) reached: Option<(Arc<Replica>, Frontier)>,
@@ -157,7 +160,10 @@ impl Applied {
 }
 
 fn apply(job: Job) -> Result<(), Error> {
-    for Apply { to, batches, reached } in job {
+    for Apply { to, behind, batches, reached } in job {
+        if let Some(prefix) = behind {
+            to.begin_behind(&prefix)?;
+        }
         if !batches.is_empty() {
             to.apply(batches)?;
         }

@@ -308,7 +308,7 @@ impl Writer {
             if outcome.is_ok() {
                 to.accept(accepted.items());
             }
-            job.push(Apply { to, batches: submissions, reached: None });
+            job.push(Apply { to, behind: None, batches: submissions, reached: None });
             told.push((accepted, replies));
         }
         // First, since a completion may read.
@@ -323,13 +323,16 @@ impl Writer {
     fn release_records(&mut self, written: Vec<(Written, Reply)>, mut outcome: Result<(), Error>) -> Result<(), Error> {
         let (mut job, mut replies) = (Vec::new(), Vec::new());
         for (mut written, reply) in written {
-            if let Some((to, batches, reached)) = written.take_due().filter(|_| outcome.is_ok()) {
-                let (records, bytes) = batches.iter().fold((0, 0), |(records, bytes), batch| {
+            if let Some(apply) = written.take_due().filter(|_| outcome.is_ok()) {
+                let (records, bytes) = apply.batches.iter().fold((0, 0), |(records, bytes), batch| {
                     (records + batch.len(), bytes + PartitionState::bytes(batch))
                 });
-                to.accept(records);
+                if let Some(prefix) = &apply.behind {
+                    apply.to.accept_prefix(prefix);
+                }
+                apply.to.accept(records);
                 PartitionState::count(&self.counters, records, bytes);
-                job.push(Apply { to, batches, reached: Some((written.replica, reached)) });
+                job.push(apply);
             }
             replies.push(reply);
         }

@@ -1,4 +1,4 @@
-//! Questions to groups on other members, over the links.
+//! Questions to other members, over the links.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,19 +62,28 @@ impl Calls {
     }
 }
 
+impl Calls {
+    /// Sends a question that `envelope` makes of its id, and waits for the answer.
+    pub(super) async fn ask(
+        &self,
+        to: MemberId,
+        envelope: impl FnOnce(u64) -> Envelope + Send,
+    ) -> Result<Bytes, LinkError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        self.waiting().insert(id, Waiting { at: to, answer });
+        let _forget = Forget(self, id);
+        if !self.links.send(to, envelope(id)) {
+            return Err(LinkError::NotSent("there is no link to the member, or it is full".to_owned()));
+        }
+        let lost = |why: &str| LinkError::Lost(why.to_owned());
+        let answer = answered.await.map_err(|_| lost("the link broke"))?;
+        answer.ok_or_else(|| lost("the member could not answer"))
+    }
+}
+
 impl RaftLinks for Calls {
     fn call(&self, to: MemberId, group: u64, frame: Bytes) -> BoxFuture<'_, Result<Bytes, LinkError>> {
-        Box::pin(async move {
-            let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let (answer, answered) = oneshot::channel();
-            self.waiting().insert(id, Waiting { at: to, answer });
-            let _forget = Forget(self, id);
-            if !self.links.send(to, Envelope::Call { id, group, frame }) {
-                return Err(LinkError::NotSent("there is no link to the member, or it is full".to_owned()));
-            }
-            let lost = |why: &str| LinkError::Lost(why.to_owned());
-            let answer = answered.await.map_err(|_| lost("the link broke"))?;
-            answer.ok_or_else(|| lost("the member could not answer"))
-        })
+        Box::pin(self.ask(to, move |id| Envelope::Call { id, group, frame }))
     }
 }

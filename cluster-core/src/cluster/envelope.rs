@@ -23,6 +23,8 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
 /// 8:u8 id:u64                             it is the member of this id from now on
 /// 9:u8 id:u64                             the member of this id was removed
+/// 10:u8 id:u64 question                   of the node that the member runs in, which reads it
+/// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -79,6 +81,20 @@ pub enum Envelope {
         /// Its id.
         member: MemberId,
     },
+    /// A question of the node, which the other node answers.
+    Ask {
+        /// Of the sender's own; it comes back.
+        id: u64,
+        /// The question.
+        question: Bytes,
+    },
+    /// Its answer.
+    Told {
+        /// As in the question.
+        id: u64,
+        /// The answer; `None` where the node gives none.
+        answer: Option<Bytes>,
+    },
     /// The receiver was removed: it hears nothing more.
     Removed {
         /// Its id: it may have another one by now.
@@ -90,7 +106,11 @@ impl Envelope {
     /// Whether it is part of catching up, and may wait for what is not.
     #[must_use]
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Self::Note { note, .. } if note.is_bulk())
+        match self {
+            Self::Note { note, .. } => note.is_bulk(),
+            Self::Ask { .. } | Self::Told { .. } => true,
+            _ => false,
+        }
     }
 
     /// The bytes.
@@ -135,6 +155,14 @@ impl Envelope {
             Self::Removed { member } => {
                 out.u8(9).u64(member.0);
                 Bytes::new()
+            }
+            Self::Ask { id, question } => {
+                out.u8(10).u64(*id);
+                question.clone()
+            }
+            Self::Told { id, answer } => {
+                out.u8(11).u64(*id);
+                answer.clone().unwrap_or_default()
             }
         };
         if last.is_empty() { out.into_bytes().into() } else { [out.as_bytes(), &last].concat().into() }
@@ -183,6 +211,8 @@ impl Envelope {
             }
             8 => input.finish().map(|()| Self::Joined { member: MemberId(id) }),
             9 => input.finish().map(|()| Self::Removed { member: MemberId(id) }),
+            10 => Ok(Self::Ask { id, question: rest(&input) }),
+            11 => Ok(Self::Told { id, answer: Some(rest(&input)).filter(|answer| !answer.is_empty()) }),
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }
     }

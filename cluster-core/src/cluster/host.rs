@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::calls::Calls;
 use super::envelope::Envelope;
 use super::looping::{self, Inputs};
 use super::place::ReplicatedLog;
+use super::questions::Answering;
 use super::steward::Steward;
 use crate::member::{MemberLimits, Placed, Unplaced};
 use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog, RaftGroups, RaftOptions};
@@ -71,7 +72,9 @@ pub(super) struct Shared {
     pub(super) look: Notify,
     /// Partitions that this member was asked to lead.
     pub(super) asked: Mutex<BTreeSet<PartitionId>>,
-    calls: Calls,
+    pub(super) calls: Calls,
+    /// Who answers the questions of other nodes.
+    pub(super) answering: OnceLock<Answering>,
     forwarded: Forwarded,
     /// Places for questions of other members.
     pub(super) serving: Arc<Semaphore>,
@@ -151,6 +154,7 @@ impl Cluster {
             look,
             asked,
             calls,
+            answering: OnceLock::new(),
             forwarded,
             serving,
             next,
@@ -185,6 +189,8 @@ impl Cluster {
         self.shared.up.send_if_modified(|all| {
             if up { all.insert(member) } else { member != self.shared.me && all.remove(&member) }
         });
+        // The steward may wait for a leader at the moment, and this member is to be one.
+        self.shared.groups.set_up(&self.up());
         self.shared.look.notify_one();
     }
 
@@ -206,7 +212,10 @@ impl Cluster {
                     let _sent = shared.links.send(from, Envelope::Answer { id, frame: answer.ok() });
                 });
             }
-            Envelope::Answer { id, frame } => self.shared.calls.answered(from, id, frame),
+            Envelope::Answer { id, frame } | Envelope::Told { id, answer: frame } => {
+                self.shared.calls.answered(from, id, frame);
+            }
+            Envelope::Ask { id, question } => self.answer_node(from, id, question),
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);
             }

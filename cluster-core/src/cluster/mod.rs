@@ -23,12 +23,14 @@ mod envelope;
 mod host;
 mod looping;
 mod place;
+mod questions;
 mod steward;
 
 pub use answers::{AppendError, PartitionStatus};
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
 pub use host::{Cluster, ClusterOptions, Links, LogIds};
 pub use place::ReplicatedLog;
+pub use questions::{Answering, MAX_TOLD_BYTES};
 
 #[cfg(test)]
 mod tests;

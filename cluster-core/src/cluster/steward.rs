@@ -89,6 +89,8 @@ impl Steward {
     }
 
     async fn look(&mut self, shared: &Arc<Shared>) {
+        let up = shared.up.borrow().clone();
+        shared.groups.set_up(&up);
         let log_id = Arc::clone(&shared.options.log_id);
         let places = shared.groups.global().look(|state| places(state, log_id.as_ref()));
         self.close(shared).await;

@@ -17,7 +17,7 @@ use crate::items;
 use crate::registry::Made;
 use crate::segment::{Item, MemoryLog, RecordLog, Retention, SegmentLog};
 use crate::slot::SlotFile;
-use crate::tree::PartitionTree;
+use crate::tree::{PartitionTree, TrimmedPrefix};
 
 /// The file of what was last handed out for signing.
 const SIGNED: &str = "signed";
@@ -151,6 +151,30 @@ impl PartitionFiles {
         self.place.applied.changed();
         // Memory is not lent until the next look.
         if self.segments.is_none() { self.retain(&self.retention, 0) } else { Ok(()) }
+    }
+
+    /// What is left of the segments that were removed; `None` where they are too many to be passed on.
+    pub(super) fn trimmed(&self) -> Option<TrimmedPrefix> {
+        self.tree.trimmed()
+    }
+
+    /// Whether the records could go on behind a prefix: nothing here contradicts it.
+    pub(super) fn begins(&self, prefix: &TrimmedPrefix) -> bool {
+        self.tree.begins(prefix)
+    }
+
+    /// Counts the records of a prefix that the journal holds durably.
+    pub(super) fn accept_prefix(&self, prefix: &TrimmedPrefix) {
+        self.size.fetch_max(prefix.end(), Ordering::AcqRel);
+    }
+
+    /// Goes on behind a prefix, whose records others have removed. One that is here already is skipped.
+    pub(super) fn begin_behind(&self, prefix: &TrimmedPrefix) -> Result<(), Error> {
+        let Some(segments) = &self.segments else { return Ok(()) };
+        self.tree.jump(prefix, |base| segments.jump(base))?;
+        self.ready.fetch_max(prefix.end(), Ordering::AcqRel);
+        self.place.applied.changed();
+        Ok(())
     }
 
     /// Takes the hashes of the records from `first` on into the trees.

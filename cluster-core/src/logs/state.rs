@@ -14,6 +14,7 @@ use crate::items::ITEM_HEADER;
 use crate::registry::{Made, Registry};
 use crate::stats::{Counters, count};
 use crate::stream::Stream;
+use crate::tree::TrimmedPrefix;
 
 /// What readers and the writer share. Its files are made at the first append and opened when they are first needed: thousands of
 /// partitions that rest cost nothing.
@@ -103,6 +104,49 @@ impl PartitionState {
     /// Why this partition is not used then: the journal must keep the entry for when its files are whole again.
     pub(crate) fn replay(&self, first: u64, bytes: &[u8]) -> Result<(), Error> {
         let replayed = self.made().and_then(|files| files.replay(first, bytes));
+        if let Err(reason) = &replayed {
+            // The first reason is the one that counts.
+            let _later = self.broken.set(reason.clone());
+        }
+        replayed
+    }
+
+    /// What is left of the segments that were removed; `None` where they are too many to be passed on.
+    pub(crate) fn trimmed(&self) -> Option<TrimmedPrefix> {
+        self.used_files().and_then(PartitionFiles::trimmed)
+    }
+
+    /// Whether nothing that is here contradicts a prefix.
+    pub(crate) fn begins(&self, prefix: &TrimmedPrefix) -> bool {
+        self.used_files().is_some_and(|files| files.begins(prefix))
+    }
+
+    /// Counts the records of a prefix that the journal holds durably.
+    pub(crate) fn accept_prefix(&self, prefix: &TrimmedPrefix) {
+        if let Some(files) = self.files.get() {
+            files.accept_prefix(prefix);
+        }
+    }
+
+    /// Goes on behind a prefix. One that is here already is skipped.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    pub(crate) fn begin_behind(&self, prefix: &TrimmedPrefix) -> Result<(), Error> {
+        let _turn = self.upkeep();
+        let _writes = self.writes();
+        self.used_files().map_or(Ok(()), |files| files.begin_behind(prefix))
+    }
+
+    /// As [`Self::begin_behind`], of an entry of the journal at a start.
+    ///
+    /// # Errors
+    /// Why this partition is not used then.
+    pub(crate) fn replay_prefix(&self, prefix: &TrimmedPrefix) -> Result<(), Error> {
+        let replayed = self.made().and_then(|files| {
+            files.accept_prefix(prefix);
+            files.begin_behind(prefix)
+        });
         if let Err(reason) = &replayed {
             // The first reason is the one that counts.
             let _later = self.broken.set(reason.clone());

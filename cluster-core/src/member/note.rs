@@ -5,6 +5,7 @@ use pyralog_crypto::{CodecError, Encode, Reader, Writer};
 
 use crate::replica::Reached;
 use crate::replication::{MAX_MESSAGE_BYTES, Message};
+use crate::tree::TrimmedPrefix;
 
 /// Bytes of the records in one answer to [`Note::Fetch`]: about so many, or one record that is longer.
 pub(super) const FETCH_BYTES: usize = 1 << 20;
@@ -17,6 +18,7 @@ const PRODUCER: usize = 256;
 const REPLICATION: u8 = 1;
 const FETCH: u8 = 2;
 const FETCHED: u8 = 3;
+const TRIMMED: u8 = 4;
 
 /// What a member says to another one about one partition.
 ///
@@ -24,6 +26,7 @@ const FETCHED: u8 = 3;
 /// 1:u8 message                                            see [`Message`]
 /// 2:u8 from:u64
 /// 3:u8 from:u64 first:u64 option<reached> item*       see `crate::items`; a record stands last
+/// 4:u8 prefix                                             see [`TrimmedPrefix`]
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -45,6 +48,8 @@ pub enum Note {
         /// The records, each behind its length.
         items: Bytes,
     },
+    /// What you lack was removed by the log's retention; this is left of it, and records are there behind it.
+    Trimmed(TrimmedPrefix),
 }
 
 impl Note {
@@ -71,6 +76,11 @@ impl Note {
                 });
                 (out.into_bytes(), items.clone())
             }
+            Self::Trimmed(prefix) => {
+                let mut out = Writer::default();
+                out.u8(TRIMMED).put(prefix);
+                (out.into_bytes(), Bytes::new())
+            }
         }
     }
 
@@ -94,6 +104,10 @@ impl Note {
                 let reached = input.option(Reader::get)?;
                 Ok(Self::Fetched { from, first, reached, items: bytes.slice(bytes.len() - input.remaining()..) })
             }
+            TRIMMED => {
+                let prefix = input.get()?;
+                input.finish().map(|()| Self::Trimmed(prefix))
+            }
             found => Err(CodecError::Tag { what: "note of a member", found: found.into() }),
         }
     }
@@ -107,6 +121,7 @@ impl Note {
             Self::Fetched { reached, items, .. } => {
                 items.len() + reached.as_ref().map_or(0, |to| PRODUCER * to.producers.len())
             }
+            Self::Trimmed(prefix) => prefix.encoded_len(),
         }
     }
 
@@ -119,7 +134,7 @@ impl Note {
     /// Whether it is part of catching up, and may wait for what is not.
     #[must_use]
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Self::Fetch { .. } | Self::Fetched { .. })
+        matches!(self, Self::Fetch { .. } | Self::Fetched { .. } | Self::Trimmed(_))
     }
 }
 

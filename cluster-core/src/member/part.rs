@@ -13,6 +13,7 @@ use crate::replication::{
     Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, Precedence,
     SequencerEffect, SequencerInput, StoringMember,
 };
+use crate::tree::TrimmedPrefix;
 use crate::{Error, payload_records};
 
 /// Ticks for which something must be missing before another member is asked for it: mostly it is only late.
@@ -129,9 +130,8 @@ impl Part {
                 message => self.store(from, message, out),
             },
             Note::Fetch { from: offset } => self.serve(from, offset, out),
-            Note::Fetched { from: offset, first, reached, items } => {
-                self.fetched(from, offset, first, reached, items, out)
-            }
+            Note::Fetched { from: offset, reached, items, .. } => self.fetched(from, offset, reached, items, out),
+            Note::Trimmed(prefix) => self.go_behind(prefix),
         }
     }
 
@@ -272,13 +272,40 @@ impl Part {
     fn serve(&self, to: MemberId, from: u64, out: &mut Out) -> Result<(), Error> {
         let Some(stored) = &self.stored else { return Ok(()) };
         let (first, _) = stored.replica.partition().range()?;
-        let (items, reached) = match stored.replica.records(from.max(first), FETCH_BYTES) {
-            Ok(found) if from >= first => found,
-            // It has more than this member, or what it wants was let go of.
-            Ok(_) | Err(Error::NoSuchRecord { .. }) => (Bytes::new(), None),
+        if from < first {
+            match stored.replica.trimmed() {
+                Some(prefix) => out.send(self.own, self.id, to, Note::Trimmed(prefix)),
+                None => tracing::warn!(partition = self.id.0, "too many segments were removed to tell another member"),
+            }
+            return Ok(());
+        }
+        let (items, reached) = match stored.replica.records(from, FETCH_BYTES) {
+            Ok(found) => found,
+            // It has more than this member, or what it wants is just being removed.
+            Err(Error::NoSuchRecord { .. }) => (Bytes::new(), None),
             Err(reason) => return Err(reason),
         };
         out.send(self.own, self.id, to, Note::Fetched { from, first, reached, items });
+        Ok(())
+    }
+
+    /// The records that are missing here were removed elsewhere.
+    fn go_behind(&mut self, prefix: TrimmedPrefix) -> Result<(), Error> {
+        let Some(stored) = self.stored.as_mut().filter(|stored| stored.replica.lacks()) else { return Ok(()) };
+        let (id, durable, end) = (self.id, Arc::clone(&self.durable), prefix.end());
+        let done = Box::new(move |event: crate::Event| {
+            if event.durable().is_ok() {
+                durable(id, TAKEN);
+            }
+        });
+        if stored.replica.go_behind(prefix, done)? {
+            tracing::info!(
+                partition = id.0,
+                from = end,
+                "the records before were removed on other members, and are not taken over"
+            );
+            (stored.missing, stored.asked) = (0, false);
+        }
         Ok(())
     }
 
@@ -286,21 +313,11 @@ impl Part {
         &mut self,
         from: MemberId,
         offset: u64,
-        first: u64,
         reached: Option<Reached>,
         items: Bytes,
         out: &mut Out,
     ) -> Result<(), Error> {
         let Some(stored) = &self.stored else { return Ok(()) };
-        if offset < first {
-            tracing::warn!(
-                partition = self.id.0,
-                offset,
-                first,
-                "another member has let go of the records that are missing here"
-            );
-            return Ok(());
-        }
         if !items.is_empty() && !are_records(&items) {
             return Ok(());
         }

@@ -172,6 +172,12 @@ impl<M: Machine> Group<M> {
         }
     }
 
+    /// Whether this member asks for votes when it hears of no leader. One that a majority cannot hear would only make the others begin anew when they hear it
+    /// again, with the high term that it has come to.
+    pub fn may_elect(&self, may: bool) {
+        self.shared.raft.runtime_config().elect(may);
+    }
+
     /// Makes a snapshot now, beside the work of the group, which removes entries from the log as the options say.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::identity::{Hello, Identity};
 use super::links::{Door, RaftLinks};
 use super::store::{LogStore, MachineStore, Shelf, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
-use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, group_of};
+use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, Status, group_of};
 use crate::Tables;
 use crate::replication::MemberId;
 
@@ -314,6 +314,15 @@ impl RaftGroups {
     pub async fn remove(&self, member: MemberId) -> Result<(), GroupError> {
         self.change_all(Change::Remove(member.0)).await?;
         self.done(GlobalCommand::RemoveMember { member }).await
+    }
+
+    /// Says which members are up, this one among them: it asks for votes only where a majority of the voters may hear it.
+    pub fn set_up(&self, up: &BTreeSet<MemberId>) {
+        let hears = |status: Status| status.voters.intersection(up).count() > status.voters.len() / 2;
+        self.inner.global.may_elect(hears(self.inner.global.status()));
+        for shard in self.shards() {
+            shard.may_elect(hears(shard.status()));
+        }
     }
 
     /// Stops all groups, and waits until they stand still. Nothing of it stops by being dropped.

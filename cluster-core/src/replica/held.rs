@@ -10,9 +10,12 @@ use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 use crate::Error;
 use crate::logs::RecordBatch;
 use crate::replication::{Change, Content, Copies, Entry, Epoch, Folded, Lsn, MemberState, Payload, Producers};
+use crate::tree::TrimmedPrefix;
 
 /// First byte of records in the journal; that of changes is their version.
 const RECORDS: u8 = 2;
+/// First byte of a prefix.
+const BEHIND: u8 = 3;
 
 /// How far the records of a partition go, counted both ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +76,8 @@ pub(super) enum Step {
         /// See [`crate::items`].
         items: Bytes,
     },
+    /// The records go on behind these, which the other members have removed.
+    Behind(Arc<TrimmedPrefix>),
 }
 
 /// An entry of the journal, and the records in it: of each change, or of another member.
@@ -85,6 +90,8 @@ pub(super) struct Checked {
 /// Records on their way to the files.
 #[derive(Debug)]
 pub(super) struct Due {
+    /// What they stand behind, where those before it were removed by others.
+    pub(super) behind: Option<Arc<TrimmedPrefix>>,
     pub(super) batches: Vec<Arc<RecordBatch>>,
     /// Offset of the first.
     pub(super) first: u64,
@@ -114,7 +121,7 @@ impl Held {
 
     /// Takes an entry of the journal, durable or on its way there, and answers what it brings to the files.
     pub(super) fn step(&mut self, Checked { step, batches }: &Checked) -> Option<Due> {
-        let before = matches!(step, Step::Records { .. }).then(|| {
+        let before = matches!(step, Step::Records { .. } | Step::Behind(_)).then(|| {
             let coming = std::mem::take(&mut self.coming);
             let before = Box::new(self.clone());
             self.coming = coming;
@@ -122,7 +129,7 @@ impl Held {
         });
         self.next += 1;
         let from = self.handed;
-        let mut due = Vec::new();
+        let (mut due, mut behind) = (Vec::new(), None);
         match step {
             Step::Changes(changes) => {
                 changes.iter().zip(batches).for_each(|(change, batch)| self.change(change, batch.as_ref()));
@@ -138,10 +145,18 @@ impl Held {
                     self.jumps.push_back((*lsn, producers.clone()));
                 }
             }
+            Step::Behind(prefix) if prefix.end() > self.handed.offset => {
+                (self.handed.offset, self.handed.between) = (prefix.end(), true);
+                behind = Some(Arc::clone(prefix));
+            }
             // The records have come another way meanwhile.
-            Step::Records { .. } => {}
+            Step::Records { .. } | Step::Behind(_) => {}
         }
-        let due = self.advance(from, due);
+        let mut due = self.advance(from, due);
+        if let Some(due) = &mut due {
+            due.first = behind.as_ref().map_or(due.first, |prefix| prefix.end());
+            due.behind = behind;
+        }
         self.coming.extend(due.as_ref().map(|due| due.to).zip(before));
         due
     }
@@ -188,7 +203,7 @@ impl Held {
             };
         }
         let to = self.handed;
-        (to != from).then_some(Due { batches: due, first: from.offset, to })
+        (to != from).then_some(Due { behind: None, batches: due, first: from.offset, to })
     }
 
     /// The position that is due: released, and next.
@@ -249,6 +264,11 @@ impl Step {
                 out.raw(items);
                 out.into_bytes()
             }
+            Self::Behind(prefix) => {
+                let mut out = Writer::with_capacity(1 + prefix.encoded_len());
+                out.u8(BEHIND).put(prefix.as_ref());
+                out.into_bytes()
+            }
         }
     }
 
@@ -257,8 +277,14 @@ impl Step {
     /// # Errors
     /// [`CodecError`] for others than [`Step::to_bytes`] gives.
     pub(super) fn from_bytes(bytes: &Bytes) -> Result<Self, CodecError> {
-        if bytes.first() != Some(&RECORDS) {
-            return Change::list_from_shared(bytes).map(Self::Changes);
+        match bytes.first() {
+            Some(&RECORDS) => {}
+            Some(&BEHIND) => {
+                let mut input = Reader::new(&bytes[1..]);
+                let prefix = input.get()?;
+                return input.finish().map(|()| Self::Behind(Arc::new(prefix)));
+            }
+            _ => return Change::list_from_shared(bytes).map(Self::Changes),
         }
         let mut input = Reader::new(&bytes[1..]);
         let (first, reached) = (input.u64()?, input.option(Reader::get)?);
@@ -288,6 +314,7 @@ impl Checked {
                 });
                 batches.collect::<Result<_, _>>()?
             }
+            Step::Behind(_) => Vec::new(),
             Step::Records { items, .. } if items.is_empty() => Vec::new(),
             Step::Records { items, .. } => vec![batch(items.clone())?],
         };

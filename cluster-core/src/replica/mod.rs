@@ -8,11 +8,13 @@
 //!
 //! A copy stands in the journal, and in memory until its record is in the partition's files. What is released is final, so the files of two
 //! members differ in their length only. Where a member has no copy of what was released, it takes records out of another member's files
-//! ([`Replica::catch_up`]); an entry of the journal says so, as for copies.
+//! ([`Replica::catch_up`]); where that one has removed them, it goes on behind them with the roots that are left of them
+//! ([`Replica::go_behind`]). An entry of the journal says so, as for copies.
 //!
 //! ```text
 //! journal entry = stream, position = number of the entry in the stream, bytes = changes                            see [`crate::replication::Change`]
 //!                                                                            or 2:u8 first:u64 option<reached> item*    see [`crate::items`]
+//!                                                                            or 3:u8 prefix                             see [`crate::tree::TrimmedPrefix`]
 //! table "log"
 //! key "replica/" partition:u64         value version:u8 (1) stream:u64 of:u64 next:u64 lsn offset:u64 between:bool state producers
 //! key "copy/" stream:u64 lsn           value entry, of what is not in the files
@@ -36,3 +38,5 @@ pub(crate) use shared::{Written, are_records};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trimmed_tests;

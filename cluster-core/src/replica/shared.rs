@@ -8,11 +8,13 @@ use pyralog_crypto::Record;
 
 use super::held::{Checked, Due, Frontier, Held, Reached, Step, records_in};
 use crate::Error;
+use crate::applier::Apply;
 use crate::event::{Completion, Ticket};
 use crate::logs::{LogName, Partition, PartitionState, RecordBatch, check_append};
 use crate::queue::{Operation, Queue};
 use crate::replication::{Change, Copies, Entry, Lsn, MemberState, Payload};
 use crate::stream::Stream;
+use crate::tree::TrimmedPrefix;
 
 /// One replicated partition on this member.
 pub struct Replica {
@@ -124,6 +126,31 @@ impl Replica {
         if due { self.push(&mut held, &checked, done).map(|_| true) } else { Ok(false) }
     }
 
+    /// What is left here of the records that were removed; `None` where that is too much to be passed on.
+    #[must_use]
+    pub fn trimmed(&self) -> Option<TrimmedPrefix> {
+        self.of.trimmed()
+    }
+
+    /// Goes on behind records that the other members have removed: they are missing here for good. `false` where others are due by now, or some are still
+    /// on their way to the files.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where what is here are other records, or why the store failed; the completion is then dropped uncalled.
+    pub fn go_behind(self: &Arc<Self>, prefix: TrimmedPrefix, done: Completion) -> Result<bool, Error> {
+        let mut held = self.held();
+        if held.applied != held.handed || prefix.end() <= held.handed.offset {
+            return Ok(false);
+        }
+        self.of.open()?;
+        if !self.of.begins(&prefix) {
+            let why = "the records here are not those that the other members had: remove the member and add it again";
+            return Err(Error::damaged(self.of.dir(), 0, why));
+        }
+        let checked = check(Step::Behind(Arc::new(prefix)))?;
+        self.push(&mut held, &checked, done).map(|_| true)
+    }
+
     /// The records from offset `from` on, at most about `most` bytes of them, one at least where there is one; and where the last one is, if
     /// they go as far as can be read.
     ///
@@ -221,9 +248,12 @@ impl Replica {
     }
 
     fn bring(&self, held: &mut Held, due: Option<Due>) -> Result<(), Error> {
-        let Some(Due { batches, mut first, to }) = due else { return Ok(()) };
+        let Some(Due { behind, batches, mut first, to }) = due else { return Ok(()) };
         // Where something could not be brought nothing behind it is, not even a position without a record.
         self.of.broken().map_or(Ok(()), Err)?;
+        if let Some(prefix) = behind {
+            self.of.replay_prefix(&prefix)?;
+        }
         for batch in batches {
             self.of.replay(first, batch.bytes())?;
             first += batch.len() as u64;
@@ -259,8 +289,10 @@ impl Written {
     }
 
     /// What the entry brings to the files, now that the journal has it.
-    pub(crate) fn take_due(&mut self) -> Option<(Arc<PartitionState>, Vec<Arc<RecordBatch>>, Frontier)> {
-        self.due.take().map(|Due { batches, to, .. }| (Arc::clone(&self.replica.of), batches, to))
+    pub(crate) fn take_due(&mut self) -> Option<Apply> {
+        let Due { behind, batches, to: frontier, .. } = self.due.take()?;
+        let (to, reached) = (Arc::clone(&self.replica.of), Some((Arc::clone(&self.replica), frontier)));
+        Some(Apply { to, behind, batches, reached })
     }
 }
 

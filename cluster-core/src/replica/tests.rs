@@ -11,38 +11,41 @@ use crate::notary::testkit::Rig;
 use crate::replication::{Change, Content, Copies, Entry, Epoch, Fence, Lsn, Payload, Precedence};
 use crate::{Core, Error, LogSpec, Partition, Storage, payload, payload_records};
 
-const ID: PartitionId = PartitionId(9);
+pub(super) const ID: PartitionId = PartitionId(9);
 
-fn lsn(number: u64) -> Lsn {
+pub(super) fn lsn(number: u64) -> Lsn {
     Lsn::new(Epoch(1), number)
 }
 
-fn put(number: u64) -> Change {
+pub(super) fn put(number: u64) -> Change {
     let content = Content::Record(payload(&[record(number)]).unwrap());
     Change::Put { lsn: lsn(number), entry: Entry { content, precedence: Precedence::Wave(1) } }
 }
 
 fn log(core: &Core) -> Partition {
-    let made =
-        core.logs().open_log("orders").or_else(|_| core.logs().create(LogSpec { partitions: 1, ..spec("orders") }));
+    log_of(core, LogSpec { partitions: 1, ..spec("orders") })
+}
+
+pub(super) fn log_of(core: &Core, spec: LogSpec) -> Partition {
+    let made = core.logs().open_log("orders").or_else(|_| core.logs().create(spec));
     made.unwrap().partition(0).unwrap().clone()
 }
 
 /// Persists changes, and has them written.
-fn persist(core: &Core, replica: &Arc<Replica>, changes: Vec<Change>) {
+pub(super) fn persist(core: &Core, replica: &Arc<Replica>, changes: Vec<Change>) {
     let (done, event) = crate::completion();
     replica.persist(changes, done).unwrap();
     while core.drive() {}
     event.try_recv().unwrap().durable().unwrap();
 }
 
-fn numbers(partition: &Partition) -> Vec<u64> {
+pub(super) fn numbers(partition: &Partition, from: u64) -> Vec<u64> {
     let mut numbers = Vec::new();
     let mut visit = |stored: crate::segment::Stored<'_>| {
         numbers.push(stored.offset);
         true
     };
-    partition.read(0, &mut visit).unwrap();
+    partition.read(from, &mut visit).unwrap();
     numbers
 }
 
@@ -57,9 +60,9 @@ fn what_is_released_is_in_the_files_and_what_is_not_survives() {
     let replica = core.replicas().create(ID, &partition).unwrap();
     assert_eq!(replica.frontier(), Frontier { lsn: Lsn::new(Epoch(1), 0), offset: 3, between: false });
     persist(&core, &replica, vec![put(1), put(2), put(4)]);
-    assert_eq!(numbers(&partition), [0, 1, 2]);
+    assert_eq!(numbers(&partition, 0), [0, 1, 2]);
     persist(&core, &replica, vec![Change::Release(lsn(4))]);
-    assert_eq!(numbers(&partition), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(&partition, 0), [0, 1, 2, 3, 4]);
     assert!(replica.lacks() && replica.copy(lsn(4)).unwrap().is_some() && replica.copy(lsn(1)).unwrap().is_none());
     drop(replica);
     core.close().unwrap();
@@ -69,7 +72,7 @@ fn what_is_released_is_in_the_files_and_what_is_not_survives() {
     assert!(replica.lacks() && replica.copy(lsn(4)).unwrap().is_some());
     assert_eq!(replica.applied(), Frontier { lsn: lsn(2), offset: 5, between: false });
     persist(&core, &replica, vec![put(3)]);
-    assert_eq!(numbers(&log(&core)), (0..7).collect::<Vec<_>>());
+    assert_eq!(numbers(&log(&core), 0), (0..7).collect::<Vec<_>>());
     assert!(!replica.lacks() && replica.bytes() == 0);
     assert_eq!(checked(&rig, core).findings, []);
 }
@@ -99,7 +102,7 @@ fn whoever_lacks_records_takes_them_over() {
     }
     while core.drive() {}
     assert_eq!(near.applied(), from.applied());
-    assert_eq!(numbers(&log(&core)), numbers(&log(&far)));
+    assert_eq!(numbers(&log(&core), 0), numbers(&log(&far), 0));
     // What is not released here does not count.
     persist(&far, &from, vec![put(7), Change::Release(lsn(7))]);
     let (items, reached) = from.records(6, 200).unwrap();
@@ -191,7 +194,7 @@ fn restored(seed: u64) {
     rig.disk.overwrite(segment, bytes);
     let (core, report) = rig.open();
     assert_eq!(report.damaged.len(), 0, "{report:?}");
-    assert_eq!(numbers(&log(&core)), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(&log(&core), 0), [0, 1, 2, 3, 4]);
     assert_eq!(checked(&rig, core).findings, []);
 }
 

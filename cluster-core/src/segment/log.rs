@@ -162,6 +162,37 @@ impl SegmentLog {
         Ok(next)
     }
 
+    /// Goes on with record `base`, as if all before it had been appended and removed; what is here of them goes. Nothing where the stream is there or
+    /// further. What the caller keeps of them must be durable.
+    ///
+    /// # Errors
+    /// What the disk answered; it is final for writing.
+    pub(crate) fn jump(&self, base: u64) -> Result<(), Error> {
+        let _turn = self.appends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut synced = self.synced();
+        self.write(|| {
+            if base <= self.view().active.next() {
+                return Ok(());
+            }
+            // A start takes it for a segment that was never synced, until the record says that the stream begins with it.
+            let active = Active::create(self.disk.as_ref(), &self.dir, self.stream, base)?;
+            active.unsynced().sync()?;
+            self.disk.sync_dir(&self.dir).map_err(|e| Error::sync(&self.dir, e))?;
+            synced.put(&open::mark(base, base))?;
+            let gone: Vec<PathBuf> = {
+                let mut view = self.view_mut();
+                let old = std::mem::replace(&mut view.active, active);
+                view.unsynced.clear();
+                view.unnamed = false;
+                let sealed = view.sealed.drain(..).map(|segment| segment.path.clone());
+                sealed.chain([old.path]).collect()
+            };
+            self.recent.close_before(base);
+            gone.iter().try_for_each(|path| open::remove(self.disk.as_ref(), path))?;
+            self.disk.sync_dir(&self.dir).map_err(|e| Error::sync(&self.dir, e))
+        })
+    }
+
     /// Seals the active segment and begins the next one.
     fn turn(&self) -> Result<(), Error> {
         if self.view().unsynced.len() >= MAX_UNSYNCED {

@@ -19,7 +19,7 @@
 //!
 //! **What is not.** The entry of a segment that was removed is all that is left of it. [`PartitionTree::trim`] makes it durable in both
 //! files, one after the other, and only then removes the segment. So a write that destroys the sector it touches when the power goes still leaves the
-//! other copy.
+//! other copy. A jump does the same where another store of the same records has removed segments that were never here.
 //!
 //! **Memory**: about 120 bytes for each segment that ever was, and the right edge of one tree. Of a stream in memory all nodes are kept as
 //! long as their records.
@@ -29,6 +29,7 @@
 
 mod grow;
 mod nodes;
+mod prefix;
 mod proofs;
 mod recover;
 mod remake;
@@ -49,6 +50,7 @@ use nodes::NodeStore;
 use roots::RootsFile;
 use view::View;
 
+pub use prefix::{MAX_TRIMMED_SEGMENTS, TrimmedPrefix};
 pub use recover::TreeRecovery;
 
 /// The root of a partition at a size, and what a checkpoint says with it.
@@ -158,6 +160,56 @@ impl PartitionTree {
             self.records.trim(last.next)?;
             let _turn = self.turn();
             gone.iter().filter(|leaf| leaf.first >= first).try_for_each(|leaf| self.store.remove(leaf.first))
+        })
+    }
+
+    /// What is left of the segments that were removed; `None` where they are too many to be passed on.
+    pub(crate) fn trimmed(&self) -> Option<TrimmedPrefix> {
+        let first = self.records.first_offset();
+        let view = self.view();
+        let count = view.closed().partition_point(|leaf| leaf.next <= first);
+        TrimmedPrefix::new(view.closed()[..count].to_vec())
+    }
+
+    /// Whether the segments that are closed here are the first ones of a prefix.
+    pub(crate) fn begins(&self, prefix: &TrimmedPrefix) -> bool {
+        prefix.leaves().starts_with(self.view().closed())
+    }
+
+    /// Takes over what another store of the same records has left of those that it removed, and has `jump` go on with the first record behind
+    /// them in the stream. What is here of them goes. Nothing where the trees are there or further. All that is closed here must be [`Self::begins`].
+    ///
+    /// # Errors
+    /// What the disk answered; it is final for writing.
+    pub(crate) fn jump(
+        &self,
+        prefix: &TrimmedPrefix,
+        jump: impl FnOnce(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _trim = self.trims.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(|| {
+            if prefix.end() <= growing.next() {
+                return Ok(());
+            }
+            if !self.begins(prefix) {
+                let why = "the trees are not those of the records that they would go on behind";
+                return Err(roots::contradiction(self.store.dir(), self.view().closed().len(), why));
+            }
+            // The roots are durable before the stream begins behind them; a start cuts off what it does not find them needed for.
+            if let Some(roots) = &self.roots {
+                let known = self.view().closed().len();
+                for (number, leaf) in prefix.leaves().iter().enumerate().skip(known) {
+                    roots.put(number, leaf)?;
+                }
+                roots.secure(prefix.leaves())?;
+            }
+            jump(prefix.end())?;
+            let _turn = self.turn();
+            let nodes = self.store.create(prefix.end())?;
+            *growing = Growing::new(prefix.end(), Arc::clone(&nodes));
+            *self.view_mut() = View::new(prefix.leaves().to_vec(), None, nodes);
+            self.store.keep(&self.records.segments())
         })
     }
 

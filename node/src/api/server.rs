@@ -68,7 +68,9 @@ impl ApiService {
     pub fn new(state: ApiState) -> Arc<Self> {
         let rules = AccessRules::new(&state.config.allowed_hosts, &state.config.allowed_origins);
         let limiter = RateLimiter::new(state.config.rate_limit_per_s);
-        Arc::new(Self { state: Arc::new(state), rules, limiter })
+        let state = Arc::new(state);
+        logs::answer_members(state.member.cluster(), &state);
+        Arc::new(Self { state, rules, limiter })
     }
 
     /// The routes, to be served on a listener.
@@ -276,7 +278,7 @@ async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
 }
 
-pub(super) fn raw_json(status: StatusCode, body: Vec<u8>) -> Response {
+pub(super) fn raw_json(status: StatusCode, body: impl Into<Sent>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, Sent::from(body)).into_response()
+    (status, headers, body.into()).into_response()
 }

@@ -5,6 +5,7 @@
 //! and `PYRALOG_FAULT_KEEP=DIR` keeps homes and logs of a run that failed.
 
 mod members;
+mod membership;
 mod oracle;
 
 use std::collections::BTreeMap;

@@ -84,8 +84,13 @@ impl Net {
 
     /// Runs the launcher on this network.
     pub fn launcher(&self, args: &[&str]) -> Ran {
+        self.launcher_with(&[], args)
+    }
+
+    /// The same with settings of the nodes that it starts.
+    pub fn launcher_with(&self, settings: &[(&str, &str)], args: &[&str]) -> Ran {
         let mut command = Command::new(LAUNCHER);
-        command.args(args).arg("--dir").arg(self.root());
+        command.args(args).arg("--dir").arg(self.root()).envs(settings.iter().copied());
         run(&mut command)
     }
 

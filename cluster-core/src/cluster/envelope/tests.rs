@@ -36,6 +36,8 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         ),
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
         any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
+        (any::<u64>(), bytes()).prop_map(|(id, question)| Envelope::Ask { id, question }),
+        (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, answer)| Envelope::Told { id, answer }),
     ]
 }
 
@@ -46,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..11_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..13_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);

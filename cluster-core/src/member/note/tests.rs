@@ -7,6 +7,16 @@ fn reached(lsn: Lsn) -> Reached {
     Reached { lsn, producers: Producers::default() }
 }
 
+fn trimmed(segments: Vec<(u64, [u8; 32])>) -> Note {
+    let mut first = 0;
+    let leaf = |(records, root)| {
+        let leaf = pyralog_crypto::SegmentLeaf { first, next: first + records, root: pyralog_crypto::Hash(root) };
+        first = leaf.next;
+        leaf
+    };
+    Note::Trimmed(TrimmedPrefix::new(segments.into_iter().map(leaf).collect()).unwrap())
+}
+
 fn notes() -> impl Strategy<Value = Note> {
     let lsn = (any::<u64>(), any::<u64>()).prop_map(|(epoch, number)| Lsn::new(Epoch(epoch), number));
     let items = proptest::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from);
@@ -15,6 +25,7 @@ fn notes() -> impl Strategy<Value = Note> {
         lsn.clone().prop_map(|lsn| Note::Replication(Message::Release { lsn })),
         (any::<u64>(), any::<u64>(), proptest::option::of(lsn.prop_map(reached)), items)
             .prop_map(|(from, first, reached, items)| Note::Fetched { from, first, reached, items }),
+        proptest::collection::vec((1..9_u64, any::<[u8; 32]>()), 0..5).prop_map(trimmed),
     ]
 }
 
@@ -26,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..96), kind in 0..5_u8) {
+    fn whatever_is_read_is_written_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..96), kind in 0..6_u8) {
         let bytes = Bytes::from([&[kind][..], &bytes].concat());
         if let Ok(note) = Note::from_shared(&bytes) {
             prop_assert_eq!(Bytes::from(note.to_bytes()), bytes);

@@ -6,10 +6,13 @@ use crate::logs::tests::spec;
 use crate::member::{Effect, Input, Member, MemberLimits};
 use crate::notary::testkit::Rig;
 use crate::replication::{MemberId, NodeSet};
+use crate::segment::Retention;
 use crate::{Core, Error, LogSpec, Partition, PartitionId};
 
 pub(super) const PARTITION: PartitionId = PartitionId(7);
 const LOG: &str = "orders";
+/// The last segment, whenever it is looked at.
+const LAST: Retention = Retention { max_bytes: Some(0), max_age_ms: None };
 
 /// A member, running or not.
 pub(super) struct Node {
@@ -57,7 +60,9 @@ impl Node {
         }
         let log = match core.logs().open_log(LOG) {
             Ok(log) => log,
-            Err(_) => core.logs().create(LogSpec { partitions: 1, segment_bytes: 8 << 10, ..spec(LOG) })?,
+            Err(_) => {
+                core.logs().create(LogSpec { partitions: 1, segment_bytes: 8 << 10, retention: LAST, ..spec(LOG) })?
+            }
         };
         if core.replicas().get(PARTITION).is_none() {
             core.replicas().create(PARTITION, log.partition(0)?)?;
@@ -82,6 +87,14 @@ impl Node {
     /// Has its power cut at an operation to come.
     pub(super) fn doom(&self, operations: u64) {
         self.rig.disk.cut_power_after(operations);
+    }
+
+    /// Has it remove all segments but the last one; where that fails it dies.
+    pub(super) fn trim(&mut self) {
+        let trimmed = self.running.as_ref().is_none_or(|running| running.core.logs().retain(0).is_ok());
+        if !trimmed {
+            self.crash();
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {

@@ -1,6 +1,6 @@
 use super::world::{Plan, World};
 
-const CALM: Plan = Plan { members: 3, copies: 2, lose: 0, double: 0, crash: 0, doom: 0, lead: 2 };
+const CALM: Plan = Plan { members: 3, copies: 2, lose: 0, double: 0, crash: 0, doom: 0, lead: 2, trim: 0 };
 
 fn history(seed: u64, plan: Plan, steps: usize) -> World {
     // Shown where something fails.
@@ -52,14 +52,28 @@ fn nothing_acknowledged_is_lost_when_members_crash_at_any_write() {
 #[test]
 fn five_members_of_which_three_acknowledge() {
     for seed in seeds(8) {
-        let plan = Plan { members: 5, copies: 3, lose: 50, double: 50, crash: 4, doom: 8, lead: 10 };
+        let plan = Plan { members: 5, copies: 3, lose: 50, double: 50, crash: 4, doom: 8, lead: 10, trim: 0 };
         history(seed, plan, 6000);
     }
 }
 
 #[test]
+fn members_remove_old_records_meanwhile() {
+    let mut trimmed = 0;
+    for seed in seeds(16) {
+        let plan = Plan { lose: 200, double: 50, crash: 6, doom: 12, lead: 5, trim: 60, ..CALM };
+        trimmed += history(seed, plan, 5000).trimmed;
+    }
+    assert!(trimmed > 0, "nobody lacked what others had removed");
+}
+
+#[test]
 fn one_member_alone() {
     for seed in seeds(8) {
-        history(seed, Plan { members: 1, copies: 1, lose: 20, double: 20, crash: 6, doom: 20, lead: 20 }, 3000);
+        history(
+            seed,
+            Plan { members: 1, copies: 1, lose: 20, double: 20, crash: 6, doom: 20, lead: 20, trim: 0 },
+            3000,
+        );
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct Plan {
     pub(super) crash: usize,
     pub(super) doom: usize,
     pub(super) lead: usize,
+    pub(super) trim: usize,
 }
 
 /// Anything on its way, to a place in [`World::nodes`].
@@ -46,6 +47,8 @@ pub(super) struct World {
     epochs: EpochStore,
     packets: Vec<Packet>,
     tickets: u64,
+    /// Notes about records that were removed before another member had them.
+    pub(super) trimmed: usize,
     pub(super) oracle: Oracle,
 }
 
@@ -55,15 +58,16 @@ impl World {
         let nodeset = NodeSet::new(ids.iter().copied(), ids.len(), plan.copies).unwrap();
         let nodes = ids.iter().map(|id| Node::new(*id, seed * 31 + id.0, nodeset.clone())).collect();
         let epochs = EpochStore::new(nodeset);
-        Self { rng: SimRng::new(seed), plan, nodes, epochs, packets: Vec::new(), tickets: 0, oracle: Oracle::default() }
+        let (packets, tickets, trimmed, oracle) = Default::default();
+        Self { rng: SimRng::new(seed), plan, nodes, epochs, packets, tickets, trimmed, oracle }
     }
 
     /// So many things happen.
     pub(super) fn run(&mut self, steps: usize) {
         for _ in 0..steps {
-            let Plan { crash, doom, lead, .. } = self.plan;
+            let Plan { crash, doom, lead, trim, .. } = self.plan;
             let place = self.rng.below(self.nodes.len());
-            match self.rng.weighted(&[1000, 400, 150, 120, lead, crash, doom, 4 * (crash + doom)]) {
+            match self.rng.weighted(&[1000, 400, 150, 120, lead, crash, doom, trim, 4 * (crash + doom)]) {
                 0 => self.deliver(),
                 1 => self.drive(place),
                 2 => self.tick(place),
@@ -74,6 +78,7 @@ impl World {
                     let operations = self.rng.below(40) as u64;
                     self.nodes[place].doom(operations);
                 }
+                7 => self.nodes[place].trim(),
                 _ => {
                     self.nodes[place].start();
                     self.look(place);
@@ -84,7 +89,7 @@ impl World {
 
     /// Everything heals: all members come to have the same records, and all that were acknowledged.
     pub(super) fn heal(&mut self) {
-        self.plan = Plan { lose: 0, double: 0, crash: 0, doom: 0, lead: 0, ..self.plan };
+        self.plan = Plan { lose: 0, double: 0, crash: 0, doom: 0, lead: 0, trim: 0, ..self.plan };
         for place in 0..self.nodes.len() {
             // A cut that did not come yet comes now.
             self.nodes[place].crash();
@@ -208,6 +213,7 @@ impl World {
         match body {
             Body::Note { from, bytes } => {
                 let note = Note::from_shared(&bytes).unwrap();
+                self.trimmed += usize::from(matches!(note, Note::Trimmed(_)));
                 self.step(to, Input::Note { from, partition: PARTITION, note });
             }
             // A question may be heard though whoever asked is gone.

@@ -1,6 +1,7 @@
 //! Record logs: `/v1/cluster/…`, for who holds the node's admin token.
 
 mod answers;
+mod forward;
 mod problem;
 mod records;
 
@@ -24,6 +25,8 @@ use super::server::raw_json;
 use super::values::{Decimal, number};
 use super::{ApiState, Problem};
 use crate::logs::{Growth, NewLog, Question, Start, now_ms};
+pub use forward::answer_members;
+use forward::forward;
 use records::parse_records;
 
 type Answer = Result<Json<Value>, Problem>;
@@ -45,6 +48,7 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/logs/{name}", get(describe).delete(delete))
         .route("/v1/cluster/logs/{name}/records", get(read).post(append))
         .route("/v1/cluster/logs/{name}/consistency", get(consistency))
+        .route_layer(from_fn_with_state(Arc::clone(state), forward))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
 }
 

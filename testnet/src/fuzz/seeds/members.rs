@@ -7,17 +7,20 @@ use pyralog_cluster_core::member::{Note, Placed, Unplaced};
 use pyralog_cluster_core::raft::global::NewMember;
 use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, Role, ShardAnswer, ShardCommand};
 use pyralog_cluster_core::replication::{Command, Epoch, Lsn, MemberId, Message, NodeSet};
-use pyralog_crypto::Encode;
+use pyralog_cluster_core::tree::TrimmedPrefix;
+use pyralog_crypto::{Encode, Hash, SegmentLeaf};
 
 use super::Out;
 
 pub(super) fn put(out: &mut Out) {
     let partition = PartitionId(5);
     let lsn = Lsn::new(Epoch(2), 9);
+    let leaf = SegmentLeaf { first: 0, next: 3, root: Hash([7; 32]) };
     for (name, note) in [
         ("message", Note::Replication(Message::Release { lsn })),
         ("fetch", Note::Fetch { from: 7 }),
         ("fetched", Note::Fetched { from: 7, first: 0, reached: None, items: Bytes::from_static(b"items") }),
+        ("trimmed", Note::Trimmed(TrimmedPrefix::new(vec![leaf]).unwrap_or_default())),
     ] {
         out.put("member_note", name, note.to_bytes());
         out.put("cluster_envelope", name, Envelope::Note { partition, note }.to_bytes().to_vec());

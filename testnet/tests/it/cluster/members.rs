@@ -65,6 +65,41 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Asks a member to do something; whether it did.
+    pub fn post(&self, node: usize, path: &str, body: &Value) -> Result<(), String> {
+        match self.ask(node, path, Some(body.clone()), LOOK) {
+            Ok(Answer { status: 200..300, .. }) => Ok(()),
+            Ok(Answer { status, body }) => Err(format!("{status}: {body}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// What a member answers, if it does.
+    pub fn get(&self, node: usize, path: &str) -> Option<Value> {
+        self.ask(node, path, None, LOOK).ok().filter(|answer| answer.status == 200).map(|answer| answer.body)
+    }
+
+    /// Status and body of what a member answers.
+    pub fn answer(&self, node: usize, path: &str) -> Option<(u16, Value)> {
+        self.ask(node, path, None, LOOK).ok().map(|answer| (answer.status, answer.body))
+    }
+
+    /// The number of a node's member.
+    pub fn id(&self, node: usize) -> Option<u64> {
+        self.view(node)?["member"].as_u64()
+    }
+
+    /// Has a member remove another one.
+    pub fn remove(&self, node: usize, member: u64) -> Result<(), String> {
+        let (url, bearer) = self.address(node, &format!("/v1/cluster/members/{member}"));
+        let request = self.agent.delete(url).header("authorization", bearer);
+        match request.config().timeout_global(Some(LOOK)).build().call() {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(mut response) => Err(response.body_mut().read_to_string().unwrap_or_default()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// Appends one record through a member.
     pub fn append(&self, node: usize, timestamp: u64, value: &[u8]) -> Result<Answer, ureq::Error> {
         let record = json!({"timestamp": timestamp.to_string(), "value": hex::encode(value)});
@@ -128,12 +163,16 @@ impl<'a> Members<'a> {
         (answer.status == 200).then_some(answer.body)
     }
 
-    /// POST where there is a body, else GET.
-    fn ask(&self, node: usize, path: &str, body: Option<Value>, limit: Duration) -> Result<Answer, ureq::Error> {
-        // Address and token may be others after a start.
+    /// Where a call goes, and the token. Both may be others after a start.
+    fn address(&self, node: usize, path: &str) -> (String, String) {
         let entry = self.net.manifest().nodes.swap_remove(node);
         let token = std::fs::read_to_string(entry.home.join("data/admin.token")).unwrap_or_default();
-        let (url, bearer) = (format!("{}{path}", entry.api), format!("Bearer {}", token.trim()));
+        (format!("{}{path}", entry.api), format!("Bearer {}", token.trim()))
+    }
+
+    /// POST where there is a body, else GET.
+    fn ask(&self, node: usize, path: &str, body: Option<Value>, limit: Duration) -> Result<Answer, ureq::Error> {
+        let (url, bearer) = self.address(node, path);
         let mut response = match body {
             Some(body) => {
                 let request = self.agent.post(url).header("authorization", bearer);

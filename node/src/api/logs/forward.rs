@@ -1,0 +1,122 @@
+//! Reads of partitions that this member does not store: a member that does answers them, over the member link.
+//!
+//! The question is path and query of the read; the answer `status:u16` and the body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bytes::{BufMut, Bytes, BytesMut};
+use pyralog_cluster_core::LogName;
+use pyralog_cluster_core::cluster::{Cluster, MAX_TOLD_BYTES};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::super::extract::{Path, Query};
+use super::super::server::raw_json;
+use super::super::{ApiState, Problem};
+
+/// Time that a link may take, beside that for which a read may wait.
+const WAY: Duration = Duration::from_secs(10);
+/// A longer path and query is asked by nobody.
+const MAX_QUESTION: usize = 4 << 10;
+
+/// What of a query says where the answer is.
+#[derive(Deserialize)]
+struct Where {
+    partition: Option<String>,
+}
+
+/// Has others answer what this member refuses, since it has nothing of it.
+pub(super) async fn forward(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
+    let (read, uri) = (request.method() == Method::GET, request.uri().clone());
+    let refused = next.run(request).await;
+    if !read || refused.status() != StatusCode::MISDIRECTED_REQUEST {
+        return refused;
+    }
+    let Some((name, partition)) = name_of(&uri).and_then(|name| Some((name, partition_of(&uri)?))) else {
+        return refused;
+    };
+    let cluster = api.member.cluster();
+    let within = WAY + Duration::from_millis(api.config.max_wait_ms);
+    for member in cluster.stored_by(&name, partition) {
+        let question = Bytes::from(uri.to_string());
+        match cluster.ask_node(member, question, within).await {
+            Ok(answer) => return read_answer(&answer).unwrap_or(refused),
+            // The next one may be nearer.
+            Err(reason) => tracing::debug!(member = member.0, %reason, "a read could not be sent on"),
+        }
+    }
+    refused
+}
+
+/// Has the reads of other members answered here.
+pub fn answer_members(cluster: &Cluster, api: &Arc<ApiState>) {
+    let api = Arc::downgrade(api);
+    cluster.answer_with(Arc::new(move |question| {
+        let api = api.upgrade();
+        Box::pin(async move { answer(api?, &question).await })
+    }));
+}
+
+async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
+    let uri = std::str::from_utf8(question).ok().filter(|text| text.len() <= MAX_QUESTION)?;
+    let uri: Uri = uri.parse().ok()?;
+    let name = name_of(&uri)?.to_string();
+    let api = State(api);
+    let response = match uri.path().rsplit('/').next()? {
+        "records" => super::read(api, Path(name), query(&uri)?).await.into_response(),
+        "consistency" => super::consistency(api, Path(name), query(&uri)?).await.into_response(),
+        _ => return None,
+    };
+    let status = response.status();
+    let body = match to_bytes(response.into_body(), MAX_TOLD_BYTES - 2).await {
+        Ok(body) => body,
+        Err(_) => return Some(framed(StatusCode::PAYLOAD_TOO_LARGE, b"")),
+    };
+    Some(framed(status, &body))
+}
+
+fn framed(status: StatusCode, body: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(2 + body.len());
+    out.put_u16(status.as_u16());
+    out.put_slice(body);
+    out.freeze()
+}
+
+fn read_answer(answer: &Bytes) -> Option<Response> {
+    let status = StatusCode::from_u16(u16::from_be_bytes(*answer.first_chunk()?)).ok()?;
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let problem =
+            Problem::new(status, "too_large", "the answer of the member that stores this is too large to be sent on");
+        return Some(
+            problem.remedy("ask for fewer records, or ask that member: GET /v1/cluster shows it").into_response(),
+        );
+    }
+    Some(raw_json(status, answer.slice(2..)))
+}
+
+/// The log that a path of `/v1/cluster/logs/{name}/…` names.
+fn name_of(uri: &Uri) -> Option<LogName> {
+    let mut parts = uri.path().strip_prefix("/v1/cluster/logs/")?.split('/');
+    let name = parts.next()?.parse().ok()?;
+    parts.next().filter(|_| parts.next().is_none())?;
+    Some(name)
+}
+
+fn query<T: DeserializeOwned>(uri: &Uri) -> Option<Query<T>> {
+    axum::extract::Query::try_from_uri(uri).ok().map(|axum::extract::Query(asked)| Query(asked))
+}
+
+fn partition_of(uri: &Uri) -> Option<u32> {
+    let Query(Where { partition }) = query(uri)?;
+    partition.map_or(Some(0), |text| text.parse().ok())
+}
+
+#[cfg(test)]
+#[path = "forward_test.rs"]
+mod tests;
