@@ -38,6 +38,8 @@ pub(super) struct Steward {
     told: BTreeSet<PartitionId>,
     /// What cannot be used here, and is not led.
     damaged: BTreeSet<PartitionId>,
+    /// Those of them that are taken from the others after the next start.
+    renewed: BTreeSet<PartitionId>,
     /// When epochs were taken last.
     taken: BTreeMap<PartitionId, Instant>,
     /// Logs that the cluster does not take over.
@@ -49,8 +51,8 @@ pub(super) struct Steward {
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, taken, kept, growing) = Default::default();
-        Self { shared, stopped, open, leads, told, damaged, taken, kept, growing, born: Instant::now() }
+        let (open, leads, told, damaged, renewed, taken, kept, growing) = Default::default();
+        Self { shared, stopped, open, leads, told, damaged, renewed, taken, kept, growing, born: Instant::now() }
     }
 
     /// Looks until nobody holds the member any more.
@@ -101,6 +103,7 @@ impl Steward {
                 self.open(shared, place).await;
             }
         }
+        self.renew(shared, &own).await;
         if shared.groups.global().status().leader.member == Some(shared.me) {
             enter(shared).await;
             self.grow(shared);
@@ -121,9 +124,41 @@ impl Steward {
                 shared.inputs.give(Input::Open { partition, nodeset });
             }
             Err(reason) => {
+                if matches!(reason, Error::Damaged { .. }) {
+                    self.damaged.insert(place.id);
+                }
                 if self.told.insert(place.id) {
                     tracing::error!(log = %place.spec.name, partition = place.number, %reason, "a partition cannot be used on this member");
                 }
+            }
+        }
+    }
+
+    /// Has what is damaged here taken from the others after the next start, where enough of them have it.
+    async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
+        let due: BTreeSet<PartitionId> = self.damaged.difference(&self.renewed).copied().collect();
+        for place in own.iter().filter(|place| due.contains(&place.id)) {
+            let up = shared.up.borrow().clone();
+            let others = place.nodeset.members().iter().filter(|member| **member != shared.me && up.contains(member));
+            // Whoever recovers the earlier epochs has all of it.
+            let settled = shared
+                .stands(place.id)
+                .is_some_and(|stands| stands.last_clean.next() == Some(stands.epoch) && stands.sequencer != shared.me);
+            if !settled || others.count() < place.nodeset.copies() || shared.replicas.get(place.id).is_none() {
+                continue;
+            }
+            let (replicas, id) = (shared.replicas.clone(), place.id);
+            let marked = tokio::task::spawn_blocking(move || replicas.renew(id)).await;
+            match marked.unwrap_or_else(|ended| Err(Error::WriterStopped(ended.to_string()))) {
+                Ok(()) => {
+                    self.renewed.insert(place.id);
+                    tracing::error!(
+                        log = %place.spec.name,
+                        partition = place.number,
+                        "restart this node: its files of a partition are damaged, and are put aside then; the records are taken from the other members"
+                    );
+                }
+                Err(reason) => tracing::error!(%reason, "a damaged partition cannot be marked"),
             }
         }
     }

@@ -361,6 +361,47 @@ fn a_log_that_a_member_had_alone_is_taken_over_with_its_records() {
 }
 
 #[test]
+fn a_damaged_partition_is_taken_from_the_others_after_a_restart() {
+    runtime(async {
+        let mut world = World::new(3).await;
+        let name = world.create("orders").await;
+        let (mut next, mut acknowledged, mut unknown) = (0, BTreeMap::new(), BTreeSet::new());
+        for _ in 0..120 {
+            append(&world, &name, 0, &mut next, &mut acknowledged, &mut unknown).await;
+        }
+        let before = world.agree(&name, 0, acknowledged.len()).await;
+        world.kill(2).await;
+        let disk = world.nodes[2].rig.disk.clone();
+        let segment = |path: &std::path::Path| path.ends_with("0/00000000000000000000.seg");
+        let lost = disk.files().into_iter().find(|path| segment(path)).unwrap();
+        disk.lose(&lost);
+        world.restart(2).await;
+        let id = world.cluster(0).partition(&name, 0).unwrap();
+        let key = [&b"renew/"[..], &id.0.to_be_bytes()].concat();
+        let begin = Instant::now();
+        loop {
+            let core = Arc::clone(&world.nodes[2].running.as_ref().unwrap().0);
+            if core.tables().get(crate::Family::Log, &key).unwrap().is_some() {
+                break;
+            }
+            drop(core);
+            assert!(begin.elapsed() < LONG, "{:#?}", world.groups());
+            // The others go on.
+            append(&world, &name, 0, &mut next, &mut acknowledged, &mut unknown).await;
+        }
+        world.kill(2).await;
+        world.restart(2).await;
+        append(&world, &name, 2, &mut next, &mut acknowledged, &mut unknown).await;
+        let numbers = world.agree(&name, 0, acknowledged.len()).await;
+        assert_eq!(numbers[..before.len()], before);
+        for (offset, number) in &acknowledged {
+            assert_eq!(numbers[*offset as usize], *number);
+        }
+        world.end().await;
+    });
+}
+
+#[test]
 fn a_member_that_is_asked_leads() {
     runtime(async {
         let world = World::new(3).await;

@@ -20,7 +20,7 @@ use crate::slot::SlotFile;
 use crate::tree::{PartitionTree, TrimmedPrefix};
 
 /// The file of what was last handed out for signing.
-const SIGNED: &str = "signed";
+pub(super) const SIGNED: &str = "signed";
 
 /// The open files of a partition.
 pub(super) struct PartitionFiles {
@@ -215,8 +215,17 @@ impl PartitionFiles {
         if segments.first().is_some_and(|first| first.first < up_to) { self.tree.trim(up_to) } else { Ok(()) }
     }
 
+    /// Whether everything is here that was signed.
+    pub(super) fn has_signed(&self) -> bool {
+        self.signed().checkpoint.is_none_or(|signed| signed.size <= self.size())
+    }
+
     /// Why appends are refused, if they are: the partition is shorter than, or differs from, what was signed.
     pub(super) fn retracted(&self) -> Option<Error> {
+        if !self.has_signed() {
+            // A replica may get it from others.
+            return self.compare().err();
+        }
         let verdict = self.verdict.get_or_init(|| self.compare().err());
         verdict.clone()
     }

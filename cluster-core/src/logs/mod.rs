@@ -8,6 +8,7 @@
 //! The table of logs says which there are; `stream` is that of partition 0, so that a log of an earlier name has another directory. A
 //! partition's files are made at its first append and opened when they are first needed.
 
+mod aside;
 mod batch;
 mod files;
 mod handles;

@@ -154,6 +154,17 @@ impl PartitionState {
         replayed
     }
 
+    /// At a start: puts the files aside, under a name with this number, and makes empty ones. Where it was begun it is finished.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    pub(crate) fn set_aside(&self, number: u64) -> Result<(), Error> {
+        if self.made_lock().is_none() {
+            return Ok(());
+        }
+        super::aside::set_aside(&self.place, self.stream, &self.spec, number)
+    }
+
     /// From now on records come from a replica only.
     ///
     /// # Errors
@@ -190,6 +201,15 @@ impl PartitionState {
             return Some(gone);
         }
         self.broken().or_else(|| self.files.get().and_then(PartitionFiles::retracted))
+    }
+
+    /// The same of records that other members have: those that were signed here may still be on their way.
+    pub(crate) fn unusable_for_replica(&self) -> Option<Error> {
+        if let Err(gone) = self.not_deleted() {
+            return Some(gone);
+        }
+        let files = self.files.get().filter(|files| files.has_signed());
+        self.broken().or_else(|| files.and_then(PartitionFiles::retracted))
     }
 
     /// Why what the journal holds could not be given to its files, if so.

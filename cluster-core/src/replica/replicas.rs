@@ -1,6 +1,6 @@
 //! All replicas of a home, and their table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,8 @@ use crate::replication::{Entry, Lsn};
 use crate::stream::Stream;
 
 const REPLICA: &[u8] = b"replica/";
+/// Whose records are taken from other members after the next start.
+const RENEWED: &[u8] = b"renew/";
 
 /// A partition of the cluster: the same number on every member, never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +58,9 @@ impl Replicas {
         manual: bool,
     ) -> Result<Self, Error> {
         let table = Table { tables, dir, partitions, replicas: Mutex::default(), turn: Mutex::default() };
+        let renewed = table.renewed()?;
         for (id, value) in table.values()? {
+            let value = if renewed.contains(&id) { table.renew(id, value)? } else { value };
             let copies = table.copies(value.stream)?;
             let held = value.held(&copies).map_err(|_| table.broken())?;
             let Some(of) = table.partition(value.of) else { return Err(table.broken()) };
@@ -122,11 +126,23 @@ impl Replicas {
         let Some(replica) = self.get(id) else { return Ok(()) };
         let mut batch = Batch::default();
         batch.delete(Family::Log, key(id));
+        batch.delete(Family::Log, renewed_key(id));
         replica.saved().delete(replica.stream, &mut batch);
         self.table.tables.write(batch, Durability::Synced)?;
         self.table.replicas().remove(&id);
         replica.of.end_replica();
         Ok(())
+    }
+
+    /// Has the records of a replica whose files are damaged taken from other members after the next start: what is there is put aside then, and the copies
+    /// that are not records yet stay. The caller vouches for it that others have them all. It is durable on return.
+    ///
+    /// # Errors
+    /// Why the table could not be written.
+    pub fn renew(&self, id: PartitionId) -> Result<(), Error> {
+        let mut batch = Batch::default();
+        batch.put(Family::Log, renewed_key(id), Vec::new());
+        self.table.tables.write(batch, Durability::Synced)
     }
 
     /// Refuses where there is too little space for further copies.
@@ -204,6 +220,33 @@ impl Table {
         Ok(())
     }
 
+    /// Replicas that are to begin anew.
+    fn renewed(&self) -> Result<BTreeSet<PartitionId>, Error> {
+        let mut found = BTreeSet::new();
+        let mut whole = true;
+        self.tables.scan(Family::Log, RENEWED, &mut |key, _| {
+            let Some(id) = key.strip_prefix(RENEWED) else { return false };
+            whole &= id.len() == 8;
+            if whole {
+                found.insert(PartitionId(u64_at(id, 0)));
+            }
+            whole
+        })?;
+        if whole { Ok(found) } else { Err(self.broken()) }
+    }
+
+    /// Puts the files of a replica aside, and has it begin without records. Where the power goes meanwhile it is done again.
+    fn renew(&self, id: PartitionId, value: Value) -> Result<Value, Error> {
+        let Some(of) = self.partition(value.of) else { return Err(self.broken()) };
+        of.set_aside(value.next())?;
+        let value = value.anew();
+        let mut batch = Batch::default();
+        batch.put(Family::Log, key(id), value.to_bytes());
+        batch.delete(Family::Log, renewed_key(id));
+        self.tables.write(batch, Durability::Synced)?;
+        Ok(value)
+    }
+
     fn values(&self) -> Result<Vec<(PartitionId, Value)>, Error> {
         let mut found = Vec::new();
         self.tables.scan(Family::Log, REPLICA, &mut |key, value| {
@@ -259,6 +302,10 @@ impl Replica {
     fn saved(&self) -> MutexGuard<'_, Saved> {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn renewed_key(id: PartitionId) -> Vec<u8> {
+    [RENEWED, &id.0.to_be_bytes()].concat()
 }
 
 fn key(id: PartitionId) -> Vec<u8> {

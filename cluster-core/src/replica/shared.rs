@@ -183,7 +183,7 @@ impl Replica {
         self.queue.usable()?;
         // What it brings to the files needs them.
         self.of.open()?;
-        self.of.unusable().map_or(Ok(()), Err)?;
+        self.of.unusable_for_replica().map_or(Ok(()), Err)?;
         self.check_files(held)?;
         let (position, bytes) = (held.next, Bytes::from(checked.step.to_bytes()));
         let due = held.step(checked);

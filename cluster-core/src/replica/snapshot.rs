@@ -50,6 +50,19 @@ impl Value {
         Self { stream, of, held: HeldValue { next: *next, applied: *applied, state, producers } }
     }
 
+    /// The same replica without records: others have them all. Its copies stay.
+    pub(super) fn anew(mut self) -> Self {
+        // Whatever it takes from others first has no position until its last record has one.
+        self.held.applied = Frontier { between: true, ..Frontier::behind(0) };
+        self.held.producers = Producers::default();
+        self
+    }
+
+    /// Number of the next entry of the journal.
+    pub(super) fn next(&self) -> u64 {
+        self.held.next
+    }
+
     /// The replica, with its copies in the tables.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Records that other members have removed before this one had them.
+//! Records that other members have removed before this one had them, and records that are damaged here.
 
 use std::sync::Arc;
 
@@ -156,6 +156,106 @@ fn power_cuts_at_every_operation_lose_nothing_and_go_on() {
                 break;
             }
             operations += 1;
+        }
+    }
+}
+
+/// A member whose files of the partition are damaged: its first segment is lost.
+fn damaged(rig: &Rig, had: u64) -> Core {
+    let (core, _) = rig.open();
+    let near = core.replicas().create(ID, &log(&core)).unwrap();
+    persist(&core, &near, (1..=had).map(put).chain([Change::Release(lsn(had))]).collect());
+    roots(&core);
+    persist(&core, &near, vec![put(ALL + 1)]);
+    drop(near);
+    core.close().unwrap();
+    let first = rig.disk.files().into_iter().find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
+    rig.disk.lose(&first);
+    rig.open().0
+}
+
+#[test]
+fn damaged_records_are_taken_from_others_and_what_was_signed_holds() {
+    let other = Rig::new(8);
+    let (far, _) = other.open();
+    let from = far.replicas().create(ID, &log(&far)).unwrap();
+    persist(&far, &from, (1..=ALL).map(put).chain([Change::Release(lsn(ALL))]).collect());
+    let rig = Rig::new(9);
+    let core = damaged(&rig, ALL / 2);
+    let near = core.replicas().get(ID).unwrap();
+    let (done, _event) = crate::completion();
+    assert!(matches!(near.persist(vec![put(ALL)], done), Err(Error::Damaged { .. })));
+    core.replicas().renew(ID).unwrap();
+    drop(near);
+    core.close().unwrap();
+    let (core, report) = rig.open();
+    assert!(report.damaged.is_empty(), "{report:?}");
+    let near = core.replicas().get(ID).unwrap();
+    assert!(near.lacks() && crate::replication::Copies::copy(&*near, lsn(ALL + 1)).unwrap().is_some());
+    // Nothing is signed before everything is here that was.
+    let (done, event) = std::sync::mpsc::channel();
+    let then = move |checkpoint| done.send(checkpoint).unwrap();
+    let asked = log(&core).checkpoint_to_sign(then);
+    while core.drive() {}
+    assert!(asked.is_err() || event.try_recv().unwrap().is_err());
+    persist(&core, &near, vec![Change::Release(lsn(ALL))]);
+    follow(&core, &near, &from).unwrap();
+    agree(&core, &far);
+    drop(near);
+    assert_eq!(checked(&rig, core).findings, []);
+    assert!(rig.disk.files().iter().any(|path| path.to_string_lossy().contains("/damaged/orders.")));
+}
+
+#[test]
+fn other_records_than_were_signed_are_not_taken_for_damaged_ones() {
+    let other = Rig::new(10);
+    let (far, _) = other.open();
+    let from = far.replicas().create(ID, &log(&far)).unwrap();
+    let others = (1..=ALL).map(|number| match put(number + 1000) {
+        Change::Put { entry, .. } => Change::Put { lsn: lsn(number), entry },
+        other => other,
+    });
+    persist(&far, &from, others.chain([Change::Release(lsn(ALL))]).collect());
+    let rig = Rig::new(11);
+    let core = damaged(&rig, ALL / 2);
+    core.replicas().renew(ID).unwrap();
+    core.close().unwrap();
+    let (core, _) = rig.open();
+    let near = core.replicas().get(ID).unwrap();
+    persist(&core, &near, vec![Change::Release(lsn(ALL))]);
+    let refused = follow(&core, &near, &from);
+    assert!(matches!(refused, Err(Error::LogRetracted { .. })), "{refused:?}");
+    assert!(log(&core).end() < ALL);
+}
+
+#[test]
+fn power_cuts_at_every_operation_of_a_renewal_end_in_one() {
+    let other = Rig::new(12);
+    let (far, _) = other.open();
+    let from = far.replicas().create(ID, &log(&far)).unwrap();
+    persist(&far, &from, (1..=ALL).map(put).chain([Change::Release(lsn(ALL))]).collect());
+    for operations in 0.. {
+        let rig = Rig::new(operations + 20);
+        let core = damaged(&rig, 60);
+        core.replicas().renew(ID).unwrap();
+        core.close().unwrap();
+        rig.disk.cut_power_after(operations);
+        let opened = rig.try_open(rig.options()).is_ok_and(|(core, report)| {
+            drop(core);
+            report.damaged.is_empty()
+        });
+        rig.crash();
+        let (core, report) = rig.open();
+        assert!(report.damaged.is_empty(), "cut after {operations}: {report:?}");
+        let near = core.replicas().get(ID).unwrap();
+        persist(&core, &near, vec![Change::Release(lsn(ALL))]);
+        follow(&core, &near, &from).unwrap();
+        agree(&core, &far);
+        assert!(crate::replication::Copies::copy(&*near, lsn(ALL + 1)).unwrap().is_some());
+        drop(near);
+        assert_eq!(checked(&rig, core).findings, [], "cut after {operations}");
+        if opened && operations > 30 {
+            break;
         }
     }
 }
