@@ -28,12 +28,13 @@ pub enum AppendError {
     Invalid(#[from] StoreError),
     /// It may or may not come to be.
     #[error(
-        "{copies} of {wanted} copies are known, so the records may or may not be kept: see which members are up, and read before you append again"
+        "{}, so the records may or may not be kept: see which members are up, and read before you append again",
+        known(*copies, *wanted)
     )]
     Unknown {
         /// Copies that are known of; 0 where the leader changed.
         copies: usize,
-        /// Copies that were wanted.
+        /// Copies that were wanted; 0 where the leader did not say.
         wanted: usize,
     },
 }
@@ -61,4 +62,11 @@ pub struct PartitionStatus {
     pub records: Option<u64>,
     /// Whether records are known to be missing here.
     pub behind: bool,
+}
+
+fn known(copies: usize, wanted: usize) -> String {
+    match wanted {
+        0 => "the leader of the partition went away, or did not answer in time".to_owned(),
+        _ => format!("{copies} of {wanted} copies are known"),
+    }
 }

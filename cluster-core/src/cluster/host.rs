@@ -135,8 +135,15 @@ impl Cluster {
         let me = groups.hello().member;
         let (stopped, hears) = mpsc::unbounded_channel();
         let (logs, replicas, limits) = (core.logs().clone(), core.replicas().clone(), options.limits);
-        let (inputs, thread) =
-            looping::start(me, replicas.clone(), limits, groups.clone(), Arc::clone(&links), stopped)?;
+        let (inputs, thread) = looping::start(
+            me,
+            replicas.clone(),
+            limits,
+            groups.clone(),
+            Arc::clone(&links),
+            stopped,
+            options.raft.epoch_shards,
+        )?;
         let (up, removed, look) = (watch::Sender::new(BTreeSet::from([me])), watch::Sender::new(false), Notify::new());
         let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
         let asked = Mutex::default();
@@ -190,7 +197,11 @@ impl Cluster {
             if up { all.insert(member) } else { member != self.shared.me && all.remove(&member) }
         });
         // The steward may wait for a leader at the moment, and this member is to be one.
-        self.shared.groups.set_up(&self.up());
+        let all = self.up();
+        self.shared.groups.set_up(&all);
+        if !up {
+            self.shared.groups.replace_leader(member, &all);
+        }
         self.shared.look.notify_one();
     }
 

@@ -14,8 +14,9 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 use super::Links;
 use super::envelope::Envelope;
 use crate::member::{Effect, Input, Member, MemberLimits, Note, Placed, Unplaced};
-use crate::raft::{RaftGroups, ShardAnswer, ShardCommand};
-use crate::replication::{Command, Epoch, MemberId};
+use crate::raft::shard::MAX_BATCH;
+use crate::raft::{EpochShards, RaftGroups, ShardAnswer, ShardCommand};
+use crate::replication::{Answer, Command, Epoch, MemberId};
 use crate::{Error, PartitionId, Replicas};
 
 /// Bytes of notes and appends that wait for the thread, at most: what comes beyond is refused, and sent again by who sent it.
@@ -40,8 +41,8 @@ enum Task {
     Input(Input),
     /// A note or an append, and what it counts for.
     Counted(Input, usize),
-    /// The epoch store could not be asked.
-    Unasked(PartitionId, Command),
+    /// What the epoch store of a group said to these, or nothing where it could not be asked.
+    Asked(u64, Vec<(PartitionId, Command)>, Option<Vec<Option<Answer>>>),
     Stop,
 }
 
@@ -67,8 +68,13 @@ struct Loop {
     groups: RaftGroups,
     runtime: Handle,
     stopped: tokio_mpsc::UnboundedSender<Stopped>,
-    /// Questions to the epoch store that are on their way.
+    /// Questions to the epoch store that are on their way, or wait.
     asked: BTreeSet<(PartitionId, Vec<u8>)>,
+    /// Those that wait, by group.
+    questions: BTreeMap<u64, Vec<(PartitionId, Command)>>,
+    /// Groups that are being asked: further questions go together when they have answered.
+    asking: BTreeSet<u64>,
+    shards: EpochShards,
 }
 
 /// Starts the thread; it ends with [`Inputs::stop`], or when the store fails.
@@ -79,6 +85,7 @@ pub(super) fn start(
     groups: RaftGroups,
     links: Arc<dyn Links>,
     stopped: tokio_mpsc::UnboundedSender<Stopped>,
+    shards: EpochShards,
 ) -> Result<(Inputs, JoinHandle<()>), Error> {
     let (sender, tasks) = mpsc::channel();
     let (clients, next, waiting) = Default::default();
@@ -87,7 +94,9 @@ pub(super) fn start(
     let durable = Arc::new(move |partition, ticket| told.give(Input::Durable { partition, ticket }));
     let member = Member::new(id, replicas, limits, durable);
     let runtime = Handle::current();
-    let this = Loop { member, tasks, inputs: inputs.clone(), groups, runtime, stopped, asked: BTreeSet::new() };
+    let (asked, questions, asking) = Default::default();
+    let inputs_ = inputs.clone();
+    let this = Loop { member, tasks, inputs: inputs_, groups, runtime, stopped, asked, questions, asking, shards };
     let thread = std::thread::Builder::new().name("cluster-member".into()).spawn(move || this.run());
     let thread = thread.map_err(|e| Error::WriterStopped(format!("the member's thread could not be started: {e}")))?;
     Ok((inputs, thread))
@@ -186,25 +195,20 @@ impl Loop {
                     self.inputs.waiting.fetch_sub(cost, Ordering::Relaxed);
                     self.step(input)
                 }
-                Task::Unasked(partition, command) => {
-                    self.asked.remove(&key(partition, &command));
-                    Ok(())
-                }
+                Task::Asked(group, questions, answers) => self.told(group, questions, answers),
                 Task::Stop => break,
             };
             if let Err(reason) = outcome {
                 failed(&reason);
                 break;
             }
+            self.ask_groups();
         }
         // Whoever waits is told by the dropped channels.
         self.inputs.clients().clear();
     }
 
     fn step(&mut self, input: Input) -> Result<(), Error> {
-        if let Input::Answer { partition, .. } = &input {
-            self.asked.retain(|(of, _)| of != partition);
-        }
         for effect in self.member.step(input)? {
             match effect {
                 Effect::Send { to, partition, note } => {
@@ -225,25 +229,56 @@ impl Loop {
         Ok(())
     }
 
-    /// Asks the epoch store, unless the same question is on its way.
+    /// Has the epoch store asked, unless the same question is on its way.
     fn ask(&mut self, partition: PartitionId, command: Command) {
-        if !self.asked.insert(key(partition, &command)) {
-            return;
+        if self.asked.insert(key(partition, &command)) {
+            let group = crate::raft::group_of(self.shards, partition.0);
+            self.questions.entry(group).or_default().push((partition, command));
         }
-        let (groups, inputs) = (self.groups.clone(), self.inputs.clone());
-        self.runtime.spawn(async move {
-            let one = ShardCommand::One { partition: partition.0, command: command.clone() };
-            let answer = match groups.shard_of(partition.0).await {
-                Ok(shard) => shard.propose(&one).await,
-                Err(error) => Err(error),
-            };
-            let task = match answer {
-                Ok((_, ShardAnswer::One(answer))) => Task::Input(Input::Answer { partition, answer }),
-                // It is asked again with the next tick.
-                _ => Task::Unasked(partition, command),
-            };
-            let _ended = inputs.inputs.send(task);
-        });
+    }
+
+    /// Asks every group that is not being asked, all that there is in one command: hundreds of partitions change hands in a few commits.
+    fn ask_groups(&mut self) {
+        let due: Vec<u64> = self.questions.keys().copied().filter(|group| !self.asking.contains(group)).collect();
+        for group in due {
+            let Some(mut questions) = self.questions.remove(&group) else { continue };
+            if questions.len() > MAX_BATCH {
+                self.questions.insert(group, questions.split_off(MAX_BATCH));
+            }
+            self.asking.insert(group);
+            let (groups, inputs) = (self.groups.clone(), self.inputs.clone());
+            self.runtime.spawn(async move {
+                let batch = questions.iter().map(|(partition, command)| (partition.0, command.clone())).collect();
+                let first = questions.first().map_or(0, |(partition, _)| partition.0);
+                let answer = match groups.shard_of(first).await {
+                    Ok(shard) => shard.propose(&ShardCommand::Batch(batch)).await,
+                    Err(error) => Err(error),
+                };
+                let answers = match answer {
+                    Ok((_, ShardAnswer::Batch(answers))) => Some(answers),
+                    _ => None,
+                };
+                let _ended = inputs.inputs.send(Task::Asked(group, questions, answers));
+            });
+        }
+    }
+
+    /// A group has answered. What it could not is asked again with the next tick.
+    fn told(
+        &mut self,
+        group: u64,
+        questions: Vec<(PartitionId, Command)>,
+        answers: Option<Vec<Option<Answer>>>,
+    ) -> Result<(), Error> {
+        self.asking.remove(&group);
+        let answers = answers.unwrap_or_default().into_iter().chain(std::iter::repeat(None));
+        for ((partition, command), answer) in questions.into_iter().zip(answers) {
+            self.asked.remove(&key(partition, &command));
+            if let Some(answer) = answer {
+                self.step(Input::Answer { partition, answer })?;
+            }
+        }
+        Ok(())
     }
 }
 

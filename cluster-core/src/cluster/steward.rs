@@ -354,14 +354,18 @@ async fn enter(shared: &Arc<Shared>) {
     let stored = |state: &GlobalState| state.partitions().map(|(id, place)| (id, place.nodeset.clone())).collect();
     let all: Result<BTreeMap<u64, NodeSet>, _> = shared.groups.global().read(stored).await;
     let Ok(all) = all else { return };
+    let mut missing: BTreeMap<u64, Vec<(u64, NodeSet)>> = BTreeMap::new();
     for (partition, nodeset) in all {
-        if shared.epochs(PartitionId(partition), |_| ()).is_some() {
-            continue;
+        if shared.epochs(PartitionId(partition), |_| ()).is_none() {
+            let group = group_of(shared.options.raft.epoch_shards, partition);
+            missing.entry(group).or_default().push((partition, nodeset));
         }
-        let Ok(shard) = shared.groups.shard_of(partition).await else { continue };
-        let create = ShardCommand::Create { partition, nodeset };
-        if let Err(reason) = shard.propose(&create).await {
-            tracing::debug!(partition, %reason, "the epochs of a partition are not kept yet");
+    }
+    for create in missing.values().flat_map(|all| all.chunks(MAX_BATCH)) {
+        let Some((first, _)) = create.first() else { continue };
+        let Ok(shard) = shared.groups.shard_of(*first).await else { continue };
+        if let Err(reason) = shard.propose(&ShardCommand::CreateAll(create.to_vec())).await {
+            tracing::debug!(first, %reason, "the epochs of partitions are not kept yet");
         }
     }
     for shard in shared.groups.shards() {

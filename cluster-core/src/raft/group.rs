@@ -178,6 +178,14 @@ impl<M: Machine> Group<M> {
         self.shared.raft.runtime_config().elect(may);
     }
 
+    /// Asks for votes, if nobody leads in place of this one yet.
+    pub(super) async fn elect_in_place_of(&self, gone: MemberId) {
+        if self.leader().is_none_or(|leader| leader == gone) && !self.leads() {
+            // It fails where the group has stopped.
+            let _ = self.shared.raft.trigger().elect().await;
+        }
+    }
+
     /// Makes a snapshot now, beside the work of the group, which removes entries from the log as the options say.
     ///
     /// # Errors

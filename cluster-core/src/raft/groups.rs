@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role};
 use super::identity::{Hello, Identity};
-use super::links::{Door, RaftLinks};
+use super::links::{BoxFuture, Door, RaftLinks};
 use super::store::{LogStore, MachineStore, Shelf, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
 use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, Status, group_of};
@@ -325,6 +325,31 @@ impl RaftGroups {
         }
     }
 
+    /// A member is away. Where it led a group, the others elect another one as soon as they may, those that are up one after another in the order of their
+    /// ids, and not after a time that each draws for itself.
+    pub fn replace_leader(&self, gone: MemberId, up: &BTreeSet<MemberId>) {
+        let me = self.inner.door.hello().member;
+        let rank = |status: &Status| {
+            let led = status.leader.member == Some(gone) && status.voters.contains(&me);
+            led.then(|| status.voters.intersection(up).take_while(|voter| **voter < me).count() as u32)
+        };
+        let RaftOptions { election: (_, lease), heartbeat, .. } = self.inner.options;
+        let elect = |rank: u32, group: Elect| {
+            tokio::spawn(async move {
+                tokio::time::sleep(lease + heartbeat * rank).await;
+                group(gone).await;
+            });
+        };
+        if let Some(rank) = rank(&self.inner.global.status()) {
+            elect(rank, electing(self.inner.global.clone()));
+        }
+        for shard in self.shards() {
+            if let Some(rank) = rank(&shard.status()) {
+                elect(rank, electing(shard));
+            }
+        }
+    }
+
     /// Stops all groups, and waits until they stand still. Nothing of it stops by being dropped.
     pub async fn shutdown(&self) {
         self.inner.global.shutdown().await;
@@ -332,6 +357,13 @@ impl RaftGroups {
             shard.shutdown().await;
         }
     }
+}
+
+/// Asks for votes in place of a leader.
+type Elect = Box<dyn FnOnce(MemberId) -> BoxFuture<'static, ()> + Send>;
+
+fn electing<M: Machine>(group: Group<M>) -> Elect {
+    Box::new(move |gone| Box::pin(async move { group.elect_in_place_of(gone).await }))
 }
 
 fn refused(answer: &GlobalAnswer) -> GroupError {

@@ -18,6 +18,8 @@ use window::{Wave, Window};
 
 /// Entries that are sent again at one tick, at most.
 const WAVES: usize = 64;
+/// About the bytes of them.
+const WAVES_BYTES: usize = 1 << 20;
 /// Ticks without an answer that an attempt to recover waited for, after which another one begins, with whatever members answer then.
 const ATTEMPT_TICKS: u32 = 16;
 
@@ -226,14 +228,15 @@ impl Sequencer {
         let Some(Wave { number: wave, entry, early }) = self.window.wave(number) else { return };
         let (lsn, known_good) = (Lsn::new(self.epoch, number), self.window.known_good());
         let copyset = self.nodeset.copyset(self.partition, lsn, wave, &self.away);
-        effects.extend(copyset.into_iter().map(|to| {
+        let lacking = copyset.into_iter().filter(|to| !self.window.has(number, *to));
+        effects.extend(lacking.map(|to| {
             let message = Message::Store { lsn, entry: entry.clone(), known_good, early };
             SequencerEffect::Send { to, message }
         }));
     }
 
     fn tick(&mut self, effects: &mut Vec<SequencerEffect>) {
-        for number in self.window.open(WAVES) {
+        for number in self.window.due(WAVES, WAVES_BYTES) {
             self.wave(number, effects);
         }
         self.ticks = self.ticks.saturating_add(1);

@@ -17,6 +17,11 @@ impl Encode for ShardCommand {
             Self::One { partition, command } => {
                 out.u8(2).u64(*partition).put(command);
             }
+            Self::CreateAll(all) => {
+                out.u8(4).list(all, |out, (partition, nodeset)| {
+                    out.u64(*partition).put(nodeset);
+                });
+            }
             Self::Batch(commands) => {
                 out.u8(3).list(commands, |out, (partition, command)| {
                     out.u64(*partition).put(command);
@@ -33,6 +38,7 @@ impl Decode for ShardCommand {
             1 => Self::Remove { partition: input.u64()? },
             2 => Self::One { partition: input.u64()?, command: input.get()? },
             3 => Self::Batch(input.list(MAX_BATCH, |input| Ok((input.u64()?, input.get()?)))?),
+            4 => Self::CreateAll(input.list(MAX_BATCH, |input| Ok((input.u64()?, input.get()?)))?),
             found => return Err(CodecError::Tag { what: "shard command", found: found.into() }),
         })
     }

@@ -23,6 +23,8 @@ pub enum ShardCommand {
         /// Who stores it.
         nodeset: NodeSet,
     },
+    /// These are kept here from now on, at most [`MAX_BATCH`]; those that are already stay as they are.
+    CreateAll(Vec<(u64, NodeSet)>),
     /// The partition is gone. Its id is never given again.
     Remove {
         /// Its id.
@@ -99,6 +101,16 @@ impl Machine for ShardState {
     fn apply(&mut self, command: &ShardCommand) -> ShardAnswer {
         match command {
             ShardCommand::Create { partition, nodeset } => self.create(*partition, nodeset),
+            ShardCommand::CreateAll(all) => {
+                let mut answer = ShardAnswer::Done;
+                for (partition, nodeset) in all {
+                    // All that fit.
+                    if self.create(*partition, nodeset) == ShardAnswer::Full {
+                        answer = ShardAnswer::Full;
+                    }
+                }
+                answer
+            }
             ShardCommand::Remove { partition } => match self.partitions.remove(partition) {
                 Some(_) => ShardAnswer::Done,
                 None => ShardAnswer::NoSuchPartition,

@@ -9,6 +9,11 @@ use super::super::{
     AckMode, Content, Entry, MAX_UNACKNOWLEDGED, MAX_UNACKNOWLEDGED_BYTES, MemberId, Precedence, ProducerId,
 };
 
+/// Ticks after which an entry is sent a second time.
+const FIRST_PATIENCE: u32 = 8;
+/// How often that time doubles.
+const MAX_DOUBLINGS: u32 = 3;
+
 /// From the number behind last known good to the last one that was given.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -27,6 +32,8 @@ struct Unacknowledged {
     payload: Bytes,
     producer: Option<ProducerId>,
     wave: u32,
+    /// Ticks since the last wave.
+    age: u32,
     mode: AckMode,
     /// Members that have it in memory, or had.
     received: BTreeSet<MemberId>,
@@ -74,8 +81,8 @@ impl Window {
         self.last = self.last.checked_add(1)?;
         self.bytes = bytes;
         let (received, stored) = (BTreeSet::new(), BTreeSet::new());
-        let entry =
-            Unacknowledged { payload, producer, wave: 0, mode, received, stored, acknowledged: false, told: false };
+        let (wave, age, acknowledged, told) = (0, 0, false, false);
+        let entry = Unacknowledged { payload, producer, wave, age, mode, received, stored, acknowledged, told };
         self.entries.insert(self.last, entry);
         if let Some(producer) = producer {
             self.waiting.entry(producer).or_default().insert(self.last);
@@ -86,7 +93,7 @@ impl Window {
     /// The next wave of an entry that is not acknowledged.
     pub fn wave(&mut self, number: u64) -> Option<Wave> {
         let entry = self.entries.get_mut(&number).filter(|entry| !entry.acknowledged)?;
-        entry.wave = entry.wave.saturating_add(1);
+        (entry.wave, entry.age) = (entry.wave.saturating_add(1), 0);
         let content = Content::Record(entry.payload.clone());
         let early = (entry.mode != AckMode::Durable || broken(Rule::AckOfMemory)) && !entry.told;
         Some(Wave { number: entry.wave, entry: Entry { content, precedence: Precedence::Wave(entry.wave) }, early })
@@ -100,10 +107,24 @@ impl Window {
         }
     }
 
-    /// The first numbers that are not acknowledged.
-    pub fn open(&self, most: usize) -> Vec<u64> {
-        let open = self.entries.iter().filter(|(_, entry)| !entry.acknowledged);
-        open.map(|(number, _)| *number).take(most).collect()
+    /// Some time has passed: the first numbers that are not acknowledged and were sent long ago, the longer the more often they were. About `bytes` bytes of
+    /// them: whoever is slow is not made slower.
+    pub fn due(&mut self, most: usize, bytes: usize) -> Vec<u64> {
+        let (mut due, mut left) = (Vec::new(), bytes);
+        for (number, entry) in self.entries.iter_mut().filter(|(_, entry)| !entry.acknowledged) {
+            entry.age = entry.age.saturating_add(1);
+            let patience = FIRST_PATIENCE << entry.wave.saturating_sub(1).min(MAX_DOUBLINGS);
+            if entry.age >= patience && due.len() < most && (left > 0 || due.is_empty()) {
+                left = left.saturating_sub(entry.payload.len());
+                due.push(*number);
+            }
+        }
+        due
+    }
+
+    /// Whether the member is known to have a copy.
+    pub fn has(&self, number: u64, member: MemberId) -> bool {
+        self.entries.get(&number).is_some_and(|entry| entry.stored.contains(&member))
     }
 
     /// The member has a copy.

@@ -14,6 +14,42 @@ fn acknowledge(window: &mut Window) -> Vec<u64> {
     window.acknowledge(2).into_iter().map(|(number, _)| number).collect()
 }
 
+fn open(window: &Window) -> Vec<u64> {
+    window.entries.iter().filter(|(_, entry)| !entry.acknowledged).map(|(number, _)| *number).collect()
+}
+
+#[test]
+fn entries_are_sent_again_when_they_are_old_and_less_and_less_often() {
+    let mut window = Window::default();
+    for bytes in [10, 10, 100, 10] {
+        let number = window.push(payload(bytes), None, AckMode::Durable).unwrap();
+        window.wave(number);
+    }
+    store(&mut window, 2, 2);
+    acknowledge(&mut window);
+    let mut sent = Vec::new();
+    for tick in 1..=FIRST_PATIENCE * 40 {
+        for number in window.due(9, 1000) {
+            assert_ne!(number, 2, "it is acknowledged");
+            window.wave(number);
+            sent.extend((number == 1).then_some(tick));
+        }
+    }
+    let gaps: Vec<u32> = sent.windows(2).map(|pair| (pair[1] - pair[0]) / FIRST_PATIENCE).collect();
+    assert_eq!((sent[0], &gaps[..5]), (FIRST_PATIENCE, &[2, 4, 8, 8, 8][..]));
+    // Not many bytes at once, but one entry always.
+    let mut first = Vec::new();
+    while first.is_empty() {
+        first = window.due(9, 50);
+    }
+    assert_eq!(first, [1, 3]);
+    let mut few = Vec::new();
+    while few.is_empty() {
+        few = window.due(1, 1000);
+    }
+    assert_eq!(few, [1]);
+}
+
 #[test]
 fn known_good_waits_for_the_first_gap() {
     let mut window = Window::default();
@@ -22,11 +58,11 @@ fn known_good_waits_for_the_first_gap() {
     store(&mut window, 2, 2);
     store(&mut window, 3, 2);
     assert_eq!((acknowledge(&mut window), window.known_good()), (vec![2, 3], 0));
-    assert_eq!(window.open(9), [1]);
+    assert_eq!(open(&window), [1]);
     assert_eq!(window.wave(2), None, "nobody needs another wave of what is acknowledged");
     store(&mut window, 1, 2);
     assert_eq!((acknowledge(&mut window), window.known_good()), (vec![1], 3));
-    assert_eq!((window.open(9), window.bytes), (vec![], 0));
+    assert_eq!((open(&window), window.bytes), (vec![], 0));
 }
 
 #[test]
@@ -152,7 +188,7 @@ fn what_is_in_memory_is_told_where_it_was_wanted_and_counts_for_nothing() {
     assert_eq!(window.acknowledge(2), [(3, AckMode::Cached)]);
     (1..=3).for_each(|number| window.received(number, MemberId(2)));
     assert_eq!(window.acknowledge(2), [(2, AckMode::Replicated)]);
-    assert_eq!((window.known_good(), window.open(9)), (0, vec![1, 2, 3]));
+    assert_eq!((window.known_good(), open(&window)), (0, vec![1, 2, 3]));
     window.want(3, AckMode::Durable);
     (1..=3).for_each(|number| store(&mut window, number, 2));
     assert_eq!(window.acknowledge(2), [(1, AckMode::Durable), (3, AckMode::Durable)]);
