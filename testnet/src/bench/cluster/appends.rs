@@ -97,8 +97,9 @@ fn group(rows: &[Row], batch: &Batch, plan: Plan, raw: f64) -> Group {
     let rate = |row: &Row| row.done.records_per_s(count);
     let named = |name: &str| rows.iter().find(|row| row.name == name);
     for row in rows {
-        let figure = Figure::new(row.name, rate(row), "records/s", setting(row)).timed(&row.done.times());
-        group.add(figure.against(raw, RAW));
+        let figure = Figure::new(row.name, rate(row), "records/s", setting(row)).against(raw, RAW);
+        // One that acknowledged nothing has no times.
+        group.add(if row.done.waits.is_empty() { figure } else { figure.timed(&row.done.times()) });
     }
     let Some(ours) = named(PYRALOG) else { return group };
     for peer in [ETCD, NATS].into_iter().filter_map(named) {
@@ -107,6 +108,9 @@ fn group(rows: &[Row], batch: &Batch, plan: Plan, raw: f64) -> Group {
         // Only etcd acknowledges what is as durable.
         group.add(if peer.name == ETCD && count > 1 { figure.aim(Aim::RatioAtLeast(AIM)) } else { figure });
         let p99 = |row: &Row| row.done.times().percentile_ms(99.0);
+        if ours.done.waits.is_empty() {
+            continue;
+        }
         let what = format!("{PYRALOG}, p99 beside {}", peer.name);
         group.add(Figure::new(what, p99(ours), "ms", setting(ours)).against(p99(peer), peer.name));
     }
@@ -148,6 +152,8 @@ mod tests {
         assert_eq!(aimed.len(), 1);
         assert!(aimed[0].aim.unwrap().met(aimed[0]) && aimed[0].ratio.as_ref().unwrap().value == 6.0);
         assert_eq!(batched.figures[0].value, 6_000.0);
+        let none = group(&[row(PYRALOG, 0), row(ETCD, 10)], &Batch::new(100, 100), plan, 50.0);
+        assert!(none.figures[0].took.is_none() && none.figures.iter().all(|figure| !figure.what.contains("p99")));
         let single = group(&rows[..2], &Batch::new(100, 1), plan, 50.0);
         assert!(single.figures.iter().all(|figure| figure.aim.is_none()) && single.figures.len() == 4);
     }
