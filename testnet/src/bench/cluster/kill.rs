@@ -82,7 +82,7 @@ pub fn kill(cx: &Bench<'_>, members: &Members, victim: usize, partitions: usize)
         let writers: Vec<_> = connections.into_iter().enumerate().map(write).collect();
         let watcher = scope.spawn(move || watch(watched, member, partitions, moment));
         std::thread::sleep(BEFORE.max(pace * 2));
-        // Before the signal, so that no write can be counted that was sent before it.
+        // After the signal, so that no write counts that was sent before it.
         let killed = members.signal(victim, Signal::KILL);
         moment.say();
         let mut all = Killed {
