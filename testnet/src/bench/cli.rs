@@ -32,6 +32,8 @@ pub enum Part {
     Ids,
     /// Appends, reads and partitions beside the raw disk, RocksDB, fjall, etcd and Redis
     Storage,
+    /// A cluster of three members: appends beside etcd and NATS JetStream, failover, catch-up, idle processor time
+    Cluster,
     /// Blocks of an idle network
     Blocks,
     /// Time from a submission to its receipt

@@ -24,6 +24,8 @@ pub struct Connection {
     /// When the last answer was there.
     used: Instant,
     host: String,
+    /// Sent with each request, where there is one.
+    token: Option<String>,
     out: Vec<u8>,
     read: Vec<u8>,
 }
@@ -50,9 +52,20 @@ impl Connection {
             port,
             used: Instant::now(),
             host: format!("127.0.0.1:{port}"),
+            token: None,
             out: Vec::new(),
             read: Vec::new(),
         })
+    }
+
+    /// The same, with a token that each request shows.
+    pub fn authorized(port: u16, token: &str) -> Result<Self> {
+        Ok(Self { token: Some(token.to_owned()), ..Self::open(port)? })
+    }
+
+    /// How long one answer may take from now on.
+    pub fn wait_at_most(&self, patience: Duration) -> Result<()> {
+        Ok(self.stream.set_read_timeout(Some(patience))?)
     }
 
     /// Sends a request without waiting for its answer; without a body it is a GET, else a POST of JSON.
@@ -60,6 +73,9 @@ impl Connection {
         self.out.clear();
         let method = if body.is_some() { "POST" } else { "GET" };
         write!(self.out, "{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.host)?;
+        if let Some(token) = &self.token {
+            write!(self.out, "authorization: Bearer {token}\r\n")?;
+        }
         if let Some(body) = body {
             write!(self.out, "content-type: application/json\r\ncontent-length: {}\r\n", body.len())?;
         }
@@ -94,7 +110,7 @@ impl Connection {
     /// One request and its answer, on a new connection where the node may have closed this one.
     pub fn ask(&mut self, path: &str, body: Option<&[u8]>) -> Result<Answer> {
         if self.used.elapsed() > KEPT {
-            *self = Self::open(self.port)?;
+            *self = Self { token: self.token.take(), ..Self::open(self.port)? };
         }
         self.send(path, body)?;
         self.receive()

@@ -2,12 +2,13 @@
 //! something measured in the same run.
 //!
 //! Reading order: [`cli`], [`report`] (what a figure carries), [`baseline`] (what is compared with), then the measurements:
-//! [`merkle`], [`receipt`], [`ids`] and [`storage`] in this process, the others against real processes ([`network`]) driven by raw
+//! [`merkle`], [`receipt`], [`ids`] and [`storage`] in this process, [`cluster`] and the others against real processes ([`network`]) driven by raw
 //! keep-alive HTTP ([`http`]). The load generator shares the processors with the nodes; the report says so.
 
 mod baseline;
 mod blocks;
 pub mod cli;
+mod cluster;
 mod context;
 mod http;
 mod ids;
@@ -34,6 +35,9 @@ use context::Context;
 use machine::Machine;
 use network::Network;
 use report::{Group, Place, Report};
+
+/// Validators of the network whose blocks and leaves are measured.
+const VALIDATORS: u16 = 4;
 
 /// Runs the measurements and prints the report on stdout; progress goes to stderr.
 ///
@@ -63,6 +67,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.wants(Part::Storage) {
         report.groups.extend(storage::measure(args.quick, &interrupt)?);
     }
+    if args.wants(Part::Cluster) {
+        report.groups.extend(cluster::measure(&baseline, args.quick, &interrupt)?);
+    }
     if Part::NETWORK.into_iter().any(|part| args.wants(part)) {
         on_a_network(args, &baseline, &interrupt, &mut report)?;
     }
@@ -74,7 +81,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 /// Everything that needs running nodes, in an order in which no measurement disturbs the next one.
 fn on_a_network(args: &BenchArgs, baseline: &Baseline, interrupt: &Interrupt, report: &mut Report) -> Result<()> {
     note("starting four validators");
-    let network = Network::start()?;
+    let network = Network::start(VALIDATORS, 1)?;
     let cx = Context { network: &network, baseline, quick: args.quick, interrupt };
     let measured = (|| {
         cx.settle()?;
@@ -106,7 +113,7 @@ fn on_a_network(args: &BenchArgs, baseline: &Baseline, interrupt: &Interrupt, re
 }
 
 /// A group of figures over this machine's own network.
-fn co_located(name: &'static str) -> Group {
+fn co_located(name: impl Into<String>) -> Group {
     Group::new(name, Place::CoLocated)
 }
 

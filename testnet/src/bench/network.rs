@@ -1,13 +1,14 @@
-//! The network that is measured: four real validators in a directory of their own, started with the launcher's own commands.
+//! The network that is measured: real nodes in a directory of their own, started with the launcher's own commands.
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 
 use super::http::Connection;
-use crate::localnet::manifest::Manifest;
+use crate::localnet::manifest::{Manifest, NodeEntry};
 
 /// Lines of each node's log that are shown after a failure.
 const TAIL: usize = 8;
@@ -23,11 +24,13 @@ pub struct Network {
     pub manifest: Manifest,
 }
 
-/// One validator.
+/// One node.
 #[derive(Debug, Clone)]
 pub struct Node {
     /// Its process.
     pub pid: u32,
+    /// Its name.
+    pub name: String,
     /// Port of its native API.
     pub api: u16,
     /// Port of its CometBFT RPC.
@@ -35,12 +38,16 @@ pub struct Node {
 }
 
 impl Network {
-    /// Starts four validators below the system's directory for temporary files (`TMPDIR`).
-    pub fn start() -> Result<Self> {
+    /// Starts validators of so many members each, below the system's directory for temporary files (`TMPDIR`).
+    pub fn start(validators: u16, members: u16) -> Result<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
         let program = std::env::current_exe().context("cannot find the launcher's own executable")?;
-        let dir = std::env::temp_dir().join(format!("pyralog-bench-{}", std::process::id()));
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("pyralog-bench-{}-{number}", std::process::id()));
+        let (validators, members) = (validators.to_string(), members.to_string());
         let run = Command::new(&program)
-            .args(["up", "--validators", "4", "--detach", "--json", "--timeout", "120", "--dir"])
+            .args(["up", "--validators", &validators, "--members", &members])
+            .args(["--detach", "--json", "--timeout", "120", "--dir"])
             .arg(&dir)
             .stderr(Stdio::inherit())
             .output()
@@ -49,14 +56,32 @@ impl Network {
             bail!("the network did not start; see {}", dir.display());
         }
         let manifest: Manifest = serde_json::from_slice(&run.stdout).context("`up --json` is not understood")?;
-        let nodes = manifest.nodes.iter().map(|node| {
-            Ok(Node { pid: node.pid.context("a node does not run")?, api: port(&node.api)?, rpc: port(&node.rpc)? })
-        });
-        let nodes = nodes.collect::<Result<Vec<_>>>();
         // Made before the nodes are judged, so that a failure stops them.
         let mut network = Self { dir, program, nodes: Vec::new(), manifest };
-        network.nodes = nodes?;
+        network.nodes = nodes(&network.manifest)?;
         Ok(network)
+    }
+
+    /// Has the launcher start a node that has ended. [`Network::look_again`] when it has: the process is another one then.
+    pub fn restart(&self, node: usize) -> Result<Child> {
+        let node = self.nodes.get(node).context("there is no such node")?;
+        Command::new(&self.program)
+            .args(["fault", "restart", &node.name, "--dir"])
+            .arg(&self.dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot run `pyralog-testnet fault restart`")
+    }
+
+    /// Reads again what the launcher says of the nodes.
+    pub fn look_again(&mut self) -> Result<()> {
+        let path = self.dir.join("localnet.json");
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        self.manifest =
+            serde_json::from_slice(&text).with_context(|| format!("{} is not understood", path.display()))?;
+        self.nodes = nodes(&self.manifest)?;
+        Ok(())
     }
 
     /// A connection to the API of each node.
@@ -106,6 +131,14 @@ impl Drop for Network {
             anstream::eprintln!("bench: {error:#}");
         }
     }
+}
+
+fn nodes(manifest: &Manifest) -> Result<Vec<Node>> {
+    let node = |node: &NodeEntry| {
+        let pid = node.pid.with_context(|| format!("{} does not run", node.name))?;
+        Ok(Node { pid, name: node.name.clone(), api: port(&node.api)?, rpc: port(&node.rpc)? })
+    };
+    manifest.nodes.iter().map(node).collect()
 }
 
 /// The port of `http://127.0.0.1:PORT`.

@@ -133,6 +133,15 @@ pub enum Fault {
         /// node0, node1, …, node0-1 for a member of its cluster, or just the number
         node: String,
     },
+    /// Two nodes stop hearing each other until `fault heal`; needs nft and the right to administer the network
+    Partition {
+        /// node0, node1, …, node0-1 for a member of its cluster, or just the number
+        node: String,
+        /// The other one
+        other: String,
+    },
+    /// All nodes hear each other again
+    Heal,
     /// Take a dead node's disk: remove its data, but neither keys, genesis and pyralog.toml nor data/members.json
     Wipe {
         /// node0, node1, …, node0-1 for a member of its cluster, or just the number
@@ -171,6 +180,8 @@ mod tests {
             "fault --dir /d restart node1",
             "fault pause node1 --dir /d",
             "fault wipe node0-1 --dir /d",
+            "fault partition node0 node0-1 --dir /d",
+            "fault heal --dir /d",
             "up --validators 4 --members 3 --dir /d",
             "reset --dir /d",
             "completions bash --dir /d",
@@ -189,6 +200,7 @@ mod tests {
             "up --members 8",
             "fault melt node0",
             "fault wipe",
+            "fault partition node0",
             "logs",
             "sideways",
         ] {

@@ -13,7 +13,7 @@ use super::node::{self, Goal};
 use super::probe::Probe;
 use super::process::{ProcessId, RunState, stop_all};
 use super::state::{self, State};
-use super::{config, files, note, wipe};
+use super::{config, files, note, partition, wipe};
 
 /// How long `fault restart` lets a node stop by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -48,6 +48,9 @@ pub fn stop_nodes(layout: &Layout, grace: impl Fn() -> Duration) -> Result<()> {
     }
     state.save(layout)?;
     Manifest::describe(layout, &state).save(layout)?;
+    if !state.partitions.is_empty() {
+        partition::heal(layout, &mut state)?;
+    }
     note(&format!("stopped {} nodes", live.len()));
     Ok(())
 }
@@ -62,6 +65,8 @@ pub fn fault(layout: &Layout, fault: &Fault) -> Result<()> {
         Fault::Resume { node } => signal(layout, &state, node, Signal::CONT, "resumed")?,
         Fault::Restart { node } => restart(layout, &mut state, node)?,
         Fault::Wipe { node } => wipe::run(layout, &state, node)?,
+        Fault::Partition { node, other } => partition::cut(layout, &mut state, node, other)?,
+        Fault::Heal => partition::heal(layout, &mut state)?,
     }
     Manifest::describe(layout, &state).save(layout)
 }
@@ -73,11 +78,15 @@ pub fn reset(layout: &Layout) -> Result<()> {
     }
     let lock = lock(layout)?;
     // A damaged state file must not keep its nodes alive: they are also found by their homes.
-    let mut processes = State::load(layout).ok().flatten().map(|state| live(layout, &state)).unwrap_or_default();
+    let state = State::load(layout).ok().flatten();
+    let mut processes = state.as_ref().map(|state| live(layout, state)).unwrap_or_default();
     for entry in std::fs::read_dir(layout.nodes()).into_iter().flatten().flatten() {
         processes.extend(super::process::find_by_home(super::NODE_PROGRAM, &entry.path()));
     }
     stop_all(&processes, Duration::from_secs(2))?;
+    if let Some(mut state) = state.filter(|state| !state.partitions.is_empty()) {
+        partition::heal(layout, &mut state)?;
+    }
     for path in layout.everything() {
         files::remove(&path)?;
     }
@@ -136,6 +145,9 @@ fn restart(layout: &Layout, state: &mut State, name: &str) -> Result<()> {
     let name = node.name.clone();
     if node::mend_ports(state, index)? {
         config::write_all(layout, state)?;
+        if !state.partitions.is_empty() {
+            partition::apply(layout, state)?;
+        }
     }
     node::mark_log(layout, &name)?;
     let mut started = [node::start(layout, state, index, &program)?];

@@ -16,6 +16,7 @@ pub mod layout;
 mod log_tail;
 pub mod manifest;
 mod node;
+mod partition;
 mod peer_id;
 pub mod ports;
 mod probe;

@@ -27,6 +27,9 @@ pub struct State {
     pub nodes: Vec<Node>,
     /// The prefunded accounts.
     pub accounts: Vec<Account>,
+    /// Names of nodes that were told not to hear each other (`fault partition`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<[String; 2]>,
 }
 
 /// One node as the launcher knows it.
@@ -119,7 +122,7 @@ impl Node {
 impl State {
     /// A state that has not been written yet.
     pub fn new(chain_id: String, block_interval_ms: u64, nodes: Vec<Node>, accounts: Vec<Account>) -> Self {
-        Self { format: FORMAT, chain_id, block_interval_ms, nodes, accounts }
+        Self { format: FORMAT, chain_id, block_interval_ms, nodes, accounts, partitions: Vec::new() }
     }
 
     /// Reads the state; `Ok(None)` when there is no network in the directory.

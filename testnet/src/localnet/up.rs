@@ -14,7 +14,7 @@ use super::manifest::Manifest;
 use super::node::{self, Goal, Started, Unreached};
 use super::process::RunState;
 use super::state::{self, Node, State};
-use super::{banner, config, create, foreground, join, note, or_document, print_stdout};
+use super::{banner, config, create, foreground, join, note, or_document, partition, print_stdout};
 
 /// Validators of a network that was not told how many.
 const VALIDATORS: usize = 4;
@@ -183,6 +183,9 @@ fn bring_up(
         }
     }
     config::write_all(layout, state)?;
+    if !state.partitions.is_empty() {
+        partition::apply(layout, state)?;
+    }
     state.save(layout)?;
     for index in down {
         start(layout, state, started, index, program)?;

@@ -206,7 +206,8 @@ fn clock(r: &mut Random, bad: bool) -> i64 {
     if r.chance(500) { size } else { -size }
 }
 
-/// Settings for short runs.
+/// Settings for short runs. A debug build has one more, which stays as it is.
+#[cfg_attr(not(debug_assertions), expect(clippy::needless_update))]
 fn engine() -> EngineConfig {
     EngineConfig {
         block_interval_ns: 250 * MS,

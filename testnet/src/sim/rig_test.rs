@@ -7,6 +7,7 @@ use super::plan::{Fault, Links, MS, Plan, SECOND};
 use super::world::World;
 
 /// Rounds that fail half way, and nodes that lose everything unsynced all the time: what makes a lock matter.
+#[cfg_attr(not(debug_assertions), expect(dead_code, reason = "for the canaries, which only a debug build has"))]
 pub(super) fn crashing(seed: u64) -> Plan {
     let crash = |k: u64| Fault::Crash {
         node: ((k * 7 + seed) % 4) as usize,

@@ -2,63 +2,29 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use prost::Message;
+use anyhow::{Context, Result};
 
-use super::http2::Grpc;
+use super::etcd_client::EtcdClient;
 use super::server::{Server, find, ports};
-use super::store::{Batch, Store, key};
+use super::store::{Batch, Store};
 
-const PROGRAM: &str = "etcd";
+/// Its name in `PATH`.
+pub const PROGRAM: &str = "etcd";
 /// How to get it.
 pub const INSTALL: &str = "apt-get install -y etcd-server";
+/// What batches need: as many operations and bytes in a transaction, and room for a run.
+pub const LIMITS: [[&str; 2]; 4] = [
+    ["--max-txn-ops", "1000"],
+    ["--max-request-bytes", "8388608"],
+    ["--quota-backend-bytes", "8589934592"],
+    ["--logger", "zap"],
+];
 
 /// A running etcd.
 pub struct Etcd {
-    grpc: Grpc,
-    next: u64,
-    /// Of the store, which rises with each write.
-    revision: i64,
+    client: EtcdClient,
     /// After the connection, so that this goes first.
     _server: Server,
-}
-
-/// `etcdserverpb.PutRequest`.
-#[derive(Clone, PartialEq, Message)]
-struct Put {
-    #[prost(bytes = "bytes", tag = "1")]
-    key: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
-}
-
-/// `etcdserverpb.RequestOp`, the one of a put.
-#[derive(Clone, PartialEq, Message)]
-struct Operation {
-    #[prost(message, optional, tag = "2")]
-    put: Option<Put>,
-}
-
-/// `etcdserverpb.TxnRequest` without conditions.
-#[derive(Clone, PartialEq, Message)]
-struct Transaction {
-    #[prost(message, repeated, tag = "2")]
-    success: Vec<Operation>,
-}
-
-/// What `PutResponse` and `TxnResponse` have in common.
-#[derive(Clone, PartialEq, Message)]
-struct Answer {
-    #[prost(message, optional, tag = "1")]
-    header: Option<Header>,
-}
-
-/// `etcdserverpb.ResponseHeader`.
-#[derive(Clone, PartialEq, Message)]
-struct Header {
-    #[prost(int64, tag = "3")]
-    revision: i64,
 }
 
 impl Etcd {
@@ -67,10 +33,10 @@ impl Etcd {
         let Some(program) = find(PROGRAM) else { return Ok(None) };
         std::fs::create_dir_all(dir)?;
         let free = ports(2)?;
-        let [client, peer] = free[..] else { return Err(anyhow::anyhow!("no free ports")) };
-        let (client_url, peer_url) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        let [port, peer] = free[..] else { return Err(anyhow::anyhow!("no free ports")) };
+        let (client_url, peer_url) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
         let (cluster, home) = (format!("bench={peer_url}"), dir.join("data").display().to_string());
-        let args = [
+        let mut args = vec![
             ["--name", "bench"],
             ["--data-dir", &home],
             ["--listen-client-urls", &client_url],
@@ -78,19 +44,11 @@ impl Etcd {
             ["--listen-peer-urls", &peer_url],
             ["--initial-advertise-peer-urls", &peer_url],
             ["--initial-cluster", &cluster],
-            ["--max-txn-ops", "1000"],
-            ["--max-request-bytes", "8388608"],
-            ["--quota-backend-bytes", "8589934592"],
-            ["--logger", "zap"],
         ];
+        args.extend(LIMITS);
         let mut server = Server::start(&program, args.as_flattened(), dir)?;
-        let first = || -> Result<(Grpc, i64)> {
-            let mut grpc = Grpc::open(client)?;
-            let revision = put(&mut grpc, &Put { key: Bytes::from_static(b"first"), value: Bytes::new() })?;
-            Ok((grpc, revision))
-        };
-        let (grpc, revision) = server.wait(first).context("etcd")?;
-        Ok(Some(Self { grpc, next: 0, revision, _server: server }))
+        let client = server.wait(|| EtcdClient::open(port, 0)).context("etcd")?;
+        Ok(Some(Self { client, _server: server }))
     }
 }
 
@@ -108,50 +66,6 @@ impl Store for Etcd {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<()> {
-        let one =
-            |number: u64, record: &Bytes| Put { key: Bytes::copy_from_slice(&key(number)), value: record.clone() };
-        let revision = match batch.records() {
-            [record] => put(&mut self.grpc, &one(self.next, record))?,
-            records => {
-                let puts = records.iter().zip(self.next..).map(|(record, number)| one(number, record));
-                let success = puts.map(|put| Operation { put: Some(put) }).collect();
-                let message = Transaction { success }.encode_to_vec();
-                written(self.grpc.call("/etcdserverpb.KV/Txn", &message)?)?
-            }
-        };
-        ensure!(revision > self.revision, "etcd answered, but its revision did not rise");
-        self.revision = revision;
-        self.next += batch.records().len() as u64;
-        Ok(())
-    }
-}
-
-fn put(grpc: &mut Grpc, put: &Put) -> Result<i64> {
-    written(grpc.call("/etcdserverpb.KV/Put", &put.encode_to_vec())?)
-}
-
-/// The revision that a write made.
-fn written(answer: &[u8]) -> Result<i64> {
-    let answer = Answer::decode(answer).context("an answer of etcd is not understood")?;
-    Ok(answer.header.context("an answer of etcd has no header")?.revision)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_are_those_of_the_protocol() {
-        let put = Put { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"vw") };
-        assert_eq!(put.encode_to_vec(), b"\x0a\x01k\x12\x02vw");
-        let transaction = Transaction { success: vec![Operation { put: Some(put) }] };
-        assert_eq!(transaction.encode_to_vec(), b"\x12\x09\x12\x07\x0a\x01k\x12\x02vw");
-    }
-
-    #[test]
-    fn the_revision_is_read_beside_fields_that_are_not_known() {
-        // cluster_id 1, revision 300; then `succeeded`.
-        assert_eq!(written(b"\x0a\x05\x08\x01\x18\xac\x02\x10\x01").unwrap(), 300);
-        assert!(written(b"\x10\x01").is_err() && written(b"\xff").is_err());
+        self.client.append(batch)
     }
 }

@@ -9,10 +9,11 @@
 
 mod amplification;
 mod appends;
-mod cache;
+pub(super) mod cache;
 mod contest;
 mod device;
-mod etcd;
+pub(super) mod etcd;
+pub(super) mod etcd_client;
 mod fjall;
 mod flight;
 mod http2;
@@ -25,8 +26,8 @@ mod raw;
 mod reads;
 mod redis;
 mod rocksdb;
-mod server;
-mod store;
+pub(super) mod server;
+pub(super) mod store;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
