@@ -246,14 +246,21 @@ fn records_of_producers_wait_for_the_epochs_before() {
     };
     assert_eq!(send(&mut sequencer, 1), SequencerEffect::Refused { ticket: 1, why: Refusal::Recovering });
     let mut producers = Producers::default();
-    producers.fold(Lsn::new(Epoch(1), 1), &Content::Record(Payload::Open.wrap(b"")));
+    producers.fold(Lsn::new(Epoch(1), 1), &Content::Record(Payload::Open.wrap(b"")), 0);
     sequencer.step(SequencerInput::Producers(producers.clone()));
     assert!(sequencer.awaits_producers(), "the end of the epoch is missing");
-    producers.fold(Lsn::new(Epoch(1), 2), &Content::Bridge);
+    producers.fold(Lsn::new(Epoch(1), 2), &Content::Bridge, 0);
     sequencer.step(SequencerInput::Producers(producers));
     let lsn = Lsn::new(Epoch(2), 1);
     assert_eq!(send(&mut sequencer, 1), SequencerEffect::Accepted { ticket: 1, lsn });
-    assert_eq!(send(&mut sequencer, 1), SequencerEffect::Duplicate { ticket: 1, lsn, acknowledged: false });
+    assert_eq!(
+        send(&mut sequencer, 1),
+        SequencerEffect::Duplicate { ticket: 1, lsn, offset: None, acknowledged: false }
+    );
+    sequencer.placed(producer, lsn, 7);
+    sequencer.placed(ProducerId(lsn), lsn, 8);
+    let again = send(&mut sequencer, 1);
+    assert_eq!(again, SequencerEffect::Duplicate { ticket: 1, lsn, offset: Some(7), acknowledged: false });
     let why = Refusal::Gap { expected: 2 };
     assert_eq!(send(&mut sequencer, 3), SequencerEffect::Refused { ticket: 3, why });
     let malformed = SequencerInput::Append { ticket: 9, mode: AckMode::Durable, payload: Bytes::from_static(b"?") };
