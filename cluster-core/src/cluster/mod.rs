@@ -17,6 +17,7 @@
 //! new nodeset; who is new in it takes the records from the others.
 
 mod answers;
+mod append;
 mod calls;
 mod change;
 mod envelope;

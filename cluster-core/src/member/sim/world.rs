@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use pyralog_crypto::Encode;
 
+use super::clients::Clients;
 use super::node::{Node, PARTITION};
 use super::oracle::Oracle;
 use crate::member::{Effect, Input, Note};
@@ -47,6 +48,7 @@ pub(super) struct World {
     packets: Vec<Packet>,
     tickets: u64,
     pub(super) oracle: Oracle,
+    pub(super) clients: Clients,
 }
 
 impl World {
@@ -55,7 +57,8 @@ impl World {
         let nodeset = NodeSet::new(ids.iter().copied(), ids.len(), plan.copies).unwrap();
         let nodes = ids.iter().map(|id| Node::new(*id, seed * 31 + id.0, nodeset.clone())).collect();
         let epochs = EpochStore::new(nodeset);
-        Self { rng: SimRng::new(seed), plan, nodes, epochs, packets: Vec::new(), tickets: 0, oracle: Oracle::default() }
+        let (rng, oracle, clients) = (SimRng::new(seed), Oracle::default(), Clients::new());
+        Self { rng, plan, nodes, epochs, packets: Vec::new(), tickets: 0, oracle, clients }
     }
 
     /// So many things happen.
@@ -97,10 +100,11 @@ impl World {
         for round in 0..3000 {
             self.append();
             self.breathe(round);
-            if round > 50 && self.oracle.acknowledged() > before + 20 {
+            if round > 50 && self.oracle.acknowledged() > before + 20 && !self.clients.wait() {
                 break;
             }
         }
+        self.ask_producers_again();
         let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
         let grew = self.oracle.acknowledged() > before + 20;
         assert!(grew, "nothing is acknowledged any more: {stuck:#?} {:?}", self.epochs);
@@ -152,9 +156,27 @@ impl World {
             return;
         }
         self.tickets += 1;
-        let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
-        let input = Input::Append { partition: PARTITION, ticket: self.tickets, payload: payload(&records).unwrap() };
-        self.step(place, input);
+        let payload = if self.rng.chance(400) {
+            self.clients.next(self.tickets, &mut self.rng, &mut self.oracle)
+        } else {
+            let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
+            payload(&records).unwrap()
+        };
+        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
+    }
+
+    /// Whoever leads has the first answers to everything that it must have answers to.
+    fn ask_producers_again(&mut self) {
+        assert!(!self.clients.wait(), "a producer is not answered");
+        let Some(place) = self.nodes.iter().position(|node| node.epoch() == Some(self.epochs.epoch())) else { return };
+        let before = self.clients.again;
+        let all = self.clients.everything(self.tickets + 1);
+        let asked = all.len();
+        for payload in all {
+            self.tickets += 1;
+            self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
+        }
+        assert_eq!(self.clients.again - before, asked, "not all are answered at once");
     }
 
     fn drive(&mut self, place: usize) {
@@ -172,7 +194,8 @@ impl World {
     }
 
     fn take(&mut self, place: usize, effects: Vec<Effect>) {
-        let (from, life) = (self.nodes[place].id, self.nodes[place].life);
+        let Node { id: from, life, .. } = self.nodes[place];
+        let epoch = self.nodes[place].epoch();
         for effect in effects {
             match effect {
                 Effect::Send { to, note, .. } => {
@@ -180,7 +203,12 @@ impl World {
                     self.send(to.0 as usize - 1, None, Body::Note { from, bytes });
                 }
                 Effect::Ask { command, .. } => self.send(place, Some(life), Body::Ask(command)),
-                Effect::Appended { ticket, placed } => self.oracle.hear(ticket, placed),
+                Effect::Appended { ticket, placed } => {
+                    let newest = epoch == Some(self.epochs.epoch());
+                    if !self.clients.hear(ticket, placed, newest, &mut self.oracle) {
+                        self.oracle.hear(ticket, placed);
+                    }
+                }
                 Effect::Stopped { .. } | Effect::Damaged { .. } => {}
             }
         }
