@@ -200,6 +200,8 @@ impl Steward {
             true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => return leads,
             true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
             true => false,
+            // The others take it for led: it is up, and its earlier life took the epoch.
+            false if sequencer == shared.me && epoch > Epoch::NONE => true,
             false => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
         };
         due && !rests

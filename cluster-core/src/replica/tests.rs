@@ -158,7 +158,7 @@ fn whoever_has_the_records_knows_the_first_answers_also_after_starts() {
     assert_eq!(placed(&from, 2, 1..4), expected);
     assert!(from.producers_before(Epoch(1)).is_none() && near.producers_before(Epoch(2)).is_none());
     // Whoever takes the records over takes the answers over.
-    persist(&core, &near, vec![Change::Release(lsn(6))]);
+    persist(&core, &near, vec![Change::Release(Lsn::new(Epoch(2), 0))]);
     while near.lacks() {
         let first = near.frontier().offset;
         let (items, reached) = from.records(first, 60).unwrap();
