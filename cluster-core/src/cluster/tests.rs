@@ -560,6 +560,44 @@ fn a_producer_has_its_first_answers_whoever_leads_and_after_every_start() {
 }
 
 #[test]
+fn one_member_takes_a_log_over_for_its_producers_and_others_join_later() {
+    runtime(async {
+        let mut world = World::new(1).await;
+        let logs = world.nodes[0].running.as_ref().unwrap().0.logs().clone();
+        let derive = options().log_id;
+        let name: LogName = "orders".parse().unwrap();
+        let log = logs.create_as(LogSpec { partitions: 1, ..spec("orders") }, |incarnation| derive(&name, incarnation));
+        let log = log.unwrap();
+        let before = crate::logs::tests::append(log.partition(0).unwrap(), 0..5).unwrap();
+        before.recv().unwrap().durable().unwrap();
+        let nobody = world.cluster(0).adopt_log(&"others".parse().unwrap()).await;
+        assert!(matches!(nobody, Err(crate::raft::GroupError::Refused { .. })));
+        for _ in 0..2 {
+            world.cluster(0).adopt_log(&name).await.unwrap();
+        }
+        let producer = world.cluster(0).open_producer(&name, 0).await.unwrap();
+        let mut answers = BTreeMap::new();
+        let mut send = async |world: &World, sequence: u64| {
+            let stamp = Stamp { producer, sequence };
+            let placed = world.cluster(0).append_as(&name, 0, stamp, &batch(sequence)).await.unwrap();
+            assert_eq!(placed.offset, 5 + 3 * (sequence - 1));
+            answers.insert(sequence, placed);
+            again(world, 0, &name, producer, &answers).await;
+        };
+        send(&world, 1).await;
+        world.restart_all().await;
+        send(&world, 1).await;
+        send(&world, 2).await;
+        world.grow(2).await;
+        world.stored_by(&name, 2).await;
+        send(&world, 3).await;
+        let expected: Vec<u64> = (0..5).chain([10, 11, 12, 20, 21, 22, 30, 31, 32]).collect();
+        assert_eq!(world.agree(&name, 0, 14).await, expected);
+        world.end().await;
+    });
+}
+
+#[test]
 fn what_a_producer_cannot_send_is_refused_by_any_member() {
     runtime(async {
         let world = World::new(3).await;
