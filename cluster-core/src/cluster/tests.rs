@@ -505,7 +505,13 @@ fn batch(sequence: u64) -> Vec<Record> {
 async fn again(world: &World, place: usize, name: &LogName, producer: ProducerId, answers: &BTreeMap<u64, Placed>) {
     for (sequence, before) in answers.iter().rev().take(MAX_PRODUCER_RECORDS) {
         let stamp = Stamp { producer, sequence: *sequence };
-        let placed = world.cluster(place).append_as(name, 0, stamp, &batch(*sequence)).await;
+        let placed = loop {
+            match world.cluster(place).append_as(name, 0, stamp, &batch(*sequence)).await {
+                // Whoever has just come has not heard of the log yet.
+                Err(AppendError::NoSuchPartition { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                other => break other,
+            }
+        };
         match placed {
             Ok(placed) => assert_eq!(placed, *before, "{stamp:?}"),
             Err(why) => panic!("{stamp:?} at {place}: {why}: {:#?}", world.groups()),
