@@ -1,5 +1,7 @@
 //! A cluster in one thread, and what happens to it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use pyralog_crypto::Encode;
 
@@ -49,6 +51,8 @@ pub(super) struct World {
     tickets: u64,
     pub(super) oracle: Oracle,
     pub(super) clients: Clients,
+    /// Tickets that were not answered, and where they were asked, in which life.
+    asked: BTreeMap<u64, (usize, u64)>,
 }
 
 impl World {
@@ -58,7 +62,8 @@ impl World {
         let nodes = ids.iter().map(|id| Node::new(*id, seed * 31 + id.0, nodeset.clone())).collect();
         let epochs = EpochStore::new(nodeset);
         let (rng, oracle, clients) = (SimRng::new(seed), Oracle::default(), Clients::new());
-        Self { rng, plan, nodes, epochs, packets: Vec::new(), tickets: 0, oracle, clients }
+        let (packets, asked) = (Vec::new(), BTreeMap::new());
+        Self { rng, plan, nodes, epochs, packets, tickets: 0, oracle, clients, asked }
     }
 
     /// So many things happen.
@@ -113,10 +118,12 @@ impl World {
             self.breathe(round);
             let end = |node: &Node| node.partition().map(|partition| partition.range().unwrap().1);
             ends = self.nodes.iter().map(|node| (node.is_complete(), end(node))).collect();
-            if ends.iter().all(|(complete, end)| *complete && *end == ends[0].1) && self.packets.is_empty() {
+            let same = ends.iter().all(|(complete, end)| *complete && *end == ends[0].1);
+            if same && self.packets.is_empty() && self.unanswered().is_empty() {
                 break;
             }
         }
+        assert!(self.unanswered().is_empty(), "clients wait for ever: {:?}", self.unanswered());
         let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
         let same = ends.iter().all(|end| *end == (true, ends[0].1));
         assert!(same, "the members differ: {ends:?} {stuck:#?} {:?}", self.epochs);
@@ -124,6 +131,12 @@ impl World {
             let partition = self.nodes[place].partition().unwrap();
             self.oracle.look_at_all(&partition);
         }
+    }
+
+    /// Tickets of which a member that lives owes an answer.
+    fn unanswered(&self) -> Vec<u64> {
+        let lives = |(place, life): &(usize, u64)| self.nodes[*place].is_running() && self.nodes[*place].life == *life;
+        self.asked.iter().filter(|(_, asked)| lives(asked)).map(|(ticket, _)| *ticket).collect()
     }
 
     /// Everybody has a turn.
@@ -162,6 +175,12 @@ impl World {
             let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
             payload(&records).unwrap()
         };
+        self.send_append(place, payload);
+    }
+
+    /// Under the newest ticket.
+    fn send_append(&mut self, place: usize, payload: Bytes) {
+        self.asked.insert(self.tickets, (place, self.nodes[place].life));
         self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
     }
 
@@ -174,7 +193,7 @@ impl World {
         let asked = all.len();
         for payload in all {
             self.tickets += 1;
-            self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
+            self.send_append(place, payload);
         }
         assert_eq!(self.clients.again - before, asked, "not all are answered at once");
     }
@@ -204,6 +223,7 @@ impl World {
                 }
                 Effect::Ask { command, .. } => self.send(place, Some(life), Body::Ask(command)),
                 Effect::Appended { ticket, placed } => {
+                    self.asked.remove(&ticket);
                     let newest = epoch == Some(self.epochs.epoch());
                     if !self.clients.hear(ticket, placed, newest, &mut self.oracle) {
                         self.oracle.hear(ticket, placed);
