@@ -140,9 +140,7 @@ async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>,
     drop(body);
     let places = match stamp {
         None => api.records.append(name, partition, records).await?,
-        Some(stamp) => {
-            api.records.append_as(name, partition, stamp, records).await.map_err(|error| problem::of_producer(error))?
-        }
+        Some(stamp) => api.records.append_as(name, partition, stamp, records).await.map_err(problem::of_producer)?,
     };
     Ok(Json(json!({"records": places.into_iter().map(answers::appended).collect::<Vec<_>>()})))
 }
