@@ -98,7 +98,7 @@ pub use pyralog_crypto::{
     Checkpoint, Header, LogId, MAX_HEADER_NAME_BYTES, MAX_LEAF_BYTES, MAX_RECORD_BYTES, MAX_RECORD_HEADERS,
     MAX_TIMESTAMP, Record, RecordError, Roots,
 };
-pub use replica::{Frontier, PartitionId, Reached, Replica, Replicas, payload, payload_records};
+pub use replica::{Frontier, PartitionId, Reached, Replica, Replicas, payload, payload_records, stamped_payload};
 pub use slot::MAX_SLOT_BYTES;
 pub use stats::Stats;
 pub use wal::{MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

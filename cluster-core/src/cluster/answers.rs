@@ -37,6 +37,19 @@ pub enum AppendError {
         /// Copies that were wanted; 0 where the leader did not say.
         wanted: usize,
     },
+    /// An append of the producer before it is missing; nothing was stored.
+    #[error(
+        "an append of the producer before it is missing: the sequence number that is next is {expected}, so send that one first"
+    )]
+    Gap {
+        /// The sequence number that is next.
+        expected: u64,
+    },
+    /// Nothing was stored, unless by an earlier append that is so old that it is not known any more.
+    #[error(
+        "the partition does not know the producer, or only later appends of it: open another one, and read what is there before you append again"
+    )]
+    UnknownProducer,
 }
 
 /// How a partition stands on this member.

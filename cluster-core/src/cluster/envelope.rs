@@ -18,7 +18,8 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 3:u8 partition:u64 note                 see [`Note`]
 /// 4:u8 id:u64 partition:u64 payload       an append for who leads the partition
 /// 5:u8 id:u64 placed                      its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
-///                                         or 4:u8 copies:u32 wanted:u32 unknown
+///                                         4:u8 copies:u32 wanted:u32 unknown, 5:u8 expected:u64 a gap before it,
+///                                         or 6:u8 an unknown producer
 /// 6:u8 0:u64 partition:u64                please lead the partition
 /// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
 /// 8:u8 id:u64                             it is the member of this id from now on
@@ -226,6 +227,8 @@ fn put_placed(out: &mut Writer, placed: &Result<Placed, Unplaced>) {
         Err(Unplaced::Invalid) => out.u8(3),
         // Bounded by the largest nodeset.
         Err(Unplaced::Unknown { copies, wanted }) => out.u8(4).u32(*copies as u32).u32(*wanted as u32),
+        Err(Unplaced::Gap { expected }) => out.u8(5).u64(*expected),
+        Err(Unplaced::UnknownProducer) => out.u8(6),
     };
 }
 
@@ -236,6 +239,8 @@ fn placed(input: &mut Reader<'_>) -> Result<Result<Placed, Unplaced>, CodecError
         2 => Err(Unplaced::Busy),
         3 => Err(Unplaced::Invalid),
         4 => Err(Unplaced::Unknown { copies: input.u32()? as usize, wanted: input.u32()? as usize }),
+        5 => Err(Unplaced::Gap { expected: input.u64()? }),
+        6 => Err(Unplaced::UnknownProducer),
         found => return Err(CodecError::Tag { what: "answer to an append", found: found.into() }),
     })
 }

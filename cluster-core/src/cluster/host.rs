@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyralog_crypto::{Encode, LogId, Record};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::answers::{AppendError, PartitionStatus};
+use super::append::Again;
 use super::calls::Calls;
 use super::envelope::Envelope;
 use super::looping::{self, Inputs};
@@ -331,38 +332,10 @@ impl Cluster {
     /// [`AppendError`].
     pub async fn append(&self, name: &LogName, partition: u32, records: &[Record]) -> Result<Placed, AppendError> {
         let payload = payload(records)?;
-        let id = self.partition(name, partition)?;
-        let deadline = Instant::now() + self.shared.options.patience;
-        let mut pause = Duration::from_millis(5);
-        loop {
-            let placed = match self.leader_of(id) {
-                Some(leader) if leader == self.shared.me => {
-                    self.wait(self.shared.inputs.append(id, payload.clone()), deadline).await
-                }
-                Some(leader) => self.forward(leader, id, payload.clone(), deadline).await,
-                None => Err(Unplaced::NotLeader),
-            };
-            let refusal = match placed {
-                Ok(placed) => return Ok(placed),
-                Err(Unplaced::Unknown { copies, wanted }) => return Err(AppendError::Unknown { copies, wanted }),
-                Err(Unplaced::Invalid) => {
-                    let allowed = "records as `check_append` allows them";
-                    return Err(StoreError::Size { what: "an append", found: payload.len() as u64, allowed }.into());
-                }
-                Err(Unplaced::Busy) => AppendError::Busy,
-                Err(Unplaced::NotLeader) => AppendError::NoLeader,
-            };
-            // Nothing was stored, so it may be tried again.
-            let again = Instant::now() + pause;
-            if again >= deadline {
-                return Err(refusal);
-            }
-            sleep_until(again).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
-        }
+        self.place(self.partition(name, partition)?, payload, Again::Refused).await
     }
 
-    async fn wait(
+    pub(super) async fn wait(
         &self,
         answered: oneshot::Receiver<Result<Placed, Unplaced>>,
         deadline: Instant,
@@ -375,7 +348,7 @@ impl Cluster {
         }
     }
 
-    async fn forward(
+    pub(super) async fn forward(
         &self,
         leader: MemberId,
         partition: PartitionId,

@@ -16,7 +16,9 @@
 //! log wants: those that were removed are replaced, and a log of a small cluster grows with it. Whoever leads such a partition takes an epoch with the
 //! new nodeset; who is new in it takes the records from the others.
 
+mod adopt;
 mod answers;
+mod append;
 mod calls;
 mod change;
 mod envelope;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use pyralog_crypto::Encode;
 use tokio::sync::mpsc;
 
 use super::host::{Shared, Stands, lock};
@@ -13,11 +12,11 @@ use super::place::{Place, first_up, make, places, remove};
 use crate::member::Input;
 use crate::raft::shard::MAX_BATCH;
 use crate::raft::{
-    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, NewLog, RaftGroups, Role, ShardAnswer, ShardCommand,
+    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, RaftGroups, Role, ShardAnswer, ShardCommand,
     ShardState, group_of,
 };
 use crate::replication::{Answer, Command, Epoch, MemberId, NodeSet};
-use crate::{Error, LogName, PartitionId, Storage};
+use crate::{Error, LogName, PartitionId};
 
 /// It looks at everything so often, also where nothing is said to have changed.
 const EVERY: Duration = Duration::from_millis(100);
@@ -237,6 +236,8 @@ impl Steward {
             true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => return leads,
             true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
             true => false,
+            // The others take it for led: it is up, and its earlier life took the epoch.
+            false if sequencer == shared.me && epoch > Epoch::NONE => true,
             false => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
         };
         due && !rests
@@ -275,20 +276,13 @@ impl Steward {
             return;
         }
         for log in shared.logs.list() {
-            let (spec, incarnation) = (log.spec(), log.incarnation());
-            let known = shared.groups.global().look(|state| state.log(&spec.name).is_some());
-            if known || spec.storage != Storage::Disk || self.kept.contains(&spec.name) {
+            let name = log.spec().name.clone();
+            if shared.has_log(&name) || self.kept.contains(&name) || !shared.is_adoptable(&log) {
                 continue;
             }
-            if (shared.options.log_id)(&spec.name, incarnation) != spec.id {
-                continue;
-            }
-            let (healthy, adopt) = (BTreeSet::new(), Some((shared.me, incarnation)));
-            let (replication, copies) = shared.options.numbers;
-            let (name, partitions, spec) = (spec.name.clone(), spec.partitions, spec.to_bytes());
-            let new = NewLog { name: name.clone(), spec, partitions, replication, copies, weak: false, healthy, adopt };
-            match shared.groups.global().propose(&GlobalCommand::CreateLog(new)).await {
-                Ok((_, GlobalAnswer::Refused(why))) => {
+            match shared.adopt(&log).await {
+                Ok(GlobalAnswer::Refused(_)) if shared.has_log(&name) => {}
+                Ok(GlobalAnswer::Refused(why)) => {
                     tracing::error!(log = %name, %why, "a log stays on this member alone");
                     self.kept.insert(name);
                 }

@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::replica::{Frontier, PartitionId};
-use crate::replication::{AckMode, Epoch, Lsn, Metadata, NodeSet, Refusal, Sequencer, SequencerEffect, SequencerInput};
+use crate::replication::{
+    AckMode, Epoch, Lsn, Metadata, NodeSet, Payload, ProducerId, Producers, Refusal, Sequencer, SequencerEffect,
+    SequencerInput,
+};
 
-/// Appends of one partition that wait for their answer, at most.
+/// Appends of one partition that wait for their answer, and clients that wait for them, at most.
 const MAX_WAITING: usize = 4096;
 
 /// Where an append is.
@@ -35,6 +38,13 @@ pub enum Unplaced {
         /// Copies that were wanted.
         wanted: usize,
     },
+    /// An append of this producer before it is missing; nothing was stored.
+    Gap {
+        /// The sequence number that is next.
+        expected: u64,
+    },
+    /// The producer was never opened or is forgotten, or the append is older than its last ones that are known; nothing was stored.
+    UnknownProducer,
 }
 
 /// One epoch of a partition that this member leads.
@@ -48,6 +58,8 @@ pub(super) struct Leader {
     answered: u64,
     /// Those that were not, in order.
     waiting: VecDeque<Waiting>,
+    /// Clients that wait for those.
+    clients: usize,
     /// What was released last.
     released: Lsn,
     /// Ticks for which nothing was to be done.
@@ -56,12 +68,23 @@ pub(super) struct Leader {
 
 #[derive(Debug)]
 struct Waiting {
-    ticket: u64,
     number: u64,
     records: u64,
+    producer: Option<ProducerId>,
+    /// Who was not told yet, not even that time is up; more than one where a producer has sent it again.
+    clients: Vec<Client>,
+}
+
+#[derive(Debug)]
+struct Client {
+    ticket: u64,
     ticks: u32,
-    /// Whether its client was told that time is up.
-    told: bool,
+}
+
+impl Client {
+    fn new(ticket: u64) -> Self {
+        Self { ticket, ticks: 0 }
+    }
 }
 
 /// An answer to a client.
@@ -72,44 +95,71 @@ impl Leader {
         let sequencer = Sequencer::new(taken).of_partition(partition.0);
         let released = Lsn::new(taken.epoch, 0);
         let nodeset = taken.nodeset.clone();
-        Self { sequencer, nodeset, base: None, answered: 0, waiting: VecDeque::new(), released, idle: 0 }
+        let waiting = VecDeque::new();
+        Self { sequencer, nodeset, base: None, answered: 0, waiting, clients: 0, released, idle: 0 }
     }
 
     pub(super) fn epoch(&self) -> Epoch {
         self.sequencer.epoch()
     }
 
-    /// Takes an append of so many records.
+    /// The epoch whose producers it lacks.
+    pub(super) fn awaits_producers(&self) -> Option<Epoch> {
+        self.sequencer.awaits_producers().then(|| self.epoch())
+    }
+
+    /// Those of all earlier epochs.
+    pub(super) fn take_producers(&mut self, producers: Producers) {
+        // They have no effects.
+        let _none = self.sequencer.step(SequencerInput::Producers(producers));
+    }
+
+    /// Takes an append of so many records; answers at once where it is refused, or was answered before.
     pub(super) fn append(
         &mut self,
         ticket: u64,
         payload: Bytes,
         records: u64,
         out: &mut Vec<SequencerEffect>,
-    ) -> Option<Unplaced> {
-        if self.waiting.len() >= MAX_WAITING {
-            return Some(Unplaced::Busy);
+    ) -> Option<Result<Placed, Unplaced>> {
+        if self.waiting.len().max(self.clients) >= MAX_WAITING {
+            return Some(Err(Unplaced::Busy));
         }
         self.idle = 0;
-        let mut refused = None;
+        let producer = match Payload::unwrap(&payload) {
+            Some((Payload::Stamped(stamp), _)) => Some(stamp.producer),
+            _ => None,
+        };
+        let mut answer = None;
         for effect in self.sequencer.step(SequencerInput::Append { ticket, mode: AckMode::Durable, payload }) {
             match effect {
                 SequencerEffect::Accepted { ticket, lsn } => {
-                    self.waiting.push_back(Waiting { ticket, number: lsn.number, records, ticks: 0, told: false });
+                    let clients = vec![Client::new(ticket)];
+                    self.waiting.push_back(Waiting { number: lsn.number, records, producer, clients });
+                    self.clients += 1;
                 }
-                SequencerEffect::Refused { why, .. } => {
-                    refused = Some(match why {
-                        Refusal::Busy | Refusal::Recovering => Unplaced::Busy,
-                        Refusal::Stopped => Unplaced::NotLeader,
-                        Refusal::TooLarge | Refusal::Malformed | Refusal::Gap { .. } | Refusal::UnknownProducer => {
-                            Unplaced::Invalid
-                        }
-                    });
+                SequencerEffect::Duplicate { ticket, lsn, offset, .. } => {
+                    answer = match offset {
+                        Some(offset) => Some(Ok(Placed { offset, lsn })),
+                        None => self.join(ticket, lsn).err().map(Err),
+                    };
                 }
+                SequencerEffect::Refused { why, .. } => answer = Some(Err(why.into())),
                 other => out.push(other),
             }
         }
-        refused
+        answer
+    }
+
+    /// Has one more client wait for what was accepted at this position.
+    fn join(&mut self, ticket: u64, lsn: Lsn) -> Result<(), Unplaced> {
+        let waiting =
+            self.waiting.iter_mut().find(|of| of.number == lsn.number).filter(|_| lsn.epoch == self.sequencer.epoch());
+        // Where it is was known to a build that kept no offsets.
+        let waiting = waiting.ok_or(Unplaced::UnknownProducer)?;
+        waiting.clients.push(Client::new(ticket));
+        self.clients += 1;
+        Ok(())
     }
 
     /// What can be answered now; `frontier` is that of this member's own files.
@@ -119,11 +169,15 @@ impl Leader {
         }
         let Some(base) = self.base.filter(|_| self.sequencer.is_clean()) else { return };
         let Lsn { epoch, number: good } = self.sequencer.known_good();
-        while let Some(first) = self.waiting.front().filter(|first| first.number <= good) {
+        while self.waiting.front().is_some_and(|first| first.number <= good) {
+            let Some(first) = self.waiting.pop_front() else { break };
             let placed = Placed { offset: base + self.answered, lsn: Lsn::new(epoch, first.number) };
             self.answered += first.records;
-            out.extend((!first.told).then_some((first.ticket, Ok(placed))));
-            self.waiting.pop_front();
+            self.clients -= first.clients.len();
+            if let Some(producer) = first.producer {
+                self.sequencer.placed(producer, placed.lsn, placed.offset);
+            }
+            out.extend(first.clients.iter().map(|client| (client.ticket, Ok(placed))));
         }
     }
 
@@ -154,10 +208,14 @@ impl Leader {
     pub(super) fn tick(&mut self, most: u32, out: &mut Vec<Answered>) {
         let wanted = self.nodeset.copies();
         for of in &mut self.waiting {
-            of.ticks = of.ticks.saturating_add(1);
-            if of.ticks > most && !std::mem::replace(&mut of.told, true) {
-                let copies = self.sequencer.copies(of.number);
-                out.push((of.ticket, Err(Unplaced::Unknown { copies, wanted })));
+            let copies = self.sequencer.copies(of.number);
+            let late = |client: &mut Client| {
+                client.ticks = client.ticks.saturating_add(1);
+                client.ticks > most
+            };
+            for client in of.clients.extract_if(.., late) {
+                self.clients -= 1;
+                out.push((client.ticket, Err(Unplaced::Unknown { copies, wanted })));
             }
         }
     }
@@ -165,7 +223,20 @@ impl Leader {
     /// The sequencer has stopped: nobody will hear of what is not answered.
     pub(super) fn give_up(&mut self, out: &mut Vec<Answered>) {
         let wanted = self.nodeset.copies();
-        let waiting = self.waiting.drain(..).filter(|of| !of.told);
-        out.extend(waiting.map(|of| (of.ticket, Err(Unplaced::Unknown { copies: 0, wanted }))));
+        let clients = self.waiting.drain(..).flat_map(|of| of.clients);
+        out.extend(clients.map(|client| (client.ticket, Err(Unplaced::Unknown { copies: 0, wanted }))));
+        self.clients = 0;
+    }
+}
+
+impl From<Refusal> for Unplaced {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Busy | Refusal::Recovering => Self::Busy,
+            Refusal::Stopped => Self::NotLeader,
+            Refusal::TooLarge | Refusal::Malformed => Self::Invalid,
+            Refusal::Gap { expected } => Self::Gap { expected },
+            Refusal::UnknownProducer => Self::UnknownProducer,
+        }
     }
 }

@@ -13,6 +13,9 @@
 //! acknowledged append is as many offsets further as it has records. An append is answered when everything before it is acknowledged and all earlier epochs are
 //! clean: then its offset is final.
 //!
+//! **Producers.** A sequencer takes the appends of producers when this member's own records go as far as its epoch: then the producers of all earlier epochs
+//! are known here. An append that is sent again gets the first answer, or waits for it beside the one that was first.
+//!
 //! **Catching up.** A member that hears of a release whose copies it has not asks another one for the records behind its own ([`Note::Fetch`]), as
 //! they are in that one's files.
 

@@ -105,8 +105,8 @@ impl Part {
         let Some(leader) = &mut self.leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
         let Some(records) = payload_records(&payload) else { return out.answer((ticket, Err(Unplaced::Invalid))) };
         let mut effects = Vec::new();
-        if let Some(why) = leader.append(ticket, payload, records, &mut effects) {
-            out.answer((ticket, Err(why)));
+        if let Some(answer) = leader.append(ticket, payload, records, &mut effects) {
+            out.answer((ticket, answer));
         }
         self.effects(effects, out);
     }
@@ -221,6 +221,10 @@ impl Part {
     /// Answers the appends that are done, and has what is known good released.
     fn answer_clients(&mut self, out: &mut Out) {
         let Some(leader) = &mut self.leader else { return };
+        if let Some(epoch) = leader.awaits_producers() {
+            let producers = self.stored.as_ref().and_then(|stored| stored.replica.producers_before(epoch));
+            producers.into_iter().for_each(|producers| leader.take_producers(producers));
+        }
         let mut answered = Vec::new();
         leader.answer(self.stored.as_ref().map(|stored| stored.replica.frontier()), &mut answered);
         answered.into_iter().for_each(|answered| out.answer(answered));

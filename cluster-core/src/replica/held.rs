@@ -44,8 +44,8 @@ pub(super) struct Held {
     pub(super) producers: Producers,
     /// The producers as of what is in the files.
     pub(super) settled: Producers,
-    /// Those that came with another member's records, which are not in the files yet, and the positions that they are of.
-    jumps: VecDeque<(Lsn, Producers)>,
+    /// Those that came with another member's records, which are not in the files yet, and how far those go.
+    jumps: VecDeque<(Frontier, Producers)>,
     /// Number of the next entry of the journal.
     pub(super) next: u64,
     /// Of the records of other members that are not in the files yet: how far they go, and what was held before them. Only the journal has them, so
@@ -142,7 +142,7 @@ impl Held {
                 if let Some(Reached { lsn, producers }) = reached.as_ref().filter(|to| to.lsn >= self.handed.lsn) {
                     (self.handed.lsn, self.handed.between) = (*lsn, false);
                     self.producers = producers.clone();
-                    self.jumps.push_back((*lsn, producers.clone()));
+                    self.jumps.push_back((self.handed, producers.clone()));
                 }
             }
             Step::Behind(prefix) if prefix.end() > self.handed.offset => {
@@ -191,7 +191,7 @@ impl Held {
     /// since `from`.
     fn advance(&mut self, from: Frontier, mut due: Vec<Arc<RecordBatch>>) -> Option<Due> {
         while let Some((lsn, (entry, batch))) = self.due().and_then(|lsn| Some((lsn, self.copies.get(&lsn)?))) {
-            let counts = self.producers.fold(lsn, &entry.content) != Folded::Void;
+            let counts = self.producers.fold(lsn, &entry.content, self.handed.offset) != Folded::Void;
             if let Some(batch) = batch.as_ref().filter(|_| counts) {
                 self.handed.offset += batch.len() as u64;
                 due.push(Arc::clone(batch));
@@ -220,22 +220,22 @@ impl Held {
 
     /// The files have what was handed over up to here.
     pub(super) fn applied(&mut self, to: Frontier) {
-        self.applied = to;
+        // That of the first record behind the ones that are settled.
+        let mut offset = std::mem::replace(&mut self.applied, to).offset;
         while self.coming.front().is_some_and(|(coming, _)| (coming.offset, coming.lsn) <= (to.offset, to.lsn)) {
             self.coming.pop_front();
         }
-        while let Some((lsn, producers)) = self.jumps.pop_front() {
-            if lsn > to.lsn {
-                self.jumps.push_front((lsn, producers));
-                break;
-            }
-            self.settled = producers;
+        while self.jumps.front().is_some_and(|(jump, _)| jump.lsn <= to.lsn) {
+            let Some((jump, producers)) = self.jumps.pop_front() else { break };
+            (self.settled, offset) = (producers, jump.offset);
         }
         while let Some(first) = self.copies.first_entry().filter(|first| *first.key() <= to.lsn) {
-            let (lsn, (entry, _)) = first.remove_entry();
+            let (lsn, (entry, batch)) = first.remove_entry();
             self.bytes -= entry.content.len();
-            // What is before a jump is in its producers.
-            let _before = self.settled.fold(lsn, &entry.content);
+            // What is before a jump is in its producers, and does not come next.
+            if self.settled.fold(lsn, &entry.content, offset) == Folded::Counts {
+                offset += batch.map_or(0, |batch| batch.len() as u64);
+            }
         }
     }
 }

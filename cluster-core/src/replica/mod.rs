@@ -34,7 +34,7 @@ mod snapshot;
 pub use held::{Frontier, Reached};
 pub(crate) use replicas::Table;
 pub use replicas::{PartitionId, Replicas};
-pub use shared::{Replica, payload, payload_records};
+pub use shared::{Replica, payload, payload_records, stamped_payload};
 pub(crate) use shared::{Written, are_records};
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::applier::Apply;
 use crate::event::{Completion, Ticket};
 use crate::logs::{LogName, Partition, PartitionState, RecordBatch, check_append};
 use crate::queue::{Operation, Queue};
-use crate::replication::{Change, Copies, Entry, Lsn, MemberState, Payload};
+use crate::replication::{Change, Copies, Entry, Epoch, Lsn, MemberState, Payload, Producers, Stamp};
 use crate::stream::Stream;
 use crate::tree::TrimmedPrefix;
 
@@ -69,6 +69,13 @@ impl Replica {
     #[must_use]
     pub fn lacks(&self) -> bool {
         self.held().lacks()
+    }
+
+    /// The producers of all epochs before this one, if the records go so far, durable here or not: what is released is final.
+    #[must_use]
+    pub fn producers_before(&self, epoch: Epoch) -> Option<Producers> {
+        let held = self.held();
+        (held.producers.next().epoch == epoch).then(|| held.producers.clone())
     }
 
     /// Bytes of the copies in memory.
@@ -301,8 +308,24 @@ impl Written {
 /// # Errors
 /// [`Error::Size`] for what [`crate::check_append`] refuses.
 pub fn payload(records: &[Record]) -> Result<Bytes, Error> {
+    wrapped(Payload::Plain, records)
+}
+
+/// The same, of a producer: sent again with the same stamp it stands there once.
+///
+/// # Errors
+/// As [`payload`]; also for a stamp with sequence number 0.
+pub fn stamped_payload(stamp: Stamp, records: &[Record]) -> Result<Bytes, Error> {
+    if stamp.sequence == 0 {
+        let allowed = "1 or more, rising by 1";
+        return Err(Error::Size { what: "the sequence number of an append", found: 0, allowed });
+    }
+    wrapped(Payload::Stamped(stamp), records)
+}
+
+fn wrapped(kind: Payload, records: &[Record]) -> Result<Bytes, Error> {
     let encoded = check_append(records)?;
-    Ok(Payload::Plain.wrap(RecordBatch::new(records, encoded).bytes()))
+    Ok(kind.wrap(RecordBatch::new(records, encoded).bytes()))
 }
 
 /// How many records a payload holds; `None` for what is none.

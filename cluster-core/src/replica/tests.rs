@@ -8,8 +8,10 @@ use super::*;
 use crate::fsck::tests::checked;
 use crate::logs::tests::{append, record, spec};
 use crate::notary::testkit::Rig;
-use crate::replication::{Change, Content, Copies, Entry, Epoch, Fence, Lsn, Payload, Precedence};
-use crate::{Core, Error, LogSpec, Partition, Storage, payload, payload_records};
+use crate::replication::{
+    Change, Content, Copies, Entry, Epoch, Fence, Lsn, Payload, Precedence, ProducerId, Stamp, Standing,
+};
+use crate::{Core, Error, LogSpec, Partition, Storage, payload, payload_records, stamped_payload};
 
 pub(super) const ID: PartitionId = PartitionId(9);
 
@@ -112,6 +114,88 @@ fn whoever_lacks_records_takes_them_over() {
     let (done, _event) = crate::completion();
     let junk = near.catch_up(7, Bytes::from_static(b"no records"), None, done);
     assert!(matches!(junk, Err(Error::Size { .. })));
+}
+
+fn stamp(sequence: u64) -> Stamp {
+    Stamp { producer: ProducerId(lsn(1)), sequence }
+}
+
+/// What the producer that was opened at the first position sends as this one of its own.
+fn put_stamped(at: Lsn, sequence: u64, records: u64) -> Change {
+    let records: Vec<_> = (0..records).map(record).collect();
+    let content = Content::Record(stamped_payload(stamp(sequence), &records).unwrap());
+    Change::Put { lsn: at, entry: Entry { content, precedence: Precedence::Wave(1) } }
+}
+
+/// Where a replica says that its appends are.
+fn placed(replica: &Replica, epoch: u64, sequences: std::ops::Range<u64>) -> Vec<Option<(Lsn, u64)>> {
+    let producers = replica.producers_before(Epoch(epoch)).unwrap();
+    let of = |sequence| match producers.standing(stamp(sequence)) {
+        Standing::Duplicate { lsn, offset } => Some((lsn, offset.unwrap())),
+        _ => None,
+    };
+    sequences.map(of).collect()
+}
+
+#[test]
+fn whoever_has_the_records_knows_the_first_answers_also_after_starts() {
+    let (rig, other) = (Rig::new(6), Rig::new(7));
+    let ((core, _), (far, _)) = (rig.open(), other.open());
+    let near = core.replicas().create(ID, &log(&core)).unwrap();
+    let from = far.replicas().create(ID, &log(&far)).unwrap();
+    let entry = |content| Entry { content, precedence: Precedence::Wave(1) };
+    let open = Change::Put { lsn: lsn(1), entry: entry(Content::Record(Payload::Open.wrap(b""))) };
+    let bridge = Change::Put { lsn: lsn(6), entry: entry(Content::Bridge) };
+    let changes = vec![
+        open,
+        put(2),
+        put_stamped(lsn(3), 1, 2),
+        // One before it is missing: it has no offset.
+        put_stamped(lsn(4), 3, 5),
+        put_stamped(lsn(5), 2, 3),
+        bridge,
+        Change::Release(lsn(6)),
+    ];
+    persist(&far, &from, changes);
+    let expected = [Some((lsn(3), 1)), Some((lsn(5), 3)), None];
+    assert_eq!(placed(&from, 2, 1..4), expected);
+    assert!(from.producers_before(Epoch(1)).is_none() && near.producers_before(Epoch(2)).is_none());
+    // Whoever takes the records over takes the answers over.
+    // What comes behind them may be there before.
+    let second = |number| Lsn::new(Epoch(2), number);
+    persist(&core, &near, vec![put_stamped(second(1), 3, 1), Change::Release(second(1))]);
+    while near.lacks() {
+        let first = near.frontier().offset;
+        let (items, reached) = from.records(first, 60).unwrap();
+        let (done, _event) = crate::completion();
+        assert!(near.catch_up(first, items, reached, done).unwrap());
+    }
+    while core.drive() {}
+    let expected = [expected[0], expected[1], Some((second(1), 6)), Some((second(2), 7))];
+    assert_eq!(placed(&near, 2, 1..4), expected[..3]);
+    // And goes on from there.
+    let more = vec![put_stamped(second(1), 3, 1), put_stamped(second(2), 4, 1), Change::Release(second(2))];
+    persist(&core, &near, more[1..].to_vec());
+    persist(&far, &from, more);
+    for (rig, core, replica) in [(rig, core, near), (other, far, from)] {
+        assert_eq!(placed(&replica, 2, 1..5), expected);
+        drop(replica);
+        // From the journal.
+        rig.disk.cut_power_after(0);
+        drop(core);
+        rig.crash();
+        let (core, _) = rig.open();
+        assert_eq!(placed(&core.replicas().get(ID).unwrap(), 2, 1..5), expected);
+        core.close().unwrap();
+        // From the tables.
+        let (core, _) = rig.open();
+        let replica = core.replicas().get(ID).unwrap();
+        assert_eq!(placed(&replica, 2, 1..5), expected);
+        persist(&core, &replica, vec![put_stamped(second(3), 5, 1), Change::Release(second(3))]);
+        assert_eq!(placed(&replica, 2, 5..6), [Some((second(3), 8))]);
+        let (items, reached) = replica.records(0, 1 << 20).unwrap();
+        assert_eq!((payload_records(&Payload::Plain.wrap(&items)), reached.unwrap().lsn), (Some(9), second(3)));
+    }
 }
 
 #[test]

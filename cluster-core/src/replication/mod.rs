@@ -86,6 +86,7 @@ pub use lsn::{Epoch, Lsn};
 pub use member_state::{Change, MemberState};
 pub use message::{Found, Message};
 pub use nodeset::{MAX_NODESET, MemberId, NodeSet, NodeSetError};
+use payload::MAX_HEAD;
 pub use payload::{Payload, Stamp};
 pub use producers::{Folded, MAX_PRODUCER_RECORDS, MAX_PRODUCERS, ProducerId, Producers, Standing};
 pub use reader::{Reader, Verdict};
@@ -101,7 +102,8 @@ pub const MAX_UNACKNOWLEDGED: usize = 1024;
 /// Their bytes, at most; one entry of any size is always taken.
 pub const MAX_UNACKNOWLEDGED_BYTES: usize = 64 << 20;
 /// Bytes of one record, at most: it may be a batch of what clients call records.
-pub const MAX_PAYLOAD_BYTES: usize = crate::MAX_APPEND_BYTES + crate::items::ITEM_HEADER * crate::MAX_APPEND_RECORDS;
+pub const MAX_PAYLOAD_BYTES: usize =
+    MAX_HEAD + crate::MAX_APPEND_BYTES + crate::items::ITEM_HEADER * crate::MAX_APPEND_RECORDS;
 
 #[cfg(test)]
 mod sim;

@@ -6,6 +6,8 @@ use super::{Lsn, ProducerId};
 
 /// Bytes before a record that a producer sent.
 const STAMPED: usize = 1 + Lsn::BYTES + 8;
+/// Bytes before any record, at most.
+pub(super) const MAX_HEAD: usize = STAMPED;
 
 /// Who sent a record, and as which of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

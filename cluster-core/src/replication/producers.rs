@@ -27,6 +27,8 @@ pub enum Standing {
     Duplicate {
         /// Where.
         lsn: Lsn,
+        /// Offset of the first record in it; `None` as long as nobody has said it.
+        offset: Option<u64>,
     },
     /// One before it is missing.
     Gap {
@@ -72,8 +74,16 @@ pub struct Producers {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Known {
     last: u64,
-    /// Positions of the last records, rising; never empty.
-    recent: VecDeque<Lsn>,
+    /// Where the last records are, rising; never empty.
+    recent: VecDeque<Place>,
+}
+
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    lsn: Lsn,
+    /// What a sequencer numbers itself has none before it is answered.
+    offset: Option<u64>,
 }
 
 impl Default for Producers {
@@ -120,14 +130,18 @@ impl Producers {
             None => Standing::Gap { expected: known.last + 1 },
             Some(back) => {
                 let place = usize::try_from(back).ok().and_then(|back| known.recent.len().checked_sub(1 + back));
-                let lsn = place.and_then(|place| known.recent.get(place));
-                lsn.map_or(Standing::UnknownProducer, |lsn| Standing::Duplicate { lsn: *lsn })
+                let place = place.and_then(|place| known.recent.get(place));
+                place.map_or(Standing::UnknownProducer, |Place { lsn, offset }| Standing::Duplicate {
+                    lsn: *lsn,
+                    offset: *offset,
+                })
             }
         }
     }
 
-    /// Takes over what stands at the next position; final, as a reader found it.
-    pub fn fold(&mut self, lsn: Lsn, content: &Content) -> Folded {
+    /// Takes over what stands at the next position; final, as a reader found it. `offset` is that of its first record, if it counts: as many records that
+    /// count are before it.
+    pub fn fold(&mut self, lsn: Lsn, content: &Content, offset: u64) -> Folded {
         if lsn != self.next {
             return Folded::NotNext;
         }
@@ -138,19 +152,32 @@ impl Producers {
         self.next = following.unwrap_or(lsn);
         match content {
             Content::Record(payload) => match Payload::unwrap(payload) {
-                Some((kind, _)) => self.add(lsn, kind),
+                Some((kind, _)) => self.add(Place { lsn, offset: Some(offset) }, kind),
                 None => Folded::Counts,
             },
             Content::Hole | Content::Bridge => Folded::Counts,
         }
     }
 
-    /// Adds a record behind all that are known, whatever stands between.
-    pub(super) fn add(&mut self, lsn: Lsn, kind: Payload) -> Folded {
+    /// Adds a record behind all that are known, whatever stands between; its offset is not known yet.
+    pub(super) fn accept(&mut self, lsn: Lsn, kind: Payload) -> Folded {
+        self.add(Place { lsn, offset: None }, kind)
+    }
+
+    /// A record that was accepted has this offset, and its client was told so. Nothing changes where it is forgotten.
+    pub(super) fn placed(&mut self, producer: ProducerId, lsn: Lsn, offset: u64) {
+        let known = self.known.get_mut(&producer);
+        if let Some(place) = known.and_then(|known| known.recent.iter_mut().find(|place| place.lsn == lsn)) {
+            place.offset = Some(offset);
+        }
+    }
+
+    fn add(&mut self, place: Place, kind: Payload) -> Folded {
+        let lsn = place.lsn;
         match kind {
             Payload::Plain => {}
             Payload::Open => {
-                self.touch(ProducerId(lsn), Known { last: 0, recent: VecDeque::from([lsn]) }, lsn);
+                self.touch(ProducerId(lsn), Known { last: 0, recent: VecDeque::from([place]) }, lsn);
             }
             Payload::Stamped(stamp) => {
                 let fresh = self.standing(stamp) == Standing::Fresh;
@@ -159,10 +186,10 @@ impl Producers {
                     return Folded::Void;
                 };
                 if let Some(last) = known.recent.back() {
-                    self.by_age.remove(last);
+                    self.by_age.remove(&last.lsn);
                 }
                 known.last = stamp.sequence;
-                known.recent.push_back(lsn);
+                known.recent.push_back(place);
                 if known.recent.len() > MAX_PRODUCER_RECORDS {
                     known.recent.pop_front();
                 }

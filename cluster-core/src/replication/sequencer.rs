@@ -11,7 +11,7 @@ use super::recovery::{Recovery, RecoveryEffect};
 use super::rule::{Rule, broken};
 use super::{
     AckMode, Command, Epoch, Fence, Lsn, MAX_PAYLOAD_BYTES, MemberId, Message, Metadata, NodeSet, Payload, Precedence,
-    Producers, Standing,
+    ProducerId, Producers, Standing,
 };
 pub use io::{Refusal, SequencerEffect, SequencerInput};
 use window::{Wave, Window};
@@ -60,6 +60,14 @@ enum Stage {
     Recover(Recovery),
     /// All earlier epochs are clean.
     Clean,
+}
+
+/// The position of a record.
+enum Numbered {
+    /// It is new.
+    Fresh(Lsn),
+    /// It has had it since an earlier append, and the offset, if that is known.
+    There(Lsn, Option<u64>),
 }
 
 impl Sequencer {
@@ -143,6 +151,13 @@ impl Sequencer {
         self.window.copies(number)
     }
 
+    /// The record of a producer that was accepted at this position has this offset, and is acknowledged with all before it: a retry hears of it.
+    pub fn placed(&mut self, producer: ProducerId, lsn: Lsn, offset: u64) {
+        if let Some(producers) = &mut self.producers {
+            producers.placed(producer, lsn, offset);
+        }
+    }
+
     /// Takes one input.
     pub fn step(&mut self, input: SequencerInput) -> Vec<SequencerEffect> {
         let mut effects = Vec::new();
@@ -167,14 +182,14 @@ impl Sequencer {
 
     fn append(&mut self, ticket: u64, mode: AckMode, payload: Bytes, effects: &mut Vec<SequencerEffect>) {
         match self.number(mode, payload) {
-            Ok((lsn, true)) => {
+            Ok(Numbered::Fresh(lsn)) => {
                 effects.push(SequencerEffect::Accepted { ticket, lsn });
                 self.wave(lsn.number, effects);
             }
-            Ok((lsn, false)) => {
+            Ok(Numbered::There(lsn, offset)) => {
                 // What was folded is final; nothing of this epoch was, before its producers were known.
                 let acknowledged = lsn.epoch < self.epoch || self.window.is_acknowledged(lsn.number);
-                effects.push(SequencerEffect::Duplicate { ticket, lsn, acknowledged });
+                effects.push(SequencerEffect::Duplicate { ticket, lsn, offset, acknowledged });
                 if !acknowledged {
                     self.window.want(lsn.number, mode);
                     self.acknowledge(effects);
@@ -184,8 +199,8 @@ impl Sequencer {
         }
     }
 
-    /// The position of a record, and whether it is new.
-    fn number(&mut self, mode: AckMode, payload: Bytes) -> Result<(Lsn, bool), Refusal> {
+    /// The position of a record.
+    fn number(&mut self, mode: AckMode, payload: Bytes) -> Result<Numbered, Refusal> {
         if self.stopped {
             return Err(Refusal::Stopped);
         }
@@ -201,7 +216,7 @@ impl Sequencer {
             producer = Some(stamp.producer);
             match producers.standing(stamp) {
                 Standing::Fresh => {}
-                Standing::Duplicate { lsn } => return Ok((lsn, false)),
+                Standing::Duplicate { lsn, offset } => return Ok(Numbered::There(lsn, offset)),
                 Standing::Gap { expected } => return Err(Refusal::Gap { expected }),
                 Standing::UnknownProducer => return Err(Refusal::UnknownProducer),
             }
@@ -211,9 +226,9 @@ impl Sequencer {
         if let Some(producers) =
             self.producers.as_mut().filter(|_| producer.is_none() || !broken(Rule::PendingForgotten))
         {
-            producers.add(lsn, kind);
+            producers.accept(lsn, kind);
         }
-        Ok((lsn, true))
+        Ok(Numbered::Fresh(lsn))
     }
 
     /// Rule 14.

@@ -65,7 +65,7 @@ impl RecordLogs {
         if let Some(log) = self.replicated(&name) {
             check_partition(&log.spec, partition)?;
             let parts = split(&log.spec, partition, records, turn);
-            return self.append_replicated(&log, parts).await?.finish(of);
+            return self.append_replicated(&log, parts, None).await?.finish(of);
         }
         let (logs, metrics) = (self.logs.clone(), self.metrics.clone());
         let sending = self.work(move || {
@@ -82,7 +82,8 @@ impl RecordLogs {
     }
 }
 
-fn check_partition(spec: &LogSpec, partition: Option<u32>) -> Result<(), core::Error> {
+/// Refuses a partition that the log has not.
+pub(super) fn check_partition(spec: &LogSpec, partition: Option<u32>) -> Result<(), core::Error> {
     match partition.filter(|asked| *asked >= spec.partitions) {
         Some(asked) => {
             let (name, last) = (spec.name.to_string(), spec.partitions.saturating_sub(1));

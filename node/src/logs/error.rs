@@ -35,6 +35,19 @@ pub enum LogError {
     /// A group of the cluster does not do what it was asked.
     #[error(transparent)]
     Group(#[from] GroupError),
+    /// A log that can have no producers.
+    #[error(
+        "{0} has no producers, since only the cluster keeps what they sent: it is in memory, or was made under another key"
+    )]
+    NoProducers(String),
+    /// A producer's records are of one partition, and the log has several.
+    #[error("log {log} has {partitions} partitions, and a producer belongs to one of them, which is not named")]
+    WhichPartition {
+        /// Name of the log.
+        log: String,
+        /// How many it has.
+        partitions: u32,
+    },
     /// The log is the cluster's, and this member stores none of it.
     #[error("{0}")]
     Elsewhere(String),

@@ -5,6 +5,7 @@ mod consistency;
 mod error;
 #[cfg(test)]
 mod kit;
+mod producers;
 mod read;
 mod record_logs;
 mod replicated;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pyralog_cluster_core::cluster::{AppendError, ReplicatedLog};
+use pyralog_cluster_core::replication::Stamp;
 use pyralog_cluster_core::{LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
 
@@ -55,17 +56,21 @@ impl RecordLogs {
         Ok(())
     }
 
-    /// Appends parts of a request, each to its partition, all at once.
+    /// Appends parts of a request, each to its partition, all at once; what has a stamp is one part.
     pub(super) async fn append_replicated(
         &self,
         log: &ReplicatedLog,
         parts: BTreeMap<u32, Part>,
+        stamp: Option<Stamp>,
     ) -> Result<Outcome, LogError> {
         let Some(member) = &self.member else { return Err(LogError::Stopping) };
         let cluster = serving(member)?.cluster();
         let name = &log.spec.name;
         let send = |(partition, Part { numbers, records }): (u32, Part)| async move {
-            let placed = cluster.append(name, partition, &records).await;
+            let placed = match stamp {
+                Some(stamp) => cluster.append_as(name, partition, stamp, &records).await,
+                None => cluster.append(name, partition, &records).await,
+            };
             if let Ok(placed) = &placed {
                 let bytes: usize = records.iter().map(pyralog_crypto::Record::encoded_len).sum();
                 self.metrics.records.inc_by(records.len() as u64);
@@ -157,7 +162,7 @@ fn is_here(log: &ReplicatedLog, member: &ClusterMember) -> bool {
 }
 
 /// Nobody is served before the cluster has confirmed the member's start.
-fn serving(member: &ClusterMember) -> Result<&ClusterMember, LogError> {
+pub(super) fn serving(member: &ClusterMember) -> Result<&ClusterMember, LogError> {
     if member.is_started() { Ok(member) } else { Err(LogError::NotStarted) }
 }
 

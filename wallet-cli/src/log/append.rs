@@ -20,7 +20,7 @@ use super::parse::{now_ms, parse_time};
 use crate::error::{Context, Failure, Result};
 use crate::output::{Output, note, shown};
 use crate::receipt_file::{STDIN, is_stdin};
-use batch::{Appender, Origin};
+use batch::{Appender, Origin, Stamp};
 use lines::{Event, Lines};
 
 /// How long a batch waits for further lines before it goes.
@@ -60,6 +60,12 @@ pub struct AppendArgs {
     /// Partition to append to (default: that of the key; without a key the node chooses)
     #[arg(long, value_name = "N")]
     pub partition: Option<u32>,
+    /// Append for this producer, as `log producer` printed it: the records are one append, and the same command run again appends nothing more
+    #[arg(long, value_name = "ID", value_parser = parse_producer, requires = "sequence")]
+    pub producer: Option<String>,
+    /// Number of the append among those of the producer: 1, and one more with each
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), requires = "producer")]
+    pub sequence: Option<u64>,
     #[command(flatten)]
     pub node: LogNodeArgs,
 }
@@ -70,7 +76,7 @@ type Bytes = Box<[u8]>;
 /// Runs the command.
 pub fn run(args: &AppendArgs, json: bool) -> Result<Output> {
     let client = args.node.connect()?;
-    let mut appender = Appender::new(&client, &args.name, args.partition, json);
+    let mut appender = Appender::new(&client, &args.name, args.partition, json).with_stamp(args.stamp());
     let outcome = append(args, &mut appender, std::io::stdin());
     appender.output(outcome)
 }
@@ -193,6 +199,11 @@ fn progress() -> ProgressBar {
 }
 
 impl AppendArgs {
+    fn stamp(&self) -> Option<Stamp> {
+        let (producer, sequence) = self.producer.clone().zip(self.sequence)?;
+        Some(Stamp { producer, sequence })
+    }
+
     /// The key that the command line names.
     fn key(&self) -> Option<Vec<u8>> {
         let text = self.key.as_ref().map(|text| text.clone().into_bytes());
@@ -225,6 +236,11 @@ fn parse_hex(text: &str) -> Result<Bytes, String> {
     hex::decode(text)
         .map(Vec::into_boxed_slice)
         .map_err(|error| format!("write two hexadecimal digits for each byte: {error}"))
+}
+
+fn parse_producer(text: &str) -> Result<String, String> {
+    let bytes = hex::decode(text).ok().filter(|bytes| bytes.len() == 16);
+    bytes.map(hex::encode).ok_or_else(|| "write the 32 hexadecimal digits that log producer printed".to_owned())
 }
 
 fn parse_header(text: &str) -> Result<Header, &'static str> {

@@ -38,7 +38,7 @@ fn args(words: &[&str]) -> AppendArgs {
 
 fn ran(node: &FakeNode, words: &[&str], input: impl Read + Send + 'static) -> Result<Output> {
     let (client, args) = (node.client(), args(words));
-    let mut appender = Appender::new(&client, &args.name, args.partition, true);
+    let mut appender = Appender::new(&client, &args.name, args.partition, true).with_stamp(args.stamp());
     let outcome = append(&args, &mut appender, input);
     appender.output(outcome)
 }
@@ -318,5 +318,38 @@ fn sources_and_keys_exclude_each_other() {
         &["append"],
     ] {
         assert_eq!(parse(words).unwrap_err().exit_code(), 2, "{words:?}");
+    }
+}
+
+#[test]
+fn what_a_producer_appends_is_one_request_and_is_sent_again_until_it_is_answered() {
+    let id = "0000000000000001000000000000000a";
+    let words = ["--lines", "--producer", id, "--sequence", "7"];
+    let node = refusing(|number, _| match number {
+        1 => Some(problem(503, "unknown")),
+        2 => Some(problem(503, "busy")),
+        _ => None,
+    });
+    let output = fed(&node, &words, &numbered(1_000)).unwrap();
+    assert_eq!(batches(&node), [1_000, 1_000, 1_000]);
+    assert_eq!(output.text, "partition 0: offsets 17 to 1016, 1000 records");
+    for request in node.requests.lock().unwrap().iter() {
+        assert_eq!((&request.body["producer"], &request.body["sequence"]), (&json!(id), &json!("7")));
+    }
+    // More than one request, of which nothing is sent.
+    let before = node.asked().len();
+    let failure = fed(&node, &words, &numbered(1_001)).unwrap_err();
+    assert!(failure.to_string().contains("more than one append of a producer"), "{failure}");
+    assert_eq!(node.asked().len(), before);
+    let gap = refusing(|_, _| Some(problem(409, "gap")));
+    assert_eq!(fed(&gap, &words, b"x").unwrap_err().code(), 1);
+    assert_eq!(gap.asked().len(), 1);
+    for bad in [
+        &["--producer", id][..],
+        &["--sequence", "1"],
+        &["--producer", id, "--sequence", "0"],
+        &["--producer", "00", "--sequence", "1"],
+    ] {
+        assert!(parse(&[&["append", "orders", "x"], bad].concat()).is_err(), "{bad:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use pyralog_crypto::{PartitionConsistency, check_log_name};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cursor::Cursor;
 use super::wire::{LogInfo, Page, Placement};
@@ -114,6 +114,23 @@ impl Client {
             return Err(nonsense(format!("it gives places to {} records of {count}", records.len())));
         }
         Ok(records)
+    }
+
+    /// Opens a producer of a partition: its id.
+    pub fn open_producer(&self, name: &str, partition: u32) -> Result<String, NodeFault> {
+        #[derive(Deserialize)]
+        struct Opened {
+            producer: String,
+            partition: u32,
+        }
+        let body = json!({ "partition": partition }).to_string();
+        let answer = self.call(&format!("/{name}/producers"), Call::Post(body.as_bytes()), PATIENCE)?;
+        let opened: Opened = understood(answer)?;
+        let is_id = hex::decode(&opened.producer).is_ok_and(|bytes| bytes.len() == 16);
+        if !is_id || opened.partition != partition {
+            return Err(nonsense("it does not say which producer it opened".to_owned()));
+        }
+        Ok(opened.producer)
     }
 
     /// The records from the cursor on, after a wait of at most `wait` for the first of them. The cursor goes behind them. The node refuses where

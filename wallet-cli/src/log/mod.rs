@@ -8,6 +8,7 @@ mod delete;
 mod describe;
 mod list;
 mod parse;
+mod producer;
 mod proof;
 mod read;
 mod show;
@@ -34,6 +35,11 @@ pub enum LogCommand {
     /// partition and offset of each, or of more than ten the first and last offset. With --json all places stand in the document, as runs
     /// of consecutive offsets in the order of the records.
     Append(append::AppendArgs),
+    /// Open a producer, whose appends may be run again without standing there twice
+    ///
+    /// Prints its id, for log append --producer ID --sequence N. The node remembers the last 5 appends of each of its last 4096 producers, also on other
+    /// members and after restarts; a number that is not the next one is refused. A log that the node has alone is the cluster's from then on.
+    Producer(producer::ProducerArgs),
     /// Print the records from an offset or a time to the end
     ///
     /// A line has offset, time, key (- where there is none), headers and value; what is no text without control characters stands there as
@@ -59,6 +65,7 @@ pub fn run(command: LogCommand, json: bool) -> Result<Output> {
     match command {
         LogCommand::Create(args) => create::run(&args),
         LogCommand::Append(args) => append::run(&args, json),
+        LogCommand::Producer(args) => producer::run(&args),
         LogCommand::Read(args) => read::run(&args, json),
         LogCommand::Tail(args) => tail::run(&args, json),
         LogCommand::Describe(args) => describe::run(&args),

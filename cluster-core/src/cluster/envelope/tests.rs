@@ -15,6 +15,8 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         Just(Err(Unplaced::Busy)),
         Just(Err(Unplaced::Invalid)),
         (0..40_usize, 0..40_usize).prop_map(|(copies, wanted)| Err(Unplaced::Unknown { copies, wanted })),
+        any::<u64>().prop_map(|expected| Err(Unplaced::Gap { expected })),
+        Just(Err(Unplaced::UnknownProducer)),
     ];
     prop_oneof![
         (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, group, frame)| Envelope::Call { id, group, frame }),
@@ -67,4 +69,8 @@ fn the_bytes_are_these() {
     for length in 0..expected.len() {
         assert!(Envelope::from_shared(&unknown.to_bytes().slice(..length)).is_err());
     }
+    let gap = Envelope::Appended { id: 3, placed: Err(Unplaced::Gap { expected: 4 }) };
+    assert_eq!(gap.to_bytes(), [&[5][..], &3_u64.to_be_bytes(), &[5], &4_u64.to_be_bytes()].concat());
+    let nobody = Envelope::Appended { id: 3, placed: Err(Unplaced::UnknownProducer) };
+    assert_eq!(nobody.to_bytes(), [&[5][..], &3_u64.to_be_bytes(), &[6]].concat());
 }

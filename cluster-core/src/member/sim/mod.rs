@@ -1,5 +1,6 @@
 //! Members on faulty stores, with a hostile network between them, against an oracle that remembers what clients were told.
 
+mod clients;
 mod node;
 mod oracle;
 mod tests;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::logs::tests::spec;
 use crate::member::{Effect, Input, Member, MemberLimits};
 use crate::notary::testkit::Rig;
-use crate::replication::{MemberId, NodeSet};
+use crate::replication::{Epoch, MemberId, NodeSet};
 use crate::segment::Retention;
 use crate::{Core, Error, LogSpec, Partition, PartitionId};
 
@@ -102,7 +102,12 @@ impl Node {
     }
 
     pub(super) fn leads(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.member.leads(PARTITION).is_some())
+        self.epoch().is_some()
+    }
+
+    /// The epoch that it leads.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        self.running.as_ref()?.member.leads(PARTITION)
     }
 
     /// Gives it an input; where its store fails it dies.

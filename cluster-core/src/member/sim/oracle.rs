@@ -9,8 +9,8 @@ use crate::logs::tests::record;
 use crate::member::{Placed, Unplaced};
 use crate::segment::Stored;
 
-/// An append, by its ticket.
-struct Append {
+/// An append.
+pub(super) struct Append {
     numbers: std::ops::Range<u64>,
     /// Offsets below this one were acknowledged before it was asked for.
     floor: u64,
@@ -32,26 +32,35 @@ pub(super) struct Oracle {
 impl Oracle {
     /// A client asks for so many records.
     pub(super) fn ask(&mut self, ticket: u64, records: u64) -> Vec<Record> {
+        let (append, asked) = self.fresh(records);
+        self.waiting.insert(ticket, append);
+        asked
+    }
+
+    /// So many records that are nowhere yet.
+    pub(super) fn fresh(&mut self, records: u64) -> (Append, Vec<Record>) {
         let numbers = self.next..self.next + records;
         self.next += records;
         let floor = self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1);
         let asked = numbers.clone().map(record).collect();
-        self.waiting.insert(ticket, Append { numbers, floor });
-        asked
+        (Append { numbers, floor }, asked)
+    }
+
+    /// A client is told, for the first time, that it has this offset.
+    pub(super) fn acknowledge(&mut self, append: &Append, offset: u64) {
+        assert!(offset >= append.floor, "at {offset}, and {} were acknowledged before", append.floor);
+        for (offset, number) in (offset..).zip(append.numbers.clone()) {
+            let other = self.acknowledged.insert(offset, number);
+            assert_eq!(other, None, "offset {offset} of record {number}");
+            self.see(offset, number);
+        }
     }
 
     /// It is told.
     pub(super) fn hear(&mut self, ticket: u64, placed: Result<Placed, Unplaced>) {
         let append = self.waiting.remove(&ticket).expect("an append is answered once");
         match placed {
-            Ok(Placed { offset, .. }) => {
-                assert!(offset >= append.floor, "at {offset}, and {} were acknowledged before", append.floor);
-                for (offset, number) in (offset..).zip(append.numbers) {
-                    let other = self.acknowledged.insert(offset, number);
-                    assert_eq!(other, None, "offset {offset} of record {number}");
-                    self.see(offset, number);
-                }
-            }
+            Ok(Placed { offset, .. }) => self.acknowledge(&append, offset),
             Err(Unplaced::Unknown { .. }) => self.unknown += 1,
             Err(_) => self.refused.extend(append.numbers),
         }

@@ -33,6 +33,7 @@ fn seeds(few: u64) -> std::ops::Range<u64> {
 fn three_members_have_the_same_records() {
     let world = history(1, CALM, 4000);
     assert!(world.oracle.acknowledged() > 200 && world.oracle.unknown < 200);
+    assert!(world.clients.again > 20, "{} were told again", world.clients.again);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A cluster in one thread, and what happens to it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use pyralog_crypto::Encode;
 
+use super::clients::Clients;
 use super::node::{Node, PARTITION};
 use super::oracle::Oracle;
 use crate::member::{Effect, Input, Note};
@@ -50,6 +53,9 @@ pub(super) struct World {
     /// Notes about records that were removed before another member had them.
     pub(super) trimmed: usize,
     pub(super) oracle: Oracle,
+    pub(super) clients: Clients,
+    /// Tickets that were not answered, and where they were asked, in which life.
+    asked: BTreeMap<u64, (usize, u64)>,
 }
 
 impl World {
@@ -58,8 +64,9 @@ impl World {
         let nodeset = NodeSet::new(ids.iter().copied(), ids.len(), plan.copies).unwrap();
         let nodes = ids.iter().map(|id| Node::new(*id, seed * 31 + id.0, nodeset.clone())).collect();
         let epochs = EpochStore::new(nodeset);
-        let (packets, tickets, trimmed, oracle) = Default::default();
-        Self { rng: SimRng::new(seed), plan, nodes, epochs, packets, tickets, trimmed, oracle }
+        let (rng, oracle, clients) = (SimRng::new(seed), Oracle::default(), Clients::new());
+        let (packets, asked, tickets, trimmed) = Default::default();
+        Self { rng, plan, nodes, epochs, packets, tickets, trimmed, oracle, clients, asked }
     }
 
     /// So many things happen.
@@ -102,10 +109,11 @@ impl World {
         for round in 0..3000 {
             self.append();
             self.breathe(round);
-            if round > 50 && self.oracle.acknowledged() > before + 20 {
+            if round > 50 && self.oracle.acknowledged() > before + 20 && !self.clients.wait() {
                 break;
             }
         }
+        self.ask_producers_again();
         let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
         let grew = self.oracle.acknowledged() > before + 20;
         assert!(grew, "nothing is acknowledged any more: {stuck:#?} {:?}", self.epochs);
@@ -114,10 +122,12 @@ impl World {
             self.breathe(round);
             let end = |node: &Node| node.partition().map(|partition| partition.range().unwrap().1);
             ends = self.nodes.iter().map(|node| (node.is_complete(), end(node))).collect();
-            if ends.iter().all(|(complete, end)| *complete && *end == ends[0].1) && self.packets.is_empty() {
+            let same = ends.iter().all(|(complete, end)| *complete && *end == ends[0].1);
+            if same && self.packets.is_empty() && self.unanswered().is_empty() {
                 break;
             }
         }
+        assert!(self.unanswered().is_empty(), "clients wait for ever: {:?}", self.unanswered());
         let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
         let same = ends.iter().all(|end| *end == (true, ends[0].1));
         assert!(same, "the members differ: {ends:?} {stuck:#?} {:?}", self.epochs);
@@ -125,6 +135,12 @@ impl World {
             let partition = self.nodes[place].partition().unwrap();
             self.oracle.look_at_all(&partition);
         }
+    }
+
+    /// Tickets of which a member that lives owes an answer.
+    fn unanswered(&self) -> Vec<u64> {
+        let lives = |(place, life): &(usize, u64)| self.nodes[*place].is_running() && self.nodes[*place].life == *life;
+        self.asked.iter().filter(|(_, asked)| lives(asked)).map(|(ticket, _)| *ticket).collect()
     }
 
     /// Everybody has a turn.
@@ -157,9 +173,33 @@ impl World {
             return;
         }
         self.tickets += 1;
-        let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
-        let input = Input::Append { partition: PARTITION, ticket: self.tickets, payload: payload(&records).unwrap() };
-        self.step(place, input);
+        let payload = if self.rng.chance(400) {
+            self.clients.next(self.tickets, &mut self.rng, &mut self.oracle)
+        } else {
+            let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
+            payload(&records).unwrap()
+        };
+        self.send_append(place, payload);
+    }
+
+    /// Under the newest ticket.
+    fn send_append(&mut self, place: usize, payload: Bytes) {
+        self.asked.insert(self.tickets, (place, self.nodes[place].life));
+        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
+    }
+
+    /// Whoever leads has the first answers to everything that it must have answers to.
+    fn ask_producers_again(&mut self) {
+        assert!(!self.clients.wait(), "a producer is not answered");
+        let Some(place) = self.nodes.iter().position(|node| node.epoch() == Some(self.epochs.epoch())) else { return };
+        let before = self.clients.again;
+        let all = self.clients.everything(self.tickets + 1);
+        let asked = all.len();
+        for payload in all {
+            self.tickets += 1;
+            self.send_append(place, payload);
+        }
+        assert_eq!(self.clients.again - before, asked, "not all are answered at once");
     }
 
     fn drive(&mut self, place: usize) {
@@ -177,7 +217,8 @@ impl World {
     }
 
     fn take(&mut self, place: usize, effects: Vec<Effect>) {
-        let (from, life) = (self.nodes[place].id, self.nodes[place].life);
+        let Node { id: from, life, .. } = self.nodes[place];
+        let epoch = self.nodes[place].epoch();
         for effect in effects {
             match effect {
                 Effect::Send { to, note, .. } => {
@@ -185,7 +226,13 @@ impl World {
                     self.send(to.0 as usize - 1, None, Body::Note { from, bytes });
                 }
                 Effect::Ask { command, .. } => self.send(place, Some(life), Body::Ask(command)),
-                Effect::Appended { ticket, placed } => self.oracle.hear(ticket, placed),
+                Effect::Appended { ticket, placed } => {
+                    self.asked.remove(&ticket);
+                    let newest = epoch == Some(self.epochs.epoch());
+                    if !self.clients.hear(ticket, placed, newest, &mut self.oracle) {
+                        self.oracle.hear(ticket, placed);
+                    }
+                }
                 Effect::Stopped { .. } | Effect::Damaged { .. } => {}
             }
         }

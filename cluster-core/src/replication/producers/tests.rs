@@ -17,11 +17,16 @@ fn record(kind: Payload) -> Content {
     Content::Record(kind.wrap(b"r"))
 }
 
-/// Folds these from position 1 on.
+/// The record at a position, as [`folded`] has it.
+fn duplicate(number: u64) -> Standing {
+    Standing::Duplicate { lsn: lsn(number), offset: Some(10 * number) }
+}
+
+/// Folds these from position 1 on, each at the tenfold offset.
 fn folded(most: usize, kinds: &[Payload]) -> Producers {
     let mut producers = Producers::bounded(most);
     for (number, kind) in (1..).zip(kinds) {
-        producers.fold(lsn(number), &record(*kind));
+        producers.fold(lsn(number), &record(*kind), 10 * number);
     }
     producers
 }
@@ -30,8 +35,8 @@ fn folded(most: usize, kinds: &[Payload]) -> Producers {
 fn a_retry_gets_the_first_position_and_gaps_are_refused() {
     let producers =
         folded(9, &[Payload::Plain, Payload::Open, Payload::Stamped(stamp(2, 1)), Payload::Stamped(stamp(2, 2))]);
-    assert_eq!(producers.standing(stamp(2, 1)), Standing::Duplicate { lsn: lsn(3) });
-    assert_eq!(producers.standing(stamp(2, 2)), Standing::Duplicate { lsn: lsn(4) });
+    assert_eq!(producers.standing(stamp(2, 1)), duplicate(3));
+    assert_eq!(producers.standing(stamp(2, 2)), duplicate(4));
     assert_eq!(producers.standing(stamp(2, 3)), Standing::Fresh);
     assert_eq!(producers.standing(stamp(2, 4)), Standing::Gap { expected: 3 });
     assert_eq!(producers.standing(stamp(1, 1)), Standing::UnknownProducer, "a plain record opens none");
@@ -44,7 +49,7 @@ fn only_the_last_records_are_known() {
     let producers = folded(9, &kinds);
     assert_eq!(producers.standing(stamp(1, 4)), Standing::UnknownProducer);
     for sequence in 5..=9 {
-        assert_eq!(producers.standing(stamp(1, sequence)), Standing::Duplicate { lsn: lsn(sequence + 1) });
+        assert_eq!(producers.standing(stamp(1, sequence)), duplicate(sequence + 1));
     }
 }
 
@@ -59,14 +64,14 @@ fn the_producer_whose_last_record_is_oldest_is_forgotten_for_good() {
 fn what_is_not_next_is_void() {
     let mut producers = folded(9, &[Payload::Open]);
     let at = |number| lsn(number);
-    assert_eq!(producers.fold(at(2), &record(Payload::Stamped(stamp(1, 2)))), Folded::Void);
-    assert_eq!(producers.fold(at(4), &Content::Hole), Folded::NotNext);
-    assert_eq!(producers.fold(at(3), &record(Payload::Stamped(stamp(1, 1)))), Folded::Counts);
-    assert_eq!(producers.fold(at(4), &record(Payload::Stamped(stamp(1, 1)))), Folded::Void);
-    assert_eq!(producers.fold(at(5), &Content::Hole), Folded::Counts);
-    assert_eq!(producers.fold(at(6), &Content::Bridge), Folded::Counts);
+    assert_eq!(producers.fold(at(2), &record(Payload::Stamped(stamp(1, 2))), 2), Folded::Void);
+    assert_eq!(producers.fold(at(4), &Content::Hole, 4), Folded::NotNext);
+    assert_eq!(producers.fold(at(3), &record(Payload::Stamped(stamp(1, 1))), 3), Folded::Counts);
+    assert_eq!(producers.fold(at(4), &record(Payload::Stamped(stamp(1, 1))), 4), Folded::Void);
+    assert_eq!(producers.fold(at(5), &Content::Hole, 5), Folded::Counts);
+    assert_eq!(producers.fold(at(6), &Content::Bridge, 6), Folded::Counts);
     assert_eq!(producers.next(), Lsn::new(Epoch(2), 1));
-    assert_eq!(producers.standing(stamp(1, 1)), Standing::Duplicate { lsn: at(3) });
+    assert_eq!(producers.standing(stamp(1, 1)), Standing::Duplicate { lsn: at(3), offset: Some(3) });
 }
 
 #[test]
@@ -82,12 +87,46 @@ fn payloads_are_taken_apart_without_a_copy() {
 }
 
 #[test]
+fn what_is_accepted_has_an_offset_when_it_is_placed() {
+    let mut producers = folded(9, &[Payload::Open]);
+    producers.accept(lsn(2), Payload::Stamped(stamp(1, 1)));
+    producers.accept(lsn(3), Payload::Stamped(stamp(1, 2)));
+    assert_eq!(producers.standing(stamp(1, 1)), Standing::Duplicate { lsn: lsn(2), offset: None });
+    producers.placed(ProducerId(lsn(1)), lsn(2), 20);
+    // Of nobody, and of what is not there.
+    producers.placed(ProducerId(lsn(9)), lsn(3), 30);
+    producers.placed(ProducerId(lsn(1)), lsn(4), 40);
+    assert_eq!(producers.standing(stamp(1, 1)), duplicate(2));
+    assert_eq!(producers.standing(stamp(1, 2)), Standing::Duplicate { lsn: lsn(3), offset: None });
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex::decode(hex.split_whitespace().collect::<String>()).unwrap()
+}
+
+#[test]
 fn vector_of_a_snapshot() {
     let producers = folded(MAX_PRODUCERS, &[Payload::Open, Payload::Stamped(stamp(1, 1))]);
-    let hex: String = producers.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let expected = "01 0000000000000001 0000000000000003 00000001 0000000000000001 0000000000000001 0000000000000001
+    let expected = "02 0000000000000001 0000000000000003 00000001 0000000000000001 0000000000000001 0000000000000001
+        00000002 0000000000000001 0000000000000001 01 000000000000000a 0000000000000001 0000000000000002 01 0000000000000014";
+    assert_eq!(producers.to_bytes(), bytes(expected));
+}
+
+#[test]
+fn a_snapshot_of_a_build_without_offsets_is_read() {
+    let old = "01 0000000000000001 0000000000000003 00000001 0000000000000001 0000000000000001 0000000000000001
         00000002 0000000000000001 0000000000000001 0000000000000001 0000000000000002";
-    assert_eq!(hex, expected.split_whitespace().collect::<String>());
+    let producers = Producers::from_bytes(&bytes(old)).unwrap();
+    assert_eq!(producers.standing(stamp(1, 1)), Standing::Duplicate { lsn: lsn(2), offset: None });
+    // Who has no offset is written as before; one of it that nobody knows has none.
+    assert_eq!(producers.to_bytes(), bytes(old));
+    let bare = "02 0000000000000001 0000000000000003 00000001 0000000000000001 0000000000000001 0000000000000001
+        00000002 0000000000000001 0000000000000001 00 0000000000000001 0000000000000002 00";
+    assert!(Producers::from_bytes(&bytes(bare)).is_err());
+    let back = "02 0000000000000001 0000000000000003 00000001 0000000000000001 0000000000000001 0000000000000001
+        00000002 0000000000000001 0000000000000001 01 0000000000000002 0000000000000001 0000000000000002 01 0000000000000001";
+    assert!(Producers::from_bytes(&bytes(back)).is_err());
+    assert!(Producers::from_bytes(&[&[3][..], &bytes(old)[1..]].concat()).is_err());
 }
 
 /// Everything that counted, in order.
@@ -113,7 +152,7 @@ impl Naive {
             return Standing::UnknownProducer;
         }
         match own.iter().rev().take(MAX_PRODUCER_RECORDS).find(|(_, _, sequence)| *sequence == stamp.sequence) {
-            Some((lsn, ..)) => Standing::Duplicate { lsn: *lsn },
+            Some((lsn, ..)) => Standing::Duplicate { lsn: *lsn, offset: Some(10 * lsn.number) },
             None if stamp.sequence == next => Standing::Fresh,
             None if stamp.sequence > next => Standing::Gap { expected: next },
             None => Standing::UnknownProducer,
@@ -155,7 +194,7 @@ proptest! {
                     fresh
                 }
             };
-            prop_assert_eq!(producers.fold(at, &record(kind)) == Folded::Counts, counts);
+            prop_assert_eq!(producers.fold(at, &record(kind), 10 * number) == Folded::Counts, counts);
             prop_assert!(producers.len() <= most);
             for producer in 1..=number {
                 for sequence in 1..12 {

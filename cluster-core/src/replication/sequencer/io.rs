@@ -66,6 +66,8 @@ pub enum SequencerEffect {
         ticket: u64,
         /// Its position.
         lsn: Lsn,
+        /// Offset of the first record in it, where it was folded or [`Sequencer::placed`] said so.
+        offset: Option<u64>,
         /// Whether it is durable for good. If not, [`SequencerEffect::Acknowledged`] follows.
         acknowledged: bool,
     },

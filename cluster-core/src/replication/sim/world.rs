@@ -172,7 +172,7 @@ impl World {
                     self.oracle.accepted(lsn, record);
                     self.seats[seat].open.push((lsn, record, mode));
                 }
-                SequencerEffect::Duplicate { ticket, lsn, acknowledged } => {
+                SequencerEffect::Duplicate { ticket, lsn, acknowledged, .. } => {
                     let (record, mode) = self.clients.record(ticket);
                     self.trace.note(&("duplicate", lsn, record, acknowledged));
                     self.seats[seat].open.push((lsn, record, mode));
@@ -264,10 +264,13 @@ impl World {
     /// Folds what is released anywhere.
     fn producers(&self, mut seen: impl FnMut(Lsn, Folded)) -> Producers {
         let mut producers = self.few.map_or_else(Producers::default, Producers::bounded);
+        let mut offset = 0;
         loop {
             let lsn = producers.next();
             let Some(content) = self.copy(lsn) else { return producers };
-            seen(lsn, producers.fold(lsn, &content));
+            let folded = producers.fold(lsn, &content, offset);
+            offset += u64::from(matches!(content, Content::Record(_)) && folded == Folded::Counts);
+            seen(lsn, folded);
         }
     }
 

@@ -1,6 +1,7 @@
 //! JSON of what record logs answer.
 
 use pyralog_cluster_core::Storage;
+use pyralog_cluster_core::replication::ProducerId;
 use pyralog_crypto::{Header, PublicKey, RecordProof, SignedPartitionCheckpoint};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -43,6 +44,11 @@ fn partition(PartitionReport { partition, held }: &PartitionReport) -> Value {
 /// Where a record stands.
 pub fn appended(place: Appended) -> Value {
     json!({"partition": place.partition, "offset": place.offset.to_string()})
+}
+
+/// A producer of a partition.
+pub fn producer(id: ProducerId, partition: u32) -> Value {
+    json!({"producer": hex::encode(id.0.to_bytes()), "partition": partition})
 }
 
 /// Records and what goes with them.

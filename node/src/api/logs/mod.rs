@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use pyralog_cluster_core::Storage;
 use pyralog_cluster_core::segment::Retention;
@@ -27,7 +27,7 @@ use super::{ApiState, Problem};
 use crate::logs::{Growth, NewLog, Question, Start, now_ms};
 pub use forward::answer_members;
 use forward::forward;
-use records::parse_records;
+use records::{Append, parse_append};
 
 type Answer = Result<Json<Value>, Problem>;
 type Api = State<Arc<ApiState>>;
@@ -47,6 +47,7 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/logs", get(list).post(create))
         .route("/v1/cluster/logs/{name}", get(describe).delete(delete))
         .route("/v1/cluster/logs/{name}/records", get(read).post(append))
+        .route("/v1/cluster/logs/{name}/producers", post(open_producer))
         .route("/v1/cluster/logs/{name}/consistency", get(consistency))
         .route_layer(from_fn_with_state(Arc::clone(state), forward))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
@@ -139,10 +140,30 @@ struct To {
 /// `POST /v1/cluster/logs/{name}/records`
 async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, Body(body): Body) -> Answer {
     let partition = to.partition.as_deref().map(partition_number).transpose()?;
-    let records = parse_records(&body, now_ms())?;
+    let Append { records, stamp } = parse_append(&body, now_ms())?;
     drop(body);
-    let places = api.records.append(name, partition, records).await?;
+    let places = match stamp {
+        None => api.records.append(name, partition, records).await?,
+        Some(stamp) => api.records.append_as(name, partition, stamp, records).await.map_err(problem::of_producer)?,
+    };
     Ok(Json(json!({"records": places.into_iter().map(answers::appended).collect::<Vec<_>>()})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Opening {
+    #[serde(default)]
+    partition: u32,
+}
+
+/// `POST /v1/cluster/logs/{name}/producers`
+async fn open_producer(State(api): Api, Path(name): Path<String>, Body(body): Body) -> Result<Response, Problem> {
+    let asked: Opening = serde_json::from_slice(&body).map_err(|e| {
+        Problem::bad(format!("the body is not understood: {e}"))
+            .remedy("send {\"partition\": 0}, or {} for partition 0")
+    })?;
+    let id = api.records.open_producer(name, asked.partition).await?;
+    Ok((StatusCode::CREATED, Json(answers::producer(id, asked.partition))).into_response())
 }
 
 /// `?partition=&incarnation=&from=|time=&limit=&wait_ms=&proof=`

@@ -19,6 +19,11 @@ impl From<LogError> for Problem {
             LogError::Replaced { found, .. } => Self::new(StatusCode::CONFLICT, "log_replaced", message)
                 .remedy("read the log as it is now from its first record, under the incarnation that it has")
                 .detail("incarnation", found.to_string()),
+            LogError::NoProducers(_) => Self::new(StatusCode::CONFLICT, "no_producers", message)
+                .remedy("append without a producer, or make a log on disk"),
+            LogError::WhichPartition { .. } => {
+                Self::bad(message).remedy("name the partition that the producer was opened for, with ?partition=")
+            }
             LogError::Store(error) => store(&error),
             LogError::Append(error) => append(&error),
             LogError::Group(error) => error.into(),
@@ -98,9 +103,22 @@ fn append(error: &AppendError) -> Problem {
             unavailable("busy").remedy("nothing was taken: send again after the given time").retry_after(1)
         }
         AppendError::Invalid(error) => store(error),
+        AppendError::Gap { expected } => Problem::new(StatusCode::CONFLICT, "gap", message.clone())
+            .remedy("nothing was taken: send the appends of this producer in their order, from the one in \"expected\" on")
+            .detail("expected", expected.to_string()),
+        AppendError::UnknownProducer => Problem::new(StatusCode::CONFLICT, "unknown_producer", message.clone())
+            .remedy("POST /v1/cluster/logs/{name}/producers opens another one; read before you append again what it has not answered"),
         _ => unavailable("unknown")
             .remedy("read the log before you send again: the records may or may not be in it, now or later"),
     }
+}
+
+/// What a producer sends again does no harm: whoever does not know is not told to read first.
+pub fn of_producer(error: LogError) -> Problem {
+    let unknown = matches!(error, LogError::Append(AppendError::Unknown { .. }));
+    let problem = Problem::from(error);
+    let again = "send the same records again under the same sequence number: they stand there once";
+    if unknown { problem.remedy(again).retry_after(1) } else { problem }
 }
 
 /// The store failed, and nobody knows what it holds of the request.

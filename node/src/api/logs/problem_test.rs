@@ -49,6 +49,28 @@ async fn what_the_store_refuses_has_a_status_a_code_and_a_remedy() {
 }
 
 #[tokio::test]
+async fn producers_are_told_what_to_send() {
+    let (status, retry, problem) = answer(LogError::Append(AppendError::Gap { expected: u64::MAX })).await;
+    assert_eq!((status, retry, problem["code"].as_str()), (409, None, Some("gap")));
+    assert_eq!(problem["expected"], "18446744073709551615");
+    let (status, _, problem) = answer(LogError::Append(AppendError::UnknownProducer)).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("unknown_producer")));
+    assert!(problem["remedy"].as_str().unwrap().contains("read before"), "{problem}");
+    let (status, _, problem) = answer(LogError::NoProducers("orders".into())).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("no_producers")));
+    let which = LogError::WhichPartition { log: "orders".into(), partitions: 3 };
+    let (status, _, problem) = answer(which).await;
+    assert_eq!((status, problem["code"].as_str()), (400, Some("bad_request")));
+    assert!(problem["message"].as_str().unwrap().contains("3 partitions"), "{problem}");
+    // Others are told to read first.
+    let unknown = || LogError::Append(AppendError::Unknown { copies: 1, wanted: 2 });
+    let (_, _, problem) = answer(unknown()).await;
+    assert!(problem["remedy"].as_str().unwrap().contains("read the log before"), "{problem}");
+    let problem = of_producer(unknown());
+    assert!(problem.remedy.unwrap().contains("send the same records again"));
+}
+
+#[tokio::test]
 async fn who_is_out_of_range_is_told_the_range() {
     let error = Error::NoSuchRecord { stream: 77, first: 2, next: u64::MAX, asked: 1 };
     let (_, _, problem) = answer(LogError::Store(error)).await;

@@ -5,6 +5,7 @@ use std::fmt;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use pyralog_cluster_core::MAX_APPEND_RECORDS;
+use pyralog_cluster_core::replication::{Lsn, ProducerId, Stamp};
 use pyralog_crypto::{Header, MAX_RECORD_HEADERS, Record, RecordError};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -15,11 +16,21 @@ use crate::api::values::{Decimal, Hex};
 const REMEDY: &str = "send {\"records\": [{\"timestamp\": \"milliseconds since 1970\", \"key\": \"hex\", \"value\": \
                       \"hex\", \"headers\": [{\"name\": \"text\", \"value\": \"hex\"}]}, …]}, of which only value is needed";
 
-/// Reads `{"records": [{"timestamp", "key", "value", "headers"}, …]}`. Records without a timestamp get `now`, milliseconds since 1970.
+/// What an append asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Append {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Who sends them, and as which of its own.
+    pub stamp: Option<Stamp>,
+}
+
+/// Reads `{"producer", "sequence", "records": [{"timestamp", "key", "value", "headers"}, …]}`. Records without a timestamp get `now`, milliseconds since 1970;
+/// producer and sequence number may both be missing.
 ///
 /// # Errors
 /// The problem to answer with.
-pub fn parse_records(body: &[u8], now: u64) -> Result<Vec<Record>, Problem> {
+pub fn parse_append(body: &[u8], now: u64) -> Result<Append, Problem> {
     let mut reading = Reading::default();
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = json.deserialize_map(Body(&mut reading)).and_then(|()| json.end());
@@ -32,7 +43,26 @@ pub fn parse_records(body: &[u8], now: u64) -> Result<Vec<Record>, Problem> {
         return Err(Problem::bad(message).remedy("send more than that in several requests"));
     }
     let sound = |(n, record): (usize, Given)| record.into_record(now).map_err(|error| refusal(n, &error));
-    reading.records.into_iter().enumerate().map(sound).collect()
+    let stamp = stamp(reading.producer, reading.sequence)?;
+    let records = reading.records.into_iter().enumerate().map(sound).collect::<Result<_, _>>()?;
+    Ok(Append { records, stamp })
+}
+
+fn stamp(producer: Option<Hex>, sequence: Option<Decimal>) -> Result<Option<Stamp>, Problem> {
+    let refused = |message: &str| {
+        let remedy = "send \"producer\" as it was answered, 32 hexadecimal digits, and \"sequence\", \"1\" for its first append and one more for each further one";
+        Problem::bad(message).remedy(remedy)
+    };
+    match (producer, sequence) {
+        (None, None) => Ok(None),
+        (Some(_), Some(Decimal(0))) => Err(refused("sequence is 0")),
+        (Some(Hex(id)), Some(Decimal(sequence))) => {
+            let id = id.try_into().map_err(|_| refused("producer has not 16 bytes"))?;
+            Ok(Some(Stamp { producer: ProducerId(Lsn::from_bytes(id)), sequence }))
+        }
+        (Some(_), None) => Err(refused("sequence is missing")),
+        (None, Some(_)) => Err(refused("producer is missing")),
+    }
 }
 
 fn refusal(n: usize, error: &RecordError) -> Problem {
@@ -53,6 +83,8 @@ fn refusal(n: usize, error: &RecordError) -> Problem {
 struct Reading {
     /// At most as many as one request may have: the others are only counted.
     records: Vec<Given>,
+    producer: Option<Hex>,
+    sequence: Option<Decimal>,
     count: usize,
     /// Whether a record is being read.
     inside: bool,
@@ -116,26 +148,38 @@ impl<'de> Visitor<'de> for Body<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with the member \"records\"")
+        f.write_str("an object with the member \"records\", and \"producer\" and \"sequence\" where there are these")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut found = false;
-        while let Some(Name::Records) = map.next_key()? {
-            if std::mem::replace(&mut found, true) {
-                return Err(A::Error::duplicate_field("records"));
+        while let Some(name) = map.next_key()? {
+            match name {
+                Name::Records => {
+                    if std::mem::replace(&mut found, true) {
+                        return Err(A::Error::duplicate_field("records"));
+                    }
+                    map.next_value_seed(Records(self.0))?;
+                }
+                Name::Producer => once("producer", &mut self.0.producer, map.next_value()?)?,
+                Name::Sequence => once("sequence", &mut self.0.sequence, map.next_value()?)?,
             }
-            map.next_value_seed(Records(self.0))?;
         }
         if found { Ok(()) } else { Err(A::Error::missing_field("records")) }
     }
 }
 
-/// The only name of a member.
+fn once<T, E: Error>(name: &'static str, place: &mut Option<T>, value: T) -> Result<(), E> {
+    if place.replace(value).is_some() { Err(E::duplicate_field(name)) } else { Ok(()) }
+}
+
+/// The names of members.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Name {
     Records,
+    Producer,
+    Sequence,
 }
 
 struct Records<'r>(&'r mut Reading);
@@ -156,7 +200,7 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Reading { records, count, inside } = self.0;
+        let Reading { records, count, inside, .. } = self.0;
         *inside = true;
         while *count < MAX_APPEND_RECORDS {
             let Some(record) = list.next_element()? else { break };

@@ -4,6 +4,13 @@ use serde_json::json;
 
 use super::*;
 
+/// The records of an append of nobody.
+fn parse_records(body: &[u8], now: u64) -> Result<Vec<Record>, Problem> {
+    let Append { records, stamp } = parse_append(body, now)?;
+    assert_eq!(stamp, None);
+    Ok(records)
+}
+
 fn refusal(body: &str) -> Problem {
     parse_records(body.as_bytes(), 5).expect_err(body)
 }
@@ -67,6 +74,30 @@ fn hostile_bodies_are_refused_with_a_remedy() {
 }
 
 #[test]
+fn a_producer_says_who_it_is_before_the_records_or_behind_them() {
+    let lsn = Lsn::new(pyralog_cluster_core::replication::Epoch(2), 7);
+    let expected = Some(Stamp { producer: ProducerId(lsn), sequence: u64::MAX });
+    let (id, records) = ("00000000000000020000000000000007", r#""records": [{"value": ""}]"#);
+    let stamp = format!(r#""producer": "{id}", "sequence": "18446744073709551615""#);
+    for body in [format!("{{{stamp}, {records}}}"), format!("{{{records}, {stamp}}}")] {
+        assert_eq!(parse_append(body.as_bytes(), 5).unwrap().stamp, expected, "{body}");
+    }
+    for (stamp, part) in [
+        (format!(r#""producer": "{id}""#), "sequence is missing"),
+        (r#""sequence": "1""#.to_owned(), "producer is missing"),
+        (format!(r#""producer": "{id}", "sequence": "0""#), "sequence is 0"),
+        (format!(r#""producer": "{id}00", "sequence": "1""#), "has not 16 bytes"),
+        (format!(r#""producer": "{id}", "sequence": 1"#), "decimal digits"),
+        (format!(r#""producer": "{id}", "producer": "{id}", "sequence": "1""#), "duplicate field"),
+        (r#""producer": "AA", "sequence": "1""#.to_owned(), "upper-case"),
+    ] {
+        let problem = parse_append(format!("{{{stamp}, {records}}}").as_bytes(), 5).unwrap_err();
+        assert_eq!(problem.status, StatusCode::BAD_REQUEST);
+        assert!(problem.message.contains(part) && problem.remedy.is_some(), "{stamp}: {}", problem.message);
+    }
+}
+
+#[test]
 fn counts_have_bounds() {
     let records = |count| json!({"records": vec![json!({"value": ""}); count]}).to_string();
     assert_eq!(parse_records(records(MAX_APPEND_RECORDS).as_bytes(), 5).unwrap().len(), MAX_APPEND_RECORDS);
@@ -90,7 +121,7 @@ fn a_record_that_is_too_large_is_no_bad_request() {
 proptest! {
     #[test]
     fn random_bodies_never_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
-        let _ = parse_records(&body, 5);
+        let _ = parse_append(&body, 5);
     }
 
     #[test]

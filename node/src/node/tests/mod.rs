@@ -5,6 +5,7 @@ mod disk;
 mod kit;
 mod lifecycle;
 mod logs;
+mod logs_producers;
 mod logs_refused;
 mod native;
 mod network;

@@ -31,6 +31,8 @@ pub(super) fn put(out: &mut Out) {
         ("append", Envelope::Append { id: 2, partition, payload: Bytes::from_static(b"records") }),
         ("appended", Envelope::Appended { id: 2, placed: Ok(Placed { offset: 3, lsn }) }),
         ("unknown", Envelope::Appended { id: 2, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) }),
+        ("gap", Envelope::Appended { id: 2, placed: Err(Unplaced::Gap { expected: 7 }) }),
+        ("no_producer", Envelope::Appended { id: 2, placed: Err(Unplaced::UnknownProducer) }),
         ("lead", Envelope::Lead { partition }),
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),

@@ -53,7 +53,15 @@ pub(super) fn put(out: &mut Out) {
     for (number, kind) in (1..).zip([Payload::Open, stamp(1), Payload::Plain, Payload::Open, stamp(2)]) {
         let payload = kind.wrap(b"a record");
         out.put("replication_payload", format!("{number}"), payload.to_vec());
-        producers.fold(Lsn::new(Epoch(1), number), &Content::Record(payload));
+        producers.fold(Lsn::new(Epoch(1), number), &Content::Record(payload), 10 * number);
     }
     out.put("replication_producers", "two", producers.to_bytes());
+    // As builds without offsets wrote them: one, with its first record.
+    let old =
+        [&[1][..], &words([1, 3]), &[0, 0, 0, 1], &words([1, 1, 1]), &[0, 0, 0, 2], &words([1, 1, 1, 2])].concat();
+    out.put("replication_producers", "old", old);
+}
+
+fn words<const N: usize>(words: [u64; N]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }

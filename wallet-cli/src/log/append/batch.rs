@@ -60,12 +60,22 @@ struct Item {
     origin: Origin,
 }
 
+/// Who sends the records, and as which append of its own: all of them are one request, which may be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The producer, 32 hexadecimal digits.
+    pub producer: String,
+    /// From 1 on.
+    pub sequence: u64,
+}
+
 /// Appends records to one log.
 #[derive(Debug)]
 pub struct Appender<'a> {
     client: &'a Client,
     name: &'a str,
     partition: Option<u32>,
+    stamp: Option<Stamp>,
     waiting: Vec<Item>,
     /// Bytes of the encodings, and of the JSON, of what waits.
     sizes: (usize, usize),
@@ -82,6 +92,7 @@ impl<'a> Appender<'a> {
             client,
             name,
             partition,
+            stamp: None,
             waiting: Vec::new(),
             sizes: (0, 0),
             placed: Placed::new(json),
@@ -90,25 +101,39 @@ impl<'a> Appender<'a> {
         }
     }
 
+    /// The same for one append of a producer.
+    #[must_use]
+    pub fn with_stamp(self, stamp: Option<Stamp>) -> Self {
+        Self { stamp, ..self }
+    }
+
     /// How many records are durable.
     pub fn durable(&self) -> u64 {
         self.placed.count()
     }
 
-    /// Whether records wait to be sent.
+    /// Whether records wait to be sent, and go where no further ones come.
     pub fn waits(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() && self.stamp.is_none()
     }
 
     /// Takes a record, and sends those before it where a request would hold no further one.
     pub fn push(&mut self, record: &Record, origin: Origin) -> Result<()> {
         let item = Item { json: outgoing(record).to_string(), bytes: record.encoded_len(), origin };
-        if self.sizes.0 + item.bytes > MAX_BYTES || self.sizes.1 + item.json.len() > MAX_BODY {
+        let full = self.sizes.0 + item.bytes > MAX_BYTES || self.sizes.1 + item.json.len() > MAX_BODY;
+        if self.stamp.is_some() && !self.waiting.is_empty() && (full || self.waiting.len() >= MAX_RECORDS) {
+            let why = format!(
+                "{} and what is before it are more than one append of a producer: at most {MAX_RECORDS} records of together {MAX_BYTES} bytes",
+                item.origin
+            );
+            return Err(Failure::error(why).next("append fewer records under each sequence number"));
+        }
+        if full {
             self.flush()?;
         }
         self.sizes = (self.sizes.0 + item.bytes, self.sizes.1 + item.json.len() + 1);
         self.waiting.push(item);
-        if self.waiting.len() >= MAX_RECORDS { self.flush() } else { Ok(()) }
+        if self.waiting.len() >= MAX_RECORDS && self.stamp.is_none() { self.flush() } else { Ok(()) }
     }
 
     /// Sends what waits, and returns when it is durable.
@@ -120,7 +145,10 @@ impl<'a> Appender<'a> {
 
     fn send(&mut self, items: &[Item]) -> Result<()> {
         let records: Vec<&str> = items.iter().map(|item| item.json.as_str()).collect();
-        let body = format!("{{\"records\":[{}]}}", records.join(","));
+        let stamp = self.stamp.as_ref().map(|Stamp { producer, sequence }| {
+            format!("\"producer\":{},\"sequence\":\"{sequence}\",", serde_json::Value::from(producer.as_str()))
+        });
+        let body = format!("{{{}\"records\":[{}]}}", stamp.unwrap_or_default(), records.join(","));
         let deadline = Deadline::after(PATIENCE);
         interrupt::so_far(format!("{}; may be appended or not: {}", self.so_far(), span(items)), Some(self.see()));
         let fault = loop {
@@ -132,7 +160,9 @@ impl<'a> Appender<'a> {
                     }
                     Err(why) => break NodeFault::Nonsense(why),
                 },
-                Err(NodeFault::Refused { code, .. }) if code == BODY_TOO_LARGE && items.len() > 1 => {
+                Err(NodeFault::Refused { code, .. })
+                    if code == BODY_TOO_LARGE && items.len() > 1 && self.stamp.is_none() =>
+                {
                     let (first, second) = items.split_at(items.len() / 2);
                     self.send(first)?;
                     return self.send(second);
@@ -140,6 +170,10 @@ impl<'a> Appender<'a> {
                 Err(NodeFault::Busy { code, retry_after, .. }) if is_put_off(&code) && !deadline.passed() => {
                     let pause = Duration::from_secs(retry_after.unwrap_or(1).clamp(1, 30));
                     std::thread::sleep(pause.min(deadline.left()));
+                }
+                // It stands there once, however often it is sent.
+                Err(NodeFault::Lost(_) | NodeFault::Busy { .. }) if self.stamp.is_some() && !deadline.passed() => {
+                    std::thread::sleep(Duration::from_secs(1).min(deadline.left()));
                 }
                 Err(fault @ NodeFault::Partly { .. }) => return Err(self.partly(items, fault)),
                 Err(fault) => break fault,
@@ -211,6 +245,10 @@ impl<'a> Appender<'a> {
     }
 
     fn see(&self) -> String {
+        if self.stamp.is_some() {
+            return "run the same command again: under the same sequence number the records stand there once"
+                .to_owned();
+        }
         let describe = self.client.command(&format!("describe {}", self.name));
         format!("see where the log ends before they are appended again: {describe}")
     }
