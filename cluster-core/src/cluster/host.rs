@@ -26,6 +26,8 @@ use crate::{Core, Error as StoreError, LogName, LogSpec, Logs, PartitionId, Repl
 
 /// Questions of other members that are answered at once, at most.
 const MAX_SERVING: usize = 256;
+/// Questions of other nodes that are answered at once, at most.
+const MAX_TELLING: usize = 64;
 
 /// Carries envelopes between members: in order where it does, at most once, and it may lose any.
 pub trait Links: Send + Sync + 'static {
@@ -79,6 +81,8 @@ pub(super) struct Shared {
     forwarded: Forwarded,
     /// Places for questions of other members.
     pub(super) serving: Arc<Semaphore>,
+    /// Places for those of other nodes: they may wait for long, and must not be in the way.
+    pub(super) telling: Arc<Semaphore>,
     /// Id of the next append that is sent on. It begins anywhere, so that no answer to an earlier life is taken for one to this.
     next: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -148,7 +152,8 @@ impl Cluster {
         let (up, removed, look) = (watch::Sender::new(BTreeSet::from([me])), watch::Sender::new(false), Notify::new());
         let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
         let asked = Mutex::default();
-        let (serving, next) = (Arc::new(Semaphore::new(MAX_SERVING)), AtomicU64::new(anywhere()?));
+        let (serving, telling) = (Arc::new(Semaphore::new(MAX_SERVING)), Arc::new(Semaphore::new(MAX_TELLING)));
+        let next = AtomicU64::new(anywhere()?);
         let shared = Shared {
             me,
             groups,
@@ -165,6 +170,7 @@ impl Cluster {
             answering: OnceLock::new(),
             forwarded,
             serving,
+            telling,
             next,
             thread,
             steward,
@@ -198,10 +204,9 @@ impl Cluster {
             if up { all.insert(member) } else { member != self.shared.me && all.remove(&member) }
         });
         // The steward may wait for a leader at the moment, and this member is to be one.
-        let all = self.up();
-        self.shared.groups.set_up(&all);
+        self.shared.groups.set_up(&self.shared.up.borrow());
         if !up {
-            self.shared.groups.replace_leader(member, &all);
+            self.shared.groups.replace_leader(member);
         }
         self.shared.look.notify_one();
     }

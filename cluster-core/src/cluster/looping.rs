@@ -57,8 +57,8 @@ enum Client {
 pub(super) enum Stopped {
     /// The sequencer of this epoch has stopped.
     Epoch(PartitionId, Epoch),
-    /// The partition cannot be used here.
-    Partition(PartitionId),
+    /// The partition cannot be used here, and whether that is for its files.
+    Partition(PartitionId, bool),
 }
 
 struct Loop {
@@ -222,7 +222,7 @@ impl Loop {
                 }
                 Effect::Damaged { partition, reason } => {
                     tracing::error!(partition = partition.0, %reason, "a partition cannot be used on this member");
-                    let _gone = self.stopped.send(Stopped::Partition(partition));
+                    let _gone = self.stopped.send(Stopped::Partition(partition, is_renewable(&reason)));
                 }
             }
         }
@@ -280,6 +280,11 @@ impl Loop {
         }
         Ok(())
     }
+}
+
+/// Whether files are damaged in a way that records of other members mend: what was signed is known to nobody else.
+pub(super) fn is_renewable(reason: &Error) -> bool {
+    matches!(reason, Error::Damaged { file, .. } if file.file_name().is_none_or(|name| name != "signed"))
 }
 
 fn failed(reason: &Error) {

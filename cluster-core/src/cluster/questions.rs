@@ -39,7 +39,7 @@ impl Cluster {
     /// Another node has asked.
     pub(super) fn answer_node(&self, from: MemberId, id: u64, question: Bytes) {
         let shared = Arc::clone(&self.shared);
-        let place = Arc::clone(&shared.serving).try_acquire_owned();
+        let place = Arc::clone(&shared.telling).try_acquire_owned();
         let Some((place, answering)) = place.ok().zip(shared.answering.get().cloned()) else {
             let _sent = shared.links.send(from, Envelope::Told { id, answer: None });
             return;

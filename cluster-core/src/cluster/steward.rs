@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::envelope::Envelope;
 use super::host::{Shared, Stands, lock};
-use super::looping::Stopped;
+use super::looping::{Stopped, is_renewable};
 use super::place::{Place, first_up, make, places, remove};
 use crate::member::Input;
 use crate::raft::shard::MAX_BATCH;
@@ -37,7 +38,9 @@ pub(super) struct Steward {
     told: BTreeSet<PartitionId>,
     /// What cannot be used here, and is not led.
     damaged: BTreeSet<PartitionId>,
-    /// Those of them that are taken from the others after the next start.
+    /// Those of them whose files are damaged.
+    renewable: BTreeSet<PartitionId>,
+    /// Those that are taken from the others after the next start.
     renewed: BTreeSet<PartitionId>,
     /// When epochs were taken last.
     taken: BTreeMap<PartitionId, Instant>,
@@ -50,8 +53,9 @@ pub(super) struct Steward {
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, renewed, taken, kept, growing) = Default::default();
-        Self { shared, stopped, open, leads, told, damaged, renewed, taken, kept, growing, born: Instant::now() }
+        let (open, leads, told, damaged, renewable, renewed, taken, kept, growing) = Default::default();
+        let born = Instant::now();
+        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, kept, growing, born }
     }
 
     /// Looks until nobody holds the member any more.
@@ -82,16 +86,16 @@ impl Steward {
                     self.leads.remove(&partition);
                 }
             }
-            Stopped::Partition(partition) => {
+            Stopped::Partition(partition, renewable) => {
                 self.leads.remove(&partition);
                 self.damaged.insert(partition);
+                self.renewable.extend(renewable.then_some(partition));
             }
         }
     }
 
     async fn look(&mut self, shared: &Arc<Shared>) {
-        let up = shared.up.borrow().clone();
-        shared.groups.set_up(&up);
+        shared.groups.set_up(&shared.up.borrow());
         let log_id = Arc::clone(&shared.options.log_id);
         let places = shared.groups.global().look(|state| places(state, log_id.as_ref()));
         self.close(shared).await;
@@ -102,6 +106,7 @@ impl Steward {
                 self.open(shared, place).await;
             }
         }
+        self.hand_over(shared, &own);
         self.renew(shared, &own).await;
         if shared.groups.global().status().leader.member == Some(shared.me) {
             enter(shared).await;
@@ -123,8 +128,9 @@ impl Steward {
                 shared.inputs.give(Input::Open { partition, nodeset });
             }
             Err(reason) => {
-                if matches!(reason, Error::Damaged { .. }) {
+                if is_renewable(&reason) {
                     self.damaged.insert(place.id);
+                    self.renewable.insert(place.id);
                 }
                 if self.told.insert(place.id) {
                     tracing::error!(log = %place.spec.name, partition = place.number, %reason, "a partition cannot be used on this member");
@@ -133,9 +139,23 @@ impl Steward {
         }
     }
 
+    /// Asks others to lead what this member led and cannot use any more: to them it looks as if it led on.
+    fn hand_over(&mut self, shared: &Shared, own: &[&Place]) {
+        let up = shared.up.borrow().clone();
+        for place in own.iter().filter(|place| self.damaged.contains(&place.id)) {
+            let mine = shared.stands(place.id).is_some_and(|stands| stands.sequencer == shared.me);
+            let rests = self.taken.get(&place.id).is_some_and(|asked| asked.elapsed() < REST);
+            let others: BTreeSet<MemberId> = up.iter().copied().filter(|member| *member != shared.me).collect();
+            if let Some(next) = first_up(place.id, &place.nodeset, &others).filter(|_| mine && !rests) {
+                let _sent = shared.links.send(next, Envelope::Lead { partition: place.id });
+                self.taken.insert(place.id, Instant::now());
+            }
+        }
+    }
+
     /// Has what is damaged here taken from the others after the next start, where enough of them have it.
     async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
-        let due: BTreeSet<PartitionId> = self.damaged.difference(&self.renewed).copied().collect();
+        let due: BTreeSet<PartitionId> = self.renewable.difference(&self.renewed).copied().collect();
         for place in own.iter().filter(|place| due.contains(&place.id)) {
             let up = shared.up.borrow().clone();
             let others = place.nodeset.members().iter().filter(|member| **member != shared.me && up.contains(member));
@@ -143,7 +163,7 @@ impl Steward {
             let settled = shared
                 .stands(place.id)
                 .is_some_and(|stands| stands.last_clean.next() == Some(stands.epoch) && stands.sequencer != shared.me);
-            if !settled || others.count() < place.nodeset.copies() || shared.replicas.get(place.id).is_none() {
+            if !settled || others.count() < place.nodeset.recovery_quorum() || shared.replicas.get(place.id).is_none() {
                 continue;
             }
             let (replicas, id) = (shared.replicas.clone(), place.id);

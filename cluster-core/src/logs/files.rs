@@ -217,7 +217,8 @@ impl PartitionFiles {
 
     /// Whether everything is here that was signed.
     pub(super) fn has_signed(&self) -> bool {
-        self.signed().checkpoint.is_none_or(|signed| signed.size <= self.size())
+        // In the trees, too: what is only in the journal has no root yet.
+        self.signed().checkpoint.is_none_or(|signed| signed.size <= self.ready.load(Ordering::Acquire))
     }
 
     /// Why appends are refused, if they are: the partition is shorter than, or differs from, what was signed.

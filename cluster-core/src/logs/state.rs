@@ -165,6 +165,14 @@ impl PartitionState {
         super::aside::set_aside(&self.place, self.stream, &self.spec, number)
     }
 
+    /// A number for [`Self::set_aside`] that was not used.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    pub(crate) fn next_aside(&self) -> Result<u64, Error> {
+        super::aside::next_number(&self.place)
+    }
+
     /// From now on records come from a replica only.
     ///
     /// # Errors

@@ -131,7 +131,7 @@ impl Part {
             },
             Note::Fetch { from: offset } => self.serve(from, offset, out),
             Note::Fetched { from: offset, reached, items, .. } => self.fetched(from, offset, reached, items, out),
-            Note::Trimmed(prefix) => self.go_behind(prefix),
+            Note::Trimmed(prefix) => self.go_behind(from, prefix),
         }
     }
 
@@ -294,8 +294,9 @@ impl Part {
     }
 
     /// The records that are missing here were removed elsewhere.
-    fn go_behind(&mut self, prefix: TrimmedPrefix) -> Result<(), Error> {
-        let Some(stored) = self.stored.as_mut().filter(|stored| stored.replica.lacks()) else { return Ok(()) };
+    fn go_behind(&mut self, from: MemberId, prefix: TrimmedPrefix) -> Result<(), Error> {
+        let asked = |stored: &&mut Stored| stored.asked && stored.source == from && stored.replica.lacks();
+        let Some(stored) = self.stored.as_mut().filter(asked) else { return Ok(()) };
         let (id, durable, end) = (self.id, Arc::clone(&self.durable), prefix.end());
         let done = Box::new(move |event: crate::Event| {
             if event.durable().is_ok() {

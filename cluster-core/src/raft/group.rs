@@ -180,7 +180,8 @@ impl<M: Machine> Group<M> {
 
     /// Asks for votes, if nobody leads in place of this one yet.
     pub(super) async fn elect_in_place_of(&self, gone: MemberId) {
-        if self.leader().is_none_or(|leader| leader == gone) && !self.leads() {
+        // Where it is unknown somebody has asked already.
+        if self.leader() == Some(gone) {
             // It fails where the group has stopped.
             let _ = self.shared.raft.trigger().elect().await;
         }

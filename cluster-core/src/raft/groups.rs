@@ -32,6 +32,8 @@ struct Inner {
     /// Held by whoever opens a group, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     identity: Mutex<Identity>,
+    /// See [`RaftGroups::set_up`].
+    up: Mutex<BTreeSet<MemberId>>,
 }
 
 impl std::fmt::Debug for RaftGroups {
@@ -62,7 +64,8 @@ impl RaftGroups {
         let door = Door::new(links, hello, machine.applied());
         let global = Group::open(GLOBAL, door.clone(), &options, log, machine).await?;
         let (shards, opening, identity) = (RwLock::default(), tokio::sync::Mutex::new(()), Mutex::new(identity));
-        let this = Self { inner: Arc::new(Inner { options, tables, door, global, shards, opening, identity }) };
+        let up = Mutex::default();
+        let this = Self { inner: Arc::new(Inner { options, tables, door, global, shards, opening, identity, up }) };
         let numbers = match this.inner.options.epoch_shards {
             EpochShards::Shared(count) => (1..=count).collect(),
             EpochShards::PerPartition => {
@@ -318,6 +321,7 @@ impl RaftGroups {
 
     /// Says which members are up, this one among them: it asks for votes only where a majority of the voters may hear it.
     pub fn set_up(&self, up: &BTreeSet<MemberId>) {
+        self.inner.up.lock().unwrap_or_else(PoisonError::into_inner).clone_from(up);
         let hears = |status: Status| status.voters.intersection(up).count() > status.voters.len() / 2;
         self.inner.global.may_elect(hears(self.inner.global.status()));
         for shard in self.shards() {
@@ -327,17 +331,23 @@ impl RaftGroups {
 
     /// A member is away. Where it led a group, the others elect another one as soon as they may, those that are up one after another in the order of their
     /// ids, and not after a time that each draws for itself.
-    pub fn replace_leader(&self, gone: MemberId, up: &BTreeSet<MemberId>) {
+    pub fn replace_leader(&self, gone: MemberId) {
+        let up = self.inner.up.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let me = self.inner.door.hello().member;
         let rank = |status: &Status| {
             let led = status.leader.member == Some(gone) && status.voters.contains(&me);
-            led.then(|| status.voters.intersection(up).take_while(|voter| **voter < me).count() as u32)
+            led.then(|| status.voters.intersection(&up).take_while(|voter| **voter < me).count() as u32)
         };
         let RaftOptions { election: (_, lease), heartbeat, .. } = self.inner.options;
         let elect = |rank: u32, group: Elect| {
+            let inner = Arc::downgrade(&self.inner);
             tokio::spawn(async move {
                 tokio::time::sleep(lease + heartbeat * rank).await;
-                group(gone).await;
+                // A link that came back leads to a leader that leads on.
+                let up = |inner: Arc<Inner>| inner.up.lock().unwrap_or_else(PoisonError::into_inner).contains(&gone);
+                if inner.upgrade().is_some_and(|inner| !up(inner)) {
+                    group(gone).await;
+                }
             });
         };
         if let Some(rank) = rank(&self.inner.global.status()) {

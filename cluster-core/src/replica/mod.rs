@@ -17,7 +17,7 @@
 //!                                                                            or 3:u8 prefix                             see [`crate::tree::TrimmedPrefix`]
 //! table "log"
 //! key "replica/" partition:u64         value version:u8 (1) stream:u64 of:u64 next:u64 lsn offset:u64 between:bool state producers
-//! key "renew/" partition:u64           empty: the partition's files are damaged, and its records are taken from other members after the next start
+//! key "renew/" partition:u64           number:u64 under which the partition's damaged files are put aside at the next start; its records are taken from other members
 //! key "copy/" stream:u64 lsn           value entry, of what is not in the files
 //! ```
 //!

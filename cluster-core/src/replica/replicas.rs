@@ -1,6 +1,6 @@
 //! All replicas of a home, and their table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -60,7 +60,10 @@ impl Replicas {
         let table = Table { tables, dir, partitions, replicas: Mutex::default(), turn: Mutex::default() };
         let renewed = table.renewed()?;
         for (id, value) in table.values()? {
-            let value = if renewed.contains(&id) { table.renew(id, value)? } else { value };
+            let value = match renewed.get(&id) {
+                Some(number) => table.renew(id, value, *number)?,
+                None => value,
+            };
             let copies = table.copies(value.stream)?;
             let held = value.held(&copies).map_err(|_| table.broken())?;
             let Some(of) = table.partition(value.of) else { return Err(table.broken()) };
@@ -140,8 +143,9 @@ impl Replicas {
     /// # Errors
     /// Why the table could not be written.
     pub fn renew(&self, id: PartitionId) -> Result<(), Error> {
+        let Some(replica) = self.get(id) else { return Ok(()) };
         let mut batch = Batch::default();
-        batch.put(Family::Log, renewed_key(id), Vec::new());
+        batch.put(Family::Log, renewed_key(id), replica.of.next_aside()?.to_be_bytes().to_vec());
         self.table.tables.write(batch, Durability::Synced)
     }
 
@@ -221,24 +225,28 @@ impl Table {
     }
 
     /// Replicas that are to begin anew.
-    fn renewed(&self) -> Result<BTreeSet<PartitionId>, Error> {
-        let mut found = BTreeSet::new();
+    fn renewed(&self) -> Result<BTreeMap<PartitionId, u64>, Error> {
+        let mut found = BTreeMap::new();
         let mut whole = true;
-        self.tables.scan(Family::Log, RENEWED, &mut |key, _| {
+        self.tables.scan(Family::Log, RENEWED, &mut |key, value| {
             let Some(id) = key.strip_prefix(RENEWED) else { return false };
-            whole &= id.len() == 8;
+            whole &= id.len() == 8 && value.len() == 8;
             if whole {
-                found.insert(PartitionId(u64_at(id, 0)));
+                found.insert(PartitionId(u64_at(id, 0)), u64_at(value, 0));
             }
             whole
         })?;
         if whole { Ok(found) } else { Err(self.broken()) }
     }
 
-    /// Puts the files of a replica aside, and has it begin without records. Where the power goes meanwhile it is done again.
-    fn renew(&self, id: PartitionId, value: Value) -> Result<Value, Error> {
+    /// Puts the files of a replica aside, and has it begin without records. Where the power goes meanwhile it is done again. Where it cannot be done the
+    /// partition stays as it is, and the others are started.
+    fn renew(&self, id: PartitionId, value: Value, number: u64) -> Result<Value, Error> {
         let Some(of) = self.partition(value.of) else { return Err(self.broken()) };
-        of.set_aside(value.next())?;
+        if let Err(reason) = of.set_aside(number) {
+            tracing::error!(log = %of.spec.name, %reason, "the damaged files of a partition cannot be put aside");
+            return Ok(value);
+        }
         let value = value.anew();
         let mut batch = Batch::default();
         batch.put(Family::Log, key(id), value.to_bytes());

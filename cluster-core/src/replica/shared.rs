@@ -129,7 +129,10 @@ impl Replica {
         let further = reached.as_ref().map(|to| to.lsn);
         let checked = check(Step::Records { first, reached, items })?;
         let mut held = self.held();
-        let due = first == held.handed.offset && !(empty && further.is_none_or(|lsn| lsn <= held.handed.lsn));
+        // Whoever goes on behind records without positions is told the same position again, where there is none behind it.
+        let Frontier { lsn: here, between, .. } = held.handed;
+        let known = further.is_none_or(|lsn| lsn < here || (lsn == here && !between));
+        let due = first == held.handed.offset && !(empty && known);
         if due { self.push(&mut held, &checked, done).map(|_| true) } else { Ok(false) }
     }
 

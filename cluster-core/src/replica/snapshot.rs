@@ -58,11 +58,6 @@ impl Value {
         self
     }
 
-    /// Number of the next entry of the journal.
-    pub(super) fn next(&self) -> u64 {
-        self.held.next
-    }
-
     /// The replica, with its copies in the tables.
     ///
     /// # Errors

@@ -5,6 +5,9 @@ use pyralog_crypto::{CodecError, Decode, Encode, Hash, Reader, SegmentLeaf, Writ
 /// Segments of a prefix that is passed on, at most.
 pub const MAX_TRIMMED_SEGMENTS: usize = 100_000;
 
+/// No partition has so many records.
+const MAX_END: u64 = 1 << 62;
+
 /// The first segments of a partition, of which nothing but the roots is left: each begins where the one before it ends.
 ///
 /// `count:u32`, then `next:u64 root[32]` for each segment: offset behind its last record, and its root.
@@ -21,7 +24,7 @@ impl TrimmedPrefix {
             due = leaf.next;
             follows
         });
-        (follows && leaves.len() <= MAX_TRIMMED_SEGMENTS).then_some(Self(leaves))
+        (follows && due <= MAX_END && leaves.len() <= MAX_TRIMMED_SEGMENTS).then_some(Self(leaves))
     }
 
     /// The leaves of the segments, from the first one on.
@@ -56,8 +59,11 @@ impl Decode for TrimmedPrefix {
         let mut first = 0;
         let leaves = input.list(MAX_TRIMMED_SEGMENTS, |input| {
             let leaf = SegmentLeaf { first, next: input.u64()?, root: Hash(input.array()?) };
-            if leaf.next <= first {
-                return Err(CodecError::Invalid { what: "trimmed prefix", why: "a segment has no record" });
+            if leaf.next <= first || leaf.next > MAX_END {
+                return Err(CodecError::Invalid {
+                    what: "trimmed prefix",
+                    why: "a segment has no record, or too many",
+                });
             }
             first = leaf.next;
             Ok(leaf)

@@ -36,8 +36,8 @@ struct Wanted {
     carrier: Option<ConnectionId>,
     /// When it was chosen.
     since: Instant,
-    /// Where the peer's streams are, if they came elsewhere soon after that.
-    comes: Option<ConnectionId>,
+    /// Where the peer's streams are, if they came elsewhere soon after that; and whether others of it were open.
+    comes: Option<(ConnectionId, bool)>,
     dial: Dial,
     failures: u32,
     /// The link's count of ups as last seen: more of them, and the next dial comes at once.
@@ -136,8 +136,8 @@ impl Members {
         let stays = self.connections.get(&peer).and_then(|all| all.get(&id)).is_some_and(|stays| *stays);
         let Some(wanted) = self.wanted.get_mut(&peer).filter(|_| stays) else { return };
         let Some(old) = wanted.carrier.filter(|old| *old != id) else { return };
-        if !again && wanted.since.elapsed() < settled {
-            wanted.comes = Some(id);
+        if wanted.since.elapsed() < settled {
+            wanted.comes = Some((id, again));
             return;
         }
         (wanted.carrier, wanted.since, wanted.comes) = (Some(id), Instant::now(), None);
@@ -145,17 +145,17 @@ impl Members {
         self.actions.push_back(notify(peer, id, Order::Carry));
     }
 
-    /// Follows those whose streams came elsewhere a while ago, where ours have still not opened: that connection leads nowhere.
+    /// Follows those whose streams came elsewhere a while ago, where ours have still not opened, or the peer had others: that connection leads nowhere.
     fn follow_late(&mut self, now: Instant) {
         let settled = self.roster.common().limits.ping_interval;
         let late = |wanted: &Wanted| wanted.comes.filter(|_| wanted.since + settled <= now);
         let late: Vec<_> = self.wanted.iter().filter_map(|(peer, wanted)| Some((*peer, late(wanted)?))).collect();
-        for (peer, id) in late {
+        for (peer, (id, again)) in late {
             if let Some(wanted) = self.wanted.get_mut(&peer) {
                 wanted.comes = None;
             }
-            if self.roster.link(&peer).is_some_and(|link| !link.is_seated(Way::Out, Lane::Urgent)) {
-                self.follow(peer, id, true);
+            if again || self.roster.link(&peer).is_some_and(|link| !link.is_seated(Way::Out, Lane::Urgent)) {
+                self.follow(peer, id, again);
             }
         }
     }

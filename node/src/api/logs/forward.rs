@@ -66,7 +66,12 @@ pub fn answer_members(cluster: &Cluster, api: &Arc<ApiState>) {
 async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
     let uri = std::str::from_utf8(question).ok().filter(|text| text.len() <= MAX_QUESTION)?;
     let uri: Uri = uri.parse().ok()?;
-    let name = name_of(&uri)?.to_string();
+    let (name, partition) = (name_of(&uri)?, partition_of(&uri)?);
+    // Nothing but what the cluster has, and this member stores of it.
+    let cluster = api.member.cluster();
+    let nodesets = cluster.log(&name)?.nodesets;
+    nodesets.get(partition as usize).filter(|nodeset| nodeset.contains(cluster.id()))?;
+    let name = name.to_string();
     let api = State(api);
     let response = match uri.path().rsplit('/').next()? {
         "records" => super::read(api, Path(name), query(&uri)?).await.into_response(),
@@ -97,7 +102,8 @@ fn read_answer(answer: &Bytes) -> Option<Response> {
             problem.remedy("ask for fewer records, or ask that member: GET /v1/cluster shows it").into_response(),
         );
     }
-    Some(raw_json(status, answer.slice(2..)))
+    let answers = status == StatusCode::OK || status.is_client_error() || status.is_server_error();
+    answers.then(|| raw_json(status, answer.slice(2..)))
 }
 
 /// The log that a path of `/v1/cluster/logs/{name}/…` names.

@@ -37,6 +37,8 @@ pub(super) fn put(out: &mut Out) {
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),
         ("removed", Envelope::Removed { member: MemberId(4) }),
+        ("ask", Envelope::Ask { id: 3, question: Bytes::from_static(b"/v1/cluster/logs/orders/records") }),
+        ("told", Envelope::Told { id: 3, answer: Some(Bytes::from_static(b"\0\xc8{}")) }),
     ] {
         out.put("cluster_envelope", name, envelope.to_bytes().to_vec());
     }
