@@ -181,8 +181,9 @@ async fn a_cluster_of_three_loses_nothing_whoever_goes_and_comes_back() {
     assert_eq!((status, answer), (200, json!({"removed": 2})));
     let gone = |view: &Value| view["members"].as_array().unwrap().iter().all(|member| member["member"] != 2);
     members[2].until("", "it is gone", gone).await;
-    // Nobody speaks to it any more; whoever runs it stops it.
-    members[1].stop().await;
+    // It is told, and ends.
+    let why = members[1].running.take().unwrap().ended().await;
+    assert!(why.contains("the member was removed"), "{why}");
     for place in [0, 2] {
         assert_eq!(expected.insert(members[place].append(next).await, next), None);
         next += 1;

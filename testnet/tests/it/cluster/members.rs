@@ -144,12 +144,21 @@ impl<'a> Members<'a> {
 
     /// Whether each member sees three that are up, and every partition is led and stored by all of them; if not, what is amiss.
     pub fn whole(&self) -> Result<(), String> {
+        self.all(is_whole)
+    }
+
+    /// Whether each member sees three that are up.
+    pub fn up(&self) -> Result<(), String> {
+        self.all(are_up)
+    }
+
+    fn all(&self, is_so: impl Fn(&Value, &BTreeSet<u64>) -> bool) -> Result<(), String> {
         let views: Option<Vec<Value>> = (0..SIZE).map(|node| self.view(node)).collect();
-        let whole = views.is_some_and(|views| {
+        let so = views.is_some_and(|views| {
             let ids: BTreeSet<_> = views.iter().filter_map(|view| view["member"].as_u64()).collect();
-            ids.len() == SIZE && views.iter().all(|view| is_whole(view, &ids))
+            ids.len() == SIZE && views.iter().all(|view| is_so(view, &ids))
         });
-        if whole { Ok(()) } else { Err(self.views()) }
+        if so { Ok(()) } else { Err(self.views()) }
     }
 
     /// What each member says of the cluster, for a failure.
@@ -189,16 +198,19 @@ impl<'a> Members<'a> {
 
 /// Whether a view shows these members, all up, and nothing that is missing.
 fn is_whole(view: &Value, ids: &BTreeSet<u64>) -> bool {
-    let up: BTreeSet<_> = list(&view["members"])
-        .filter(|member| member["up"] == true)
-        .filter_map(|member| member["member"].as_u64())
-        .collect();
     let stored = |partition: &Value| {
         let by: BTreeSet<_> = list(&partition["members"]).filter_map(Value::as_u64).collect();
         by == *ids && partition["leader"].is_u64() && partition["behind"] == false && partition["records"].is_string()
     };
     let here = list(&view["partitions"]).any(|partition| partition["log"] == LOG);
-    up == *ids && list(&view["members"]).count() == SIZE && here && list(&view["partitions"]).all(stored)
+    are_up(view, ids) && here && list(&view["partitions"]).all(stored)
+}
+
+/// Whether a member sees these members, and all of them up.
+fn are_up(view: &Value, ids: &BTreeSet<u64>) -> bool {
+    let up = list(&view["members"]).filter(|member| member["up"] == true);
+    let up: BTreeSet<_> = up.filter_map(|member| member["member"].as_u64()).collect();
+    up == *ids && list(&view["members"]).count() == SIZE
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

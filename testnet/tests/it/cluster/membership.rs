@@ -19,7 +19,7 @@ fn a_member_comes_back_at_once_and_without_old_records_and_ends_when_it_is_remov
     let one = [("PYRALOG_CLUSTER_REPLICATION", "1"), ("PYRALOG_CLUSTER_COPIES", "1")];
     net.launcher_with(&one, &["up", "--validators", "1", "--members", "3", "--detach"]).expect(0);
     let members = Members::of(&net);
-    until(LONG, "the cluster is whole", || members.whole());
+    until(LONG, "all members are up", || members.up());
 
     // Whoever does not store a log has its reads answered by who does, also where they are refused.
     until(LONG, "the log is made", || members.post(0, "/v1/cluster/logs", &json!({"name": "single"})));
@@ -46,7 +46,7 @@ fn a_member_comes_back_at_once_and_without_old_records_and_ends_when_it_is_remov
     for _ in 0..4 {
         net.launcher(&["fault", "kill", NAME]).expect(0);
         net.launcher(&["fault", "restart", NAME]).expect(0);
-        until(LONG, "it is back", || members.whole());
+        until(LONG, "it is back", || members.up());
     }
 
     // Sealed segments go by retention; a member that has lost its disk takes over what is left.
@@ -67,7 +67,7 @@ fn a_member_comes_back_at_once_and_without_old_records_and_ends_when_it_is_remov
     net.launcher(&["fault", "wipe", NAME]).expect(0);
     net.launcher(&["fault", "restart", NAME]).expect(0);
     until(LONG, "it has what the others have", || {
-        members.whole()?;
+        members.up()?;
         let found = range(&members, 2);
         if found.is_some() && found == trimmed { Ok(()) } else { Err(format!("{found:?}, and {trimmed:?} elsewhere")) }
     });
