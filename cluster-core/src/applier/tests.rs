@@ -153,6 +153,8 @@ fn a_failure_stops_the_store_and_nobody_waits_for_ever() {
 fn after_a_panic_nobody_waits_for_ever() {
     let rig = Rig::new(1);
     let (core, orders) = begin(&rig);
+    // What is applied before must not be what panics.
+    assert_eq!(read(&orders, 0).unwrap(), expected(0, 3));
     rig.disk.before_write(|| assert_ne!(std::thread::current().name(), Some("store-applier"), "as asked"));
     grow(&orders, 3..7);
     assert!(matches!(read(&orders, 0), Err(Error::WriterStopped(_))));
