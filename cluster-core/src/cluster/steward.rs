@@ -155,6 +155,14 @@ impl Steward {
 
     /// Has what is damaged here taken from the others after the next start, where enough of them have it.
     async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
+        for place in own {
+            // A start has found it, and nobody has used it since.
+            let broken = shared.replicas.get(place.id).and_then(|replica| replica.broken());
+            if broken.is_some_and(|reason| is_renewable(&reason)) {
+                self.damaged.insert(place.id);
+                self.renewable.insert(place.id);
+            }
+        }
         let due: BTreeSet<PartitionId> = self.renewable.difference(&self.renewed).copied().collect();
         for place in own.iter().filter(|place| due.contains(&place.id)) {
             let up = shared.up.borrow().clone();

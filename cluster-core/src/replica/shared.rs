@@ -84,6 +84,12 @@ impl Replica {
         self.held().bytes
     }
 
+    /// Why what the journal holds could not be given to the partition's files, if so.
+    #[must_use]
+    pub fn broken(&self) -> Option<Error> {
+        self.of.broken()
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.of.dir()
     }
