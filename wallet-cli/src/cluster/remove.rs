@@ -50,8 +50,7 @@ fn remove(
     }
     client.remove(id).map_err(|fault| client.failure_of_change(fault, "the member may be removed or not"))?;
     let document = json!({ "status": "removed", "member": id, "name": chosen.name });
-    let machine =
-        "stop it on its machine; the machine comes back as a new member with an empty home: pyralog cluster add";
+    let machine = "it ends by itself where it runs; the machine comes back as a new member with an empty home: pyralog cluster add";
     Ok(Output::new(document, format!("{GOOD}removed{GOOD:#} {called}: {follows}\n{machine}")))
 }
 
