@@ -6,6 +6,7 @@
 //! | [`node`] | start and stop in order |
 //! | [`driver`] | what feeds the sans-IO engine and carries its effects out |
 //! | [`notary`] | admission with promises, anchors, receipts |
+//! | [`signing`] | which member of the cluster signs, and what its signatures rest on |
 //! | [`logs`] | record logs: append, read with proofs, retention |
 //! | [`store`], [`chain`] | committed blocks, ledger reads |
 //! | [`rpc`], [`api`], [`metrics`], [`http`] | what others ask us, over [`backend`] |
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod node;
 pub mod notary;
 pub mod rpc;
+pub mod signing;
 pub mod store;
 #[cfg(test)]
 mod testkit;

@@ -136,6 +136,10 @@ impl Ports for MemoryPorts {
         Ok(())
     }
 
+    fn generation(&self) -> u64 {
+        0
+    }
+
     fn gossip(&mut self, _bytes: Bytes) {
         self.trace.push("gossip".into());
     }

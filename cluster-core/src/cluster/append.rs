@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use super::Cluster;
 use super::answers::AppendError;
 use crate::member::{Placed, Unplaced};
-use crate::replication::{EpochStore, MemberId, Payload, ProducerId, Stamp};
-use crate::{Error as StoreError, LogName, PartitionId, stamped_payload};
+use crate::replication::{Epoch, EpochStore, MemberId, Payload, ProducerId, Stamp};
+use crate::{Error as StoreError, LogName, PartitionId, payload, stamped_payload};
 
 /// For so long a producer's append waits for its answer before it is sent again: the message may be lost, and the leader with it.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -52,6 +52,37 @@ impl Cluster {
         self.place(self.partition(name, partition)?, payload, Again::Unknown).await
     }
 
+    /// The newest epoch of a partition, as far as this member knows, if it took that itself. It may have been replaced, or have begun anew, since.
+    #[must_use]
+    pub fn epoch_led(&self, partition: PartitionId) -> Option<Epoch> {
+        let stands = self.shared.stands(partition)?;
+        (stands.sequencer == self.shared.me && stands.epoch > Epoch::NONE).then_some(stands.epoch)
+    }
+
+    /// Appends records in one epoch that this member leads, and in no other: what is acknowledged stands before everything of later epochs, and whoever
+    /// leads one of those has read it. Appends of one caller stand in the order of its calls.
+    ///
+    /// # Errors
+    /// [`AppendError::Invalid`].
+    pub fn append_in(
+        &self,
+        partition: PartitionId,
+        epoch: Epoch,
+        records: &[Record],
+    ) -> Result<impl Future<Output = Result<Placed, AppendError>> + Send + use<>, AppendError> {
+        let answered = self.shared.inputs.append(partition, Some(epoch), payload(records)?);
+        Ok(async move {
+            match answered.await {
+                Ok(Ok(placed)) => Ok(placed),
+                Ok(Err(Unplaced::NotLeader)) => Err(AppendError::NoLeader),
+                Ok(Err(Unplaced::Busy)) => Err(AppendError::Busy),
+                Ok(Err(Unplaced::Unknown { copies, wanted })) => Err(AppendError::Unknown { copies, wanted }),
+                // The member has ended; the rest is said of producers only, and of what was checked.
+                Ok(Err(_)) | Err(_) => Err(AppendError::Unknown { copies: 0, wanted: 0 }),
+            }
+        })
+    }
+
     /// Has whoever leads the partition number a payload.
     pub(super) async fn place(&self, id: PartitionId, payload: Bytes, again: Again) -> Result<Placed, AppendError> {
         let deadline = Instant::now() + self.shared.options.patience;
@@ -63,7 +94,7 @@ impl Cluster {
             let leader = self.leader_of(id);
             let placed = match leader {
                 Some(leader) if leader == self.shared.me => {
-                    self.wait(self.shared.inputs.append(id, payload.clone()), until).await
+                    self.wait(self.shared.inputs.append(id, None, payload.clone()), until).await
                 }
                 Some(leader) => self.forward(leader, id, payload.clone(), until).await,
                 None => Err(Unplaced::NotLeader),

@@ -127,23 +127,28 @@ impl Inputs {
         placed
     }
 
-    /// Appends for a client of this member.
-    pub(super) fn append(&self, partition: PartitionId, payload: Bytes) -> oneshot::Receiver<Result<Placed, Unplaced>> {
+    /// Appends for a client of this member; in one epoch only, where there is one.
+    pub(super) fn append(
+        &self,
+        partition: PartitionId,
+        epoch: Option<Epoch>,
+        payload: Bytes,
+    ) -> oneshot::Receiver<Result<Placed, Unplaced>> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(partition, payload, Client::Here(answer));
+        self.enqueue(partition, epoch, payload, Client::Here(answer));
         answered
     }
 
     /// Appends for another member.
     pub(super) fn append_for(&self, member: MemberId, id: u64, partition: PartitionId, payload: Bytes) {
-        self.enqueue(partition, payload, Client::There { member, id });
+        self.enqueue(partition, None, payload, Client::There { member, id });
     }
 
-    fn enqueue(&self, partition: PartitionId, payload: Bytes, client: Client) {
+    fn enqueue(&self, partition: PartitionId, epoch: Option<Epoch>, payload: Bytes, client: Client) {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         self.clients().insert(ticket, client);
         let bytes = payload.len();
-        if !self.counted(Input::Append { partition, ticket, payload }, bytes) {
+        if !self.counted(Input::Append { partition, ticket, epoch, payload }, bytes) {
             self.answer(ticket, Err(Unplaced::Busy));
         }
     }

@@ -10,7 +10,7 @@ use super::note::{FETCH_BYTES, Note};
 use super::run::{Durable, Effect};
 use crate::replica::{PartitionId, Reached, Replica, are_records};
 use crate::replication::{
-    Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, Precedence,
+    Answer, Command, Content, Epoch, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, Precedence,
     SequencerEffect, SequencerInput, StoringMember,
 };
 use crate::tree::TrimmedPrefix;
@@ -100,9 +100,10 @@ impl Part {
         Ok(())
     }
 
-    pub(super) fn append(&mut self, ticket: u64, payload: Bytes, out: &mut Out) {
+    pub(super) fn append(&mut self, ticket: u64, epoch: Option<Epoch>, payload: Bytes, out: &mut Out) {
         use super::leader::Unplaced;
-        let Some(leader) = &mut self.leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
+        let leader = self.leader.as_mut().filter(|leader| epoch.is_none_or(|epoch| leader.epoch() == epoch));
+        let Some(leader) = leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
         let Some(records) = payload_records(&payload) else { return out.answer((ticket, Err(Unplaced::Invalid))) };
         let mut effects = Vec::new();
         if let Some(answer) = leader.append(ticket, payload, records, &mut effects) {

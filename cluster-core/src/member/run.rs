@@ -60,6 +60,8 @@ pub enum Input {
         partition: PartitionId,
         /// The host's number for it; it comes back.
         ticket: u64,
+        /// The only epoch in which it may be numbered; any where there is none.
+        epoch: Option<Epoch>,
         /// See [`crate::payload`].
         payload: Bytes,
     },
@@ -178,9 +180,9 @@ impl Member {
             Input::Lead { partition, taken } => {
                 self.with(partition, &mut effects, |part, _, out| part.lead(&taken, out))?
             }
-            Input::Append { partition, ticket, payload } if self.parts.contains_key(&partition) => {
+            Input::Append { partition, ticket, epoch, payload } if self.parts.contains_key(&partition) => {
                 self.with(partition, &mut effects, |part, _, out| {
-                    part.append(ticket, payload, out);
+                    part.append(ticket, epoch, payload, out);
                     Ok(())
                 })?;
             }

@@ -42,12 +42,17 @@ async fn view(State(api): Api) -> Json<View> {
     Json(api.member.view())
 }
 
-/// `GET /v1/cluster/keys`: the log key as it is sealed.
+/// `GET /v1/cluster/keys`: the keys that the members have in common, as they are sealed.
 async fn keys(State(api): Api) -> Answer {
-    let path = api.log_keystore.clone();
-    let read = tokio::task::spawn_blocking(move || read_bounded(&path, keystore::MAX_KEYSTORE_BYTES as u64)).await;
-    match read {
-        Ok(Ok(sealed)) => Ok(Json(json!({"log_key": hex::encode(sealed)}))),
+    let [log, validator] = api.keystores.clone();
+    let read = tokio::task::spawn_blocking(move || -> crate::Result<[Vec<u8>; 2]> {
+        let read = |path: &std::path::Path| read_bounded(path, keystore::MAX_KEYSTORE_BYTES as u64);
+        Ok([read(&log)?, read(&validator)?])
+    });
+    match read.await {
+        Ok(Ok([log, validator])) => {
+            Ok(Json(json!({"log_key": hex::encode(log), "validator_key": hex::encode(validator)})))
+        }
         Ok(Err(error)) => Err(Problem::internal(error.to_string())),
         Err(error) => Err(Problem::internal(error.to_string())),
     }
@@ -94,6 +99,9 @@ async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let new = asked.check().map_err(|why| Problem::bad(why).remedy(help))?;
     let member = serving(&api.member)?;
     let (peer_id, addresses) = (PeerId::from_bytes(&new.peer), new.addresses.clone());
+    // From now on no member notarizes or signs by itself.
+    api.leaves.share().await?;
+    api.signing.share().await?;
     let id = member.cluster().groups().admit(new).await?;
     let mut members = member.contacts();
     if let Ok(peer_id) = peer_id {

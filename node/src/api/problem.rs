@@ -84,6 +84,9 @@ impl From<Refused> for Problem {
             Refused::Disabled => Self::new(StatusCode::SERVICE_UNAVAILABLE, "notary_disabled", message)
                 .remedy("use another node")
                 .retry_after(3600),
+            Refused::NoQuorum(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_leader", message)
+                .remedy("see with `pyralog cluster status` which members are up, and send again")
+                .retry_after(2),
             Refused::NotYet => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
                 .remedy("send again after the given time, or to another node; nothing was taken")
                 .retry_after(1),

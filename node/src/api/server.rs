@@ -23,7 +23,8 @@ use crate::config::ApiConfig;
 use crate::driver::{EngineHandle, Shared};
 use crate::http::{AccessRules, Arrival, ClientAddr, RateLimiter};
 use crate::logs::RecordLogs;
-use crate::notary::{Admission, NotaryReceipts, ReceiptState};
+use crate::notary::{Admission, NotaryLeaves, NotaryReceipts, ReceiptState};
+use crate::signing::SigningDriver;
 use crate::store::LedgerView;
 
 /// What the handlers share.
@@ -44,8 +45,12 @@ pub struct ApiState {
     pub records: Arc<RecordLogs>,
     /// This node in its cluster.
     pub member: ClusterMember,
-    /// The sealed log key, for members that join.
-    pub log_keystore: PathBuf,
+    /// Has the cluster take over the notary log.
+    pub leaves: Arc<NotaryLeaves>,
+    /// Has the cluster's signatures rest on a log of its own.
+    pub signing: Arc<SigningDriver>,
+    /// The sealed log key and validator key, for members that join.
+    pub keystores: [PathBuf; 2],
     /// What a caller of `/v1/admin/…` and `/v1/cluster/…` must show.
     pub admin_token: AdminToken,
     /// Leaves of one submission.

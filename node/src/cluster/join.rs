@@ -16,6 +16,7 @@ use crate::home::{Home, HomeLock, PUBLIC, SECRET, write_atomic};
 use crate::http::agent;
 use crate::init::{config_file, peer_id};
 use crate::keys::NodeKeys;
+use crate::signing::SHARED_KEYS;
 
 /// How long the member may take to answer: it asks the others.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,8 +50,10 @@ pub struct Joined {
 /// What `GET /v1/cluster/keys` answers.
 #[derive(Deserialize)]
 struct Keys {
-    /// Hex of the sealed key.
+    /// Hex of the sealed log key.
     log_key: String,
+    /// Hex of the sealed validator key.
+    validator_key: String,
 }
 
 /// What `POST /v1/cluster/members` answers.
@@ -73,13 +76,16 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     let member = Member { api: plan.api.trim_end_matches('/'), token: &plan.token };
     let genesis = member.genesis()?;
     let keys: Keys = member.ask("/v1/cluster/keys", None)?;
-    let sealed = hex::decode(&keys.log_key).context("the node's log key is not hex")?;
-    if !home.validator_key().exists() {
+    let log_key = hex::decode(&keys.log_key).context("the node's log key is not hex")?;
+    let validator_key = hex::decode(&keys.validator_key).context("the node's validator key is not hex")?;
+    if !home.peer_key().exists() {
         let cost = if plan.cheap_kdf { KdfParams::CHEAPEST } else { KdfParams::RECOMMENDED };
         NodeKeys::generate()?.save(home, &plan.passphrase, cost)?;
     }
-    // The cluster has one log key, and its members sign checkpoints of the same logs with it.
-    write_atomic(&home.log_key(), &sealed, SECRET)?;
+    // The cluster is one validator with one log key: its members sign by turns.
+    write_atomic(&home.shared_keys(), SHARED_KEYS.as_bytes(), PUBLIC)?;
+    write_atomic(&home.validator_key(), &validator_key, SECRET)?;
+    write_atomic(&home.log_key(), &log_key, SECRET)?;
     let keys = NodeKeys::load(home, &plan.passphrase).context(
         "the keys do not open: give the passphrase of the cluster's keys, which is that of the node at --api",
     )?;
@@ -89,8 +95,6 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     let contacts: Vec<Contact> = admitted.members;
     write_contacts(home, &contacts)?;
     let mut settings = plan.settings.clone();
-    // What a member that does not sign must not do.
-    settings.insert("notary.enabled", "false".into());
     settings.insert("node.moniker", plan.name.clone());
     if !settings.contains_key("p2p.bootstrap") {
         let others = contacts.iter().filter(|contact| contact.peer_id != peer);

@@ -81,9 +81,16 @@ impl ClusterMember {
             let asking = Asking { network, events: &mut events, others: &others, name, addresses: &addresses };
             let member = asking.run(core).await?;
             tracing::info!(member = member.0, "this node had lost its disk, and is a new member of its cluster");
-            let mut contacts: Vec<Contact> = others.into_iter().cloned().collect();
+            let mut contacts: Vec<Contact> = others.iter().copied().cloned().collect();
             contacts.push(Contact { member: member.0, peer_id: local.to_string(), addresses: addresses.clone() });
             book.set_contacts(&contacts);
+        }
+        if given.is_none() && others.is_empty() && home.shared_keys().exists() {
+            return Err(Error::Cluster(format!(
+                "{}: other members of the cluster sign with this validator key, and this node's disk is empty, so it must not begin alone: put \
+                 data/members.json of another member into this home, and start it again",
+                home.shared_keys().display()
+            )));
         }
         let options = options(config, chain_id, owner, replication);
         let to_links = Arc::new(NodeLinks { links: links.clone(), book: book.clone() });
@@ -109,7 +116,8 @@ impl ClusterMember {
         &self.cluster
     }
 
-    /// Whether this is the member that the cluster began with, on its first disk: the only one that has the notary log, and may sign for the cluster.
+    /// Whether this is the member that the cluster began with, on its first disk: the only one that has the notary log, and signs, before the
+    /// cluster has taken that over.
     pub fn holds_notary_log(&self) -> bool {
         self.cluster.id() == FIRST
     }

@@ -11,10 +11,12 @@ mod driver;
 mod join;
 mod member;
 mod members_file;
+mod own_logs;
 mod view;
 
 pub use book::Book;
 pub use join::{JoinPlan, Joined, join};
 pub use member::{Begin, ClusterMember, NOT_STARTED};
 pub use members_file::{Contact, read as read_contacts, write as write_contacts};
+pub use own_logs::{OwnLogs, is_own, unreadable};
 pub use view::{MemberView, PartitionView, View};

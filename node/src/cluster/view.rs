@@ -6,6 +6,8 @@ use pyralog_cluster_core::replication::MemberId;
 use pyralog_p2p::PeerId;
 use serde::Serialize;
 
+use super::OwnLogs;
+
 /// `GET /v1/cluster`.
 #[derive(Clone, Debug, Serialize)]
 pub struct View {
@@ -13,6 +15,8 @@ pub struct View {
     pub member: u64,
     /// Who leads the global group.
     pub leader: Option<u64>,
+    /// Who signs for the cluster. None where nobody does at the moment, and where it has one member only, which signs by itself.
+    pub signer: Option<u64>,
     /// All that are there.
     pub members: Vec<MemberView>,
     /// All, by log and number.
@@ -89,7 +93,12 @@ impl View {
             records: status.records.map(|records| records.to_string()),
             behind: status.behind || !status.settled,
         };
+        let signer = OwnLogs::new().ok().and_then(|names| {
+            cluster.log(&names.signer)?;
+            cluster.leader_of(cluster.partition(&names.signer, 0).ok()?)
+        });
         Self {
+            signer: signer.map(|member| member.0),
             member: cluster.id().0,
             leader: global.status().leader.member.map(|member| member.0),
             members,

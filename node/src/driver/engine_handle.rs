@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use pyralog_consensus::application::CheckedTx;
-use pyralog_consensus::engine::Input;
+use pyralog_consensus::engine::{Input, Ticket};
 use pyralog_consensus::tx::TxError;
 use tokio::sync::oneshot;
 
 use super::engine_queue::{EngineInbox, EngineQueue, QueuedBundle, Quota, UncheckedInbox};
 use super::shared::lock;
 use crate::error::Error;
+use crate::signing::Role;
 
 /// Bundles of callers that may wait for the engine at once; as many of gossip, so that neither takes the other's quota.
 const MAX_WAITING: usize = 8_192;
@@ -24,6 +25,14 @@ pub type TxAnswer = Result<Vec<CheckedTx>, TxError>;
 pub enum LoopEvent {
     /// An input of the engine.
     Input(Input),
+    /// What an engine of this generation asked to be durable is so.
+    Durable(u64, Ticket),
+    /// Go on with another engine.
+    Become(Box<Role>),
+    /// Sign no more, from a moment on at which nothing that was signed is undecided; whoever waits is told then.
+    Resign(oneshot::Sender<()>),
+    /// What an engine of this generation asked to be durable may never be so: it signs no more.
+    Lost(u64),
     /// The storage failed, or the network did: stop.
     Failed(Error),
     /// Stop in good order.

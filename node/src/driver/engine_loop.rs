@@ -65,6 +65,11 @@ impl<A: Application, P: Ports> EngineLoop<A, P> {
         &mut self.ports
     }
 
+    /// Ends the engine.
+    pub fn into_ports(self) -> P {
+        self.ports
+    }
+
     fn due(&self, steady_ns: u64) -> Option<Timer> {
         let due = self.timers.iter().filter(|(_, at)| **at <= steady_ns);
         due.min_by_key(|(_, at)| **at).map(|(timer, _)| *timer)

@@ -12,11 +12,15 @@ use super::engine_handle::LoopEvent;
 use super::engine_queue::{EngineInbox, Turn};
 use super::{EngineLoop, NodePorts, Now, Ports};
 use crate::error::{Error, Result};
+use crate::signing::{Role, Wal};
 
 /// The longest sleep: without a timer nothing is waited for but events.
 const IDLE: Duration = Duration::from_secs(60);
 /// A turn that takes longer is logged: votes waited so long.
 const SLOW: Duration = Duration::from_millis(300);
+
+/// Makes the engine of a role, and says where what it signs becomes durable.
+pub type Rebuild<A> = Box<dyn FnMut(Role) -> Result<(Engine<A>, Wal)> + Send>;
 
 /// Starts the thread. The receiver hears how it ended: `Ok` after [`LoopEvent::Stop`].
 ///
@@ -26,12 +30,13 @@ pub fn spawn<A: Application + Send + 'static>(
     engine: Engine<A>,
     ports: NodePorts,
     inbox: EngineInbox,
+    rebuild: Rebuild<A>,
 ) -> Result<(JoinHandle<()>, oneshot::Receiver<Result<()>>)> {
     let (ended, end) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("consensus".into())
         .spawn(move || {
-            let result = run(EngineLoop::new(engine, ports), &inbox, &Clock::start());
+            let result = run(engine, ports, &inbox, rebuild);
             // Before the end is told: nobody is to wait for an engine that is gone.
             drop(inbox);
             let _ = ended.send(result);
@@ -58,15 +63,49 @@ impl Clock {
     }
 }
 
-fn run<A: Application>(mut engine: EngineLoop<A, NodePorts>, inbox: &EngineInbox, clock: &Clock) -> Result<()> {
-    engine.feed(clock.now(), Input::Start)?;
+/// Runs one engine after another, until it is to stop.
+fn run<A: Application>(
+    mut engine: Engine<A>,
+    mut ports: NodePorts,
+    inbox: &EngineInbox,
+    mut rebuild: Rebuild<A>,
+) -> Result<()> {
+    let clock = Clock::start();
     loop {
+        let mut running = EngineLoop::new(engine, ports);
+        let role = match drive(&mut running, inbox, &clock)? {
+            Turned::Stop => return Ok(()),
+            Turned::Become(role) => role,
+            Turned::On => Box::new(Role::Follow),
+        };
+        ports = running.into_ports();
+        // What the engine before wrote is on the disk: the next one begins with it.
+        ports.settle()?;
+        let wal;
+        (engine, wal) = rebuild(*role)?;
+        ports.begin(wal);
+    }
+}
+
+/// Runs an engine until another one is to follow; [`Turned::On`] says that it is to sign no more.
+fn drive<A: Application>(engine: &mut EngineLoop<A, NodePorts>, inbox: &EngineInbox, clock: &Clock) -> Result<Turned> {
+    engine.feed(clock.now(), Input::Start)?;
+    let mut resigning = Vec::new();
+    loop {
+        if !resigning.is_empty() && engine.ports().is_between_heights() {
+            // Whoever gave up waiting takes it for one that signs on.
+            let told = resigning.drain(..).filter_map(|told: oneshot::Sender<()>| told.send(()).ok()).count();
+            if told > 0 {
+                return Ok(Turned::On);
+            }
+        }
         let now = clock.now();
         let wait = engine.deadline().map_or(IDLE, |at| Duration::from_nanos(at.saturating_sub(now.steady_ns)));
         let turn = inbox.take_turn(wait.min(IDLE));
         let begun = Instant::now();
-        if handle(&mut engine, || clock.now(), turn)? {
-            return Ok(());
+        match handle(engine, || clock.now(), turn, &mut resigning)? {
+            Turned::On => {}
+            other => return Ok(other),
         }
         let took = begun.elapsed();
         if took > SLOW {
@@ -75,13 +114,36 @@ fn run<A: Application>(mut engine: EngineLoop<A, NodePorts>, inbox: &EngineInbox
     }
 }
 
-/// Does one turn: what the engine waits for, then its timers, then a few bundles. Answers whether to stop.
-fn handle<A: Application, P: Ports>(engine: &mut EngineLoop<A, P>, now: impl Fn() -> Now, turn: Turn) -> Result<bool> {
+/// What comes after a turn.
+#[derive(Debug)]
+enum Turned {
+    On,
+    Become(Box<Role>),
+    Stop,
+}
+
+/// Does one turn: what the engine waits for, then its timers, then a few bundles.
+fn handle<A: Application, P: Ports>(
+    engine: &mut EngineLoop<A, P>,
+    now: impl Fn() -> Now,
+    turn: Turn,
+    resigning: &mut Vec<oneshot::Sender<()>>,
+) -> Result<Turned> {
+    let mut turned = Turned::On;
     for event in turn.events {
         match event {
             LoopEvent::Input(input) => engine.feed(now(), input)?,
+            // One of an engine that is gone is nothing to this one.
+            LoopEvent::Durable(of, ticket) if of == engine.ports().generation() => {
+                engine.feed(now(), Input::Durable(ticket))?;
+            }
+            LoopEvent::Durable(..) => {}
+            LoopEvent::Lost(of) if of == engine.ports().generation() => turned = Turned::Become(Box::new(Role::Follow)),
+            LoopEvent::Lost(_) => {}
+            LoopEvent::Become(role) => turned = Turned::Become(role),
+            LoopEvent::Resign(told) => resigning.push(told),
             LoopEvent::Failed(error) => return Err(error),
-            LoopEvent::Stop => return Ok(true),
+            LoopEvent::Stop => return Ok(Turned::Stop),
         }
     }
     engine.fire(now())?;
@@ -89,7 +151,7 @@ fn handle<A: Application, P: Ports>(engine: &mut EngineLoop<A, P>, now: impl Fn(
         let input = engine.ports().take_in(given);
         engine.feed(now(), input)?;
     }
-    Ok(false)
+    Ok(turned)
 }
 
 #[cfg(test)]

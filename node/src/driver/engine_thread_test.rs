@@ -65,10 +65,35 @@ fn a_failure_and_a_stop_end_the_turn() {
     assert!(handle_turn(&mut solo, || now, &inbox));
     assert!(!solo.engine.ports().trace.iter().any(|entry| entry == "answer"), "nothing is taken in after a stop");
     sender.send(LoopEvent::Failed(Error::Storage("full".into())));
-    let failed = handle(&mut solo.engine, || now, inbox.take_turn(Duration::ZERO));
+    let failed = handle(&mut solo.engine, || now, inbox.take_turn(Duration::ZERO), &mut Vec::new());
     assert!(matches!(failed, Err(Error::Storage(why)) if why == "full"));
 }
 
 fn handle_turn(solo: &mut Solo, now: impl Fn() -> Now, inbox: &EngineInbox) -> bool {
-    handle(&mut solo.engine, now, inbox.take_turn(Duration::ZERO)).unwrap()
+    let turned = handle(&mut solo.engine, now, inbox.take_turn(Duration::ZERO), &mut Vec::new());
+    matches!(turned.unwrap(), Turned::Stop)
+}
+
+#[test]
+fn an_engine_is_told_of_its_own_writes_only_and_gives_way_when_it_is_to() {
+    let mut solo = Solo::new().start();
+    solo.reach(1);
+    let (handle_, inbox, _unchecked) = EngineHandle::channel();
+    let now = solo.now();
+    let mut turn = |events: Vec<LoopEvent>| {
+        events.into_iter().for_each(|event| handle_.send(event));
+        let mut resigning = Vec::new();
+        let turned = handle(&mut solo.engine, || now, inbox.take_turn(Duration::ZERO), &mut resigning).unwrap();
+        (turned, resigning.len())
+    };
+    // What an earlier engine waited for, and what it lost, are nothing to this one.
+    let (turned, _) = turn(vec![LoopEvent::Durable(7, pyralog_consensus::engine::Ticket(1)), LoopEvent::Lost(7)]);
+    assert!(matches!(turned, Turned::On), "{turned:?}");
+    let (turned, _) = turn(vec![LoopEvent::Lost(0)]);
+    assert!(matches!(&turned, Turned::Become(role) if matches!(**role, Role::Follow)), "{turned:?}");
+    let (turned, _) = turn(vec![LoopEvent::Become(Box::new(Role::Follow))]);
+    assert!(matches!(turned, Turned::Become(_)), "{turned:?}");
+    let (told, _heard) = oneshot::channel();
+    let (turned, resigning) = turn(vec![LoopEvent::Resign(told)]);
+    assert!(matches!(turned, Turned::On) && resigning == 1, "{turned:?}");
 }

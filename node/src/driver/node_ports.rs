@@ -1,7 +1,7 @@
 //! The effects of the engine on the real disk and network.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -10,15 +10,16 @@ use pyralog_consensus::block::ChainState;
 use pyralog_consensus::engine::{
     CommittedBlock, Input, MessageId, PeerNumber, Report, SignMark, SignerState, Ticket, Verdict,
 };
-use pyralog_crypto::codec::Encode;
+use pyralog_crypto::codec::{Decode, Encode};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::engine_handle::{EngineHandle, LoopEvent, Responder, TxAnswer};
 use super::engine_queue::QueuedBundle;
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use super::{NetCommand, Ports};
-use crate::chain::BlockRecord;
+use crate::chain::{BlockRecord, ChainReader};
 use crate::error::{Error, Result};
+use crate::signing::Wal as Rests;
 use crate::store::CoreChain;
 
 /// See the module.
@@ -35,6 +36,50 @@ pub struct NodePorts {
     /// Who waits for which answer of the mempool.
     waiting: HashMap<u64, QueuedBundle>,
     replies: u64,
+    /// Where what is signed becomes durable.
+    rests_on: Rests,
+    generation: u64,
+    /// Writes of this node's disk that are not durable yet.
+    open: Arc<Open>,
+    /// The height of the last mark.
+    marked: u64,
+}
+
+/// Counts what is not durable yet, and remembers whether something never will be.
+#[derive(Default)]
+struct Open(Mutex<(usize, bool)>, Condvar);
+
+impl Open {
+    fn add(&self) {
+        lock(&self.0).0 += 1;
+    }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.0).0 == 0
+    }
+
+    /// Waits until nothing is open, and answers whether all became durable.
+    fn wait(&self) -> bool {
+        let mut open = lock(&self.0);
+        while open.0 > 0 {
+            open = self.1.wait(open).unwrap_or_else(PoisonError::into_inner);
+        }
+        !open.1
+    }
+}
+
+/// Ends with the completion that holds it, also where that is dropped uncalled.
+struct Opened {
+    of: Arc<Open>,
+    is_durable: bool,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let mut open = lock(&self.of.0);
+        *open = (open.0 - 1, open.1 || !self.is_durable);
+        self.of.1.notify_all();
+    }
 }
 
 impl NodePorts {
@@ -45,6 +90,7 @@ impl NodePorts {
         engine: EngineHandle,
         network: UnboundedSender<NetCommand>,
         shared: Arc<Shared>,
+        rests_on: Rests,
     ) -> Self {
         Self {
             wal: core.wal().clone(),
@@ -57,19 +103,59 @@ impl NodePorts {
             decided: BTreeMap::new(),
             waiting: HashMap::new(),
             replies: 0,
+            rests_on,
+            generation: 0,
+            open: Arc::default(),
+            marked: core.mark().get().and_then(|mark| SignMark::from_bytes(&mark).ok()).map_or(0, |mark| mark.height),
         }
     }
 
     fn durable(&self, ticket: Ticket) -> Completion {
-        let engine = self.engine.clone();
-        Box::new(move |event| match event {
-            Event::Durable { .. } => engine.input(Input::Durable(ticket)),
-            other => {
-                if let Err(reason) = other.durable() {
-                    engine.send(LoopEvent::Failed(Error::Storage(reason.to_string())));
+        let (engine, generation) = (self.engine.clone(), self.generation);
+        self.open.add();
+        let mut opened = Opened { of: Arc::clone(&self.open), is_durable: false };
+        Box::new(move |event| {
+            match event {
+                Event::Durable { .. } => {
+                    opened.is_durable = true;
+                    engine.send(LoopEvent::Durable(generation, ticket));
+                }
+                other => {
+                    if let Err(reason) = other.durable() {
+                        engine.send(LoopEvent::Failed(Error::Storage(reason.to_string())));
+                    }
                 }
             }
+            drop(opened);
         })
+    }
+
+    /// Whether no signature of this node is above what is decided.
+    pub fn is_between_heights(&self) -> bool {
+        self.marked <= self.chain.height() && self.open.is_empty()
+    }
+
+    /// Waits until all that was written is durable, and publishes the blocks among it.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn settle(&mut self) -> Result<()> {
+        if !self.open.wait() {
+            return Err(Error::Storage("what the consensus engine wrote did not become durable".into()));
+        }
+        for height in self.decided.keys().copied().collect::<Vec<_>>() {
+            self.new_height(height);
+        }
+        Ok(())
+    }
+
+    /// Carries out the effects of another engine from now on.
+    pub fn begin(&mut self, rests_on: Rests) {
+        self.generation += 1;
+        self.rests_on = match rests_on {
+            Rests::Quorum(quorum) => Rests::Quorum(quorum.of(self.generation)),
+            other => other,
+        };
     }
 
     fn publish(&self, record: &BlockRecord) {
@@ -91,22 +177,48 @@ fn storage(error: pyralog_cluster_core::Error) -> Error {
 
 impl Ports for NodePorts {
     fn wal_append(&mut self, ticket: Ticket, bytes: Bytes) -> Result<()> {
-        self.wal.append_then(bytes, self.durable(ticket)).map(|_| ()).map_err(storage)
+        match &self.rests_on {
+            Rests::Quorum(quorum) => quorum.entry(ticket, &bytes),
+            Rests::Nowhere => {
+                self.engine.send(LoopEvent::Durable(self.generation, ticket));
+                Ok(())
+            }
+            Rests::Own => self.wal.append_then(bytes, self.durable(ticket)).map(|_| ()).map_err(storage),
+        }
     }
 
     fn wal_reset(&mut self, height: u64) -> Result<()> {
-        self.wal.reset(height).map(|_| ()).map_err(storage)
+        match &self.rests_on {
+            Rests::Quorum(quorum) => quorum.reset(height),
+            Rests::Nowhere => Ok(()),
+            Rests::Own => self.wal.reset(height).map(|_| ()).map_err(storage),
+        }
     }
 
     fn mark(&mut self, ticket: Ticket, mark: SignMark) -> Result<()> {
-        self.mark.put_then(mark.to_bytes().into(), self.durable(ticket)).map(|_| ()).map_err(storage)
+        self.marked = mark.height;
+        match &self.rests_on {
+            Rests::Quorum(quorum) => quorum.mark(ticket, &mark),
+            // Without a key there is none; one on the disk does no harm.
+            Rests::Nowhere | Rests::Own => {
+                self.mark.put_then(mark.to_bytes().into(), self.durable(ticket)).map(|_| ()).map_err(storage)
+            }
+        }
     }
 
     fn commit(&mut self, ticket: Ticket, block: Box<CommittedBlock>) -> Result<()> {
+        if let Rests::Quorum(quorum) = &self.rests_on {
+            // Before the WAL of its height is emptied: whoever signs next may have no other way to it.
+            quorum.block(block.height, &block.block_bytes, &block.commit_bytes())?;
+        }
         let put = self.chain.put(&block).map_err(|e| Error::Storage(e.to_string()))?;
         self.store.put_block_then(put, self.durable(ticket)).map_err(storage)?;
         self.decided.insert(block.height, (Arc::new(BlockRecord::of(&block)), Arc::clone(&block.chain)));
         Ok(())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation
     }
 
     fn gossip(&mut self, bytes: Bytes) {

@@ -31,6 +31,8 @@ pub trait Ports {
     /// # Errors
     /// As [`Ports::wal_append`].
     fn commit(&mut self, ticket: Ticket, block: Box<CommittedBlock>) -> Result<()>;
+    /// The number of the engine among those that these ports have carried out effects of.
+    fn generation(&self) -> u64;
     /// Publishes a consensus message.
     fn gossip(&mut self, bytes: Bytes);
     /// Judges a received message.

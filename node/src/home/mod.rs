@@ -65,6 +65,11 @@ impl Home {
         self.keys().join("peer.key")
     }
 
+    /// Says that other members of the cluster have the validator key too.
+    pub fn shared_keys(&self) -> PathBuf {
+        self.keys().join("shared")
+    }
+
     /// Everything the running node writes.
     pub fn data(&self) -> PathBuf {
         self.root.join("data")

@@ -7,6 +7,7 @@ use pyralog_cluster_core::{self as core, Event, Log, LogSpec};
 use pyralog_crypto::Record;
 use tokio::sync::oneshot;
 
+use super::record_logs::refuse_own;
 use super::{LogError, Partly, RecordLogs};
 use crate::metrics::Metrics;
 
@@ -59,6 +60,7 @@ impl RecordLogs {
         records: Vec<Record>,
     ) -> Result<Vec<Appended>, LogError> {
         let of = records.len();
+        refuse_own(&name)?;
         // Before anything is sent: the store would refuse one part of it and take another.
         core::check_append(&records)?;
         let turn = self.turn.fetch_add(STEP, Ordering::Relaxed);

@@ -26,6 +26,7 @@ impl RecordLogs {
     /// [`LogError::Replaced`]; [`LogError::Store`] with what the store answers: no such log or partition, no such sizes, no checkpoints (of a log
     /// in memory), damage.
     pub async fn consistency(&self, name: String, growth: Growth) -> Result<PartitionConsistency, LogError> {
+        self.caught_up(&name).await;
         let known = self.incarnation_here(&name, growth.partition)?;
         let logs = self.logs.clone();
         self.work(move || {

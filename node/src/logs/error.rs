@@ -51,6 +51,17 @@ pub enum LogError {
     /// The log is the cluster's, and this member stores none of it.
     #[error("{0}")]
     Elsewhere(String),
+    /// A log of this name is the cluster's own.
+    #[error("logs whose names begin with \"pyralog.\" are the cluster's own: nobody else makes, writes or deletes {0}")]
+    OwnName(String),
+    /// The node signs, and a height is not decided in time.
+    #[error(
+        "the node signs for its cluster alone, and the height under way is not decided: a member is admitted when it is"
+    )]
+    Signing,
+    /// Something in the home could not be written.
+    #[error("{0}")]
+    Home(String),
     /// The cluster has not confirmed this member's start.
     #[error("{NOT_STARTED}")]
     NotStarted,

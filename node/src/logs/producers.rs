@@ -8,6 +8,7 @@ use pyralog_cluster_core::{self as core, LogName, Storage};
 use pyralog_crypto::Record;
 
 use super::append::{Part, check_partition};
+use super::record_logs::refuse_own;
 use super::replicated::serving;
 use super::{Appended, LogError, RecordLogs};
 
@@ -18,6 +19,7 @@ impl RecordLogs {
     /// # Errors
     /// [`LogError::NoProducers`], [`LogError::Store`] for a log or partition that is not there, [`LogError::Append`].
     pub async fn open_producer(&self, name: String, partition: u32) -> Result<ProducerId, LogError> {
+        refuse_own(&name)?;
         let log = match self.replicated(&name) {
             Some(log) => log,
             None => self.take_over(&name, partition).await?,
@@ -55,6 +57,7 @@ impl RecordLogs {
         records: Vec<Record>,
     ) -> Result<Vec<Appended>, LogError> {
         let of = records.len();
+        refuse_own(&name)?;
         core::check_append(&records)?;
         let Some(log) = self.replicated(&name) else {
             // It was never opened here.

@@ -94,6 +94,7 @@ impl RecordLogs {
     /// [`LogError::Replaced`].
     pub async fn read(&self, name: String, question: Question) -> Result<Page, LogError> {
         let until = Instant::now() + question.wait;
+        self.caught_up(&name).await;
         let known = self.incarnation_here(&name, question.partition)?;
         let logs = self.logs.clone();
         let opening = self.work(move || {

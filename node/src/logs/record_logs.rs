@@ -10,7 +10,7 @@ use pyralog_crypto::{LogId, Signer};
 use tokio::sync::{Semaphore, watch};
 
 use super::{LogError, LogReport};
-use crate::cluster::ClusterMember;
+use crate::cluster::{ClusterMember, is_own};
 use crate::driver::{EngineHandle, LoopEvent, lock};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -46,6 +46,8 @@ pub struct RecordLogs {
     engine: EngineHandle,
     /// This node in its cluster; `None` where it has none.
     pub(super) member: Option<ClusterMember>,
+    /// Ends of partitions that callers were told of, and that this member's copies may not have yet.
+    pub(super) ends: Mutex<BTreeMap<(LogId, u32), u64>>,
     threads: Arc<Semaphore>,
     counting: Arc<Mutex<()>>,
 }
@@ -64,9 +66,10 @@ impl RecordLogs {
         member: Option<ClusterMember>,
     ) -> Arc<Self> {
         let threads = Arc::new(Semaphore::new(THREADS as usize));
-        let (turn, counting) = (AtomicU64::new(0), Arc::default());
+        let (turn, counting, ends) = (AtomicU64::new(0), Arc::default(), Mutex::default());
         let chain_id = chain_id.into();
-        let this = Self { logs, signer, chain_id, metrics, stopping, turn, notary, engine, member, threads, counting };
+        let this =
+            Self { logs, signer, chain_id, metrics, stopping, turn, notary, engine, member, ends, threads, counting };
         count(&this.logs, &this.metrics, &this.counting);
         Arc::new(this)
     }
@@ -74,9 +77,10 @@ impl RecordLogs {
     /// Makes a log; its id is derived from its incarnation too.
     ///
     /// # Errors
-    /// [`LogError::NotaryName`], and what [`Logs::create`] answers.
+    /// [`LogError::NotaryName`], [`LogError::OwnName`], and what [`Logs::create`] answers.
     pub async fn create(&self, new: NewLog) -> Result<LogReport, LogError> {
         let NewLog { name, partitions, storage, segment_bytes, retention } = new;
+        refuse_own(&name)?;
         let name: LogName = name.parse()?;
         let (chain_id, owner) = (self.chain_id.clone(), self.signer.public_key());
         // Each has its own id, but people would take one for the other.
@@ -123,6 +127,8 @@ impl RecordLogs {
         for log in self.member.iter().flat_map(|member| member.cluster().logs()) {
             all.entry(log.spec.name.clone()).or_insert_with(|| Self::foreign(log));
         }
+        // Whoever wants to see the cluster's own finds them among its partitions.
+        all.retain(|name, _| !is_own(name.as_str()));
         Ok(all.into_values().collect())
     }
 
@@ -131,6 +137,7 @@ impl RecordLogs {
     /// # Errors
     /// There is none of this name.
     pub async fn describe(&self, name: String) -> Result<LogReport, LogError> {
+        self.caught_up(&name).await;
         let (logs, known) = (self.logs.clone(), self.replicated(&name));
         let report = self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await;
         match (report, known) {
@@ -144,6 +151,7 @@ impl RecordLogs {
     /// # Errors
     /// What [`Logs::delete`] answers.
     pub async fn delete(&self, name: String) -> Result<(), LogError> {
+        refuse_own(&name)?;
         if let Some(log) = self.replicated(&name) {
             return self.delete_replicated(&log).await;
         }
@@ -188,6 +196,11 @@ impl RecordLogs {
             Err(_) => Err(LogError::Stopping),
         }
     }
+}
+
+/// Refuses to change what is the cluster's own.
+pub(super) fn refuse_own(name: &str) -> Result<(), LogError> {
+    if is_own(name) { Err(LogError::OwnName(name.to_owned())) } else { Ok(()) }
 }
 
 /// What became of a change, of which `engine` is told where the store cannot go on: then the node stops, as it does for an append.

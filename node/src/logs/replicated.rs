@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::append::{Outcome, Part};
 use super::{Appended, LogError, LogReport, PartitionReport, RecordLogs};
 use crate::cluster::ClusterMember;
+use crate::driver::lock;
 
 /// How long a change that the cluster has decided may take to be seen on this member.
 const SEEN: Duration = Duration::from_secs(5);
@@ -75,8 +76,7 @@ impl RecordLogs {
                 let bytes: usize = records.iter().map(pyralog_crypto::Record::encoded_len).sum();
                 self.metrics.records.inc_by(records.len() as u64);
                 self.metrics.record_bytes.inc_by(bytes as u64);
-                // Whoever appends here can read here what was acknowledged.
-                self.seen_to(log, partition, placed.offset + records.len() as u64).await;
+                self.told(log, partition, placed.offset + records.len() as u64);
             }
             (partition, numbers, placed)
         };
@@ -145,13 +145,31 @@ impl RecordLogs {
         }
     }
 
-    /// Waits a little until this member's copy of a partition has so many records, if it has one.
-    async fn seen_to(&self, log: &ReplicatedLog, partition: u32, end: u64) {
-        let copy = self.logs.open_log(log.spec.name.as_str()).ok().filter(|copy| copy.spec().id == log.spec.id);
-        let here = self.member.as_ref().map(|member| member.cluster().id());
-        let stored = log.nodesets.get(partition as usize).zip(here).is_some_and(|(set, id)| set.contains(id));
-        if let Some(copy) = copy.and_then(|copy| copy.partition(partition).ok().cloned()).filter(|_| stored) {
-            self.seen(|| copy.end() >= end).await;
+    /// Remembers that a caller was told of records up to here. Appends do not wait until this member's copy has them: reads do.
+    fn told(&self, log: &ReplicatedLog, partition: u32, end: u64) {
+        let mut ends = lock(&self.ends);
+        let told = ends.entry((log.spec.id, partition)).or_default();
+        *told = end.max(*told);
+    }
+
+    /// Waits a little until this member's copies of a log have all records that callers were told of here: whoever appends here can read here what was
+    /// acknowledged.
+    pub(super) async fn caught_up(&self, name: &str) {
+        let Ok(log) = self.logs.open_log(name) else { return };
+        let id = log.spec().id;
+        let ends: Vec<(u32, u64)> =
+            lock(&self.ends).range((id, 0)..=(id, u32::MAX)).map(|((_, partition), end)| (*partition, *end)).collect();
+        for (partition, end) in ends {
+            // One that is not stored here is read elsewhere.
+            if self.incarnation_here(name, partition).is_ok()
+                && let Ok(copy) = log.partition(partition)
+            {
+                self.seen(|| copy.end() >= end).await;
+            }
+            let mut ends = lock(&self.ends);
+            if ends.get(&(id, partition)) == Some(&end) {
+                ends.remove(&(id, partition));
+            }
         }
     }
 }

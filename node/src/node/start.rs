@@ -8,9 +8,9 @@ use bytes::Bytes;
 use prometheus_client::registry::Registry;
 use pyralog_cluster_core::raft::MAX_ADDRESSES;
 use pyralog_cluster_core::{self as core, Core, NotaryLog};
-use pyralog_consensus::engine::{Engine, EngineConfig, Recovery, SignMark, WalRecovery};
+use pyralog_consensus::engine::{EngineConfig, SignMark, WalRecovery};
 use pyralog_consensus::genesis::Genesis;
-use pyralog_consensus::ledger::{Ledger, LedgerOptions, LogRecord};
+use pyralog_consensus::ledger::{LedgerOptions, LogRecord};
 use pyralog_consensus::mempool::MempoolLimits;
 use pyralog_consensus::tx::LogName;
 use pyralog_crypto::codec::Decode;
@@ -19,9 +19,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Endpoints, Node, NodeBackend, genesis, start_number};
 use crate::api::{AdminToken, ApiService, ApiState};
-use crate::backend::{Backend, Identity, LogState};
+use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
-use crate::cluster::{Begin, ClusterMember};
+use crate::cluster::{Begin, ClusterMember, OwnLogs};
 use crate::config::{Config, ConsensusConfig, P2pConfig};
 use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
@@ -30,8 +30,9 @@ use crate::http::serve;
 use crate::keys::{self, NodeKeys, random};
 use crate::logs::{RecordLogs, RetentionDriver};
 use crate::metrics::{Metrics, MetricsService};
-use crate::notary::{Admission, AnchorDriver, NotaryReceipts};
+use crate::notary::{Admission, AnchorDriver, InCluster, NotaryLeaves, NotaryReceipts};
 use crate::rpc::{Context, RpcService};
+use crate::signing::{EngineSource, Role, Signing, SigningDriver, SigningParts};
 use crate::store::{CoreChain, LedgerView};
 
 /// Longest stored address book, bytes.
@@ -44,7 +45,6 @@ struct Opened {
     core: Core,
     genesis: Genesis,
     chain: CoreChain,
-    ledger: Ledger,
     log: NotaryLog,
 }
 
@@ -68,7 +68,7 @@ impl Node {
         let (api_listener, api) = serve::bind(config.api.listen, config.api.max_connections, "api-listen").await?;
         let (metrics_listener, metrics_at) =
             serve::bind(config.metrics.listen, METRICS_CONNECTIONS, "metrics-listen").await?;
-        let Opened { core, genesis, chain, ledger, log } = opened;
+        let Opened { core, genesis, chain, log } = opened;
         let chain_id = genesis.chain_id().to_owned();
 
         let mut registry = Registry::with_prefix("pyralog");
@@ -100,18 +100,11 @@ impl Node {
             log_owner: keys.log.public_key(),
         };
         let (commands, command_queue) = mpsc::unbounded_channel();
-        let ports = NodePorts::new(&core, chain.clone(), engine.clone(), commands.clone(), Arc::clone(&shared));
         let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
-        let ledger = ledger.sharing(view.signatures());
-        let number = start_number::next(home)?;
-        let recovered = recover(&config.consensus, &core, &chain, ledger, &shared, Box::new(keys.validator), number)?;
-        // Before the engine: it ends when the engine's end of the queue is dropped, also where the engine does not start.
-        let checker = spawn_tx_checker(unchecked, view.clone(), Arc::clone(&shared))?;
-        let (thread, ended) = spawn_engine(recovered, ports, inbox)?;
         let bridge = Network::start(
             network.clone(),
             network_events,
-            (commands, command_queue),
+            (commands.clone(), command_queue),
             engine.clone(),
             chain.clone(),
             Arc::clone(&shared),
@@ -128,9 +121,66 @@ impl Node {
             engine: engine.clone(),
         };
         let (member, mut member_tasks) = ClusterMember::start(&core, &network, begin).await?;
+        let names = OwnLogs::new()?;
+        let source = EngineSource {
+            config: engine_config(&config.consensus),
+            chain: chain.clone(),
+            ledger: view.clone(),
+            shared: Arc::clone(&shared),
+            signer: Arc::new(keys.validator),
+        };
+        let (number, mut wal) = (start_number::next(home)?, Some(recovered_wal(&core)));
+        // Where other members may have the key nobody signs before the cluster has said who.
+        let alone = member.holds_notary_log() && !home.shared_keys().exists();
+        let role = match alone {
+            true => Role::Sign(Signing {
+                wal: wal.take().unwrap_or_default(),
+                mark: own_mark(&core)?,
+                number,
+                quorum: None,
+            }),
+            false => Role::Follow,
+        };
+        let (first, rests_on) = source.engine(role)?;
+        let ports = NodePorts::new(&core, chain.clone(), engine.clone(), commands, Arc::clone(&shared), rests_on);
+        // Before the engine: it ends when the engine's end of the queue is dropped, also where the engine does not start.
+        let checker = spawn_tx_checker(unchecked, view.clone(), Arc::clone(&shared))?;
+        let (thread, ended) = spawn_engine(first, ports, inbox, Box::new(move |role| source.engine(role)))?;
+        let signing = SigningDriver::new(
+            SigningParts {
+                member: member.clone(),
+                names: names.clone(),
+                logs: core.logs().clone(),
+                mark: core.mark().clone(),
+                chain: chain.clone(),
+                chain_id: chain_id.clone(),
+                owner: log_signer.public_key(),
+                engine: engine.clone(),
+                home: home.clone(),
+                number,
+                wal,
+            },
+            alone,
+        );
+        member_tasks.push(tokio::spawn(Arc::clone(&signing).run()).abort_handle());
+        let in_cluster = InCluster {
+            member: member.clone(),
+            names,
+            logs: core.logs().clone(),
+            chain_id: chain_id.clone(),
+            owner: log_signer.public_key(),
+        };
+        let leaves = NotaryLeaves::new(log.clone(), Some(in_cluster), Arc::clone(&shared));
+        let (follower, told) = (Arc::clone(&leaves), engine.clone());
+        let follow = async move {
+            if let Err(error) = follower.follow().await {
+                told.send(LoopEvent::Failed(error));
+            }
+        };
+        member_tasks.push(tokio::spawn(follow).abort_handle());
         let interval = Duration::from_millis(config.consensus.block_interval_ms);
         let driver = AnchorDriver::new(
-            log.clone(),
+            Arc::clone(&leaves),
             Arc::clone(&log_signer),
             &chain_id,
             view.clone(),
@@ -140,15 +190,7 @@ impl Node {
         );
         let (joining, live) = (member.clone(), Arc::clone(&shared));
         member_tasks.push(tokio::spawn(async move { joining.report_to(&live).await }).abort_handle());
-        let anchors = match member.holds_notary_log() {
-            true => tokio::spawn(driver.run()),
-            false => {
-                let why =
-                    "this member of the cluster holds no notary log: submit to the member that the cluster began with";
-                shared.update(|live| live.log = LogState::Elsewhere(why.into()));
-                tokio::spawn(std::future::pending())
-            }
-        };
+        let anchors = tokio::spawn(driver.run());
         let backend: Arc<dyn Backend> = Arc::new(NodeBackend {
             identity,
             chain: chain.clone(),
@@ -189,12 +231,14 @@ impl Node {
             backend: Arc::clone(&backend),
             shared: Arc::clone(&shared),
             ledger: view.clone(),
-            admission: Admission::new(log.clone(), log_signer, &chain_id, &config.notary, Arc::clone(&shared)),
+            admission: Admission::new(Arc::clone(&leaves), log_signer, &chain_id, &config.notary, Arc::clone(&shared)),
             receipts: NotaryReceipts::new(log.clone(), chain.clone(), view, Arc::clone(&shared)),
             engine: engine.clone(),
             records: Arc::clone(&records),
             member: member.clone(),
-            log_keystore: home.log_key(),
+            leaves,
+            signing,
+            keystores: [home.log_key(), home.validator_key()],
             admin_token: AdminToken::new(admin_token),
             max_leaves: config.notary.max_leaves,
             config: config.api.clone(),
@@ -278,10 +322,8 @@ fn open(home: &Home, config: &Config, log_key: &PublicKey, engine: &EngineHandle
     genesis::bind(home, &core, &genesis)?;
     let start = genesis.chain_state().map_err(|e| Error::genesis(&home.genesis(), e.to_string()))?;
     let chain = CoreChain::open(core.chain().clone(), start).map_err(|e| Error::Storage(e.to_string()))?;
-    let ledger = Ledger::open(Box::new(chain.clone()), genesis.chain_id(), LedgerOptions::default())
-        .map_err(|e| Error::Storage(e.to_string()))?;
     let log = core.notary_log(log_id(&genesis, log_key, &config.notary.log_name)?).map_err(failed)?;
-    Ok(Opened { core, genesis, chain, ledger, log })
+    Ok(Opened { core, genesis, chain, log })
 }
 
 /// The log of genesis that our key owns, else the one that it would register under the configured name.
@@ -297,39 +339,14 @@ fn log_id(genesis: &Genesis, owner: &PublicKey, name: &str) -> Result<LogId> {
     Ok(LogRecord::id(&parts.chain_id, owner, &name))
 }
 
-fn recover(
-    config: &ConsensusConfig,
-    core: &Core,
-    chain: &CoreChain,
-    ledger: Ledger,
-    shared: &Shared,
-    signer: Box<dyn Signer>,
-    number: u64,
-) -> Result<Engine<Ledger>> {
-    let wal = core.wal().take_recovery().unwrap_or_default();
+fn recovered_wal(core: &Core) -> WalRecovery {
+    let core::WalRecovery { entries, truncated, .. } = core.wal().take_recovery().unwrap_or_default();
+    WalRecovery { entries, truncated }
+}
+
+fn own_mark(core: &Core) -> Result<Option<SignMark>> {
     let damaged = |e| Error::Storage(format!("the signer mark under {} cannot be read: {e}", core.dir().display()));
-    let mark = core.mark().get().map(|bytes| SignMark::from_bytes(&bytes)).transpose().map_err(damaged)?;
-    let state = chain.state();
-    if ledger.height() != state.height {
-        return Err(Error::Storage(format!(
-            "{}: the ledger stands at height {} and the chain at {}; restore the directory from a copy",
-            core.dir().display(),
-            ledger.height(),
-            state.height
-        )));
-    }
-    Engine::recover(Recovery {
-        config: engine_config(config),
-        chain: state.as_ref().clone(),
-        app: ledger,
-        txs: Box::new(shared.pool.clone()),
-        history: Box::new(chain.clone()),
-        signer: Some(signer),
-        wal: WalRecovery { entries: wal.entries, truncated: wal.truncated },
-        mark,
-        number,
-    })
-    .map_err(|e| Error::Consensus(e.to_string()))
+    core.mark().get().map(|bytes| SignMark::from_bytes(&bytes)).transpose().map_err(damaged)
 }
 
 fn engine_config(config: &ConsensusConfig) -> EngineConfig {

@@ -12,6 +12,7 @@ use pyralog_crypto::{Checkpoint, SignedCheckpoint, Signer};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::NotaryLeaves;
 use crate::backend::LogState;
 use crate::driver::{EngineHandle, Shared};
 use crate::error::{Error, Result};
@@ -19,10 +20,13 @@ use crate::store::LedgerView;
 
 /// How often a log is compared that is not known to be sound.
 const UNCHECKED_PAUSE: Duration = Duration::from_millis(100);
+/// In this time a member that leads the log has all records that there are.
+const BROUGHT_TOGETHER: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct AnchorDriver {
     log: NotaryLog,
+    leaves: Arc<NotaryLeaves>,
     signer: Arc<dyn Signer>,
     chain_id: String,
     ledger: LedgerView,
@@ -30,6 +34,8 @@ pub struct AnchorDriver {
     shared: Arc<Shared>,
     /// While an anchor waits it is replaced at most this often.
     pause: Duration,
+    /// Since when the cluster's log is shorter here than what is anchored.
+    short_since: Option<Instant>,
 }
 
 /// What the ledger says of our log.
@@ -42,7 +48,7 @@ enum Registered {
 impl AnchorDriver {
     /// A driver for one log; `interval` is that of blocks.
     pub fn new(
-        log: NotaryLog,
+        leaves: Arc<NotaryLeaves>,
         signer: Arc<dyn Signer>,
         chain_id: &str,
         ledger: LedgerView,
@@ -51,14 +57,24 @@ impl AnchorDriver {
         interval: Duration,
     ) -> Self {
         let pause = (interval / 6).clamp(Duration::from_millis(20), Duration::from_millis(200));
-        Self { log, signer, chain_id: chain_id.into(), ledger, engine, shared, pause }
+        Self {
+            log: leaves.log().clone(),
+            leaves,
+            signer,
+            chain_id: chain_id.into(),
+            ledger,
+            engine,
+            shared,
+            pause,
+            short_since: None,
+        }
     }
 
     /// Runs until the node stops.
     ///
     /// # Errors
     /// The storage failed: the node stops.
-    pub async fn run(self) -> Result<()> {
+    pub async fn run(mut self) -> Result<()> {
         let (mut grown, mut height) = (self.shared.log_size.subscribe(), self.shared.height.subscribe());
         let mut next = Instant::now();
         let mut warned = false;
@@ -74,7 +90,8 @@ impl AnchorDriver {
                         self.compare(&record)?;
                         compared = Some(record.size);
                     }
-                    if self.is_sound() && self.log.size() > record.size && *height.borrow_and_update() > 0 {
+                    let grew = self.log.size() > record.size && *height.borrow_and_update() > 0;
+                    if self.is_sound() && grew && self.leaves.anchors_here() {
                         self.anchor(&record).await?;
                         next = Instant::now() + self.pause;
                     }
@@ -129,8 +146,16 @@ impl AnchorDriver {
 
     /// Compares the log with its last anchor. While the process runs a log can only grow, so a sound one stays so, unless somebody else
     /// anchors with its key.
-    fn compare(&self, record: &LogRecord) -> Result<()> {
+    fn compare(&mut self, record: &LogRecord) -> Result<()> {
         let size = self.log.size();
+        let short = size < record.size && self.leaves.is_shared();
+        let since = *self.short_since.get_or_insert_with(Instant::now);
+        match short {
+            // The cluster has the rest, and this member enters it as it comes. One that leads has all there is, as soon as it is brought together.
+            true if self.leaves.may_lag() || since.elapsed() < BROUGHT_TOGETHER => return Ok(()),
+            true => {}
+            false => self.short_since = None,
+        }
         let why = if size < record.size {
             format!("the notary log has {size} leaves, and the chain has witnessed {}", record.size)
         } else if record.size > 0

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use pyralog_cluster_core as core;
-use pyralog_cluster_core::NotaryLog;
 use pyralog_consensus::engine::SignerState;
 use pyralog_crypto::{
     MAX_LEAF_BYTES, Promise, RangePromise, Roots, SignedPromise, SignedRangePromise, Signer, SignerError, leaf_hashes,
 };
-use tokio::sync::oneshot;
 
+use super::NotaryLeaves;
 use crate::backend::LogState;
 use crate::config::NotaryConfig;
 use crate::driver::Shared;
@@ -51,14 +50,30 @@ pub enum Refused {
     /// This log may not grow before somebody has seen to it; nothing was taken.
     #[error("{0}")]
     Closed(String),
+    /// The members of the cluster that are up are too few, or have too much to do; nothing was taken.
+    #[error("{0}")]
+    NoQuorum(String),
     /// The log cannot grow now.
     #[error("{0}")]
     Unavailable(String),
 }
 
+impl Refused {
+    /// What the store's refusal means for a submission.
+    pub(super) fn of(error: core::Error) -> Self {
+        match error {
+            // How many wait is known to the admission.
+            core::Error::Busy { .. } => Self::Busy(0),
+            core::Error::Size { .. } => Self::Bad(error.to_string()),
+            core::Error::DiskLow { .. } => Self::Closed(error.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
 /// Takes submissions for our notary log. One is shared by all requests.
 pub struct Admission {
-    log: NotaryLog,
+    leaves: Arc<NotaryLeaves>,
     signer: Arc<dyn Signer>,
     chain_id: String,
     config: NotaryConfig,
@@ -76,15 +91,15 @@ impl Drop for Places<'_> {
 }
 
 impl Admission {
-    /// Admission to `log`, whose key is `signer`.
+    /// Admission to a log whose key is `signer`.
     pub fn new(
-        log: NotaryLog,
+        leaves: Arc<NotaryLeaves>,
         signer: Arc<dyn Signer>,
         chain_id: &str,
         config: &NotaryConfig,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { log, signer, chain_id: chain_id.into(), config: config.clone(), shared, pending: AtomicUsize::new(0) }
+        Self { leaves, signer, chain_id: chain_id.into(), config: config.clone(), shared, pending: AtomicUsize::new(0) }
     }
 
     /// Appends the leaves and waits until they are durable. Only then may they be promised.
@@ -97,11 +112,7 @@ impl Admission {
         let _places = self.reserve(leaves.len(), anchored)?;
         let hashes: Vec<Roots> = leaves.iter().map(|leaf| leaf_hashes(leaf)).collect();
         let started = Instant::now();
-        let (sender, receiver) = oneshot::channel();
-        let told = self.log.append_then(leaves, Box::new(move |event| drop(sender.send(event.durable()))));
-        told.map_err(|error| self.refused(error))?;
-        let stopping = || Refused::Unavailable("the node is stopping".into());
-        let (first, size) = receiver.await.map_err(|_| stopping())?.map_err(|error| self.refused(error))?;
+        let (first, size) = self.leaves.append(leaves).await.map_err(|refused| self.count(refused))?;
         self.shared.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
         self.shared.log_size.send_if_modified(|known| {
             let grew = size > *known;
@@ -166,7 +177,7 @@ impl Admission {
     /// # Errors
     /// The log key cannot sign.
     pub fn promise_each(&self, of: &Submission) -> Result<Vec<SignedPromise>, Refused> {
-        let log = self.log.id();
+        let log = self.leaves.log().id();
         let sign = |(index, leaf): (u64, &Roots)| {
             let promise = Promise { log, index, leaf: *leaf, anchor_by: of.anchor_by };
             SignedPromise::sign(promise, &self.chain_id, self.signer.as_ref())
@@ -180,7 +191,7 @@ impl Admission {
     /// The log key cannot sign.
     pub fn promise_range(&self, of: &Submission) -> Result<SignedRangePromise, Refused> {
         let promise = RangePromise {
-            log: self.log.id(),
+            log: self.leaves.log().id(),
             first: of.first,
             count: of.hashes.len() as u64,
             roots: RangePromise::roots_of(&of.hashes),
@@ -189,18 +200,13 @@ impl Admission {
         SignedRangePromise::sign(promise, &self.chain_id, self.signer.as_ref()).map_err(unsigned)
     }
 
-    fn refused(&self, error: core::Error) -> Refused {
-        match error {
-            core::Error::Busy { .. } => {
-                self.shared.metrics.leaves_refused.inc();
-                Refused::Busy(self.pending.load(Ordering::Acquire))
-            }
-            core::Error::Size { .. } => Refused::Bad(error.to_string()),
-            core::Error::DiskLow { .. } => {
-                self.shared.metrics.leaves_refused.inc();
-                Refused::Closed(error.to_string())
-            }
-            other => Refused::Unavailable(other.to_string()),
+    fn count(&self, refused: Refused) -> Refused {
+        if matches!(refused, Refused::Busy(_) | Refused::Closed(_) | Refused::NoQuorum(_)) {
+            self.shared.metrics.leaves_refused.inc();
+        }
+        match refused {
+            Refused::Busy(_) => Refused::Busy(self.pending.load(Ordering::Acquire)),
+            other => other,
         }
     }
 }

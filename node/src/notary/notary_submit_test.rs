@@ -17,7 +17,8 @@ fn admission(dir: &std::path::Path, config: NotaryConfig) -> (Core, Admission) {
     let log = core.notary_log(LogId([1; 32])).unwrap();
     let shared = Shared::new(7, MempoolLimits::default(), 4, Metrics::register(&mut Registry::default()));
     shared.update(|live| (live.log, live.watching) = (LogState::Sound, false));
-    let admission = Admission::new(log, Arc::new(key()), "pyralog-dev-1", &config, shared);
+    let leaves = NotaryLeaves::new(log, None, Arc::clone(&shared));
+    let admission = Admission::new(leaves, Arc::new(key()), "pyralog-dev-1", &config, shared);
     (core, admission)
 }
 

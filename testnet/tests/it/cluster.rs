@@ -7,6 +7,7 @@
 mod members;
 mod membership;
 mod oracle;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -35,7 +35,8 @@ fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
     if info.members.is_empty() {
         return format!("{WARN}{} has not heard of any member yet{WARN:#}", info.called(info.member));
     }
-    let mut text = format!("{leader}, as {} sees it\n\n{}\n", info.called(info.member), members(info));
+    let signs = info.signer.map(|id| format!(", {} signs", info.called(id))).unwrap_or_default();
+    let mut text = format!("{leader}{signs}, as {} sees it\n\n{}\n", info.called(info.member), members(info));
     let shown: Vec<(&PartitionInfo, PartitionState)> = info
         .partitions
         .iter()

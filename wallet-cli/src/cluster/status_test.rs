@@ -78,6 +78,17 @@ fn a_cluster_without_a_leader_or_partitions_says_so() {
 }
 
 #[test]
+fn who_signs_is_said_where_it_is_known() {
+    let mut document = cluster(1);
+    document["signer"] = 2.into();
+    let text = plain(&shown(&document, false));
+    assert_eq!(
+        text.lines().next().unwrap(),
+        "led by member 1 (node0), member 2 (node1) signs, as member 1 (node0) sees it"
+    );
+}
+
+#[test]
 fn a_member_that_just_joined_knows_nobody() {
     let document = json!({ "member": 4, "leader": null, "members": [], "partitions": [] });
     assert_eq!(plain(&shown(&document, false)), "member 4 has not heard of any member yet");

@@ -14,6 +14,9 @@ pub struct ClusterInfo {
     pub member: u64,
     /// Who leads the global group, as far as it is known.
     pub leader: Option<u64>,
+    /// Who signs for the cluster, if somebody does for others than itself.
+    #[serde(default)]
+    pub signer: Option<u64>,
     /// All members that were not removed; none where the answering member has not heard of the cluster yet.
     pub members: Vec<MemberInfo>,
     /// All partitions of all logs.

@@ -185,7 +185,7 @@ impl World {
     /// Under the newest ticket.
     fn send_append(&mut self, place: usize, payload: Bytes) {
         self.asked.insert(self.tickets, (place, self.nodes[place].life));
-        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
+        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, epoch: None, payload });
     }
 
     /// Whoever leads has the first answers to everything that it must have answers to.

@@ -16,6 +16,11 @@ impl From<LogError> for Problem {
             LogError::NotaryName(_) => {
                 Self::new(StatusCode::CONFLICT, "log_exists", message).remedy("choose another name")
             }
+            LogError::OwnName(_) => Self::new(StatusCode::FORBIDDEN, "own_log", message).remedy("choose another name"),
+            LogError::Signing => Self::new(StatusCode::SERVICE_UNAVAILABLE, "signing", message)
+                .remedy("see why no block is decided, and send again; nothing was done")
+                .retry_after(5),
+            LogError::Home(_) => Self::internal(message),
             LogError::Replaced { found, .. } => Self::new(StatusCode::CONFLICT, "log_replaced", message)
                 .remedy("read the log as it is now from its first record, under the incarnation that it has")
                 .detail("incarnation", found.to_string()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::kit::{Homes, Running, get_json, homes, post, start};
 use crate::backend::LogState;
 
-fn trust(homes: &Homes) -> Trust {
+pub fn trust(homes: &Homes) -> Trust {
     let entries = homes.genesis.powers().into_iter().map(|(public_key, power)| ValidatorEntry { public_key, power });
     Trust::Genesis(GenesisTrust {
         chain_id: homes.genesis.chain_id().into(),

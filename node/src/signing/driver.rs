@@ -1,0 +1,358 @@
+//! Follows the signer's log, takes the lease where this member leads it, and gives it up where it does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyralog_cluster_core::cluster::Cluster;
+use pyralog_cluster_core::replication::Epoch;
+use pyralog_cluster_core::{self as core, Logs, Mark, Partition, PartitionId};
+use pyralog_consensus::engine::{Input, PeerNumber, SignMark, WalRecovery};
+use pyralog_crypto::codec::{Decode, Encode};
+use pyralog_crypto::{PublicKey, Record};
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::quorum_wal::append;
+use super::{QuorumWal, Role, SignerLog, SignerRecord, Signing};
+use crate::chain::ChainReader;
+use crate::cluster::{ClusterMember, OwnLogs, unreadable};
+use crate::driver::{EngineHandle, LoopEvent};
+use crate::error::Error;
+use crate::home::{Home, PUBLIC, write_atomic};
+use crate::logs::LogError;
+use crate::store::CoreChain;
+
+/// How often the log is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+/// After a lease could not be taken, or the store does not answer, nothing is tried for so long.
+const REST: Duration = Duration::from_millis(200);
+/// A block that was handed to the engine and is not in the chain is handed over again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// In this time a height is decided, or a member cannot be admitted now.
+const RESIGNED: Duration = Duration::from_secs(20);
+/// In this time what the cluster has decided is seen here.
+const SEEN: Duration = Duration::from_secs(10);
+/// Bytes of records that are read at once, about.
+const READ_BYTES: usize = 4 << 20;
+/// Blocks of the log are nobody's; no peer has this number.
+const LOG: PeerNumber = PeerNumber(u64::MAX);
+/// What stands in a home whose validator key other members have too.
+pub const SHARED_KEYS: &str = "The validator key in this directory signs for a cluster of several members, by turns. A member whose data/ is lost is started with its \
+     data/members.json, and never alone: see docs/node.md.\n";
+
+/// What the driver works with.
+pub struct SigningParts {
+    /// This node in its cluster.
+    pub member: ClusterMember,
+    /// The names of the cluster's own logs.
+    pub names: OwnLogs,
+    /// The record logs of this node.
+    pub logs: Logs,
+    /// The mark on this node's disk.
+    pub mark: Mark,
+    /// The chain.
+    pub chain: CoreChain,
+    /// The chain's id, which is part of the ids of logs.
+    pub chain_id: String,
+    /// The cluster's log key.
+    pub owner: PublicKey,
+    /// The engine's thread.
+    pub engine: EngineHandle,
+    /// The home.
+    pub home: Home,
+    /// The number of this start.
+    pub number: u64,
+    /// What the WAL on this node's disk held, where no engine has begun with it.
+    pub wal: Option<WalRecovery>,
+}
+
+/// See the module.
+pub struct SigningDriver {
+    parts: SigningParts,
+    now: Mutex<Now>,
+}
+
+/// What this member is doing.
+struct Now {
+    role: Doing,
+    wal: Option<WalRecovery>,
+    log: SignerLog,
+    /// The log's partition, and this member's copy of it, if there is one.
+    copy: Option<(PartitionId, Partition)>,
+    /// The last block that was handed to the engine, and when.
+    handed: (u64, Instant),
+    rests_until: Instant,
+}
+
+enum Doing {
+    /// Signs over its own disk: it is the only member.
+    Alone,
+    Follow,
+    /// Signs in an epoch.
+    Sign(QuorumWal),
+}
+
+impl SigningDriver {
+    /// A driver. The engine follows, or signs over the node's own disk where `alone`.
+    pub fn new(mut parts: SigningParts, alone: bool) -> Arc<Self> {
+        let now = Instant::now();
+        let role = if alone { Doing::Alone } else { Doing::Follow };
+        let wal = parts.wal.take();
+        let now = Now { role, wal, log: SignerLog::default(), copy: None, handed: (0, now), rests_until: now };
+        Arc::new(Self { parts, now: Mutex::new(now) })
+    }
+
+    /// Whether signatures of the cluster rest on a log that it replicates.
+    pub fn is_shared(&self) -> bool {
+        self.cluster().partition(&self.parts.names.signer, 0).is_ok()
+    }
+
+    /// Runs until the node stops, or the storage fails: the engine's thread is told then.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let mut now = self.now.lock().await;
+            let stepped = self.step(&mut now).await;
+            drop(now);
+            match stepped {
+                Ok(()) => sleep(LOOK).await,
+                Err(error) if error.is_fatal() => {
+                    return self.parts.engine.send(LoopEvent::Failed(Error::Storage(error.to_string())));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the signer's log cannot be read at the moment");
+                    sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.parts.member.cluster()
+    }
+
+    async fn step(&self, now: &mut Now) -> std::result::Result<(), core::Error> {
+        if !self.is_shared() {
+            if matches!(now.role, Doing::Follow) && self.may_sign_alone() {
+                self.sign_alone(now);
+            }
+            return Ok(());
+        }
+        if now.copy.is_none() {
+            now.copy = self.copy()?;
+        }
+        let Some((partition, copy)) = now.copy.clone() else { return Ok(()) };
+        read_on(&copy, &mut now.log).await?;
+        let led = self.cluster().epoch_led(partition).filter(|_| self.parts.member.is_started());
+        match &now.role {
+            // It became the cluster's in the course of an earlier start.
+            Doing::Alone => self.resign(now).await,
+            Doing::Sign(quorum) if led == Some(quorum.epoch()) && !quorum.is_lost() => {}
+            Doing::Sign(_) => {
+                self.parts.engine.send(LoopEvent::Become(Box::new(Role::Follow)));
+                now.role = Doing::Follow;
+            }
+            Doing::Follow => {
+                self.hand_block(now);
+                if let Some(epoch) = led.filter(|_| Instant::now() >= now.rests_until)
+                    && !self.take_lease(now, partition, &copy, epoch).await?
+                {
+                    now.rests_until = Instant::now() + REST;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this node is its cluster's only member, and certainly so.
+    fn may_sign_alone(&self) -> bool {
+        let member = &self.parts.member;
+        member.is_started() && member.holds_notary_log() && self.cluster().is_alone() && !self.is_shared()
+    }
+
+    fn sign_alone(&self, now: &mut Now) {
+        // Whoever resigned did so with nothing undecided: there is no WAL to go on with.
+        let wal = now.wal.take().unwrap_or_default();
+        let signing = Signing { wal, mark: self.own_mark(), number: self.number(now), quorum: None };
+        self.parts.engine.send(LoopEvent::Become(Box::new(Role::Sign(signing))));
+        now.role = Doing::Alone;
+    }
+
+    /// The mark on this node's disk: it signed up to there while it was alone.
+    fn own_mark(&self) -> Option<SignMark> {
+        // One that cannot be read has stopped the start.
+        self.parts.mark.get().and_then(|bytes| SignMark::from_bytes(&bytes).ok())
+    }
+
+    fn number(&self, now: &Now) -> u64 {
+        self.parts.number.max(now.log.number().saturating_add(1))
+    }
+
+    /// Takes the lease of an epoch: everything of earlier ones is read before anything is signed. Answers whether it is taken.
+    async fn take_lease(
+        &self,
+        now: &mut Now,
+        partition: PartitionId,
+        copy: &Partition,
+        epoch: Epoch,
+    ) -> std::result::Result<bool, core::Error> {
+        let number = self.number(now);
+        let begin = SignerRecord::Begin { number, member: self.cluster().id().0 };
+        let own = self.own_mark().filter(|own| Some(*own) > now.log.mark()).map(SignerRecord::Mark);
+        let mut place = None;
+        for record in own.into_iter().chain([begin]) {
+            let appending = append(self.cluster(), partition, epoch, &record);
+            let Ok(appending) = appending else { return Ok(false) };
+            match appending.await {
+                Ok(placed) => place = Some(placed.offset),
+                Err(reason) => {
+                    tracing::debug!(%reason, "this member cannot sign yet");
+                    return Ok(false);
+                }
+            }
+        }
+        let until = Instant::now() + SEEN;
+        while place.is_some_and(|place| now.log.next() <= place) || self.parts.chain.height() < now.log.decided() {
+            if Instant::now() > until || self.cluster().epoch_led(partition) != Some(epoch) {
+                return Ok(false);
+            }
+            read_on(copy, &mut now.log).await?;
+            self.hand_block(now);
+            sleep(LOOK).await;
+        }
+        let quorum = QuorumWal::new(self.cluster().clone(), partition, epoch, number, self.parts.engine.clone());
+        let signing = Signing { wal: now.log.wal(), mark: now.log.mark(), number, quorum: Some(quorum.clone()) };
+        tracing::info!(epoch = epoch.0, mark = ?signing.mark, "this member signs for its cluster");
+        self.parts.engine.send(LoopEvent::Become(Box::new(Role::Sign(signing))));
+        now.role = Doing::Sign(quorum);
+        Ok(true)
+    }
+
+    /// Gives the engine the next block, where the log has it: whoever signed may be the only one that ever had it.
+    fn hand_block(&self, now: &mut Now) {
+        let next = self.parts.chain.height() + 1;
+        if now.handed.0 == next && now.handed.1.elapsed() < AGAIN {
+            return;
+        }
+        if let Some((block, commit)) = now.log.block(next)
+            && self.parts.engine.offer(Input::SyncBlock { peer: LOG, block, commit })
+        {
+            now.handed = (next, Instant::now());
+        }
+    }
+
+    /// Has the engine sign no more over this node's disk, from a moment on at which nothing is undecided.
+    async fn resign(&self, now: &mut Now) {
+        let (told, mut resigned) = oneshot::channel();
+        self.parts.engine.send(LoopEvent::Resign(told));
+        let in_time = timeout(RESIGNED, &mut resigned).await.is_ok_and(|told| told.is_ok());
+        resigned.close();
+        if in_time || resigned.try_recv().is_ok() {
+            now.role = Doing::Follow;
+            now.wal = None;
+        }
+    }
+
+    /// Has the cluster's signatures rest on a log that it replicates, if they do not.
+    ///
+    /// # Errors
+    /// [`LogError`]: this node goes on signing by itself then, unless the cluster does not know.
+    pub async fn share(&self) -> std::result::Result<(), LogError> {
+        if self.is_shared() {
+            return Ok(());
+        }
+        if !self.may_sign_alone() {
+            return Err(LogError::NotStarted);
+        }
+        let mut now = self.now.lock().await;
+        self.resign(&mut now).await;
+        if !matches!(now.role, Doing::Follow) {
+            return Err(LogError::Signing);
+        }
+        let next = self.parts.chain.height() + 1;
+        let number = self.number(&now);
+        let begin = SignerRecord::Begin { number, member: self.cluster().id().0 };
+        let mark = self.own_mark().map(SignerRecord::Mark);
+        let records = mark.into_iter().chain([begin, SignerRecord::Reset { number, height: next }]);
+        let records: Vec<Bytes> = records.map(|record| record.to_bytes().into()).collect();
+        self.write_first(records).await?;
+        let (marker, text) = (self.parts.home.shared_keys(), SHARED_KEYS.as_bytes());
+        tokio::task::spawn_blocking(move || write_atomic(&marker, text, PUBLIC))
+            .await
+            .map_err(|_| LogError::Panicked)?
+            .map_err(|e| LogError::Home(e.to_string()))?;
+        self.cluster().adopt_log(&self.parts.names.signer).await?;
+        let until = Instant::now() + SEEN;
+        while !self.is_shared() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
+        tracing::info!("the cluster's signatures rest on a replicated log from now on");
+        Ok(())
+    }
+
+    /// Begins the log on this node's disk. Records of an attempt before stay in front.
+    async fn write_first(&self, records: Vec<Bytes>) -> std::result::Result<(), LogError> {
+        let SigningParts { names, logs, chain_id, owner, .. } = &self.parts;
+        let (names, logs, chain_id, owner) = (names.clone(), logs.clone(), chain_id.clone(), *owner);
+        let (sender, receiver) = oneshot::channel();
+        let written = tokio::task::spawn_blocking(move || -> std::result::Result<(), core::Error> {
+            let log = names.open_or_make(&logs, &names.signer, &chain_id, &owner)?;
+            // They are short.
+            let records: Vec<Record> =
+                records.into_iter().filter_map(|bytes| Record::new(0, None, bytes, Vec::new()).ok()).collect();
+            let done = Box::new(move |event: core::Event| drop(sender.send(event.durable())));
+            log.partition(0)?.append_then(&records, done).map(|_| ())
+        });
+        written.await.map_err(|_| LogError::Panicked)??;
+        receiver.await.map_err(|_| LogError::Stopping)??;
+        Ok(())
+    }
+
+    /// The log's partition, and this member's copy of it, if it has one.
+    fn copy(&self) -> std::result::Result<Option<(PartitionId, Partition)>, core::Error> {
+        let name = &self.parts.names.signer;
+        let (Some(of), Ok(id)) = (self.cluster().log(name), self.cluster().partition(name, 0)) else { return Ok(None) };
+        match self.parts.logs.open_log(name.as_str()) {
+            Ok(log) if log.spec().id == of.spec.id => Ok(Some((id, log.partition(0)?.clone()))),
+            // It is being made.
+            Ok(_) | Err(core::Error::NoSuchLog { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Reads what is new in a copy of the log.
+async fn read_on(copy: &Partition, log: &mut SignerLog) -> std::result::Result<(), core::Error> {
+    while log.next() == 0 || copy.end() > log.next() {
+        let (copy, from) = (copy.clone(), log.next());
+        let read = tokio::task::spawn_blocking(move || read(&copy, from));
+        let records = read.await.map_err(|_| core::Error::Closed)??;
+        if records.is_empty() {
+            return Ok(());
+        }
+        for (place, record) in records {
+            log.take(place, &record).map_err(|error| unreadable("pyralog.signer", place, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Records from a place on, or from the first one that is still there, as many as are read at once.
+fn read(copy: &Partition, from: u64) -> std::result::Result<Vec<(u64, Bytes)>, core::Error> {
+    let (first, end) = copy.range()?;
+    let from = from.max(first);
+    let (mut records, mut bytes, mut outcome) = (Vec::new(), 0, Ok(()));
+    if from < end {
+        copy.read(from, &mut |stored| {
+            match Record::from_bytes(stored.bytes) {
+                Ok(record) => {
+                    bytes += record.value().len();
+                    records.push((stored.offset, record.value().clone()));
+                }
+                Err(error) => outcome = Err(unreadable("pyralog.signer", stored.offset, &error)),
+            }
+            outcome.is_ok() && bytes < READ_BYTES
+        })?;
+    }
+    outcome.map(|()| records)
+}

@@ -1,0 +1,126 @@
+//! What the signer's log says: the WAL under way, the last mark, and the blocks that were decided.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use pyralog_consensus::engine::{SignMark, WalRecovery};
+use pyralog_crypto::error::CodecError;
+
+use super::SignerRecord;
+use super::record::split_block;
+
+/// Blocks that are kept for members whose chain is shorter. Their chains are rarely behind by more than one.
+const BLOCKS: usize = 16;
+/// Bytes of one entry or block, at most: larger than any that is written.
+const MAX_WHOLE_BYTES: usize = 64 << 20;
+
+/// The log, read from its oldest record that is still there.
+#[derive(Debug, Default)]
+pub struct SignerLog {
+    /// Place of the next record; `None` before the first.
+    next: Option<u64>,
+    /// Whether entries are known from the log's begin or from a reset on.
+    complete: bool,
+    /// The height that the last reset named.
+    height: u64,
+    entries: Vec<Bytes>,
+    mark: Option<SignMark>,
+    number: u64,
+    blocks: BTreeMap<u64, (Bytes, Bytes)>,
+    /// What is being put together.
+    entry: Vec<u8>,
+    block: Vec<u8>,
+}
+
+impl SignerLog {
+    /// Place of the next record that it is to take.
+    pub fn next(&self) -> u64 {
+        self.next.unwrap_or(0)
+    }
+
+    /// Takes the record at a place. One behind a gap begins the log anew: what was before was removed by retention.
+    ///
+    /// # Errors
+    /// [`CodecError`] for a record that is none.
+    pub fn take(&mut self, place: u64, record: &Bytes) -> Result<(), CodecError> {
+        if self.next != Some(place) {
+            // A mark stays: it only rises.
+            let (mark, number) = (self.mark, self.number);
+            *self = Self { complete: place == 0, mark, number, ..Self::default() };
+        }
+        self.next = Some(place + 1);
+        match SignerRecord::from_shared(record)? {
+            // Of an engine that was replaced: nothing of it has left its member, and nothing of it counts.
+            SignerRecord::Entry { number, .. } | SignerRecord::Reset { number, .. } if number < self.number => {}
+            SignerRecord::Block { number, .. } if number < self.number => {}
+            SignerRecord::Begin { number, .. } => {
+                self.number = self.number.max(number);
+                // What the one before left unfinished never counted.
+                self.entry.clear();
+                self.block.clear();
+            }
+            SignerRecord::Entry { last, part, .. } => {
+                if let Some(whole) = joined(&mut self.entry, &part, last)? {
+                    self.entries.push(whole);
+                }
+            }
+            SignerRecord::Reset { height, .. } => {
+                self.entries.clear();
+                (self.height, self.complete) = (height, true);
+            }
+            SignerRecord::Mark(mark) => self.mark = self.mark.max(Some(mark)),
+            SignerRecord::Block { last, part, .. } => {
+                if let Some(whole) = joined(&mut self.block, &part, last)? {
+                    let (height, block, commit) = split_block(&whole)?;
+                    self.blocks.insert(height, (block, commit));
+                    while self.blocks.len() > BLOCKS {
+                        self.blocks.pop_first();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The WAL. Where it is not known from its begin on, it is told as torn: the mark alone says then what may have been signed.
+    pub fn wal(&self) -> WalRecovery {
+        match self.complete {
+            true => WalRecovery { entries: self.entries.clone(), truncated: false },
+            false => WalRecovery { entries: Vec::new(), truncated: true },
+        }
+    }
+
+    /// How far may have been signed.
+    pub fn mark(&self) -> Option<SignMark> {
+        self.mark
+    }
+
+    /// The highest number that a member began under.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The height that must be decided here before the WAL makes sense.
+    pub fn decided(&self) -> u64 {
+        self.height.saturating_sub(1)
+    }
+
+    /// A block that was decided, with its commit, while it is kept.
+    pub fn block(&self, height: u64) -> Option<(Bytes, Bytes)> {
+        self.blocks.get(&height).cloned()
+    }
+}
+
+/// Adds a part, and answers the whole when it is the last.
+fn joined(parts: &mut Vec<u8>, part: &Bytes, last: bool) -> Result<Option<Bytes>, CodecError> {
+    if parts.len() + part.len() > MAX_WHOLE_BYTES {
+        let found = parts.len() + part.len();
+        return Err(CodecError::TooLong { what: "entry of the signer's log", max: MAX_WHOLE_BYTES, found });
+    }
+    parts.extend_from_slice(part);
+    Ok(last.then(|| std::mem::take(parts).into()))
+}
+
+#[cfg(test)]
+#[path = "signer_log_test.rs"]
+mod tests;
