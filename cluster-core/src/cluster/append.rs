@@ -52,6 +52,19 @@ impl Cluster {
         self.place(self.partition(name, partition)?, payload, Again::Unknown).await
     }
 
+    /// Appends records as [`Cluster::append`], and once more where nobody knows what became of them: they may stand in the partition more than once then.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append_again(
+        &self,
+        name: &LogName,
+        partition: u32,
+        records: &[Record],
+    ) -> Result<Placed, AppendError> {
+        self.place(self.partition(name, partition)?, payload(records)?, Again::Unknown).await
+    }
+
     /// The newest epoch of a partition, as far as this member knows, if it took that itself. It may have been replaced, or have begun anew, since.
     #[must_use]
     pub fn epoch_led(&self, partition: PartitionId) -> Option<Epoch> {

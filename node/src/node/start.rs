@@ -232,7 +232,7 @@ impl Node {
             shared: Arc::clone(&shared),
             ledger: view.clone(),
             admission: Admission::new(Arc::clone(&leaves), log_signer, &chain_id, &config.notary, Arc::clone(&shared)),
-            receipts: NotaryReceipts::new(log.clone(), chain.clone(), view, Arc::clone(&shared)),
+            receipts: NotaryReceipts::new(Arc::clone(&leaves), chain.clone(), view, Arc::clone(&shared)),
             engine: engine.clone(),
             records: Arc::clone(&records),
             member: member.clone(),

@@ -18,7 +18,7 @@ use pyralog_cluster_core::{self as core, Logs, MAX_SUBMISSION_LEAVES, NotaryLog,
 use pyralog_crypto::codec::Decode;
 use pyralog_crypto::{PublicKey, Record};
 use tokio::sync::{RwLock, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Refused;
 use crate::backend::LogState;
@@ -29,6 +29,8 @@ use crate::logs::LogError;
 
 /// How often it is looked for new leaves.
 const LOOK: Duration = Duration::from_millis(10);
+/// In this time a leaf that another member has promised is here, if this one is not behind.
+const PROMISED: Duration = Duration::from_secs(2);
 /// How often it is looked whether this member stores the log.
 const PLACES: Duration = Duration::from_secs(1);
 /// Bytes of leaves that are carried over at once, about.
@@ -90,6 +92,25 @@ impl NotaryLeaves {
     pub fn may_lag(&self) -> bool {
         // Whoever leads has all records of those before it, and enters them within moments.
         self.is_shared() && !(self.anchors_here() && self.has_all())
+    }
+
+    /// Whether this node's copy has the leaf at a place. It may have been promised by another member a moment ago, so this waits a little.
+    pub(super) async fn reaches(&self, index: u64, within: Duration) -> bool {
+        let mut size = self.shared.log_size.subscribe();
+        while self.log.size() <= index && self.is_shared() {
+            let grown = timeout(within.max(PROMISED), size.changed()).await;
+            if !matches!(grown, Ok(Ok(()))) {
+                break;
+            }
+        }
+        self.log.size() > index
+    }
+
+    /// Whether leaves of the cluster are certainly missing in this node's copy.
+    pub(super) fn lags(&self) -> bool {
+        let Some(cluster) = self.cluster.as_ref().filter(|_| self.is_shared()) else { return false };
+        let copy = cluster.copy().ok().flatten();
+        !cluster.member.is_started() || copy.is_none_or(|copy| copy.end() > self.log.size() || copy.end() == 0)
     }
 
     fn has_all(&self) -> bool {
@@ -286,7 +307,7 @@ impl InCluster {
             return Err(Refused::NotYet);
         }
         let records: Vec<Record> = leaves.into_iter().filter_map(record).collect();
-        match self.member.cluster().append(&self.names.notary, 0, &records).await {
+        match self.member.cluster().append_again(&self.names.notary, 0, &records).await {
             Ok(placed) => Ok(placed.offset),
             Err(AppendError::Invalid(error)) => Err(Refused::of(error)),
             Err(error @ AppendError::Busy) => Err(Refused::NoQuorum(error.to_string())),

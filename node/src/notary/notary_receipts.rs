@@ -13,6 +13,7 @@ use pyralog_consensus::tx::Envelope;
 use pyralog_crypto::{InclusionProof, LogId, MemoryTree, Sha256, SignedCheckpoint};
 use tokio::time::timeout;
 
+use super::NotaryLeaves;
 use crate::backend::LogState;
 use crate::chain::{BlockRecord, ChainReader};
 use crate::driver::{Shared, lock};
@@ -47,6 +48,7 @@ struct Prepared {
 /// Builds receipts for the leaves of our log, and refreshes for any height.
 pub struct NotaryReceipts {
     log: NotaryLog,
+    leaves: Arc<NotaryLeaves>,
     chain: CoreChain,
     indexes: Indexes,
     ledger: LedgerView,
@@ -56,9 +58,9 @@ pub struct NotaryReceipts {
 
 impl NotaryReceipts {
     /// A builder over a log and a chain.
-    pub fn new(log: NotaryLog, chain: CoreChain, ledger: LedgerView, shared: Arc<Shared>) -> Self {
+    pub fn new(leaves: Arc<NotaryLeaves>, chain: CoreChain, ledger: LedgerView, shared: Arc<Shared>) -> Self {
         let indexes = chain.indexes();
-        Self { log, chain, indexes, ledger, shared, prepared: Mutex::default() }
+        Self { log: leaves.log().clone(), leaves, chain, indexes, ledger, shared, prepared: Mutex::default() }
     }
 
     /// The receipt of leaf `index` of `log`, waiting up to `wait` for its block.
@@ -72,12 +74,15 @@ impl NotaryReceipts {
                 "this node holds the leaves of log {own} only, not those of {other}"
             )));
         }
-        let size = self.log.size();
         let state = self.shared.live().log;
         if let LogState::Conflict(why) | LogState::Elsewhere(why) = state {
             return self.unless_other(index, why);
         }
-        if index >= size {
+        if !self.leaves.reaches(index, wait).await {
+            if self.leaves.lags() {
+                return Ok(ReceiptState::Pending);
+            }
+            let size = self.log.size();
             return Ok(ReceiptState::Unknown(format!("log {own} has {size} leaves; there is no leaf {index}")));
         }
         let mut height = self.shared.height.subscribe();
