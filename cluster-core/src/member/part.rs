@@ -10,8 +10,8 @@ use super::note::{FETCH_BYTES, Note};
 use super::run::{Durable, Effect};
 use crate::replica::{PartitionId, Reached, Replica, are_records};
 use crate::replication::{
-    Answer, Command, Content, Epoch, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, Precedence,
-    SequencerEffect, SequencerInput, StoringMember,
+    AckMode, Answer, Command, Content, Epoch, Lsn, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet,
+    Precedence, SequencerEffect, SequencerInput, StoringMember,
 };
 use crate::tree::TrimmedPrefix;
 use crate::{Error, payload_records};
@@ -100,13 +100,19 @@ impl Part {
         Ok(())
     }
 
-    pub(super) fn append(&mut self, ticket: u64, epoch: Option<Epoch>, payload: Bytes, out: &mut Out) {
+    pub(super) fn append(
+        &mut self,
+        ticket: u64,
+        (mode, epoch): (AckMode, Option<Epoch>),
+        payload: Bytes,
+        out: &mut Out,
+    ) {
         use super::leader::Unplaced;
         let leader = self.leader.as_mut().filter(|leader| epoch.is_none_or(|epoch| leader.epoch() == epoch));
         let Some(leader) = leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
         let Some(records) = payload_records(&payload) else { return out.answer((ticket, Err(Unplaced::Invalid))) };
         let mut effects = Vec::new();
-        if let Some(answer) = leader.append(ticket, payload, records, &mut effects) {
+        if let Some(answer) = leader.append(ticket, mode, payload, records, &mut effects) {
             out.answer((ticket, answer));
         }
         self.effects(effects, out);
@@ -200,9 +206,10 @@ impl Part {
                 SequencerEffect::Send { to, message } => out.send(self.own, self.id, to, Note::Replication(message)),
                 SequencerEffect::Ask(command) => out.effects.push(Effect::Ask { partition: self.id, command }),
                 SequencerEffect::Stopped { .. } => self.give_up(out),
-                // What is known good tells, and appends were answered where they were made.
-                SequencerEffect::Acknowledged { .. }
-                | SequencerEffect::Accepted { .. }
+                // Of those that are to be durable what is known good tells.
+                SequencerEffect::Acknowledged { lsn, .. } => self.answer_early(lsn, out),
+                // They were answered where they were made.
+                SequencerEffect::Accepted { .. }
                 | SequencerEffect::Duplicate { .. }
                 | SequencerEffect::Refused { .. } => {}
             }
@@ -217,6 +224,14 @@ impl Part {
             answered.into_iter().for_each(|answered| out.answer(answered));
             out.effects.push(Effect::Stopped { partition: self.id, epoch: leader.epoch() });
         }
+    }
+
+    fn answer_early(&mut self, lsn: Lsn, out: &mut Out) {
+        let mut answered = Vec::new();
+        if let Some(leader) = &mut self.leader {
+            leader.early(lsn, &mut answered);
+        }
+        answered.into_iter().for_each(|answered| out.answer(answered));
     }
 
     /// Answers the appends that are done, and has what is known good released.
@@ -365,8 +380,8 @@ impl Out {
         }
     }
 
-    fn answer(&mut self, (ticket, placed): Answered) {
-        self.effects.push(Effect::Appended { ticket, placed });
+    fn answer(&mut self, (ticket, acked): Answered) {
+        self.effects.push(Effect::Appended { ticket, acked });
     }
 }
 
