@@ -48,7 +48,7 @@ impl Few {
 
     pub(super) fn append_payload(&mut self, place: usize, payload: Bytes, mode: AckMode) -> u64 {
         self.tickets += 1;
-        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, mode, payload });
+        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, mode, epoch: None, payload });
         self.tickets
     }
 
