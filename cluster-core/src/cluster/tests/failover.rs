@@ -104,6 +104,54 @@ async fn go_away(world: &mut World, place: usize, name: &LogName, partitions: u3
     times
 }
 
+/// Nobody asks for votes by itself for a minute: longer than any test waits.
+fn patient() -> ClusterOptions {
+    let (heartbeat, election) = (Duration::from_millis(50), (Duration::from_secs(30), Duration::from_secs(60)));
+    ClusterOptions { raft: RaftOptions { heartbeat, election, ..RaftOptions::default() }, ..options() }
+}
+
+#[test]
+fn nobody_waits_for_a_leader_that_all_have_lost() {
+    runtime(async {
+        let mut world = World::with(3, patient(), false).await;
+        let name = world.create("orders").await;
+        world.stored_by(&name, 3).await;
+        for number in 0..2 {
+            world.cluster(1).append(&name, number, &[record(0)]).await.unwrap();
+        }
+        let leader = world.cluster(1).groups().global().status().leader.member;
+        let gone = world.nodes.iter().position(|node| Some(node.id) == leader).unwrap();
+        world.kill(gone).await;
+        for place in (0..3).filter(|place| *place != gone) {
+            for number in 0..2 {
+                let since = Instant::now();
+                write(world.cluster(place), name.clone(), number, since).await;
+            }
+        }
+        world.end().await;
+    });
+}
+
+#[test]
+fn five_members_lose_two_leaders_one_after_another() {
+    runtime(async {
+        let mut world = World::with(5, patient(), false).await;
+        let name = world.create("orders").await;
+        world.stored_by(&name, 3).await;
+        let mut left: Vec<usize> = (0..5).collect();
+        for _ in 0..2 {
+            let leader = world.cluster(left[0]).groups().global().status().leader.member;
+            let gone = world.nodes.iter().position(|node| Some(node.id) == leader).unwrap();
+            left.retain(|place| *place != gone);
+            world.kill(gone).await;
+            for (number, place) in left.iter().enumerate() {
+                write(world.cluster(*place), name.clone(), number as u32 % 2, Instant::now()).await;
+            }
+        }
+        world.end().await;
+    });
+}
+
 /// Prints how long each stage of a failover takes, from the moment that links say that a member is away.
 #[test]
 #[ignore = "measures: run it alone, with --nocapture"]
