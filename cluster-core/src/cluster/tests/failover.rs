@@ -52,6 +52,8 @@ async fn write(cluster: Cluster, name: LogName, partition: u32, since: Instant) 
         match cluster.append(&name, partition, &[record(1)]).await {
             Ok(_) => return since.elapsed(),
             Err(AppendError::Unknown { .. } | AppendError::NoLeader | AppendError::Busy) => {}
+            // A member that has not heard of the log yet says so.
+            Err(AppendError::NoSuchPartition { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
             Err(other) => panic!("{other}"),
         }
     }
