@@ -16,13 +16,14 @@ use crate::member::{Placed, Unplaced};
 use crate::replication::MemberId;
 
 type Answer = Result<Placed, Unplaced>;
+/// To whom it went, and who waits.
+type Waiting = BTreeMap<u64, (MemberId, oneshot::Sender<Answer>)>;
 
 /// What was sent on and is not answered.
 pub(super) struct Forwarded {
     /// Id of the next one. It begins anywhere, so that no answer to an earlier life is taken for one to this.
     next: AtomicU64,
-    /// To whom it went, and who waits.
-    waiting: Mutex<BTreeMap<u64, (MemberId, oneshot::Sender<Answer>)>>,
+    waiting: Mutex<Waiting>,
 }
 
 impl Forwarded {
@@ -45,7 +46,7 @@ impl Forwarded {
         self.waiting().retain(|_, (at, _)| *at != member);
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, (MemberId, oneshot::Sender<Answer>)>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
     }
 }

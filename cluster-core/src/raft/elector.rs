@@ -6,12 +6,13 @@
 //! one of the highest id counts for more, so that member is elected, unless its log is behind; whoever refuses it for that asks for votes itself.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use openraft::EmptyNode;
+use openraft::metrics::RaftServerMetrics;
 use openraft::raft::VoteRequest;
-use openraft::{EmptyNode, RaftServerMetrics};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -74,7 +75,8 @@ impl<M: Machine> Group<M> {
         let Shared { raft, hearing, .. } = &*self.shared;
         let (now, heard) = (raft.server_metrics().borrow().clone(), hearing.borrow().clone());
         let leader = now.current_leader.map(MemberId);
-        if heard.is_some_and(|heard| self.shared.judge(&now, leader, &heard).gone.is_some()) && self.shared.let_go(&now) {
+        if heard.is_some_and(|heard| self.shared.judge(&now, leader, &heard).gone.is_some()) && self.shared.let_go(&now)
+        {
             // The one that asks knows what this member knows, and was quicker.
             let _stopped = raft.trigger().elect().await;
         }
@@ -84,7 +86,8 @@ impl<M: Machine> Group<M> {
             Err(e) => return Reply::Stopped(e.to_string()),
         };
         let behind = !answer.vote_granted && answer.last_log_id > last;
-        if behind && !answer.vote.committed && self.shared.let_go.load(Ordering::Acquire) > 0 && self.leader().is_none() {
+        if behind && !answer.vote.committed && self.shared.let_go.load(Ordering::Acquire) > 0 && self.leader().is_none()
+        {
             let _stopped = raft.trigger().elect().await;
         }
         Reply::Vote(answer)

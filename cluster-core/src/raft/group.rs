@@ -86,7 +86,8 @@ impl<M: Machine> Group<M> {
         let watcher = tokio::spawn(super::status::watch_leader(raft.clone(), sender));
         let options = options.clone();
         let changing = tokio::sync::Mutex::new(());
-        let (quiet, hushed, may_elect, let_go) = (false.into(), false.into(), true.into(), 0.into());
+        let (quiet, hushed, may_elect) = (false.into(), false.into(), AtomicBool::new(true));
+        let let_go = AtomicU64::new(0);
         let shared = Shared {
             number,
             me,

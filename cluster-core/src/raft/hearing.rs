@@ -24,7 +24,9 @@ impl Hearing {
     #[must_use]
     pub fn heard_by(&self, member: MemberId, among: &BTreeSet<MemberId>, me: MemberId) -> usize {
         let told = |other: &MemberId| self.told.get(other).is_some_and(|all| all.contains(&member));
-        let hears = |other: &&MemberId| **other != member && if **other == me { self.up.contains(&member) } else { told(other) };
+        let hears = |other: &&MemberId| {
+            **other != member && if **other == me { self.up.contains(&member) } else { told(other) }
+        };
         let others = among.iter().filter(hears).count();
         others + usize::from(among.contains(&member) && self.is_heard(member))
     }
@@ -33,7 +35,9 @@ impl Hearing {
     #[must_use]
     pub fn unheard_by(&self, member: MemberId, among: &BTreeSet<MemberId>, me: MemberId) -> usize {
         let told = |other: &MemberId| self.told.get(other).is_some_and(|all| !all.contains(&member));
-        let deaf = |other: &&MemberId| **other != member && if **other == me { !self.up.contains(&member) } else { told(other) };
+        let deaf = |other: &&MemberId| {
+            **other != member && if **other == me { !self.up.contains(&member) } else { told(other) }
+        };
         among.iter().filter(deaf).count()
     }
 

@@ -6,12 +6,8 @@ fn a_partition_is_left_to_a_live_member_for_a_while_and_to_no_other() {
     let mut steward = Steward::new(Weak::new(), hears);
     let (me, other, partition) = (MemberId(1), MemberId(2), PartitionId(7));
     let nodeset = NodeSet::new([1, 2, 3].map(MemberId), 3, 2).unwrap();
-    let stands = |sequencer, epoch| Stands {
-        epoch: Epoch(epoch),
-        sequencer,
-        last_clean: Epoch::NONE,
-        nodeset: nodeset.clone(),
-    };
+    let stands =
+        |sequencer, epoch| Stands { epoch: Epoch(epoch), sequencer, last_clean: Epoch::NONE, nodeset: nodeset.clone() };
     let hearing = |third: &[u64]| Hearing {
         up: [1, 3].map(MemberId).into(),
         told: [(MemberId(3), third.iter().copied().map(MemberId).collect())].into(),

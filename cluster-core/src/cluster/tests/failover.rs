@@ -60,7 +60,7 @@ async fn write(cluster: Cluster, name: LogName, partition: u32, since: Instant) 
 }
 
 /// Times since a member went away, by their names.
-async fn go_away(world: &mut World, place: usize, name: &LogName, partitions: u32) -> BTreeMap<&'static str, Duration> {
+async fn go_away(world: &World, place: usize, name: &LogName, partitions: u32) -> BTreeMap<&'static str, Duration> {
     let gone = world.nodes[place].id;
     let left: Vec<Cluster> = (0..3).filter(|other| *other != place).map(|other| world.cluster(other)).collect();
     let since = Instant::now();
@@ -173,7 +173,7 @@ fn how_long_a_failover_takes() {
                 for number in 0..partitions {
                     cluster.append(&name, number, &[record(0)]).await.unwrap();
                 }
-                for (stage, time) in go_away(&mut world, place, &name, partitions).await {
+                for (stage, time) in go_away(&world, place, &name, partitions).await {
                     all.entry(stage).or_default().push(time);
                 }
                 drop(cluster);
@@ -181,7 +181,10 @@ fn how_long_a_failover_takes() {
                 world.restart(place).await;
                 world.stored_by(&name, 3).await;
             }
-            println!("{partitions} partitions, milliseconds of {} kills, lowest, median and highest:", all.values().map(Vec::len).max().unwrap());
+            println!(
+                "{partitions} partitions, milliseconds of {} kills, lowest, median and highest:",
+                all.values().map(Vec::len).max().unwrap()
+            );
             for (stage, mut times) in all {
                 times.sort_unstable();
                 let ms = |at: usize| times[at].as_secs_f64() * 1000.0;

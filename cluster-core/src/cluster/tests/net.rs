@@ -71,7 +71,11 @@ impl Net {
         let ends: Vec<Cluster> = {
             let mut ends = self.0.lock().unwrap();
             let pair = (one.min(other), one.max(other));
-            if hear { ends.cut.remove(&pair) } else { ends.cut.insert(pair) };
+            if hear {
+                ends.cut.remove(&pair)
+            } else {
+                ends.cut.insert(pair)
+            };
             [one, other].iter().filter_map(|id| ends.members.get(id).cloned()).collect()
         };
         if let [first, second] = &ends[..] {

@@ -9,7 +9,7 @@ use super::world::{World, options, runtime};
 use crate::cluster::AppendError;
 use crate::logs::tests::{record, spec};
 use crate::member::Placed;
-use crate::replication::{Epoch, Lsn, MAX_PRODUCER_RECORDS, MemberId, ProducerId, Stamp};
+use crate::replication::{Epoch, Lsn, MAX_PRODUCER_RECORDS, ProducerId, Stamp};
 use crate::{LogName, LogSpec};
 
 /// A batch of three records that a producer sends as this one of its own.
