@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyralog_crypto::Record;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Cluster;
 use super::answers::AppendError;
+use super::forward::wait;
+use super::host::Cluster;
 use crate::member::{Acked, Placed, Unplaced};
 use crate::replication::{AckMode, Epoch, EpochStore, MemberId, Payload, ProducerId, Stamp};
 use crate::{Error as StoreError, LogName, PartitionId, payload, stamped_payload};
 
 /// For so long a producer's append waits for its answer before it is sent again: the message may be lost, and the leader with it.
 const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The first pause before an append is tried again; each further one is twice as long.
+const FIRST: Duration = Duration::from_millis(5);
 
 /// When an append is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,15 @@ pub(super) enum Again {
 }
 
 impl Cluster {
+    /// Appends records, through whoever leads the partition, and answers when they are durable on enough members.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append(&self, name: &LogName, partition: u32, records: &[Record]) -> Result<Placed, AppendError> {
+        let payload = payload(records)?;
+        self.place_durably(self.partition(name, partition)?, payload, Again::Refused).await
+    }
+
     /// The same as [`Cluster::append`], answered as early as `mode` says. An answer before the records are durable has no offset, since they may be lost.
     ///
     /// # Errors
@@ -132,17 +145,21 @@ impl Cluster {
         again: Again,
     ) -> Result<Acked, AppendError> {
         let deadline = Instant::now() + self.shared.options.patience;
-        let mut pause = Duration::from_millis(5);
+        let mut pause = FIRST;
         // Once nobody knows, nothing that is refused later says that nothing was stored.
         let mut unknown = None;
         loop {
             let until = if again == Again::Unknown { deadline.min(Instant::now() + ATTEMPT) } else { deadline };
-            let leader = self.leader_of(id);
-            let acked = match leader {
-                Some(leader) if leader == self.shared.me => {
-                    self.wait(self.shared.inputs.append(id, (mode, None), payload.clone()), until).await
+            let way = self.shared.way_to_leader(id);
+            let leader = way.map(|way| way.leader);
+            let acked = match way {
+                Some(way) if way.leader == self.shared.me => {
+                    wait(&mut self.shared.inputs.append(id, (mode, None), payload.clone()), until).await
                 }
-                Some(leader) => self.forward(leader, id, (mode, payload.clone()), until).await,
+                Some(way) => match self.send_on(way, id, (mode, payload.clone())) {
+                    Some(sent) => sent.wait(until).await,
+                    None => Err(Unplaced::NotLeader),
+                },
                 None => Err(Unplaced::NotLeader),
             };
             let refusal = match acked {
@@ -171,8 +188,30 @@ impl Cluster {
             if next >= deadline || (again == Again::Refused && unknown.is_some()) {
                 return Err(unknown.unwrap_or(refusal));
             }
-            sleep_until(next).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
+            pause = match self.wait_for_leader(id, leader, next).await {
+                true => FIRST,
+                false => (pause * 2).min(Duration::from_millis(200)),
+            };
+        }
+    }
+
+    /// Until another member leads a partition than did, as far as this one knows, but no longer than that. Whether one does.
+    async fn wait_for_leader(&self, id: PartitionId, was: Option<MemberId>, until: Instant) -> bool {
+        let Some(shard) = self.shared.groups.open_shard_of(id.0) else {
+            sleep_until(until).await;
+            return false;
+        };
+        let mut applied = shard.applied_changes();
+        loop {
+            let leader = self.leader_of(id);
+            if leader.is_some() && leader != was {
+                return true;
+            }
+            match timeout_at(until, applied.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => sleep_until(until).await,
+                Err(_) => return false,
+            }
         }
     }
 

@@ -6,16 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::envelope::Envelope;
-use super::host::{Shared, Stands, lock};
+use super::governor::Governor;
+use super::host::{Shared, lock};
 use super::looping::{Stopped, is_renewable};
-use super::place::{Place, first_up, make, places, remove};
+use super::place::{Place, Stands, first_up, make, places, remove};
+use super::renewal::{Fault, Renewal};
 use crate::member::Input;
 use crate::raft::shard::MAX_BATCH;
-use crate::raft::{
-    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, RaftGroups, Role, ShardAnswer, ShardCommand,
-    ShardState, group_of,
-};
+use crate::raft::{GlobalAnswer, GlobalState, Group, Hearing, ShardAnswer, ShardCommand, ShardState, group_of};
 use crate::replication::{Answer, Command, Epoch, MemberId, NodeSet};
 use crate::{Error, LogName, PartitionId};
 
@@ -24,7 +22,8 @@ const EVERY: Duration = Duration::from_millis(100);
 
 /// For so long after a start nobody else is taken for away.
 const GRACE: Duration = Duration::from_secs(1);
-/// So long passes between two epochs that a member takes of one partition: two that do not hear each other must not take it in turns all the time.
+/// A partition that another member took from this one, and that somebody hears, is not taken back for so long: two that do not hear each other must not take
+/// it in turns all the time. Where that one is gone for all, nobody waits.
 const REST: Duration = Duration::from_secs(2);
 
 pub(super) struct Steward {
@@ -37,25 +36,20 @@ pub(super) struct Steward {
     /// What could not be opened, and was said.
     told: BTreeSet<PartitionId>,
     /// What cannot be used here, and is not led.
-    damaged: BTreeSet<PartitionId>,
-    /// Those of them whose files are damaged.
-    renewable: BTreeSet<PartitionId>,
-    /// Those that are taken from the others after the next start.
-    renewed: BTreeSet<PartitionId>,
-    /// When epochs were taken last.
-    taken: BTreeMap<PartitionId, Instant>,
+    renewal: Renewal,
+    /// The last epoch of each partition that this member took in this life, and when.
+    taken: BTreeMap<PartitionId, (Epoch, Instant)>,
     /// Logs that the cluster does not take over.
     kept: BTreeSet<LogName>,
-    /// What makes voters of members that came up, while it runs.
-    growing: Option<tokio::task::JoinHandle<()>>,
+    governor: Governor,
     born: Instant,
 }
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, renewable, renewed, taken, kept, growing) = Default::default();
+        let (open, leads, told, renewal, taken, kept, governor) = Default::default();
         let born = Instant::now();
-        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, kept, growing, born }
+        Self { shared, stopped, open, leads, told, renewal, taken, kept, governor, born }
     }
 
     /// Looks until nobody holds the member any more.
@@ -86,16 +80,17 @@ impl Steward {
                     self.leads.remove(&partition);
                 }
             }
-            Stopped::Partition(partition, renewable) => {
-                self.leads.remove(&partition);
-                self.damaged.insert(partition);
-                self.renewable.extend(renewable.then_some(partition));
-            }
+            Stopped::Unusable(partition) => self.give_up(partition, Fault::Unusable),
+            Stopped::Damaged(partition) => self.give_up(partition, Fault::Damaged),
         }
     }
 
+    fn give_up(&mut self, partition: PartitionId, fault: Fault) {
+        self.leads.remove(&partition);
+        self.renewal.add(partition, fault);
+    }
+
     async fn look(&mut self, shared: &Arc<Shared>) {
-        shared.groups.set_up(&shared.up.borrow());
         let log_id = Arc::clone(&shared.options.log_id);
         let places = shared.groups.global().look(|state| places(state, log_id.as_ref()));
         self.close(shared).await;
@@ -106,12 +101,9 @@ impl Steward {
                 self.open(shared, place).await;
             }
         }
-        self.hand_over(shared, &own);
-        self.renew(shared, &own).await;
+        self.renewal.look(shared, &own).await;
         if shared.groups.global().status().leader.member == Some(shared.me) {
-            enter(shared).await;
-            self.grow(shared);
-            heal(shared).await;
+            self.governor.look(shared).await;
         }
         self.lead(shared, &own).await;
     }
@@ -129,63 +121,11 @@ impl Steward {
             }
             Err(reason) => {
                 if is_renewable(&reason) {
-                    self.damaged.insert(place.id);
-                    self.renewable.insert(place.id);
+                    self.renewal.add(place.id, Fault::Damaged);
                 }
                 if self.told.insert(place.id) {
                     tracing::error!(log = %place.spec.name, partition = place.number, %reason, "a partition cannot be used on this member");
                 }
-            }
-        }
-    }
-
-    /// Asks others to lead what this member led and cannot use any more: to them it looks as if it led on.
-    fn hand_over(&mut self, shared: &Shared, own: &[&Place]) {
-        let up = shared.up.borrow().clone();
-        for place in own.iter().filter(|place| self.damaged.contains(&place.id)) {
-            let mine = shared.stands(place.id).is_some_and(|stands| stands.sequencer == shared.me);
-            let rests = self.taken.get(&place.id).is_some_and(|asked| asked.elapsed() < REST);
-            let others: BTreeSet<MemberId> = up.iter().copied().filter(|member| *member != shared.me).collect();
-            if let Some(next) = first_up(place.id, &place.nodeset, &others).filter(|_| mine && !rests) {
-                let _sent = shared.links.send(next, Envelope::Lead { partition: place.id });
-                self.taken.insert(place.id, Instant::now());
-            }
-        }
-    }
-
-    /// Has what is damaged here taken from the others after the next start, where enough of them have it.
-    async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
-        for place in own {
-            // A start has found it, and nobody has used it since.
-            let broken = shared.replicas.get(place.id).and_then(|replica| replica.broken());
-            if broken.is_some_and(|reason| is_renewable(&reason)) {
-                self.damaged.insert(place.id);
-                self.renewable.insert(place.id);
-            }
-        }
-        let due: BTreeSet<PartitionId> = self.renewable.difference(&self.renewed).copied().collect();
-        for place in own.iter().filter(|place| due.contains(&place.id)) {
-            let up = shared.up.borrow().clone();
-            let others = place.nodeset.members().iter().filter(|member| **member != shared.me && up.contains(member));
-            // Whoever recovers the earlier epochs has all of it.
-            let settled = shared
-                .stands(place.id)
-                .is_some_and(|stands| stands.last_clean.next() == Some(stands.epoch) && stands.sequencer != shared.me);
-            if !settled || others.count() < place.nodeset.recovery_quorum() || shared.replicas.get(place.id).is_none() {
-                continue;
-            }
-            let (replicas, id) = (shared.replicas.clone(), place.id);
-            let marked = tokio::task::spawn_blocking(move || replicas.renew(id)).await;
-            match marked.unwrap_or_else(|ended| Err(Error::WriterStopped(ended.to_string()))) {
-                Ok(()) => {
-                    self.renewed.insert(place.id);
-                    tracing::error!(
-                        log = %place.spec.name,
-                        partition = place.number,
-                        "restart this node: its files of a partition are damaged, and are put aside then; the records are taken from the other members"
-                    );
-                }
-                Err(reason) => tracing::error!(%reason, "a damaged partition cannot be marked"),
             }
         }
     }
@@ -213,9 +153,10 @@ impl Steward {
     /// Takes epochs of the partitions that nobody leads and this member should, all of one shard in one command.
     async fn lead(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
         let mut due: BTreeMap<u64, Vec<&Place>> = BTreeMap::new();
+        let hearing = shared.ears.hearing();
         for place in own.iter().filter(|place| self.open.contains(&place.id)) {
             let Some(stands) = shared.stands(place.id) else { continue };
-            if self.is_due(shared, place, &stands) {
+            if self.is_due(shared, &hearing, place, &stands) {
                 due.entry(group_of(shared.options.raft.epoch_shards, place.id.0)).or_default().push(place);
             }
         }
@@ -227,8 +168,9 @@ impl Steward {
                 places.iter().map(|place| state.partition(place.id.0).map(Stands::of)).collect::<Vec<_>>()
             };
             let Ok(newest) = shard.read(newest).await else { continue };
+            let hearing = shared.ears.hearing();
             let still = places.iter().zip(newest).filter_map(|(place, newest)| {
-                let newest = newest.filter(|stands| self.is_due(shared, place, stands))?;
+                let newest = newest.filter(|stands| self.is_due(shared, &hearing, place, stands))?;
                 let moved = newest.nodeset != place.nodeset;
                 Some((place.id, moved.then(|| place.nodeset.clone())))
             });
@@ -240,8 +182,8 @@ impl Steward {
     }
 
     /// Whether this member should take the next epoch of a partition, which stands like this.
-    fn is_due(&self, shared: &Shared, place: &Place, stands: &Stands) -> bool {
-        if self.damaged.contains(&place.id) {
+    fn is_due(&self, shared: &Shared, hearing: &Hearing, place: &Place, stands: &Stands) -> bool {
+        if self.renewal.contains(place.id) {
             return false;
         }
         let Stands { epoch, sequencer, ref nodeset, .. } = *stands;
@@ -249,26 +191,36 @@ impl Steward {
         if lock(&shared.asked).contains(&place.id) && !leads {
             return true;
         }
-        let up = shared.up.borrow();
+        let up = &hearing.up;
         let young = self.born.elapsed() < GRACE;
         let led = match sequencer {
             _ if leads => true,
             _ if epoch == Epoch::NONE => false,
             member if member == shared.me => false,
-            // Links take a moment.
-            member => up.contains(&member) || young,
+            // Links take a moment. Where this member alone does not hear it, it leads on.
+            member => up.contains(&member) || young || is_heard_by_most(member, nodeset, shared.me, hearing),
         };
-        let rests = self.taken.get(&place.id).is_some_and(|taken| taken.elapsed() < REST);
-        let due = match led {
+        match led {
             // Whoever leads gives it to its new nodeset, at once: until then it has fewer members. Where it is not in that, the one that will lead does.
-            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => return leads,
-            true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
+            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => leads,
+            true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, up) == Some(shared.me),
             true => false,
+            false if self.rests(shared.me, hearing, place.id, stands) => false,
             // The others take it for led: it is up, and its earlier life took the epoch.
             false if sequencer == shared.me && epoch > Epoch::NONE => true,
-            false => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
+            false => first_up(place.id, &place.nodeset, up) == Some(shared.me),
+        }
+    }
+
+    /// Whether the newest epoch of a partition is left to who has it for a while, though that one is not heard.
+    fn rests(&self, me: MemberId, hearing: &Hearing, partition: PartitionId, stands: &Stands) -> bool {
+        let Some((taken, at)) = self.taken.get(&partition) else { return false };
+        let left = match stands.sequencer == me {
+            // It has stopped, and nobody has said why.
+            true => stands.epoch == *taken,
+            false => stands.epoch > *taken && hearing.is_heard(stands.sequencer),
         };
-        due && !rests
+        left && at.elapsed() < REST
     }
 
     /// Takes epochs, with another nodeset where one stands.
@@ -285,7 +237,7 @@ impl Steward {
                 for ((partition, _), answer) in partitions.iter().zip(answers) {
                     lock(&shared.asked).remove(partition);
                     if let Some(Answer::Taken(taken)) = answer {
-                        self.taken.insert(*partition, Instant::now());
+                        self.taken.insert(*partition, (taken.epoch, Instant::now()));
                         self.leads.insert(*partition, taken.epoch);
                         shared.inputs.give(Input::Lead { partition: *partition, taken });
                     }
@@ -319,83 +271,13 @@ impl Steward {
             }
         }
     }
-
-    /// Makes voters of the members that have come up, one after another, beside everything else.
-    fn grow(&mut self, shared: &Shared) {
-        if self.growing.as_ref().is_some_and(|growing| !growing.is_finished()) {
-            return;
-        }
-        let up = shared.up.borrow().clone();
-        let learner = shared.groups.global().look(|state| {
-            let learners = state.live().filter(|(id, member)| member.role == Role::Learner && up.contains(id));
-            learners.map(|(id, _)| id).next()
-        });
-        let Some(member) = learner else { return };
-        let groups = shared.groups.clone();
-        self.growing = Some(tokio::spawn(async move {
-            match promote(&groups, member).await {
-                Ok(()) => tracing::info!(member = member.0, "a member votes from now on"),
-                // It is tried again.
-                Err(reason) => {
-                    tracing::warn!(member = member.0, %reason, "a member cannot vote yet");
-                    tokio::time::sleep(GRACE).await;
-                }
-            }
-        }));
-    }
 }
 
-impl Drop for Steward {
-    fn drop(&mut self) {
-        if let Some(growing) = self.growing.take() {
-            growing.abort();
-        }
-    }
+/// Whether most of those who store a partition hear a member: it can have records stored then, and others carry appends to it.
+fn is_heard_by_most(member: MemberId, nodeset: &NodeSet, me: MemberId, hearing: &Hearing) -> bool {
+    let members: BTreeSet<MemberId> = nodeset.members().iter().copied().collect();
+    hearing.heard_by(member, &members, me) > members.len() / 2
 }
 
-async fn promote(groups: &RaftGroups, member: MemberId) -> Result<(), GroupError> {
-    groups.add_learner(member).await?;
-    groups.promote(member).await
-}
-
-/// Has partitions stored where they should be.
-async fn heal(shared: &Arc<Shared>) {
-    let up = shared.up.borrow().clone();
-    let global = shared.groups.global();
-    for (partition, nodeset) in global.look(|state| state.better_places(&up)) {
-        tracing::info!(partition, members = ?nodeset.members(), "a partition gets members");
-        if let Err(reason) = global.propose(&GlobalCommand::MovePartition { partition, nodeset }).await {
-            tracing::debug!(partition, %reason, "a partition could not be moved yet");
-            return;
-        }
-    }
-}
-
-/// Has the shards keep the epochs of all partitions, and of none that was deleted.
-async fn enter(shared: &Arc<Shared>) {
-    let stored = |state: &GlobalState| state.partitions().map(|(id, place)| (id, place.nodeset.clone())).collect();
-    let all: Result<BTreeMap<u64, NodeSet>, _> = shared.groups.global().read(stored).await;
-    let Ok(all) = all else { return };
-    let mut missing: BTreeMap<u64, Vec<(u64, NodeSet)>> = BTreeMap::new();
-    for (partition, nodeset) in all {
-        if shared.epochs(PartitionId(partition), |_| ()).is_none() {
-            let group = group_of(shared.options.raft.epoch_shards, partition);
-            missing.entry(group).or_default().push((partition, nodeset));
-        }
-    }
-    for create in missing.values().flat_map(|all| all.chunks(MAX_BATCH)) {
-        let Some((first, _)) = create.first() else { continue };
-        let Ok(shard) = shared.groups.shard_of(*first).await else { continue };
-        if let Err(reason) = shard.propose(&ShardCommand::CreateAll(create.to_vec())).await {
-            tracing::debug!(first, %reason, "the epochs of partitions are not kept yet");
-        }
-    }
-    for shard in shared.groups.shards() {
-        let kept = shard.look(|state| state.partitions().map(|(id, _)| id).collect::<Vec<u64>>());
-        let deleted = |state: &GlobalState| kept.into_iter().filter(|id| state.is_deleted(*id)).collect();
-        let gone: Vec<u64> = shared.groups.global().look(deleted);
-        for partition in gone {
-            let _later = shard.propose(&ShardCommand::Remove { partition }).await;
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

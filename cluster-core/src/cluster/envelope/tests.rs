@@ -39,6 +39,12 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
             mode,
             payload
         }),
+        (any::<u64>(), any::<u64>(), modes(), bytes()).prop_map(|(id, at, mode, payload)| Envelope::Relay {
+            id,
+            partition: PartitionId(at),
+            mode,
+            payload
+        }),
         (any::<u64>(), acked).prop_map(|(id, acked)| Envelope::Appended { id, acked }),
         any::<u64>().prop_map(|id| Envelope::Lead { partition: PartitionId(id) }),
         ("[a-z]{0,20}", proptest::collection::vec(any::<u8>(), 0..40), any::<[u8; 16]>()).prop_map(
@@ -49,6 +55,8 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         ),
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
         any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
+        proptest::collection::btree_set(any::<u64>().prop_map(MemberId), 0..=MAX_HEARD)
+            .prop_map(|members| Envelope::Hears { members }),
         (any::<u64>(), bytes()).prop_map(|(id, question)| Envelope::Ask { id, question }),
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, answer)| Envelope::Told { id, answer }),
     ]
@@ -61,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..13_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..15_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);
@@ -97,4 +105,18 @@ fn the_bytes_are_these() {
         assert!(Envelope::from_shared(&[&head[..], &[mode], &lsn.to_bytes()].concat().into()).is_err());
     }
     assert!(Envelope::from_shared(&[&[4][..], &[0; 16], &[3]].concat().into()).is_err());
+}
+
+#[test]
+fn members_that_are_heard_stand_in_order_and_are_not_too_many() {
+    let hears = |ids: &[u64]| {
+        let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
+        let count = (ids.len() as u32 / 8).to_be_bytes();
+        Envelope::from_shared(&[&[12][..], &[0; 8], &count, &ids].concat().into())
+    };
+    let members = [1, 3].map(MemberId).into();
+    assert_eq!(hears(&[1, 3]).unwrap(), Envelope::Hears { members });
+    assert!(hears(&[3, 1]).is_err() && hears(&[1, 1]).is_err());
+    let many: Vec<u64> = (0..=MAX_HEARD as u64).collect();
+    assert!(hears(&many).is_err() && hears(&many[1..]).is_ok());
 }
