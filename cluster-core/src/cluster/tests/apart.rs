@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::world::{LONG, World, runtime};
 use crate::cluster::{AppendError, Envelope};
 use crate::logs::tests::{record, spec};
+use crate::replication::AckMode;
 use crate::replication::{Epoch, MemberId};
 use crate::{LogName, LogSpec, PartitionId, payload};
 
@@ -104,7 +105,9 @@ fn an_append_is_carried_one_link_further_and_not_two() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let carried: Bytes = payload(&[record(77)]).unwrap();
-        world.cluster(asked).receive(others[1], Envelope::Relay { id: 1, partition, payload: carried });
+        world
+            .cluster(asked)
+            .receive(others[1], Envelope::Relay { id: 1, partition, mode: AckMode::Durable, payload: carried });
         a_while().await;
         append(&world, asked, &name, number, 1).await;
         world.net.hear(*leader, others[0], true);

@@ -1,8 +1,10 @@
 //! Appends that are answered before they are durable, through any member.
 
-use super::*;
+use super::world::{World, runtime};
+use crate::LogSpec;
+use crate::logs::tests::{record, spec};
 use crate::member::Acked;
-use crate::replication::AckMode;
+use crate::replication::{AckMode, Lsn};
 
 #[test]
 fn early_answers_come_through_any_member_and_the_records_stand_where_they_would() {
