@@ -15,6 +15,9 @@ use crate::{Error as StoreError, LogName, PartitionId, stamped_payload};
 /// For so long a producer's append waits for its answer before it is sent again: the message may be lost, and the leader with it.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
+/// For so long an append waits for a leader whose disk has space.
+const MOVED: Duration = Duration::from_secs(4);
+
 /// When an append is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
@@ -54,7 +57,8 @@ impl Cluster {
 
     /// Has whoever leads the partition number a payload.
     pub(super) async fn place(&self, id: PartitionId, payload: Bytes, again: Again) -> Result<Placed, AppendError> {
-        let deadline = Instant::now() + self.shared.options.patience;
+        let begun = Instant::now();
+        let deadline = begun + self.shared.options.patience;
         let mut pause = Duration::from_millis(5);
         // Once nobody knows, nothing that is refused later says that nothing was stored.
         let mut unknown = None;
@@ -79,6 +83,10 @@ impl Cluster {
                     return Err(StoreError::Size { what: "an append", found: payload.len() as u64, allowed }.into());
                 }
                 Err(Unplaced::Busy) => AppendError::Busy,
+                Err(Unplaced::DiskFull) if begun.elapsed() >= MOVED => {
+                    return Err(unknown.unwrap_or(AppendError::DiskFull));
+                }
+                Err(Unplaced::DiskFull) => AppendError::DiskFull,
                 Err(Unplaced::NotLeader) => AppendError::NoLeader,
                 Err(why @ (Unplaced::Gap { .. } | Unplaced::UnknownProducer)) => {
                     if self.is_newest(id, leader).await {

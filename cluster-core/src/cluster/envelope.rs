@@ -19,7 +19,7 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 4:u8 id:u64 partition:u64 payload       an append for who leads the partition
 /// 5:u8 id:u64 placed                      its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
 ///                                         4:u8 copies:u32 wanted:u32 unknown, 5:u8 expected:u64 a gap before it,
-///                                         or 6:u8 an unknown producer
+///                                         6:u8 an unknown producer, or 7:u8 the leader's disk is full
 /// 6:u8 0:u64 partition:u64                please lead the partition
 /// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
 /// 8:u8 id:u64                             it is the member of this id from now on
@@ -229,6 +229,7 @@ fn put_placed(out: &mut Writer, placed: &Result<Placed, Unplaced>) {
         Err(Unplaced::Unknown { copies, wanted }) => out.u8(4).u32(*copies as u32).u32(*wanted as u32),
         Err(Unplaced::Gap { expected }) => out.u8(5).u64(*expected),
         Err(Unplaced::UnknownProducer) => out.u8(6),
+        Err(Unplaced::DiskFull) => out.u8(7),
     };
 }
 
@@ -241,6 +242,7 @@ fn placed(input: &mut Reader<'_>) -> Result<Result<Placed, Unplaced>, CodecError
         4 => Err(Unplaced::Unknown { copies: input.u32()? as usize, wanted: input.u32()? as usize }),
         5 => Err(Unplaced::Gap { expected: input.u64()? }),
         6 => Err(Unplaced::UnknownProducer),
+        7 => Err(Unplaced::DiskFull),
         found => return Err(CodecError::Tag { what: "answer to an append", found: found.into() }),
     })
 }

@@ -425,6 +425,12 @@ impl Cluster {
         self.shared.groups.global().look(places).into_iter().map(status).collect()
     }
 
+    /// Why this member stores no further records, if its disk is full.
+    #[must_use]
+    pub fn disk_low(&self) -> Option<StoreError> {
+        self.shared.replicas.has_space().err()
+    }
+
     /// The members that are up, as far as this one knows; itself among them.
     #[must_use]
     pub fn up(&self) -> BTreeSet<MemberId> {

@@ -44,6 +44,8 @@ pub(super) struct Steward {
     renewed: BTreeSet<PartitionId>,
     /// When epochs were taken last.
     taken: BTreeMap<PartitionId, Instant>,
+    /// Who was asked to lead what this member cannot.
+    handed: BTreeMap<PartitionId, BTreeSet<MemberId>>,
     /// Logs that the cluster does not take over.
     kept: BTreeSet<LogName>,
     /// What makes voters of members that came up, while it runs.
@@ -53,9 +55,9 @@ pub(super) struct Steward {
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, renewable, renewed, taken, kept, growing) = Default::default();
+        let (open, leads, told, damaged, renewable, renewed, taken, handed, kept, growing) = Default::default();
         let born = Instant::now();
-        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, kept, growing, born }
+        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, handed, kept, growing, born }
     }
 
     /// Looks until nobody holds the member any more.
@@ -139,14 +141,36 @@ impl Steward {
         }
     }
 
-    /// Asks others to lead what this member led and cannot use any more: to them it looks as if it led on.
+    /// Asks others to lead what this member led, or should, and cannot use: it is damaged, could not be opened, or the disk is full. To them it looks as if
+    /// it led on. Each is asked in turn: it may not be able to either.
     fn hand_over(&mut self, shared: &Shared, own: &[&Place]) {
         let up = shared.up.borrow().clone();
-        for place in own.iter().filter(|place| self.damaged.contains(&place.id)) {
-            let mine = shared.stands(place.id).is_some_and(|stands| stands.sequencer == shared.me);
-            let rests = self.taken.get(&place.id).is_some_and(|asked| asked.elapsed() < REST);
-            let others: BTreeSet<MemberId> = up.iter().copied().filter(|member| *member != shared.me).collect();
-            if let Some(next) = first_up(place.id, &place.nodeset, &others).filter(|_| mine && !rests) {
+        let full = shared.replicas.has_space().is_err();
+        for place in own {
+            let unfit = full || self.damaged.contains(&place.id) || !self.open.contains(&place.id);
+            let mine = shared.stands(place.id).is_some_and(|Stands { epoch, sequencer, .. }| {
+                let led = epoch > Epoch::NONE && up.contains(&sequencer);
+                if led { sequencer == shared.me } else { first_up(place.id, &place.nodeset, &up) == Some(shared.me) }
+            });
+            if !unfit || !mine {
+                self.handed.remove(&place.id);
+                continue;
+            }
+            if self.taken.get(&place.id).is_some_and(|asked| asked.elapsed() < REST) {
+                continue;
+            }
+            let handed = self.handed.entry(place.id).or_default();
+            let others = |but: &BTreeSet<MemberId>| {
+                let others =
+                    up.iter().copied().filter(|member| *member != shared.me && !but.contains(member)).collect();
+                first_up(place.id, &place.nodeset, &others)
+            };
+            let next = others(handed).or_else(|| {
+                handed.clear();
+                others(handed)
+            });
+            if let Some(next) = next {
+                handed.insert(next);
                 let _sent = shared.links.send(next, Envelope::Lead { partition: place.id });
                 self.taken.insert(place.id, Instant::now());
             }
@@ -247,7 +271,11 @@ impl Steward {
         let Stands { epoch, sequencer, ref nodeset, .. } = *stands;
         let leads = self.leads.get(&place.id).is_some_and(|led| *led >= epoch);
         if lock(&shared.asked).contains(&place.id) && !leads {
-            return true;
+            if shared.replicas.has_space().is_ok() {
+                return true;
+            }
+            // Whoever asked asks another one.
+            lock(&shared.asked).remove(&place.id);
         }
         let up = shared.up.borrow();
         let young = self.born.elapsed() < GRACE;

@@ -40,7 +40,9 @@ impl RecordLogs {
         }
         let incarnation = member.cluster().create_log(&spec, replication, copies, false).await?;
         tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
-        let made = || self.replicated(name.as_str()).is_some_and(|log| !is_here(&log, member) || self.has(&log.spec));
+        // A member whose disk is full makes it later.
+        let waits = |log: &ReplicatedLog| is_here(log, member) && member.cluster().disk_low().is_none();
+        let made = || self.replicated(name.as_str()).is_some_and(|log| !waits(&log) || self.has(&log.spec));
         self.seen(made).await;
         self.recount();
         self.describe(name.to_string()).await
@@ -150,7 +152,9 @@ impl RecordLogs {
         let copy = self.logs.open_log(log.spec.name.as_str()).ok().filter(|copy| copy.spec().id == log.spec.id);
         let here = self.member.as_ref().map(|member| member.cluster().id());
         let stored = log.nodesets.get(partition as usize).zip(here).is_some_and(|(set, id)| set.contains(id));
-        if let Some(copy) = copy.and_then(|copy| copy.partition(partition).ok().cloned()).filter(|_| stored) {
+        // It takes none while its disk is full.
+        let full = self.member.as_ref().is_some_and(|member| member.cluster().disk_low().is_some());
+        if let Some(copy) = copy.and_then(|copy| copy.partition(partition).ok().cloned()).filter(|_| stored && !full) {
             self.seen(|| copy.end() >= end).await;
         }
     }
