@@ -119,7 +119,7 @@ fn all_are_full(disks: &Disks, members: &Members<'_>, ledger: &Ledger) {
         );
     }
     // Also the clients that have appended all along.
-    let refusals = ledger.answers("disk_full") + 2 * CLIENTS;
+    let refusals = ledger.answers("disk_full") + CLIENTS;
     until(LONG, "the clients are refused", || {
         if ledger.answers("disk_full") >= refusals { Ok(()) } else { Err(ledger.summary()) }
     });
@@ -130,7 +130,7 @@ fn all_are_full(disks: &Disks, members: &Members<'_>, ledger: &Ledger) {
         let read = members.read(node, 0);
         assert_eq!(ledger.differences(&read, 0, false), [""; 0], "at {}", members.name(node));
     }
-    let refusals = ledger.answers("disk_full") + 2 * CLIENTS;
+    let refusals = ledger.answers("disk_full") + CLIENTS;
     until(LONG, "the clients are refused again", || {
         if ledger.answers("disk_full") >= refusals { Ok(()) } else { Err(ledger.summary()) }
     });

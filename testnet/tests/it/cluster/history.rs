@@ -57,8 +57,13 @@ pub fn order<M: Model>(history: &[Timed<M::Call>]) -> Result<Vec<usize>, String>
         if order.len() > longest.len() {
             longest.clone_from(&order);
         }
-        for call in next(history, &done) {
-            let Some(after) = M::after(&state, &history[call].call) else { continue };
+        let fits = next(history, &done).filter_map(|call| Some((call, M::after(&state, &history[call].call)?)));
+        let mut fits: Vec<(usize, M::State)> = fits.collect();
+        // What changes nothing may as well come at once: nothing is lost by that, and much is not tried.
+        if let Some(reads) = fits.iter().position(|(_, after)| *after == state) {
+            fits = vec![fits.swap_remove(reads)];
+        }
+        for (call, after) in fits {
             let (done, answered) = (done.with(call), answered + usize::from(history[call].ended.is_some()));
             if tried.insert((done.clone(), after.clone())) {
                 let mut order = order.clone();
