@@ -103,29 +103,22 @@ fn all_are_full(disks: &Disks, members: &Members<'_>, ledger: &Ledger) {
     until(LONG, "all say so", || {
         if (0..SIZE).all(|node| said(members, node).is_some()) { Ok(()) } else { Err(members.views()) }
     });
-    for node in 0..SIZE {
-        let record = json!({"records": [{"value": "5a"}]});
-        let refused = until(LONG, "an append is refused for the disk", || {
-            let answer = members.posted(node, "/v1/cluster/logs/large/records?partition=0", &record);
-            match answer {
-                Some((507, refused)) if refused["error"]["code"] == "disk_full" => Ok(refused),
-                other => Err(format!("{other:?}")),
-            }
-        });
-        let text = |part: &str| refused["error"][part].as_str().unwrap_or_default().to_owned();
-        assert!(
-            text("remedy").contains("free some space") && text("remedy").contains("no record was taken"),
-            "{refused}"
-        );
-    }
+    // All at once: each waits for a while for somebody with space.
+    std::thread::scope(|threads| {
+        for node in 0..SIZE {
+            threads.spawn(move || is_refused(members, node));
+        }
+    });
     // Also the clients that have appended all along.
     let refusals = ledger.answers("disk_full") + CLIENTS;
     until(LONG, "the clients are refused", || {
         if ledger.answers("disk_full") >= refusals { Ok(()) } else { Err(ledger.summary()) }
     });
     let (before, end) = (ledger.acknowledged(), ledger.next_offset());
-    let longest = (0..SIZE).map(|node| members.read(node, 0).len() as u64).max();
-    assert!(longest >= Some(end), "{longest:?} of {end} records that were acknowledged are read");
+    until(LONG, &format!("all {end} records that were acknowledged are read"), || {
+        let longest = (0..SIZE).map(|node| members.read(node, 0).len() as u64).max();
+        if longest >= Some(end) { Ok(()) } else { Err(format!("{longest:?}")) }
+    });
     for node in 0..SIZE {
         let read = members.read(node, 0);
         assert_eq!(ledger.differences(&read, 0, false), [""; 0], "at {}", members.name(node));
@@ -139,6 +132,20 @@ fn all_are_full(disks: &Disks, members: &Members<'_>, ledger: &Ledger) {
     drop(ballast);
     progress(members, ledger, "when all have space again");
     until(LONG, "the cluster is whole", || members.whole());
+}
+
+/// An append through a member is refused with a sentence that helps.
+fn is_refused(members: &Members<'_>, node: usize) {
+    let record = json!({"records": [{"value": "5a"}]});
+    let refused = until(LONG, "an append is refused for the disk", || {
+        let answer = members.posted(node, "/v1/cluster/logs/large/records?partition=0", &record);
+        match answer {
+            Some((507, refused)) if refused["error"]["code"] == "disk_full" => Ok(refused),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let text = |part: &str| refused["error"][part].as_str().unwrap_or_default().to_owned();
+    assert!(text("remedy").contains("free some space") && text("remedy").contains("no record was taken"), "{refused}");
 }
 
 /// Not even what a node keeps for itself is left: it may end, and says why; the others go on, and it has all again when there is space.

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
 use super::history::{Model, Timed, order};
-use super::members::{Answer, Members, SIZE, number, until};
+use super::members::{Answer, Members, SIZE, until};
 use super::{LONG, Stop, asked, down_and_clean};
 use crate::net::Net;
 
@@ -31,37 +31,33 @@ const MOMENT: u64 = 10_000_000;
 /// One log.
 struct OneLog;
 
-/// A log that is there: its incarnation, where somebody has heard of it.
-type Log = Option<u64>;
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Call {
-    /// It is made, by this incarnation where it was answered.
-    Create(Log),
+    /// It is made.
+    Create,
     /// It was there already.
     Exists,
     Delete,
     /// There was none.
     Missing,
-    /// This one is there.
-    Seen(Option<u64>),
+    /// Whether it stands in a list.
+    Seen(bool),
 }
 
 impl Model for OneLog {
     type Call = Call;
-    type State = Option<Log>;
+    /// Whether it is there.
+    type State = bool;
 
-    fn after(state: &Option<Log>, call: &Call) -> Option<Option<Log>> {
-        match (call, *state) {
-            (Call::Create(log), None) => Some(Some(*log)),
-            (Call::Delete, Some(_)) => Some(None),
-            (Call::Exists, Some(_)) | (Call::Missing | Call::Seen(None), None) => Some(*state),
-            // Now it is known which one that is.
-            (Call::Seen(Some(seen)), Some(known)) if known.is_none_or(|known| known == *seen) => {
-                Some(Some(Some(*seen)))
-            }
-            _ => None,
-        }
+    fn after(is_there: &bool, call: &Call) -> Option<bool> {
+        let (before, after) = match call {
+            Call::Create => (false, true),
+            Call::Delete => (true, false),
+            Call::Exists => (true, true),
+            Call::Missing => (false, false),
+            Call::Seen(seen) => (*seen, *seen),
+        };
+        (*is_there == before).then_some(after)
     }
 }
 
@@ -95,13 +91,13 @@ impl Seen {
             (Heard::Known(calls), _) => {
                 self.answered.fetch_add(1, Ordering::SeqCst);
                 for (name, call) in calls {
-                    let changes = matches!(call, Call::Create(_) | Call::Delete);
+                    let changes = matches!(call, Call::Create | Call::Delete);
                     let began = if changes { began } else { began.saturating_sub(MOMENT) };
                     histories[name].push(Timed { began, ended: Some(ended), call });
                 }
             }
             (Heard::Unknown, Asked::Create(name)) => {
-                histories[*name].push(Timed { began, ended: None, call: Call::Create(None) });
+                histories[*name].push(Timed { began, ended: None, call: Call::Create });
             }
             (Heard::Unknown, Asked::Delete(name)) => {
                 histories[*name].push(Timed { began, ended: None, call: Call::Delete });
@@ -140,21 +136,18 @@ fn judge(asked: &Asked, answered: Result<Answer, ureq::Error>) -> Result<(Heard,
         Err(error) => return Ok((Heard::Unknown, format!("lost: {error}"))),
     };
     let code = body["error"]["code"].as_str();
-    let incarnation = |name: &str| {
-        let log = body["logs"].as_array()?.iter().find(|log| log["name"] == name)?;
-        number(&log["incarnation"])
-    };
+    let is_listed = |name: &str| body["logs"].as_array().is_some_and(|logs| logs.iter().any(|log| log["name"] == name));
     let known = match (*asked, status, code) {
-        (Asked::Create(name), 201, None) => vec![(name, Call::Create(number(&body["incarnation"])))],
+        (Asked::Create(name), 201, None) => vec![(name, Call::Create)],
         // It was deleted before it could be described.
-        (Asked::Create(name), 404, Some("no_such_log")) => vec![(name, Call::Create(None))],
+        (Asked::Create(name), 404, Some("no_such_log")) => vec![(name, Call::Create)],
         (Asked::Create(name), 409, Some("log_exists" | "refused")) => vec![(name, Call::Exists)],
         (Asked::Delete(name), 200, None) => vec![(name, Call::Delete)],
         (Asked::Delete(name), 404, Some("no_such_log")) | (Asked::Delete(name), 409, Some("refused")) => {
             vec![(name, Call::Missing)]
         }
         (Asked::List, 200, None) => {
-            NAMES.iter().enumerate().map(|(place, name)| (place, Call::Seen(incarnation(name)))).collect()
+            NAMES.iter().enumerate().map(|(place, name)| (place, Call::Seen(is_listed(name)))).collect()
         }
         (_, _, Some(code @ ("no_leader" | "not_started" | "busy" | "unauthorized"))) => {
             return Ok((Heard::Nothing, code.to_owned()));
@@ -227,7 +220,7 @@ fn one_order_explains_what_all_members_say_of_the_logs_while_members_are_killed(
     assert!(wrong.is_empty(), "{wrong:#?}");
     println!("answers: {:?}", seen.answers.into_inner().unwrap());
     for (name, history) in NAMES.iter().zip(seen.histories.into_inner().unwrap()) {
-        let made = history.iter().filter(|timed| matches!(timed.call, Call::Create(_))).count();
+        let made = history.iter().filter(|timed| timed.call == Call::Create).count();
         println!("{name}: {} calls and looks, of which {made} made it", history.len());
         order::<OneLog>(&history).unwrap_or_else(|why| panic!("no order explains what was said of {name}: {why}"));
     }
@@ -255,21 +248,18 @@ mod tests {
 
     #[test]
     fn a_log_comes_and_goes() {
-        let (one, two) = (Call::Seen(Some(1)), Call::Seen(Some(2)));
-        let made = (1, 2, Call::Create(Some(1)));
-        assert!(is_sound(&[made.clone(), (3, 4, one.clone()), (5, 6, Call::Delete), (7, 8, Call::Missing)]));
+        let (made, gone) = ((1, 2, Call::Create), (3, 4, Call::Delete));
+        let seen = |began, ended, is_there| (began, ended, Call::Seen(is_there));
+        assert!(is_sound(&[made.clone(), gone.clone(), seen(5, 6, false), (7, 8, Call::Missing)]));
         // A look that is older than what was answered before it.
-        assert!(!is_sound(&[made.clone(), (3, 4, Call::Seen(None))]));
+        assert!(!is_sound(&[made.clone(), seen(3, 4, false)]));
         assert!(!is_sound(&[made.clone(), (3, 4, Call::Missing)]));
-        assert!(!is_sound(&[made.clone(), (3, 4, Call::Delete), (5, 6, Call::Exists)]));
-        assert!(!is_sound(&[made.clone(), (3, 4, two.clone())]));
+        assert!(!is_sound(&[made.clone(), gone.clone(), (5, 6, Call::Exists)]));
+        assert!(!is_sound(&[seen(1, 2, true), (3, 4, Call::Create)]));
         // One that may be a moment old.
-        assert!(is_sound(&[made.clone(), (3, 4, Call::Delete), (2, 6, Call::Exists), (2, 7, one.clone())]));
+        assert!(is_sound(&[made.clone(), gone, (2, 6, Call::Exists), seen(2, 7, true)]));
         // Made or deleted twice.
-        assert!(!is_sound(&[made.clone(), (3, 4, Call::Create(Some(2)))]));
+        assert!(!is_sound(&[made.clone(), (3, 4, Call::Create)]));
         assert!(!is_sound(&[made, (3, 6, Call::Delete), (4, 5, Call::Delete)]));
-        // One of an incarnation that nobody was told is some log, and stays that one.
-        assert!(is_sound(&[(1, 2, Call::Create(None)), (3, 4, one.clone()), (5, 6, one.clone())]));
-        assert!(!is_sound(&[(1, 2, Call::Create(None)), (3, 4, one), (5, 6, two)]));
     }
 }
