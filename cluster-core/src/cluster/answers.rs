@@ -23,6 +23,12 @@ pub enum AppendError {
     /// Too much waits; nothing was stored.
     #[error("the leader of the partition has too much to do: try again later")]
     Busy,
+    /// Nobody with space on its disk leads the partition; nothing was stored.
+    #[error(
+        "the disk of the member that leads the partition is full, and no member with space on its disk leads it instead: free some space, above all \
+         where `pyralog cluster status` says that a disk is full"
+    )]
+    DiskFull,
     /// Not records, or too many.
     #[error(transparent)]
     Invalid(#[from] StoreError),

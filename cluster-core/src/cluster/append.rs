@@ -18,6 +18,8 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 
 /// The first pause before an append is tried again; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(5);
+/// For so long an append waits for a leader whose disk has space.
+const MOVED: Duration = Duration::from_secs(4);
 
 /// When an append is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +146,8 @@ impl Cluster {
         (mode, payload): (AckMode, Bytes),
         again: Again,
     ) -> Result<Acked, AppendError> {
-        let deadline = Instant::now() + self.shared.options.patience;
+        let begun = Instant::now();
+        let deadline = begun + self.shared.options.patience;
         let mut pause = FIRST;
         // Once nobody knows, nothing that is refused later says that nothing was stored.
         let mut unknown = None;
@@ -173,6 +176,10 @@ impl Cluster {
                     return Err(StoreError::Size { what: "an append", found: payload.len() as u64, allowed }.into());
                 }
                 Err(Unplaced::Busy) => AppendError::Busy,
+                Err(Unplaced::DiskFull) if begun.elapsed() >= MOVED => {
+                    return Err(unknown.unwrap_or(AppendError::DiskFull));
+                }
+                Err(Unplaced::DiskFull) => AppendError::DiskFull,
                 Err(Unplaced::NotLeader) => AppendError::NoLeader,
                 Err(why @ (Unplaced::Gap { .. } | Unplaced::UnknownProducer)) => {
                     if self.is_newest(id, leader).await {

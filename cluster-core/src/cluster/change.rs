@@ -54,8 +54,8 @@ impl Cluster {
             let needed = status.nodeset.recovery_quorum().min(status.nodeset.members().len() - 1);
             if !status.settled || others < needed.max(1) {
                 let why = format!(
-                    "partition {} of log {} has {others} other members that are up, and needs {needed} that have all of it: start those, or wait \
-                     until its state is full",
+                    "partition {} of log {} has {others} other members that are up, and needs {needed} that have all of it: start those, add \
+                     another member, or wait until its state is full",
                     status.number, status.log
                 );
                 return Err(GroupError::Refused { group: 0, why });

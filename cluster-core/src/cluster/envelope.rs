@@ -24,7 +24,8 @@ pub const MAX_HEARD: usize = 64;
 /// 4:u8 id:u64 partition:u64 mode payload  an append for who leads the partition; see [`AckMode`]
 /// 5:u8 id:u64 acked                       its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
 ///                                         4:u8 copies:u32 wanted:u32 unknown, 5:u8 expected:u64 a gap before it,
-///                                         6:u8 an unknown producer, or 7:u8 mode lsn before it is durable
+///                                         6:u8 an unknown producer, 7:u8 mode lsn before it is durable,
+///                                         or 8:u8 the leader's disk is full
 /// 6:u8 0:u64 partition:u64                please lead the partition
 /// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
 /// 8:u8 id:u64                             it is the member of this id from now on
@@ -285,6 +286,7 @@ fn put_acked(out: &mut Writer, acked: &Result<Acked, Unplaced>) {
         Err(Unplaced::Gap { expected }) => out.u8(5).u64(*expected),
         Err(Unplaced::UnknownProducer) => out.u8(6),
         Ok(Acked::Early { lsn, mode }) => out.u8(7).put(mode).put(lsn),
+        Err(Unplaced::DiskFull) => out.u8(8),
     };
 }
 
@@ -303,6 +305,7 @@ fn acked(input: &mut Reader<'_>) -> Result<Result<Acked, Unplaced>, CodecError> 
             }
             mode => Ok(Acked::Early { mode, lsn: input.get()? }),
         },
+        8 => Err(Unplaced::DiskFull),
         found => return Err(CodecError::Tag { what: "answer to an append", found: found.into() }),
     })
 }

@@ -28,6 +28,7 @@ mod change;
 mod envelope;
 mod forward;
 mod governor;
+mod handing;
 mod hearing;
 mod host;
 mod looping;

@@ -1,18 +1,12 @@
 //! Partitions that cannot be used on this member: others lead them, and where files are damaged, they are taken from the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::envelope::Envelope;
 use super::host::Shared;
 use super::looping::is_renewable;
-use super::place::{Place, first_up};
-use crate::replication::MemberId;
+use super::place::Place;
 use crate::{Error, PartitionId};
-
-/// Another member is asked again to lead a partition after so long.
-const AGAIN: Duration = Duration::from_secs(2);
 
 /// What is wrong with a partition on this member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +23,6 @@ pub(super) enum Fault {
 #[derive(Default)]
 pub(super) struct Renewal {
     faults: BTreeMap<PartitionId, Fault>,
-    /// When another member was asked to lead one of them.
-    asked: BTreeMap<PartitionId, Instant>,
 }
 
 impl Renewal {
@@ -45,27 +37,8 @@ impl Renewal {
         self.faults.contains_key(&partition)
     }
 
-    pub(super) async fn look(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
-        self.hand_over(shared, own);
-        self.renew(shared, own).await;
-    }
-
-    /// Asks others to lead what this member led and cannot use any more: to them it looks as if it led on.
-    fn hand_over(&mut self, shared: &Shared, own: &[&Place]) {
-        let (Self { faults, asked }, up) = (self, shared.ears.up());
-        for place in own.iter().filter(|place| faults.contains_key(&place.id)) {
-            let mine = shared.stands(place.id).is_some_and(|stands| stands.sequencer == shared.me);
-            let rests = asked.get(&place.id).is_some_and(|asked| asked.elapsed() < AGAIN);
-            let others: BTreeSet<MemberId> = up.iter().copied().filter(|member| *member != shared.me).collect();
-            if let Some(next) = first_up(place.id, &place.nodeset, &others).filter(|_| mine && !rests) {
-                let _sent = shared.links.send(next, Envelope::Lead { partition: place.id });
-                asked.insert(place.id, Instant::now());
-            }
-        }
-    }
-
     /// Has what is damaged here taken from the others after the next start, where enough of them have it.
-    async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
+    pub(super) async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
         for place in own {
             // A start has found it, and nobody has used it since.
             let broken = shared.replicas.get(place.id).and_then(|replica| replica.broken());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::governor::Governor;
+use super::handing::Handing;
 use super::host::{Shared, lock};
 use super::looping::{Stopped, is_renewable};
 use super::place::{Place, Stands, first_up, make, places, remove};
@@ -37,6 +38,7 @@ pub(super) struct Steward {
     told: BTreeSet<PartitionId>,
     /// What cannot be used here, and is not led.
     renewal: Renewal,
+    handing: Handing,
     /// The last epoch of each partition that this member took in this life, and when.
     taken: BTreeMap<PartitionId, (Epoch, Instant)>,
     /// Logs that the cluster does not take over.
@@ -47,9 +49,9 @@ pub(super) struct Steward {
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, renewal, taken, kept, governor) = Default::default();
+        let (open, leads, told, renewal, handing, taken, kept, governor) = Default::default();
         let born = Instant::now();
-        Self { shared, stopped, open, leads, told, renewal, taken, kept, governor, born }
+        Self { shared, stopped, open, leads, told, renewal, handing, taken, kept, governor, born }
     }
 
     /// Looks until nobody holds the member any more.
@@ -101,7 +103,10 @@ impl Steward {
                 self.open(shared, place).await;
             }
         }
-        self.renewal.look(shared, &own).await;
+        let (renewal, open) = (&self.renewal, &self.open);
+        let full = shared.replicas.has_space().is_err();
+        self.handing.look(shared, &own, |place| full || renewal.contains(place.id) || !open.contains(&place.id));
+        self.renewal.renew(shared, &own).await;
         if shared.groups.global().status().leader.member == Some(shared.me) {
             self.governor.look(shared).await;
         }
@@ -189,7 +194,11 @@ impl Steward {
         let Stands { epoch, sequencer, ref nodeset, .. } = *stands;
         let leads = self.leads.get(&place.id).is_some_and(|led| *led >= epoch);
         if lock(&shared.asked).contains(&place.id) && !leads {
-            return true;
+            if shared.replicas.has_space().is_ok() {
+                return true;
+            }
+            // Whoever asked asks another one.
+            lock(&shared.asked).remove(&place.id);
         }
         let up = &hearing.up;
         let young = self.born.elapsed() < GRACE;

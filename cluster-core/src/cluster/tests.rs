@@ -2,6 +2,7 @@
 
 mod apart;
 mod appends;
+mod disk;
 mod failover;
 mod members;
 mod modes;

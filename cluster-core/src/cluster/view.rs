@@ -10,9 +10,15 @@ use super::host::Cluster;
 use super::place::ReplicatedLog;
 use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, LogPlace, NewLog};
 use crate::replication::{Epoch, EpochStore, MemberId};
-use crate::{LogName, LogSpec, PartitionId};
+use crate::{Error as StoreError, LogName, LogSpec, PartitionId};
 
 impl Cluster {
+    /// Why this member stores no further records, if its disk is full.
+    #[must_use]
+    pub fn disk_low(&self) -> Option<StoreError> {
+        self.shared.replicas.has_space().err()
+    }
+
     /// Whether this member is the only one.
     #[must_use]
     pub fn is_alone(&self) -> bool {

@@ -56,6 +56,8 @@ pub enum Unplaced {
     Busy,
     /// Too large, or not records, or of a producer that wants an early acknowledgement; nothing was stored.
     Invalid,
+    /// The disk of this member is full, and nobody else leads yet; nothing was stored.
+    DiskFull,
     /// The sequencer was replaced, or time is up: the append may or may not come to be.
     Unknown {
         /// Members that have said that they have a copy; 0 where the sequencer has stopped.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::leader::{Answered, Leader};
 use super::note::{FETCH_BYTES, Note};
-use super::run::{Durable, Effect};
+use super::run::{Durable, Effect, Short};
 use crate::replica::{PartitionId, Reached, Replica, are_records};
 use crate::replication::{
     AckMode, Answer, Command, Content, Epoch, Lsn, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet,
@@ -105,11 +105,16 @@ impl Part {
         ticket: u64,
         (mode, epoch): (AckMode, Option<Epoch>),
         payload: Bytes,
+        short: Short,
         out: &mut Out,
     ) {
         use super::leader::Unplaced;
         let leader = self.leader.as_mut().filter(|leader| epoch.is_none_or(|epoch| leader.epoch() == epoch));
         let Some(leader) = leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
+        if short.disk {
+            // Whoever has space leads soon, and takes it.
+            return out.answer((ticket, Err(Unplaced::DiskFull)));
+        }
         let Some(records) = payload_records(&payload) else { return out.answer((ticket, Err(Unplaced::Invalid))) };
         let mut effects = Vec::new();
         if let Some(answer) = leader.append(ticket, mode, payload, records, &mut effects) {
@@ -118,8 +123,8 @@ impl Part {
         self.effects(effects, out);
     }
 
-    /// Takes a note of another member, or an own one. With `full` copies are not taken.
-    pub(super) fn note(&mut self, from: MemberId, note: Note, full: bool, out: &mut Out) -> Result<(), Error> {
+    /// Takes a note of another member, or an own one; but no copies and records for which there is no place.
+    pub(super) fn note(&mut self, from: MemberId, note: Note, short: Short, out: &mut Out) -> Result<(), Error> {
         match note {
             Note::Replication(message) => match message {
                 Message::Stored { .. }
@@ -133,10 +138,11 @@ impl Part {
                 }
                 // Records are read by their offsets.
                 Message::Read { .. } | Message::Answer { .. } => Ok(()),
-                message if refused(&message, full) => Ok(()),
+                message if refused(&message, short) => Ok(()),
                 message => self.store(from, message, out),
             },
             Note::Fetch { from: offset } => self.serve(from, offset, out),
+            Note::Fetched { .. } | Note::Trimmed(_) if short.disk => Ok(()),
             Note::Fetched { from: offset, reached, items } => self.fetched(from, offset, reached, items, out),
             Note::Trimmed(prefix) => self.go_behind(from, prefix),
         }
@@ -251,7 +257,7 @@ impl Part {
     }
 
     /// Some time has passed.
-    pub(super) fn tick(&mut self, append_ticks: u32, idle_ticks: u32, out: &mut Out) {
+    pub(super) fn tick(&mut self, append_ticks: u32, idle_ticks: u32, short: Short, out: &mut Out) {
         if let Some(leader) = &mut self.leader {
             leader.idle = if leader.is_busy() { 0 } else { leader.idle + 1 };
             let due = leader.idle == 0 || leader.idle >= idle_ticks;
@@ -265,7 +271,9 @@ impl Part {
                 self.sequence(SequencerInput::Tick, out);
             }
         }
-        self.look_for_missing(out);
+        if !short.disk {
+            self.look_for_missing(out);
+        }
     }
 
     fn look_for_missing(&mut self, out: &mut Out) {
@@ -391,10 +399,10 @@ fn sources(metadata: &Metadata) -> BTreeSet<MemberId> {
 }
 
 /// Whether a copy is not taken: it holds no records, or there is no place for more.
-fn refused(message: &Message, full: bool) -> bool {
+fn refused(message: &Message, short: Short) -> bool {
     let Message::Store { entry, .. } = message else { return false };
     // A recovery replaces copies that are there, and ends what keeps them in memory.
-    let full = full && matches!(entry.precedence, Precedence::Wave(_));
+    let full = (short.memory || short.disk) && matches!(entry.precedence, Precedence::Wave(_));
     match &entry.content {
         Content::Record(record) => full || payload_records(record).is_none(),
         Content::Hole | Content::Bridge => false,

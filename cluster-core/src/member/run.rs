@@ -143,15 +143,23 @@ pub struct Member {
     limits: MemberLimits,
     durable: Durable,
     parts: BTreeMap<PartitionId, Part>,
-    /// Whether no copies are taken.
-    full: bool,
+    short: Short,
+}
+
+/// What there is no place for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Short {
+    /// In memory, for further copies.
+    pub(super) memory: bool,
+    /// On the disk, for anything.
+    pub(super) disk: bool,
 }
 
 impl Member {
     /// A member with this id and store.
     #[must_use]
     pub fn new(id: MemberId, replicas: Replicas, limits: MemberLimits, durable: Durable) -> Self {
-        Self { id, replicas, limits, durable, parts: BTreeMap::new(), full: false }
+        Self { id, replicas, limits, durable, parts: BTreeMap::new(), short: Short::default() }
     }
 
     /// Its id.
@@ -183,14 +191,14 @@ impl Member {
                 self.with(partition, &mut effects, |part, _, out| part.lead(&taken, out))?
             }
             Input::Append { partition, ticket, mode, epoch, payload } if self.parts.contains_key(&partition) => {
-                self.with(partition, &mut effects, |part, _, out| {
-                    part.append(ticket, (mode, epoch), payload, out);
+                self.with(partition, &mut effects, |part, short, out| {
+                    part.append(ticket, (mode, epoch), payload, short, out);
                     Ok(())
                 })?;
             }
             Input::Append { ticket, .. } => effects.push(Effect::Appended { ticket, acked: Err(Unplaced::NotLeader) }),
             Input::Note { from, partition, note } => {
-                self.with(partition, &mut effects, |part, full, out| part.note(from, note, full, out))?;
+                self.with(partition, &mut effects, |part, short, out| part.note(from, note, short, out))?;
             }
             Input::Durable { partition, ticket } => {
                 self.with(partition, &mut effects, |part, _, out| part.durable(ticket, out))?;
@@ -213,16 +221,29 @@ impl Member {
 
     fn tick(&mut self, effects: &mut Vec<Effect>) -> Result<(), Error> {
         let copies: usize = self.parts.values().map(Part::bytes).sum();
-        self.full = copies > self.limits.copies_bytes || self.replicas.has_space().is_err();
+        self.look_at_disk();
+        self.short.memory = copies > self.limits.copies_bytes;
         let busy: Vec<_> = self.parts.iter().filter(|(_, part)| !part.is_idle()).map(|(id, _)| *id).collect();
         let MemberLimits { append_ticks, idle_ticks, .. } = self.limits;
         for partition in busy {
-            self.with(partition, effects, |part, _, out| {
-                part.tick(append_ticks, idle_ticks, out);
+            self.with(partition, effects, |part, short, out| {
+                part.tick(append_ticks, idle_ticks, short, out);
                 Ok(())
             })?;
         }
         Ok(())
+    }
+
+    fn look_at_disk(&mut self) {
+        let low = self.replicas.has_space();
+        match &low {
+            Err(reason) if !self.short.disk => {
+                tracing::warn!(%reason, "this member stores no further records, and leads no partition that another one can lead");
+            }
+            Ok(()) if self.short.disk => tracing::info!("the disk has space again: this member stores records again"),
+            _ => {}
+        }
+        self.short.disk = low.is_err();
     }
 
     /// Has a partition do something, and then take what it said to itself.
@@ -230,15 +251,15 @@ impl Member {
         &mut self,
         partition: PartitionId,
         effects: &mut Vec<Effect>,
-        step: impl FnOnce(&mut Part, bool, &mut Out) -> Result<(), Error>,
+        step: impl FnOnce(&mut Part, Short, &mut Out) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let (own, full) = (self.id, self.full);
+        let (own, short) = (self.id, self.short);
         let Some(part) = self.parts.get_mut(&partition) else { return Ok(()) };
         let mut out = Out::default();
-        let mut outcome = step(part, full, &mut out);
+        let mut outcome = step(part, short, &mut out);
         while outcome.is_ok() && !out.own.is_empty() {
             let notes = std::mem::take(&mut out.own);
-            outcome = notes.into_iter().try_for_each(|note| part.note(own, note, full, &mut out));
+            outcome = notes.into_iter().try_for_each(|note| part.note(own, note, short, &mut out));
         }
         effects.append(&mut out.effects);
         match outcome {

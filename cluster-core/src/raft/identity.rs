@@ -80,7 +80,7 @@ pub enum Stranger {
     OldCopy,
     /// The frame names another member than the link that it came over.
     #[error(
-        "the member at the other end of the link says that it is another one: look at the addresses of the members"
+        "the member at the other end of the link says that it is another one: the disk of one member may be at another one; else look at the addresses of the members"
     )]
     OtherMember,
 }

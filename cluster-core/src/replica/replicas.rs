@@ -149,12 +149,12 @@ impl Replicas {
         self.table.tables.write(batch, Durability::Synced)
     }
 
-    /// Refuses where there is too little space for further copies.
+    /// Refuses where there is too little space for further copies. Looked at now: a member that stores none any more would not notice otherwise.
     ///
     /// # Errors
     /// [`Error::DiskLow`].
     pub fn has_space(&self) -> Result<(), Error> {
-        self.queue.space.check()
+        self.queue.space.measure()
     }
 
     /// Waits for what was requested so far.

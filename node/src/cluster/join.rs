@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use pyralog_cluster_core::replication::MemberId;
 use pyralog_cluster_core::{Core, Options};
 use pyralog_consensus::genesis::{Genesis, MAX_GENESIS_BYTES};
-use pyralog_crypto::KdfParams;
+use pyralog_crypto::{KdfParams, keystore};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -78,6 +78,15 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     let keys: Keys = member.ask("/v1/cluster/keys", None)?;
     let log_key = hex::decode(&keys.log_key).context("the node's log key is not hex")?;
     let validator_key = hex::decode(&keys.validator_key).context("the node's validator key is not hex")?;
+    // Before keys are made that the right passphrase would not open.
+    for sealed in [&log_key, &validator_key] {
+        keystore::open(sealed, &plan.passphrase).map_err(|e| {
+            let at = &plan.api;
+            anyhow!(
+                "{e}: give the passphrase of the cluster's keys, which is that of the node at {at} (--password-file)"
+            )
+        })?;
+    }
     if !home.peer_key().exists() {
         let cost = if plan.cheap_kdf { KdfParams::CHEAPEST } else { KdfParams::RECOMMENDED };
         NodeKeys::generate()?.save(home, &plan.passphrase, cost)?;
@@ -86,9 +95,7 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     write_atomic(&home.shared_keys(), SHARED_KEYS.as_bytes(), PUBLIC)?;
     write_atomic(&home.validator_key(), &validator_key, SECRET)?;
     write_atomic(&home.log_key(), &log_key, SECRET)?;
-    let keys = NodeKeys::load(home, &plan.passphrase).context(
-        "the keys do not open: give the passphrase of the cluster's keys, which is that of the node at --api",
-    )?;
+    let keys = NodeKeys::load(home, &plan.passphrase)?;
     let public = keys.public();
     let peer = peer_id(&public.peer.0);
     let admitted = admit(home, plan, &member, &peer)?;

@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 use crate::home::Home;
 
 /// Why nobody is served before the cluster has confirmed a member's start.
-pub const NOT_STARTED: &str = "the cluster has not confirmed this member's start: a majority of its members must be up";
+pub const NOT_STARTED: &str = "\
+    the cluster has not confirmed this member's start: a majority of its members must be up, and it must not have been removed meanwhile";
 /// The member that a cluster begins with.
 const FIRST: MemberId = MemberId(1);
 /// How long a member that lost its disk waits for others to let it in.

@@ -21,6 +21,8 @@ pub struct View {
     pub members: Vec<MemberView>,
     /// All, by log and number.
     pub partitions: Vec<PartitionView>,
+    /// Why the answering member stores no further records, if its disk is full.
+    pub disk_low: Option<String>,
 }
 
 /// A member.
@@ -103,6 +105,7 @@ impl View {
             leader: global.status().leader.member.map(|member| member.0),
             members,
             partitions: cluster.partitions().into_iter().map(partition).collect(),
+            disk_low: cluster.disk_low().map(|reason| reason.to_string()),
         }
     }
 }

@@ -41,7 +41,9 @@ impl RecordLogs {
         }
         let incarnation = member.cluster().create_log(&spec, replication, copies, false).await?;
         tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
-        let made = || self.replicated(name.as_str()).is_some_and(|log| !is_here(&log, member) || self.has(&log.spec));
+        // A member whose disk is full makes it later.
+        let waits = |log: &ReplicatedLog| is_here(log, member) && member.cluster().disk_low().is_none();
+        let made = || self.replicated(name.as_str()).is_some_and(|log| !waits(&log) || self.has(&log.spec));
         self.seen(made).await;
         self.recount();
         self.describe(name.to_string()).await
@@ -163,6 +165,10 @@ impl RecordLogs {
     pub(super) async fn caught_up(&self, name: &str) {
         let Ok(log) = self.logs.open_log(name) else { return };
         let id = log.spec().id;
+        // It takes none while its disk is full.
+        if self.member.as_ref().is_some_and(|member| member.cluster().disk_low().is_some()) {
+            return;
+        }
         let ends: Vec<(u32, u64)> =
             lock(&self.ends).range((id, 0)..=(id, u32::MAX)).map(|((_, partition), end)| (*partition, *end)).collect();
         for (partition, end) in ends {

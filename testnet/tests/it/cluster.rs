@@ -1,12 +1,17 @@
-//! A cluster of three real processes that are killed, paused and robbed of their disks while clients append to a record log. What was
-//! acknowledged must be there at the end, where it was said to be and at every member, and what was refused must not.
+//! A cluster of three real processes that are killed, paused, cut off from each other and robbed of their disks while clients append to a record log.
+//! What was acknowledged must be there at the end, where it was said to be and at every member, and what was refused must not.
 //!
 //! `PYRALOG_FAULT_ROUNDS=300` runs longer (with `cargo test`: nextest ends a test after 10 minutes), `PYRALOG_FAULT_SEED` repeats a choice of faults,
 //! and `PYRALOG_FAULT_KEEP=DIR` keeps homes and logs of a run that failed.
 
+mod disk;
+mod history;
 mod members;
 mod membership;
+mod metadata;
 mod oracle;
+mod partition;
+mod reads;
 mod signing;
 
 use std::collections::BTreeMap;
@@ -14,15 +19,17 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use self::members::{Members, SIZE, until};
 use self::oracle::{Ledger, client};
+use crate::apart::{Own, Place, apart};
 use crate::net::{Net, Ran, beside, run};
 
-/// Rounds of an ordinary test run: each kind once, and one more.
-const ROUNDS: usize = 4;
+/// Rounds of an ordinary test run: each kind once but for the blink, which comes in longer ones.
+const ROUNDS: usize = 5;
 /// Threads that append.
 const CLIENTS: usize = 2;
 /// Acknowledged appends that show that writes go on: more than those that were on their way when the fault began.
@@ -41,6 +48,10 @@ enum Kind {
     Blink,
     /// SIGKILL, and started again without its disk.
     Wipe,
+    /// It and another one do not hear each other, and the third hears both.
+    Part,
+    /// It hears nobody.
+    Cut,
 }
 
 /// One round.
@@ -49,30 +60,38 @@ struct Fault {
     kind: Kind,
     /// Index of the node.
     node: usize,
+    /// Index of another one.
+    other: usize,
     /// How long a pause lasts at least.
     pause: Duration,
 }
 
 /// The choice of faults.
-struct Plan(ChaCha8Rng);
+struct Plan {
+    chance: ChaCha8Rng,
+    /// Whether networks may be cut here.
+    cuts: bool,
+}
 
 impl Plan {
-    /// Kinds in their order: every one of three comes among the first three.
+    /// Kinds in their order: every one but the blink comes once before one comes again.
     fn kinds(&mut self, rounds: usize) -> Vec<Kind> {
         let mut first = vec![Kind::Kill, Kind::Pause, Kind::Wipe];
-        let shuffled: Vec<_> = (0..3).map(|left| first.swap_remove(self.0.random_range(0..3 - left))).collect();
-        let all = [Kind::Kill, Kind::Pause, Kind::Blink, Kind::Wipe];
-        let more = (shuffled.len()..rounds).map(|_| all[self.0.random_range(0..all.len())]);
-        shuffled.iter().copied().take(rounds).chain(more.collect::<Vec<_>>()).collect()
+        first.extend([Kind::Part, Kind::Cut].into_iter().filter(|_| self.cuts));
+        let all: Vec<Kind> = first.iter().copied().chain([Kind::Blink]).collect();
+        first.shuffle(&mut self.chance);
+        let more: Vec<Kind> = (first.len()..rounds).map(|_| all[self.chance.random_range(0..all.len())]).collect();
+        first.into_iter().take(rounds).chain(more).collect()
     }
 
     /// Half of the time it hits the leader. The disk of node0 is that of the validator, and is not taken.
     fn fault(&mut self, kind: Kind, leader: Option<usize>) -> Fault {
         let first = usize::from(kind == Kind::Wipe);
-        let (any, prefer) = (self.0.random_range(first..SIZE), self.0.random_range(0..2) == 0);
+        let (any, prefer) = (self.chance.random_range(first..SIZE), self.chance.random_range(0..2) == 0);
         let node = leader.filter(|leader| prefer && *leader >= first).unwrap_or(any);
+        let other = (node + self.chance.random_range(1..SIZE)) % SIZE;
         let millis = if kind == Kind::Blink { 200..=2_500 } else { 1_000..=6_000 };
-        Fault { kind, node, pause: Duration::from_millis(self.0.random_range(millis)) }
+        Fault { kind, node, other, pause: Duration::from_millis(self.chance.random_range(millis)) }
     }
 }
 
@@ -104,8 +123,19 @@ fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
+/// The name of the test.
+const NAME: &str = "cluster::what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_cut_off_or_loses_its_disk";
+
 #[test]
-fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_or_loses_its_disk() {
+fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_cut_off_or_loses_its_disk() {
+    let cuts = match apart(NAME, Own::Network) {
+        Place::Inside => true,
+        Place::Done => return,
+        Place::Refused(why) => {
+            println!("nobody is cut off in these rounds: {why}");
+            false
+        }
+    };
     let seed = asked("PYRALOG_FAULT_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let rounds = asked("PYRALOG_FAULT_ROUNDS").map_or(ROUNDS, |rounds| rounds.try_into().unwrap());
     println!("PYRALOG_FAULT_SEED={seed} PYRALOG_FAULT_ROUNDS={rounds}");
@@ -124,7 +154,7 @@ fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_or_loses_its_dis
             let (members, ledger, stop) = (&members, &ledger, &stop);
             threads.spawn(move || client(members, ledger, stop, at));
         }
-        let mut plan = Plan(ChaCha8Rng::seed_from_u64(seed));
+        let mut plan = Plan { chance: ChaCha8Rng::seed_from_u64(seed), cuts };
         progress(&members, &ledger, "before any fault");
         for (number, kind) in plan.kinds(rounds).into_iter().enumerate() {
             let leader = members.leader();
@@ -145,13 +175,7 @@ fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_or_loses_its_dis
     });
 
     compare(&members, &ledger);
-    let down = net.launcher(&["down"]).expect(0);
-    assert!(!down.err.contains("were killed"), "{}", down.err);
-    for node in &net.manifest().nodes {
-        let checked: Ran = run(Command::new(beside("pyralogd")).args(["fsck", "--json", "--home"]).arg(&node.home));
-        let clean = checked.code == 0 && checked.json()["clean"] == true;
-        assert!(clean, "{}: {checked:?}", node.name);
-    }
+    down_and_clean(&net);
     for ((kind, of_leader), mut gaps) in gaps {
         gaps.sort();
         let whom = if of_leader { "the leader" } else { "another" };
@@ -165,7 +189,7 @@ fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_or_loses_its_dis
 }
 
 /// Breaks a member, sees writes go on without it, mends it, and waits until nothing is missing any more.
-fn play(net: &Net, members: &Members<'_>, ledger: &Ledger, Fault { kind, node, pause }: Fault) {
+fn play(net: &Net, members: &Members<'_>, ledger: &Ledger, Fault { kind, node, other, pause }: Fault) {
     let name = members.name(node);
     let fault = |what: &str| drop(net.launcher(&["fault", what, name]).expect(0));
     let without = format!("while {name} is away");
@@ -187,6 +211,16 @@ fn play(net: &Net, members: &Members<'_>, ledger: &Ledger, Fault { kind, node, p
             }
             fault("resume");
         }
+        Kind::Part | Kind::Cut => {
+            let others: Vec<usize> =
+                (0..SIZE).filter(|one| *one == other || (kind == Kind::Cut && *one != node)).collect();
+            for other in others {
+                net.launcher(&["fault", "partition", name, members.name(other)]).expect(0);
+            }
+            std::thread::sleep(pause);
+            progress(members, ledger, &without);
+            net.launcher(&["fault", "heal"]).expect(0);
+        }
     }
     until(LONG, &format!("the cluster is whole after {kind:?} of {name}"), || members.whole());
     progress(members, ledger, &format!("after {kind:?} of {name}"));
@@ -200,6 +234,17 @@ fn progress(members: &Members<'_>, ledger: &Ledger, when: &str) {
         let (acknowledged, summary) = (ledger.acknowledged(), ledger.summary());
         if acknowledged >= wanted { Ok(()) } else { Err(format!("{summary}\n{}", members.views())) }
     });
+}
+
+/// Stops all nodes, and looks at all that they have on their disks.
+fn down_and_clean(net: &Net) {
+    let down = net.launcher(&["down"]).expect(0);
+    assert!(!down.err.contains("were killed"), "{}", down.err);
+    for node in &net.manifest().nodes {
+        let checked: Ran = run(Command::new(beside("pyralogd")).args(["fsck", "--json", "--home"]).arg(&node.home));
+        let clean = checked.code == 0 && checked.json()["clean"] == true;
+        assert!(clean, "{}: {checked:?}", node.name);
+    }
 }
 
 /// Every member has the same records, and they are those that were acknowledged, with others of which nobody knew.
@@ -217,4 +262,6 @@ fn compare(members: &Members<'_>, ledger: &Ledger) {
         let differs = records.iter().zip(&read[0]).position(|(one, other)| one != other);
         assert_eq!(differs, None, "{name} and node0 hold different records from this offset on");
     }
+    let roots: Vec<_> = (0..SIZE).map(|node| members.checkpoint(node)).collect();
+    assert!(roots[0].is_object() && roots.iter().all(|root| *root == roots[0]), "{roots:?}");
 }

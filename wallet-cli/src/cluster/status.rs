@@ -51,6 +51,13 @@ fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
         let command = client.command("status --all");
         text.push_str(&format!("\n{hidden} full partitions are not shown: {command}\n"));
     }
+    if let Some(why) = &info.disk_low {
+        text.push_str(&format!(
+            "\n{BAD}{} stores no further records: {}{BAD:#}\n",
+            info.called(info.member),
+            safe(why)
+        ));
+    }
     text.push_str(&format!("\n{}", closing(info)));
     text
 }

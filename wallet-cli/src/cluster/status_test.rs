@@ -34,6 +34,15 @@ fn members_and_partitions_stand_in_tables_and_the_sum_in_a_line() {
 }
 
 #[test]
+fn a_member_whose_disk_is_full_says_so() {
+    let mut document = cluster(1);
+    document["disk_low"] = "the disk of /d has 1 bytes left: free some space".into();
+    let text = plain(&shown(&document, false));
+    let wanted = "\nmember 1 (node0) stores no further records: the disk of /d has 1 bytes left: free some space\n\n3 of 3 members up";
+    assert!(text.contains(wanted), "{text}");
+}
+
+#[test]
 fn columns_stay_in_line_also_where_words_have_colours() {
     let mut document = cluster(2);
     document["members"][2] = member(3, false);

@@ -21,6 +21,9 @@ pub struct ClusterInfo {
     pub members: Vec<MemberInfo>,
     /// All partitions of all logs.
     pub partitions: Vec<PartitionInfo>,
+    /// Why the member that answers stores no further records, if its disk is full.
+    #[serde(default)]
+    pub disk_low: Option<String>,
 }
 
 /// A member.

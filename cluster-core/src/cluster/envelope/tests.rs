@@ -27,6 +27,7 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         (0..40_usize, 0..40_usize).prop_map(|(copies, wanted)| Err(Unplaced::Unknown { copies, wanted })),
         any::<u64>().prop_map(|expected| Err(Unplaced::Gap { expected })),
         Just(Err(Unplaced::UnknownProducer)),
+        Just(Err(Unplaced::DiskFull)),
     ];
     prop_oneof![
         (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, group, frame)| Envelope::Call { id, group, frame }),

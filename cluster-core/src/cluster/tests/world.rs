@@ -16,6 +16,8 @@ use crate::raft::{Identity, NewMember, RaftOptions, Status};
 use crate::replication::MemberId;
 use crate::{Core, LogName, LogSpec, Options};
 
+/// Bytes that a member keeps for itself.
+const RESERVE: u64 = 64 << 10;
 /// Nothing takes so long.
 pub(super) const LONG: Duration = Duration::from_secs(40);
 
@@ -54,7 +56,7 @@ pub(super) fn options() -> ClusterOptions {
 }
 
 fn core(rig: &Rig, files: Option<&TempDir>) -> Arc<Core> {
-    let options = Options { manual: false, ..rig.options() };
+    let options = Options { manual: false, reserve_bytes: RESERVE, ..rig.options() };
     let opened = match files {
         Some(files) => Core::open(files.path(), Options { journal_bytes: 16 << 20, ..options }),
         None => rig.try_open(options),
@@ -153,6 +155,12 @@ impl World {
         cluster.shutdown().await;
         drop((core, cluster));
         node.rig.crash();
+    }
+
+    /// Leaves half of what a member keeps for itself on its disk.
+    pub(super) fn fill(&self, place: usize) {
+        let disk = &self.nodes[place].rig.disk;
+        disk.set_capacity(Some(disk.used() + RESERVE / 2));
     }
 
     pub(super) async fn restart(&mut self, place: usize) {

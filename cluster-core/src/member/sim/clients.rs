@@ -125,7 +125,7 @@ impl Clients {
                     }
                 }
             }
-            (_, Err(Unplaced::Unknown { .. } | Unplaced::NotLeader | Unplaced::Busy)) => {}
+            (_, Err(Unplaced::Unknown { .. } | Unplaced::NotLeader | Unplaced::Busy | Unplaced::DiskFull)) => {}
             // Whoever was replaced may lack what came later.
             (Sent::Batch { .. }, Err(Unplaced::Gap { .. } | Unplaced::UnknownProducer)) if !newest => {}
             (Sent::Batch { client, .. }, Err(Unplaced::Gap { expected })) => {

@@ -107,6 +107,8 @@ fn append(error: &AppendError) -> Problem {
         AppendError::Busy => {
             unavailable("busy").remedy("nothing was taken: send again after the given time").retry_after(1)
         }
+        AppendError::DiskFull => disk_full(message.clone())
+            .remedy("free some space on the members' disks and send again; no record was taken, and the nodes go on"),
         AppendError::Invalid(error) => store(error),
         AppendError::Gap { expected } => Problem::new(StatusCode::CONFLICT, "gap", message.clone())
             .remedy("nothing was taken: send the appends of this producer in their order, from the one in \"expected\" on")

@@ -63,6 +63,10 @@ async fn producers_are_told_what_to_send() {
     let (status, _, problem) = answer(which).await;
     assert_eq!((status, problem["code"].as_str()), (400, Some("bad_request")));
     assert!(problem["message"].as_str().unwrap().contains("3 partitions"), "{problem}");
+    let (status, _, problem) = answer(LogError::Append(AppendError::DiskFull)).await;
+    assert_eq!((status, problem["code"].as_str()), (507, Some("disk_full")));
+    // By this the command line knows that nothing was done.
+    assert!(problem["remedy"].as_str().unwrap().contains("no record was taken"), "{problem}");
     // Others are told to read first.
     let unknown = || LogError::Append(AppendError::Unknown { copies: 1, wanted: 2 });
     let (_, _, problem) = answer(unknown()).await;

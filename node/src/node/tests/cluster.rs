@@ -95,9 +95,8 @@ pub async fn grow(homes: &Homes, by: &Member, name: &str) -> Member {
         cheap_kdf: true,
     };
     let (wrong, right, at) = (plan(b"wrong"), plan(PASSPHRASE), home.clone());
-    let elsewhere = Home::new(&homes.path().join(format!("{name}-wrong")));
     let joined = tokio::task::spawn_blocking(move || {
-        let why = join(&elsewhere, &wrong).err().unwrap();
+        let why = join(&at, &wrong).err().unwrap();
         assert!(format!("{why:#}").contains("passphrase of the cluster's keys"), "{why:#}");
         join(&at, &right).unwrap()
     });

@@ -79,6 +79,17 @@ impl<'a> Members<'a> {
         self.ask(node, path, None, LOOK).ok().filter(|answer| answer.status == 200).map(|answer| answer.body)
     }
 
+    /// Status and body of what a member answers when it is asked to do something.
+    pub fn posted(&self, node: usize, path: &str, body: &Value) -> Option<(u16, Value)> {
+        self.ask(node, path, Some(body.clone()), LOOK).ok().map(|answer| (answer.status, answer.body))
+    }
+
+    /// Size and root of all that a member has of the log.
+    pub fn checkpoint(&self, node: usize) -> Value {
+        let path = format!("/v1/cluster/logs/{LOG}/records?partition=0&limit=1&proof=1");
+        self.get(node, &path).unwrap_or_default()["checkpoint"]["checkpoint"].take()
+    }
+
     /// Status and body of what a member answers.
     pub fn answer(&self, node: usize, path: &str) -> Option<(u16, Value)> {
         self.ask(node, path, None, LOOK).ok().map(|answer| (answer.status, answer.body))
@@ -91,13 +102,18 @@ impl<'a> Members<'a> {
 
     /// Has a member remove another one.
     pub fn remove(&self, node: usize, member: u64) -> Result<(), String> {
-        let (url, bearer) = self.address(node, &format!("/v1/cluster/members/{member}"));
-        let request = self.agent.delete(url).header("authorization", bearer);
-        match request.config().timeout_global(Some(LOOK)).build().call() {
-            Ok(response) if response.status().is_success() => Ok(()),
-            Ok(mut response) => Err(response.body_mut().read_to_string().unwrap_or_default()),
+        match self.delete(node, &format!("/v1/cluster/members/{member}"), LOOK) {
+            Ok(Answer { status: 200..300, .. }) => Ok(()),
+            Ok(Answer { body, .. }) => Err(body.to_string()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// DELETE.
+    pub fn delete(&self, node: usize, path: &str, limit: Duration) -> Result<Answer, ureq::Error> {
+        let (url, bearer) = self.address(node, path);
+        let request = self.agent.delete(url).header("authorization", bearer);
+        read(request.config().timeout_global(Some(limit)).build().call()?)
     }
 
     /// Appends one record through a member.
@@ -167,7 +183,8 @@ impl<'a> Members<'a> {
         (0..SIZE).map(view).collect()
     }
 
-    fn view(&self, node: usize) -> Option<Value> {
+    /// What a member says of the cluster.
+    pub fn view(&self, node: usize) -> Option<Value> {
         let answer = self.ask(node, "/v1/cluster", None, Duration::from_secs(2)).ok()?;
         (answer.status == 200).then_some(answer.body)
     }
@@ -180,9 +197,9 @@ impl<'a> Members<'a> {
     }
 
     /// POST where there is a body, else GET.
-    fn ask(&self, node: usize, path: &str, body: Option<Value>, limit: Duration) -> Result<Answer, ureq::Error> {
+    pub fn ask(&self, node: usize, path: &str, body: Option<Value>, limit: Duration) -> Result<Answer, ureq::Error> {
         let (url, bearer) = self.address(node, path);
-        let mut response = match body {
+        read(match body {
             Some(body) => {
                 let request = self.agent.post(url).header("authorization", bearer);
                 request.config().timeout_global(Some(limit)).build().send_json(body)?
@@ -191,9 +208,12 @@ impl<'a> Members<'a> {
                 let request = self.agent.get(url).header("authorization", bearer);
                 request.config().timeout_global(Some(limit)).build().call()?
             }
-        };
-        Ok(Answer { status: response.status().as_u16(), body: response.body_mut().read_json().unwrap_or_default() })
+        })
     }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
+    Ok(Answer { status: response.status().as_u16(), body: response.body_mut().read_json().unwrap_or_default() })
 }
 
 /// Whether a view shows these members, all up, and nothing that is missing.

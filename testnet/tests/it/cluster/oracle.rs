@@ -39,6 +39,8 @@ pub struct Ledger {
 struct Known {
     fates: Vec<Fate>,
     acknowledged: usize,
+    /// How many of them through which member.
+    through: [usize; SIZE],
     /// Behind the highest that was acknowledged.
     next_offset: u64,
     /// When a record was acknowledged last.
@@ -57,6 +59,7 @@ impl Ledger {
         let known = Known {
             fates: Vec::new(),
             acknowledged: 0,
+            through: [0; SIZE],
             next_offset: 0,
             last: Instant::now(),
             longest: Duration::ZERO,
@@ -69,6 +72,16 @@ impl Ledger {
     /// How many were acknowledged.
     pub fn acknowledged(&self) -> usize {
         self.known().acknowledged
+    }
+
+    /// How many were acknowledged through each member.
+    pub fn through(&self) -> [usize; SIZE] {
+        self.known().through
+    }
+
+    /// How often this was answered.
+    pub fn answers(&self, what: &str) -> usize {
+        self.known().answers.get(what).copied().unwrap_or_default()
     }
 
     /// Behind the highest offset that was acknowledged.
@@ -171,6 +184,7 @@ impl Ledger {
         match (fate, said) {
             (Fate::Acknowledged(offset), _) => {
                 known.acknowledged += 1;
+                known.through[member] += 1;
                 known.next_offset = known.next_offset.max(offset + 1);
                 known.longest = known.longest.max(known.last.elapsed());
                 known.last = Instant::now();
@@ -206,6 +220,11 @@ fn judge(answered: Result<Answer, ureq::Error>) -> (Fate, Result<String, String>
             _ => (Fate::Uncertain, Err(format!("200: {body}"))),
         },
         (_, Some(code)) if REFUSALS.contains(&code) => (Fate::Refused, Ok(code.to_owned())),
+        // A full disk: before anything was taken, or nobody knows.
+        (507, Some(code @ "disk_full")) => {
+            let nothing = body["error"]["remedy"].as_str().is_some_and(|remedy| remedy.contains("no record was taken"));
+            (if nothing { Fate::Refused } else { Fate::Uncertain }, Ok(code.to_owned()))
+        }
         (503, Some(code @ ("unknown" | "unavailable"))) => (Fate::Uncertain, Ok(code.to_owned())),
         _ => (Fate::Uncertain, Err(format!("{status}: {body}"))),
     }
