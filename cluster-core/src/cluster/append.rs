@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyralog_crypto::Record;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Cluster;
 use super::answers::AppendError;
@@ -14,6 +14,9 @@ use crate::{Error as StoreError, LogName, PartitionId, stamped_payload};
 
 /// For so long a producer's append waits for its answer before it is sent again: the message may be lost, and the leader with it.
 const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The first pause before an append is tried again; each further one is twice as long.
+const FIRST: Duration = Duration::from_millis(5);
 
 /// When an append is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +58,7 @@ impl Cluster {
     /// Has whoever leads the partition number a payload.
     pub(super) async fn place(&self, id: PartitionId, payload: Bytes, again: Again) -> Result<Placed, AppendError> {
         let deadline = Instant::now() + self.shared.options.patience;
-        let mut pause = Duration::from_millis(5);
+        let mut pause = FIRST;
         // Once nobody knows, nothing that is refused later says that nothing was stored.
         let mut unknown = None;
         loop {
@@ -94,8 +97,30 @@ impl Cluster {
             if next >= deadline || (again == Again::Refused && unknown.is_some()) {
                 return Err(unknown.unwrap_or(refusal));
             }
-            sleep_until(next).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
+            pause = match self.wait_for_leader(id, leader, next).await {
+                true => FIRST,
+                false => (pause * 2).min(Duration::from_millis(200)),
+            };
+        }
+    }
+
+    /// Until another member leads a partition than did, as far as this one knows, but no longer than that. Whether one does.
+    async fn wait_for_leader(&self, id: PartitionId, was: Option<MemberId>, until: Instant) -> bool {
+        let Some(shard) = self.shared.groups.open_shard_of(id.0) else {
+            sleep_until(until).await;
+            return false;
+        };
+        let mut applied = shard.applied_changes();
+        loop {
+            let leader = self.leader_of(id);
+            if leader.is_some() && leader != was {
+                return true;
+            }
+            match timeout_at(until, applied.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => sleep_until(until).await,
+                Err(_) => return false,
+            }
         }
     }
 

@@ -1,4 +1,6 @@
-//! What members send to each other: calls of groups, notes of partitions, appends for who leads, and who leads and joins.
+//! What members send to each other: calls of groups, notes of partitions, appends for who leads, who leads and joins, and whom they hear.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use pyralog_crypto::{CodecError, Encode, Reader, Writer};
@@ -11,6 +13,9 @@ use crate::replication::{MAX_PAYLOAD_BYTES, MemberId};
 /// Bytes of an envelope, at most.
 pub const MAX_ENVELOPE_BYTES: usize =
     64 + if MAX_NOTE_BYTES > MAX_FRAME_BYTES { MAX_NOTE_BYTES } else { MAX_FRAME_BYTES };
+
+/// Members that [`Envelope::Hears`] names, at most.
+pub const MAX_HEARD: usize = 64;
 
 /// ```text
 /// 1:u8 id:u64 group:u64 frame             a question to a group
@@ -26,6 +31,7 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 9:u8 id:u64                             the member of this id was removed
 /// 10:u8 id:u64 question                   of the node that the member runs in, which reads it
 /// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
+/// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -96,6 +102,11 @@ pub enum Envelope {
         /// The answer; `None` where the node gives none.
         answer: Option<Bytes>,
     },
+    /// Whom the sender hears, itself among them.
+    Hears {
+        /// At most [`MAX_HEARD`].
+        members: BTreeSet<MemberId>,
+    },
     /// The receiver was removed: it hears nothing more.
     Removed {
         /// Its id: it may have another one by now.
@@ -165,6 +176,13 @@ impl Envelope {
                 out.u8(11).u64(*id);
                 answer.clone().unwrap_or_default()
             }
+            Self::Hears { members } => {
+                let members: Vec<u64> = members.iter().map(|member| member.0).collect();
+                out.u8(12).u64(0).list(&members, |out, member| {
+                    out.u64(*member);
+                });
+                Bytes::new()
+            }
         };
         if last.is_empty() { out.into_bytes().into() } else { [out.as_bytes(), &last].concat().into() }
     }
@@ -201,7 +219,7 @@ impl Envelope {
                 let placed = placed(&mut input)?;
                 input.finish().map(|()| Self::Appended { id, placed })
             }
-            6 | 7 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
+            6 | 7 | 12 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
             6 => {
                 let partition = PartitionId(input.u64()?);
                 input.finish().map(|()| Self::Lead { partition })
@@ -214,9 +232,22 @@ impl Envelope {
             9 => input.finish().map(|()| Self::Removed { member: MemberId(id) }),
             10 => Ok(Self::Ask { id, question: rest(&input) }),
             11 => Ok(Self::Told { id, answer: Some(rest(&input)).filter(|answer| !answer.is_empty()) }),
+            12 => {
+                let members = members(&mut input)?;
+                input.finish().map(|()| Self::Hears { members })
+            }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }
     }
+}
+
+/// Each once, in order.
+fn members(input: &mut Reader<'_>) -> Result<BTreeSet<MemberId>, CodecError> {
+    let listed = input.list(MAX_HEARD, |input| input.u64().map(MemberId))?;
+    if !listed.is_sorted_by(|before, after| before < after) {
+        return Err(CodecError::Invalid { what: "members that are heard", why: "they do not rise" });
+    }
+    Ok(listed.into_iter().collect())
 }
 
 fn put_placed(out: &mut Writer, placed: &Result<Placed, Unplaced>) {

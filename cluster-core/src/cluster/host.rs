@@ -15,6 +15,7 @@ use super::answers::{AppendError, PartitionStatus};
 use super::append::Again;
 use super::calls::Calls;
 use super::envelope::Envelope;
+use super::hearing::{Ears, keep_telling};
 use super::looping::{self, Inputs};
 use super::place::ReplicatedLog;
 use super::questions::Answering;
@@ -67,8 +68,8 @@ pub(super) struct Shared {
     pub(super) logs: Logs,
     pub(super) replicas: Replicas,
     pub(super) options: ClusterOptions,
-    /// Members that are up; this one is.
-    pub(super) up: watch::Sender<BTreeSet<MemberId>>,
+    /// Who hears whom.
+    pub(super) ears: Ears,
     /// Whether another member has said that this one was removed.
     removed: watch::Sender<bool>,
     /// Says that the steward has something to look at.
@@ -86,7 +87,8 @@ pub(super) struct Shared {
     /// Id of the next append that is sent on. It begins anywhere, so that no answer to an earlier life is taken for one to this.
     next: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
-    steward: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// What runs beside the thread.
+    tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 /// Appends that were sent on: to whom, and who waits.
@@ -149,8 +151,8 @@ impl Cluster {
             stopped,
             options.raft.epoch_shards,
         )?;
-        let (up, removed, look) = (watch::Sender::new(BTreeSet::from([me])), watch::Sender::new(false), Notify::new());
-        let (thread, steward, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
+        let (ears, removed, look) = (Ears::new(me, groups.clone()), watch::Sender::new(false), Notify::new());
+        let (thread, tasks, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
         let asked = Mutex::default();
         let (serving, telling) = (Arc::new(Semaphore::new(MAX_SERVING)), Arc::new(Semaphore::new(MAX_TELLING)));
         let next = AtomicU64::new(anywhere()?);
@@ -162,7 +164,7 @@ impl Cluster {
             logs,
             replicas,
             options,
-            up,
+            ears,
             removed,
             look,
             asked,
@@ -173,11 +175,12 @@ impl Cluster {
             telling,
             next,
             thread,
-            steward,
+            tasks,
         };
         let shared = Arc::new(shared);
-        let task = tokio::spawn(Steward::new(Arc::downgrade(&shared), hears).run());
-        *lock(&shared.steward) = Some(task);
+        let steward = tokio::spawn(Steward::new(Arc::downgrade(&shared), hears).run());
+        let telling = tokio::spawn(keep_telling(Arc::downgrade(&shared)));
+        *lock(&shared.tasks) = vec![steward, telling];
         Ok(Self { shared })
     }
 
@@ -191,24 +194,6 @@ impl Cluster {
     #[must_use]
     pub fn id(&self) -> MemberId {
         self.shared.me
-    }
-
-    /// A link to a member is there, or is not any more. Whoever is not up leads nothing for long.
-    pub fn link(&self, member: MemberId, up: bool) {
-        if !up {
-            self.shared.calls.away(member);
-            // Whoever forwarded there may never hear.
-            self.forwarded().retain(|_, (at, _)| *at != member);
-        }
-        self.shared.up.send_if_modified(|all| {
-            if up { all.insert(member) } else { member != self.shared.me && all.remove(&member) }
-        });
-        // The steward may wait for a leader at the moment, and this member is to be one.
-        self.shared.groups.set_up(&self.shared.up.borrow());
-        if !up {
-            self.shared.groups.replace_leader(member);
-        }
-        self.shared.look.notify_one();
     }
 
     /// An envelope of another member.
@@ -248,6 +233,7 @@ impl Cluster {
                 }
             }
             Envelope::Lead { partition } => self.ask(partition),
+            Envelope::Hears { members } => self.told(from, members),
             Envelope::Join(new) => self.let_in(from, new),
             // This one has its id.
             Envelope::Joined { .. } => {}
@@ -301,7 +287,7 @@ impl Cluster {
     /// # Errors
     /// As [`crate::raft::Group::propose`]; [`GroupError::Refused`] where it cannot be.
     pub async fn create_log(&self, spec: &LogSpec, replication: u8, copies: u8, weak: bool) -> Result<u64, GroupError> {
-        let healthy = self.shared.up.borrow().clone();
+        let healthy = self.up();
         let (name, partitions) = (spec.name.clone(), spec.partitions);
         let (spec, adopt) = (spec.to_bytes(), None);
         let new = NewLog { name, spec, partitions, replication, copies, weak, healthy, adopt };
@@ -391,7 +377,7 @@ impl Cluster {
     #[must_use]
     pub fn leader_of(&self, partition: PartitionId) -> Option<MemberId> {
         let sequencer = self.shared.epochs(partition, EpochStore::sequencer)?;
-        self.shared.up.borrow().contains(&sequencer).then_some(sequencer)
+        self.shared.ears.is_up(sequencer).then_some(sequencer)
     }
 
     /// How all partitions stand, as far as this member knows.
@@ -428,14 +414,12 @@ impl Cluster {
     /// The members that are up, as far as this one knows; itself among them.
     #[must_use]
     pub fn up(&self) -> BTreeSet<MemberId> {
-        self.shared.up.borrow().clone()
+        self.shared.ears.up()
     }
 
     /// Ends everything that runs; the store stays open.
     pub async fn shutdown(&self) {
-        if let Some(task) = lock(&self.shared.steward).take() {
-            task.abort();
-        }
+        lock(&self.shared.tasks).drain(..).for_each(|task| task.abort());
         self.shared.inputs.stop();
         let thread = lock(&self.shared.thread).take();
         let joined = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join));
@@ -445,7 +429,7 @@ impl Cluster {
         self.shared.groups.shutdown().await;
     }
 
-    fn forwarded(&self) -> MutexGuard<'_, Sent> {
+    pub(super) fn forwarded(&self) -> MutexGuard<'_, Sent> {
         lock(&self.shared.forwarded)
     }
 }
@@ -478,8 +462,7 @@ impl Shared {
 
     /// Looks at the epochs of a partition, as far as this member knows them.
     pub(super) fn epochs<T>(&self, partition: PartitionId, look: impl FnOnce(&EpochStore) -> T) -> Option<T> {
-        let number = crate::raft::group_of(self.options.raft.epoch_shards, partition.0);
-        let shard = self.groups.shards().into_iter().find(|shard| shard.number() == number)?;
+        let shard = self.groups.open_shard_of(partition.0)?;
         shard.look(|state| state.partition(partition.0).map(look))
     }
 }

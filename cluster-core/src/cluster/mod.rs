@@ -7,6 +7,9 @@
 //!          └─ Links               envelopes to and from other members, which the node carries
 //! ```
 //!
+//! **Who is up.** Each member tells the others whom it hears. Where a majority of the voters does not hear the leader of the groups any more, they elect
+//! another one at once, and not when their patience with the old one has run out.
+//!
 //! Whoever asks any member to append is served: a member that does not lead sends the records on to the one that does.
 //!
 //! **Who leads.** The epoch store knows whose the newest epoch of a partition is. Where that member is not up, or runs in another life, the first member
@@ -22,6 +25,7 @@ mod append;
 mod calls;
 mod change;
 mod envelope;
+mod hearing;
 mod host;
 mod looping;
 mod place;
@@ -29,7 +33,7 @@ mod questions;
 mod steward;
 
 pub use answers::{AppendError, PartitionStatus};
-pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
+pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_HEARD};
 pub use host::{Cluster, ClusterOptions, Links, LogIds};
 pub use place::ReplicatedLog;
 pub use questions::{Answering, MAX_TOLD_BYTES};

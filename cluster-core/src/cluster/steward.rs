@@ -13,7 +13,7 @@ use super::place::{Place, first_up, make, places, remove};
 use crate::member::Input;
 use crate::raft::shard::MAX_BATCH;
 use crate::raft::{
-    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, RaftGroups, Role, ShardAnswer, ShardCommand,
+    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, Hearing, RaftGroups, Role, ShardAnswer, ShardCommand,
     ShardState, group_of,
 };
 use crate::replication::{Answer, Command, Epoch, MemberId, NodeSet};
@@ -24,7 +24,8 @@ const EVERY: Duration = Duration::from_millis(100);
 
 /// For so long after a start nobody else is taken for away.
 const GRACE: Duration = Duration::from_secs(1);
-/// So long passes between two epochs that a member takes of one partition: two that do not hear each other must not take it in turns all the time.
+/// A partition that another member took from this one, and that somebody hears, is not taken back for so long: two that do not hear each other must not take
+/// it in turns all the time. Where that one is gone for all, nobody waits.
 const REST: Duration = Duration::from_secs(2);
 
 pub(super) struct Steward {
@@ -42,8 +43,10 @@ pub(super) struct Steward {
     renewable: BTreeSet<PartitionId>,
     /// Those that are taken from the others after the next start.
     renewed: BTreeSet<PartitionId>,
-    /// When epochs were taken last.
-    taken: BTreeMap<PartitionId, Instant>,
+    /// The last epoch of each partition that this member took in this life, and when.
+    taken: BTreeMap<PartitionId, (Epoch, Instant)>,
+    /// When another member was asked to lead what is damaged here.
+    offered: BTreeMap<PartitionId, Instant>,
     /// Logs that the cluster does not take over.
     kept: BTreeSet<LogName>,
     /// What makes voters of members that came up, while it runs.
@@ -53,9 +56,9 @@ pub(super) struct Steward {
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, renewable, renewed, taken, kept, growing) = Default::default();
+        let (open, leads, told, damaged, renewable, renewed, taken, offered, kept, growing) = Default::default();
         let born = Instant::now();
-        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, kept, growing, born }
+        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, offered, kept, growing, born }
     }
 
     /// Looks until nobody holds the member any more.
@@ -95,7 +98,6 @@ impl Steward {
     }
 
     async fn look(&mut self, shared: &Arc<Shared>) {
-        shared.groups.set_up(&shared.up.borrow());
         let log_id = Arc::clone(&shared.options.log_id);
         let places = shared.groups.global().look(|state| places(state, log_id.as_ref()));
         self.close(shared).await;
@@ -141,14 +143,14 @@ impl Steward {
 
     /// Asks others to lead what this member led and cannot use any more: to them it looks as if it led on.
     fn hand_over(&mut self, shared: &Shared, own: &[&Place]) {
-        let up = shared.up.borrow().clone();
+        let up = shared.ears.up();
         for place in own.iter().filter(|place| self.damaged.contains(&place.id)) {
             let mine = shared.stands(place.id).is_some_and(|stands| stands.sequencer == shared.me);
-            let rests = self.taken.get(&place.id).is_some_and(|asked| asked.elapsed() < REST);
+            let rests = self.offered.get(&place.id).is_some_and(|asked| asked.elapsed() < REST);
             let others: BTreeSet<MemberId> = up.iter().copied().filter(|member| *member != shared.me).collect();
             if let Some(next) = first_up(place.id, &place.nodeset, &others).filter(|_| mine && !rests) {
                 let _sent = shared.links.send(next, Envelope::Lead { partition: place.id });
-                self.taken.insert(place.id, Instant::now());
+                self.offered.insert(place.id, Instant::now());
             }
         }
     }
@@ -165,7 +167,7 @@ impl Steward {
         }
         let due: BTreeSet<PartitionId> = self.renewable.difference(&self.renewed).copied().collect();
         for place in own.iter().filter(|place| due.contains(&place.id)) {
-            let up = shared.up.borrow().clone();
+            let up = shared.ears.up();
             let others = place.nodeset.members().iter().filter(|member| **member != shared.me && up.contains(member));
             // Whoever recovers the earlier epochs has all of it.
             let settled = shared
@@ -213,9 +215,10 @@ impl Steward {
     /// Takes epochs of the partitions that nobody leads and this member should, all of one shard in one command.
     async fn lead(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
         let mut due: BTreeMap<u64, Vec<&Place>> = BTreeMap::new();
+        let hearing = shared.ears.hearing();
         for place in own.iter().filter(|place| self.open.contains(&place.id)) {
             let Some(stands) = shared.stands(place.id) else { continue };
-            if self.is_due(shared, place, &stands) {
+            if self.is_due(shared, &hearing, place, &stands) {
                 due.entry(group_of(shared.options.raft.epoch_shards, place.id.0)).or_default().push(place);
             }
         }
@@ -227,8 +230,9 @@ impl Steward {
                 places.iter().map(|place| state.partition(place.id.0).map(Stands::of)).collect::<Vec<_>>()
             };
             let Ok(newest) = shard.read(newest).await else { continue };
+            let hearing = shared.ears.hearing();
             let still = places.iter().zip(newest).filter_map(|(place, newest)| {
-                let newest = newest.filter(|stands| self.is_due(shared, place, stands))?;
+                let newest = newest.filter(|stands| self.is_due(shared, &hearing, place, stands))?;
                 let moved = newest.nodeset != place.nodeset;
                 Some((place.id, moved.then(|| place.nodeset.clone())))
             });
@@ -240,7 +244,7 @@ impl Steward {
     }
 
     /// Whether this member should take the next epoch of a partition, which stands like this.
-    fn is_due(&self, shared: &Shared, place: &Place, stands: &Stands) -> bool {
+    fn is_due(&self, shared: &Shared, hearing: &Hearing, place: &Place, stands: &Stands) -> bool {
         if self.damaged.contains(&place.id) {
             return false;
         }
@@ -249,7 +253,7 @@ impl Steward {
         if lock(&shared.asked).contains(&place.id) && !leads {
             return true;
         }
-        let up = shared.up.borrow();
+        let up = &hearing.up;
         let young = self.born.elapsed() < GRACE;
         let led = match sequencer {
             _ if leads => true,
@@ -258,17 +262,27 @@ impl Steward {
             // Links take a moment.
             member => up.contains(&member) || young,
         };
-        let rests = self.taken.get(&place.id).is_some_and(|taken| taken.elapsed() < REST);
-        let due = match led {
+        match led {
             // Whoever leads gives it to its new nodeset, at once: until then it has fewer members. Where it is not in that, the one that will lead does.
-            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => return leads,
-            true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
+            true if *nodeset != place.nodeset && place.nodeset.contains(sequencer) => leads,
+            true if *nodeset != place.nodeset => first_up(place.id, &place.nodeset, up) == Some(shared.me),
             true => false,
+            false if self.rests(shared.me, hearing, place.id, stands) => false,
             // The others take it for led: it is up, and its earlier life took the epoch.
             false if sequencer == shared.me && epoch > Epoch::NONE => true,
-            false => first_up(place.id, &place.nodeset, &up) == Some(shared.me),
+            false => first_up(place.id, &place.nodeset, up) == Some(shared.me),
+        }
+    }
+
+    /// Whether the newest epoch of a partition is left to who has it for a while, though that one is not heard.
+    fn rests(&self, me: MemberId, hearing: &Hearing, partition: PartitionId, stands: &Stands) -> bool {
+        let Some((taken, at)) = self.taken.get(&partition) else { return false };
+        let left = match stands.sequencer == me {
+            // It has stopped, and nobody has said why.
+            true => stands.epoch == *taken,
+            false => stands.epoch > *taken && hearing.is_heard(stands.sequencer),
         };
-        due && !rests
+        left && at.elapsed() < REST
     }
 
     /// Takes epochs, with another nodeset where one stands.
@@ -285,7 +299,7 @@ impl Steward {
                 for ((partition, _), answer) in partitions.iter().zip(answers) {
                     lock(&shared.asked).remove(partition);
                     if let Some(Answer::Taken(taken)) = answer {
-                        self.taken.insert(*partition, Instant::now());
+                        self.taken.insert(*partition, (taken.epoch, Instant::now()));
                         self.leads.insert(*partition, taken.epoch);
                         shared.inputs.give(Input::Lead { partition: *partition, taken });
                     }
@@ -325,7 +339,7 @@ impl Steward {
         if self.growing.as_ref().is_some_and(|growing| !growing.is_finished()) {
             return;
         }
-        let up = shared.up.borrow().clone();
+        let up = shared.ears.up();
         let learner = shared.groups.global().look(|state| {
             let learners = state.live().filter(|(id, member)| member.role == Role::Learner && up.contains(id));
             learners.map(|(id, _)| id).next()
@@ -360,7 +374,7 @@ async fn promote(groups: &RaftGroups, member: MemberId) -> Result<(), GroupError
 
 /// Has partitions stored where they should be.
 async fn heal(shared: &Arc<Shared>) {
-    let up = shared.up.borrow().clone();
+    let up = shared.ears.up();
     let global = shared.groups.global();
     for (partition, nodeset) in global.look(|state| state.better_places(&up)) {
         tracing::info!(partition, members = ?nodeset.members(), "a partition gets members");
@@ -399,3 +413,6 @@ async fn enter(shared: &Arc<Shared>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::hearing::Hearing;
 use super::links::{AskError, Door, LinkError, Network};
 use super::status::{Leader, Reached, Status, reached};
 use super::store::{Applied, LogStore, MachineStore};
@@ -36,6 +37,14 @@ pub(super) struct Shared<M> {
     pub(super) options: RaftOptions,
     /// The leader is about to hand over, and takes nothing any more.
     pub(super) quiet: AtomicBool,
+    /// It does not ask for votes until the next leader is well established.
+    pub(super) hushed: AtomicBool,
+    /// See [`super::hearing::Verdict`].
+    pub(super) may_elect: AtomicBool,
+    /// The last term whose leader this member has let go of.
+    pub(super) let_go: AtomicU64,
+    /// Nothing, as long as the member was not told.
+    pub(super) hearing: watch::Receiver<Option<Hearing>>,
     /// Held by whoever changes who is in the group.
     pub(super) changing: tokio::sync::Mutex<()>,
     leader: watch::Receiver<Leader>,
@@ -61,6 +70,7 @@ impl<M: Machine> Group<M> {
         options: &RaftOptions,
         log: LogStore,
         machine: MachineStore<M>,
+        hearing: watch::Receiver<Option<Hearing>>,
     ) -> Result<Self, GroupError> {
         let (applied, me) = (machine.applied(), door.hello().member);
         let network = Network { door: door.clone(), group: number, heartbeat: options.heartbeat };
@@ -75,9 +85,28 @@ impl<M: Machine> Group<M> {
         let (sender, leader) = watch::channel(Leader::default());
         let watcher = tokio::spawn(super::status::watch_leader(raft.clone(), sender));
         let options = options.clone();
-        let (quiet, changing) = (AtomicBool::new(false), tokio::sync::Mutex::new(()));
-        let shared = Arc::new(Shared { number, me, raft, applied, door, options, quiet, changing, leader, watcher });
+        let changing = tokio::sync::Mutex::new(());
+        let (quiet, hushed, may_elect) = (false.into(), false.into(), AtomicBool::new(true));
+        let let_go = AtomicU64::new(0);
+        let shared = Shared {
+            number,
+            me,
+            raft,
+            applied,
+            door,
+            options,
+            quiet,
+            hushed,
+            may_elect,
+            let_go,
+            hearing: hearing.clone(),
+            changing,
+            leader,
+            watcher,
+        };
+        let shared = Arc::new(shared);
         tokio::spawn(super::change::finish_changes(Arc::downgrade(&shared)));
+        tokio::spawn(super::elector::run(Arc::downgrade(&shared), hearing));
         Ok(Self { shared })
     }
 
@@ -169,21 +198,6 @@ impl<M: Machine> Group<M> {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(RaftError::APIError(e)) => Err(GroupError::Refused { group: self.shared.number, why: e.to_string() }),
             Err(RaftError::Fatal(e)) => Err(self.stopped(&e.to_string())),
-        }
-    }
-
-    /// Whether this member asks for votes when it hears of no leader. One that a majority cannot hear would only make the others begin anew when they hear it
-    /// again, with the high term that it has come to.
-    pub fn may_elect(&self, may: bool) {
-        self.shared.raft.runtime_config().elect(may);
-    }
-
-    /// Asks for votes, if nobody leads in place of this one yet.
-    pub(super) async fn elect_in_place_of(&self, gone: MemberId) {
-        // Where it is unknown somebody has asked already.
-        if self.leader() == Some(gone) {
-            // It fails where the group has stopped.
-            let _ = self.shared.raft.trigger().elect().await;
         }
     }
 

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role};
+use super::hearing::Hearing;
 use super::identity::{Hello, Identity};
-use super::links::{BoxFuture, Door, RaftLinks};
+use super::links::{Door, RaftLinks};
 use super::store::{LogStore, MachineStore, Shelf, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
-use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, Status, group_of};
+use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, group_of};
 use crate::Tables;
 use crate::replication::MemberId;
 
@@ -32,8 +34,8 @@ struct Inner {
     /// Held by whoever opens a group, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     identity: Mutex<Identity>,
-    /// See [`RaftGroups::set_up`].
-    up: Mutex<BTreeSet<MemberId>>,
+    /// See [`RaftGroups::set_hearing`].
+    hearing: watch::Sender<Option<Hearing>>,
 }
 
 impl std::fmt::Debug for RaftGroups {
@@ -62,10 +64,11 @@ impl RaftGroups {
         let hello = identity.begin(&*tables)?.ok_or(GroupError::NoMember)?;
         let (log, machine) = stores(&tables, GLOBAL)?;
         let door = Door::new(links, hello, machine.applied());
-        let global = Group::open(GLOBAL, door.clone(), &options, log, machine).await?;
+        let hearing = watch::Sender::new(None);
+        let global = Group::open(GLOBAL, door.clone(), &options, log, machine, hearing.subscribe()).await?;
         let (shards, opening, identity) = (RwLock::default(), tokio::sync::Mutex::new(()), Mutex::new(identity));
-        let up = Mutex::default();
-        let this = Self { inner: Arc::new(Inner { options, tables, door, global, shards, opening, identity, up }) };
+        let inner = Inner { options, tables, door, global, shards, opening, identity, hearing };
+        let this = Self { inner: Arc::new(inner) };
         let numbers = match this.inner.options.epoch_shards {
             EpochShards::Shared(count) => (1..=count).collect(),
             EpochShards::PerPartition => {
@@ -210,6 +213,16 @@ impl RaftGroups {
         self.shard_or_open(group_of(self.inner.options.epoch_shards, partition)).await
     }
 
+    /// The group that keeps the epochs of a partition, where it is open.
+    #[must_use]
+    pub fn open_shard_of(&self, partition: u64) -> Option<Group<ShardState>> {
+        self.open_group(group_of(self.inner.options.epoch_shards, partition))
+    }
+
+    fn open_group(&self, number: u64) -> Option<Group<ShardState>> {
+        self.inner.shards.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
+    }
+
     /// All epoch shards that are open, in the order of their numbers.
     #[must_use]
     pub fn shards(&self) -> Vec<Group<ShardState>> {
@@ -217,8 +230,7 @@ impl RaftGroups {
     }
 
     async fn shard_or_open(&self, number: u64) -> Result<Group<ShardState>, GroupError> {
-        let open = self.inner.shards.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
-        if let Some(group) = open {
+        if let Some(group) = self.open_group(number) {
             return Ok(group);
         }
         let partition = number.checked_sub(FIRST_PARTITION_GROUP);
@@ -232,12 +244,12 @@ impl RaftGroups {
 
     async fn open_shard(&self, number: u64) -> Result<Group<ShardState>, GroupError> {
         let _alone = self.inner.opening.lock().await;
-        let open = self.inner.shards.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
-        if let Some(group) = open {
+        if let Some(group) = self.open_group(number) {
             return Ok(group);
         }
         let (log, machine) = stores(&self.inner.tables, number)?;
-        let group = Group::open(number, self.inner.door.clone(), &self.inner.options, log, machine).await?;
+        let (door, hearing) = (self.inner.door.clone(), self.inner.hearing.subscribe());
+        let group = Group::open(number, door, &self.inner.options, log, machine, hearing).await?;
         self.inner.shards.write().unwrap_or_else(PoisonError::into_inner).insert(number, group.clone());
         Ok(group)
     }
@@ -319,45 +331,16 @@ impl RaftGroups {
         self.done(GlobalCommand::RemoveMember { member }).await
     }
 
-    /// Says which members are up, this one among them: it asks for votes only where a majority of the voters may hear it.
-    pub fn set_up(&self, up: &BTreeSet<MemberId>) {
-        self.inner.up.lock().unwrap_or_else(PoisonError::into_inner).clone_from(up);
-        let hears = |status: Status| status.voters.intersection(up).count() > status.voters.len() / 2;
-        self.inner.global.may_elect(hears(self.inner.global.status()));
-        for shard in self.shards() {
-            shard.may_elect(hears(shard.status()));
-        }
-    }
-
-    /// A member is away. Where it led a group, the others elect another one as soon as they may, those that are up one after another in the order of their
-    /// ids, and not after a time that each draws for itself.
-    pub fn replace_leader(&self, gone: MemberId) {
-        let up = self.inner.up.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let me = self.inner.door.hello().member;
-        let rank = |status: &Status| {
-            let led = status.leader.member == Some(gone) && status.voters.contains(&me);
-            led.then(|| status.voters.intersection(&up).take_while(|voter| **voter < me).count() as u32)
-        };
-        let RaftOptions { election: (_, lease), heartbeat, .. } = self.inner.options;
-        let elect = |rank: u32, group: Elect| {
-            let inner = Arc::downgrade(&self.inner);
-            tokio::spawn(async move {
-                tokio::time::sleep(lease + heartbeat * rank).await;
-                // A link that came back leads to a leader that leads on.
-                let up = |inner: Arc<Inner>| inner.up.lock().unwrap_or_else(PoisonError::into_inner).contains(&gone);
-                if inner.upgrade().is_some_and(|inner| !up(inner)) {
-                    group(gone).await;
-                }
-            });
-        };
-        if let Some(rank) = rank(&self.inner.global.status()) {
-            elect(rank, electing(self.inner.global.clone()));
-        }
-        for shard in self.shards() {
-            if let Some(rank) = rank(&shard.status()) {
-                elect(rank, electing(shard));
+    /// Says who hears whom: from now on this member asks for votes only where that leads to something, and waits for no leader that a majority of the voters
+    /// does not hear.
+    pub fn set_hearing(&self, hearing: &Hearing) {
+        self.inner.hearing.send_if_modified(|known| {
+            let new = known.as_ref() != Some(hearing);
+            if new {
+                *known = Some(hearing.clone());
             }
-        }
+            new
+        });
     }
 
     /// Stops all groups, and waits until they stand still. Nothing of it stops by being dropped.
@@ -367,13 +350,6 @@ impl RaftGroups {
             shard.shutdown().await;
         }
     }
-}
-
-/// Asks for votes in place of a leader.
-type Elect = Box<dyn FnOnce(MemberId) -> BoxFuture<'static, ()> + Send>;
-
-fn electing<M: Machine>(group: Group<M>) -> Elect {
-    Box::new(move |gone| Box::pin(async move { group.elect_in_place_of(gone).await }))
 }
 
 fn refused(answer: &GlobalAnswer) -> GroupError {

@@ -19,7 +19,7 @@ impl<M: Machine> Group<M> {
             Request::Append(rpc) => {
                 raft.append_entries(rpc).await.map_or_else(|e| Reply::Stopped(e.to_string()), Reply::Append)
             }
-            Request::Vote(rpc) => raft.vote(rpc).await.map_or_else(|e| Reply::Stopped(e.to_string()), Reply::Vote),
+            Request::Vote(rpc) => self.vote(rpc).await,
             Request::Snapshot(rpc) => match raft.install_snapshot(rpc).await {
                 Ok(answer) => Reply::Snapshot(answer.vote),
                 Err(RaftError::APIError(InstallSnapshotError::SnapshotMismatch(_))) => Reply::SnapshotMismatch,

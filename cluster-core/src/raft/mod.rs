@@ -22,12 +22,14 @@
 
 mod change;
 mod codec;
+mod elector;
 mod error;
 #[cfg(any(test, feature = "testkit"))]
 pub(crate) mod fuzz;
 pub mod global;
 mod group;
 mod groups;
+mod hearing;
 pub mod identity;
 mod lead;
 mod links;
@@ -45,6 +47,7 @@ pub use global::{GlobalAnswer, GlobalCommand, GlobalRefusal, GlobalState, LogPla
 pub use global::{MAX_ADDRESS, MAX_ADDRESSES, MAX_MEMBER_NAME};
 pub use group::Group;
 pub use groups::RaftGroups;
+pub use hearing::Hearing;
 pub use identity::{Hello, Identity, Incarnation, Life, Stranger};
 pub use links::{BoxFuture, LinkError, RaftLinks};
 pub use machine::Machine;

@@ -2,6 +2,7 @@
 
 mod chaos_tests;
 mod disk_tests;
+mod hearing_tests;
 mod history;
 mod member_tests;
 mod net;

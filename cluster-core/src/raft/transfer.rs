@@ -1,6 +1,7 @@
 //! Planned change of the leader. openraft 0.9 has none, so it is made of what it has: the leader takes nothing new, waits until the next one has all
 //! entries, and falls silent; when the others do not hold on to it any more, the next one asks for votes, before any of them would.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use openraft::ServerState;
@@ -15,29 +16,44 @@ use crate::replication::MemberId;
 type Metrics = openraft::RaftMetrics<u64, openraft::EmptyNode>;
 
 /// Ends the silence, however it came to its end.
-struct Silence<'a, M>(&'a Shared<M>);
+struct Silence<M: Machine>(Arc<Shared<M>>);
 
-impl<'a, M> Silence<'a, M> {
-    fn begin(shared: &'a Shared<M>) -> Self {
+impl<M: Machine> Silence<M> {
+    fn begin(shared: &Arc<Shared<M>>) -> Self {
         shared.quiet.store(true, Ordering::Release);
-        Self(shared)
+        Self(Arc::clone(shared))
+    }
+
+    /// The others hear nothing of this member any more, and it asks for no votes.
+    fn fall_silent(&self) {
+        self.0.hush(true);
+        self.0.raft.runtime_config().heartbeat(false);
     }
 }
 
-impl<M> Drop for Silence<'_, M> {
+impl<M: Machine> Shared<M> {
+    fn hush(&self, hushed: bool) {
+        self.hushed.store(hushed, Ordering::Release);
+        self.set_election();
+    }
+}
+
+impl<M: Machine> Drop for Silence<M> {
     fn drop(&mut self) {
         self.0.quiet.store(false, Ordering::Release);
         self.0.raft.runtime_config().heartbeat(true);
         let led = self.0.raft.metrics().borrow().state == ServerState::Leader;
         if led {
-            self.0.raft.runtime_config().elect(true);
+            self.0.hush(false);
             return;
         }
         // It does not ask for votes again before the new leader is well established.
-        let (raft, pause) = (self.0.raft.clone(), self.0.options.election.1 * 4);
+        let (shared, pause) = (Arc::downgrade(&self.0), self.0.options.election.1 * 4);
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            raft.runtime_config().elect(true);
+            if let Some(shared) = shared.upgrade() {
+                shared.hush(false);
+            }
         });
     }
 }
@@ -61,15 +77,14 @@ impl<M: Machine> Group<M> {
         }
         let deadline = Instant::now() + self.shared.options.patience;
         let _alone = self.shared.changing.lock().await;
-        let _silence = Silence::begin(&self.shared);
+        let silence = Silence::begin(&self.shared);
         let has_all = |metrics: &Metrics| {
             let matched = metrics.replication.as_ref().and_then(|all| all.get(&to.0)).copied().flatten();
             metrics.state != ServerState::Leader || matched.map(|id| id.index) == metrics.last_log_index
         };
         let mut metrics = self.shared.raft.metrics();
         self.must(to, reached(&mut metrics, deadline, has_all).await)?;
-        self.shared.raft.runtime_config().elect(false);
-        self.shared.raft.runtime_config().heartbeat(false);
+        silence.fall_silent();
         let taken = |metrics: &Metrics| metrics.current_leader == Some(to.0);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -38,6 +38,8 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         ),
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
         any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
+        proptest::collection::btree_set(any::<u64>().prop_map(MemberId), 0..=MAX_HEARD)
+            .prop_map(|members| Envelope::Hears { members }),
         (any::<u64>(), bytes()).prop_map(|(id, question)| Envelope::Ask { id, question }),
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, answer)| Envelope::Told { id, answer }),
     ]
@@ -50,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..13_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..14_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);
@@ -73,4 +75,18 @@ fn the_bytes_are_these() {
     assert_eq!(gap.to_bytes(), [&[5][..], &3_u64.to_be_bytes(), &[5], &4_u64.to_be_bytes()].concat());
     let nobody = Envelope::Appended { id: 3, placed: Err(Unplaced::UnknownProducer) };
     assert_eq!(nobody.to_bytes(), [&[5][..], &3_u64.to_be_bytes(), &[6]].concat());
+}
+
+#[test]
+fn members_that_are_heard_stand_in_order_and_are_not_too_many() {
+    let hears = |ids: &[u64]| {
+        let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
+        let count = (ids.len() as u32 / 8).to_be_bytes();
+        Envelope::from_shared(&[&[12][..], &[0; 8], &count, &ids].concat().into())
+    };
+    let members = [1, 3].map(MemberId).into();
+    assert_eq!(hears(&[1, 3]).unwrap(), Envelope::Hears { members });
+    assert!(hears(&[3, 1]).is_err() && hears(&[1, 1]).is_err());
+    let many: Vec<u64> = (0..=MAX_HEARD as u64).collect();
+    assert!(hears(&many).is_err() && hears(&many[1..]).is_ok());
 }

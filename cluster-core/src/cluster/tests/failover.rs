@@ -52,13 +52,15 @@ async fn write(cluster: Cluster, name: LogName, partition: u32, since: Instant) 
         match cluster.append(&name, partition, &[record(1)]).await {
             Ok(_) => return since.elapsed(),
             Err(AppendError::Unknown { .. } | AppendError::NoLeader | AppendError::Busy) => {}
+            // A member that has not heard of the log yet says so.
+            Err(AppendError::NoSuchPartition { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
             Err(other) => panic!("{other}"),
         }
     }
 }
 
 /// Times since a member went away, by their names.
-async fn go_away(world: &mut World, place: usize, name: &LogName, partitions: u32) -> BTreeMap<&'static str, Duration> {
+async fn go_away(world: &World, place: usize, name: &LogName, partitions: u32) -> BTreeMap<&'static str, Duration> {
     let gone = world.nodes[place].id;
     let left: Vec<Cluster> = (0..3).filter(|other| *other != place).map(|other| world.cluster(other)).collect();
     let since = Instant::now();
@@ -104,9 +106,61 @@ async fn go_away(world: &mut World, place: usize, name: &LogName, partitions: u3
     times
 }
 
+/// Nobody asks for votes by itself for a minute: longer than any test waits.
+fn patient() -> ClusterOptions {
+    let (heartbeat, election) = (Duration::from_millis(50), (Duration::from_secs(30), Duration::from_secs(60)));
+    ClusterOptions { raft: RaftOptions { heartbeat, election, ..RaftOptions::default() }, ..options() }
+}
+
+#[test]
+fn nobody_waits_for_a_leader_that_all_have_lost() {
+    runtime(async {
+        let mut world = World::with(3, patient(), false).await;
+        let name = world.create("orders").await;
+        world.stored_by(&name, 3).await;
+        for number in 0..2 {
+            world.cluster(1).append(&name, number, &[record(0)]).await.unwrap();
+        }
+        let leader = world.cluster(1).groups().global().status().leader.member;
+        let gone = world.nodes.iter().position(|node| Some(node.id) == leader).unwrap();
+        world.kill(gone).await;
+        for place in (0..3).filter(|place| *place != gone) {
+            for number in 0..2 {
+                let since = Instant::now();
+                write(world.cluster(place), name.clone(), number, since).await;
+            }
+        }
+        world.end().await;
+    });
+}
+
+#[test]
+fn five_members_lose_two_leaders_one_after_another() {
+    runtime(async {
+        let mut world = World::with(5, patient(), false).await;
+        let spec = LogSpec { partitions: 2, segment_bytes: 8 << 10, ..spec("orders") };
+        let name = spec.name.clone();
+        // On all of them: three are left in the end, and each record is on three.
+        world.cluster(0).create_log(&spec, 5, 3, false).await.unwrap();
+        world.stored_by(&name, 5).await;
+        let mut left: Vec<usize> = (0..5).collect();
+        for _ in 0..2 {
+            let leader = world.cluster(left[0]).groups().global().status().leader.member;
+            let gone = world.nodes.iter().position(|node| Some(node.id) == leader).unwrap();
+            left.retain(|place| *place != gone);
+            world.kill(gone).await;
+            for (number, place) in left.iter().enumerate() {
+                write(world.cluster(*place), name.clone(), number as u32 % 2, Instant::now()).await;
+            }
+        }
+        world.end().await;
+    });
+}
+
 /// Prints how long each stage of a failover takes, from the moment that links say that a member is away.
 #[test]
 #[ignore = "measures: run it alone, with --nocapture"]
+#[allow(clippy::print_stdout, reason = "it prints what it measures")]
 fn how_long_a_failover_takes() {
     for partitions in [1, 10, 100, 500] {
         runtime(async {
@@ -123,7 +177,9 @@ fn how_long_a_failover_takes() {
                 for number in 0..partitions {
                     cluster.append(&name, number, &[record(0)]).await.unwrap();
                 }
-                for (stage, time) in go_away(&mut world, place, &name, partitions).await {
+                // Who has just started takes nobody for away yet.
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                for (stage, time) in go_away(&world, place, &name, partitions).await {
                     all.entry(stage).or_default().push(time);
                 }
                 drop(cluster);
@@ -131,7 +187,10 @@ fn how_long_a_failover_takes() {
                 world.restart(place).await;
                 world.stored_by(&name, 3).await;
             }
-            println!("{partitions} partitions, milliseconds of {} kills, lowest, median and highest:", all.values().map(Vec::len).max().unwrap());
+            println!(
+                "{partitions} partitions, milliseconds of {} kills, lowest, median and highest:",
+                all.values().map(Vec::len).max().unwrap()
+            );
             for (stage, mut times) in all {
                 times.sort_unstable();
                 let ms = |at: usize| times[at].as_secs_f64() * 1000.0;

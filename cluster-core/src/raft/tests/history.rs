@@ -110,7 +110,8 @@ impl Cluster {
         let door = Door::new(self.net.links(id), hello, nobody.applied());
         let shelf = Shelf::new(Arc::new(member.tables.clone()), GROUP);
         let (log, machine) = (LogStore::open(shelf.clone()).unwrap(), MachineStore::open(shelf).unwrap());
-        let group = Group::<History>::open(GROUP, door, &self.options, log, machine).await.unwrap();
+        let (_, nothing) = tokio::sync::watch::channel(None);
+        let group = Group::<History>::open(GROUP, door, &self.options, log, machine, nothing).await.unwrap();
         member.group = Some(group.clone());
         self.net.join(id, move |from, _, bytes| {
             let group = group.clone();

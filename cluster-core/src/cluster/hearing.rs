@@ -1,0 +1,140 @@
+//! Whom the members hear: each tells the others, whenever that changes and once in a while.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use super::envelope::{Envelope, MAX_HEARD};
+use super::host::{Cluster, Shared, lock};
+use crate::raft::{Hearing, RaftGroups};
+use crate::replication::MemberId;
+
+/// It is told so often, also where nothing has changed.
+const EVERY: Duration = Duration::from_secs(1);
+/// What a member said counts for so long.
+const LASTS: Duration = Duration::from_millis(3500);
+
+/// Who hears whom. The groups are told of every change.
+pub(super) struct Ears {
+    me: MemberId,
+    groups: RaftGroups,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    hearing: Hearing,
+    said: BTreeMap<MemberId, Instant>,
+}
+
+impl Ears {
+    pub(super) fn new(me: MemberId, groups: RaftGroups) -> Self {
+        let hearing = Hearing { up: BTreeSet::from([me]), told: BTreeMap::new() };
+        groups.set_hearing(&hearing);
+        Self { me, groups, known: Mutex::new(Known { hearing, said: BTreeMap::new() }) }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+
+    /// Members that this one hears, itself among them.
+    pub(super) fn up(&self) -> BTreeSet<MemberId> {
+        self.known().hearing.up.clone()
+    }
+
+    pub(super) fn is_up(&self, member: MemberId) -> bool {
+        self.known().hearing.up.contains(&member)
+    }
+
+    pub(super) fn hearing(&self) -> Hearing {
+        self.known().hearing.clone()
+    }
+
+    /// The groups hear of it before anybody else changes it.
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        let mut known = self.known();
+        change(&mut known);
+        self.groups.set_hearing(&known.hearing);
+    }
+
+    fn link(&self, member: MemberId, up: bool) {
+        if member == self.me {
+            return;
+        }
+        self.change(|known| {
+            if up {
+                known.hearing.up.insert(member);
+            } else {
+                known.hearing.up.remove(&member);
+                known.hearing.told.remove(&member);
+                known.said.remove(&member);
+            }
+        });
+    }
+
+    /// Whether that is something new.
+    fn told(&self, by: MemberId, hears: BTreeSet<MemberId>) -> bool {
+        let mut new = false;
+        self.change(|known| {
+            // What came over a link that is gone is old.
+            if known.hearing.up.contains(&by) {
+                new = known.hearing.told.get(&by) != Some(&hears);
+                known.hearing.told.insert(by, hears);
+                known.said.insert(by, Instant::now());
+            }
+        });
+        new
+    }
+
+    fn forget_old(&self) {
+        self.change(|known| {
+            for (member, _) in known.said.extract_if(.., |_, said| said.elapsed() > LASTS) {
+                known.hearing.told.remove(&member);
+            }
+        });
+    }
+}
+
+impl Cluster {
+    /// A link to a member is there, or is not any more. Whoever is not up leads nothing for long.
+    pub fn link(&self, member: MemberId, up: bool) {
+        let shared = &self.shared;
+        shared.ears.link(member, up);
+        // Before anything else goes there, so that whoever is asked for its vote knows why.
+        shared.tell();
+        if !up {
+            shared.calls.away(member);
+            // Whoever forwarded there may never hear.
+            self.forwarded().retain(|_, (at, _)| *at != member);
+        }
+        shared.look.notify_one();
+    }
+
+    /// A member says whom it hears.
+    pub(super) fn told(&self, by: MemberId, hears: BTreeSet<MemberId>) {
+        if self.shared.ears.told(by, hears) {
+            self.shared.look.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    /// Tells all others whom this member hears.
+    fn tell(&self) {
+        let members: BTreeSet<MemberId> = self.ears.up().into_iter().take(MAX_HEARD).collect();
+        for to in members.iter().filter(|to| **to != self.me) {
+            // Where it is lost, the next one comes soon.
+            let _sent = self.links.send(*to, Envelope::Hears { members: members.clone() });
+        }
+    }
+}
+
+/// Tells it again and again, until nobody holds the member any more.
+pub(super) async fn keep_telling(shared: Weak<Shared>) {
+    while let Some(shared) = shared.upgrade() {
+        shared.ears.forget_old();
+        shared.tell();
+        drop(shared);
+        tokio::time::sleep(EVERY).await;
+    }
+}

@@ -1,0 +1,109 @@
+//! Members that know who hears whom wait for no lease.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::rig::Rig;
+use super::{eventually, options};
+use crate::raft::{GlobalCommand, Hearing, RaftGroups, RaftOptions, Status};
+use crate::replication::MemberId;
+
+/// Members that would wait longer for a leader than any test does.
+async fn patient(seed: u64, members: u8) -> Rig {
+    let election = (Duration::from_secs(60), Duration::from_secs(120));
+    let mut rig = Rig::with(seed, RaftOptions { election, ..options() }).await;
+    for number in 2..=members {
+        let id = rig.admit(number).await;
+        rig.groups(1).promote(MemberId(id)).await.unwrap();
+    }
+    rig
+}
+
+/// Each of these hears all of them and nobody else, and all know that.
+fn hear(rig: &Rig, ids: &[u64]) {
+    let up: std::collections::BTreeSet<MemberId> = ids.iter().copied().map(MemberId).collect();
+    for id in ids {
+        let told: BTreeMap<_, _> = up.iter().filter(|other| other.0 != *id).map(|other| (*other, up.clone())).collect();
+        rig.groups(*id).set_hearing(&Hearing { up: up.clone(), told });
+    }
+}
+
+fn status(groups: &RaftGroups) -> Status {
+    groups.global().status()
+}
+
+async fn led_by(rig: &Rig, ids: &[u64], by: u64) {
+    eventually(&format!("member {by} leads all groups"), || {
+        ids.iter().all(|id| {
+            let groups = rig.groups(*id);
+            let leaders = groups.shards().into_iter().map(|shard| shard.status().leader.member);
+            leaders.chain([status(&groups).leader.member]).all(|leader| leader == Some(MemberId(by)))
+        })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_majority_that_does_not_hear_the_leader_elects_the_one_of_the_highest_id_at_once() {
+    for members in [3, 5] {
+        let mut rig = patient(21, members).await;
+        let mut left: Vec<u64> = (1..=members.into()).collect();
+        led_by(&rig, &left, 1).await;
+        hear(&rig, &left);
+        while left.len() > usize::from(members) / 2 + 1 {
+            let leader = status(&rig.groups(left[0])).leader.member.unwrap().0;
+            rig.kill(leader).await;
+            left.retain(|id| *id != leader);
+            hear(&rig, &left);
+            led_by(&rig, &left, *left.last().unwrap()).await;
+            let command = GlobalCommand::DeleteLog { name: "a".parse().unwrap() };
+            rig.groups(left[0]).global().propose(&command).await.unwrap();
+        }
+        rig.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_more_of_the_log_is_elected() {
+    let mut rig = patient(22, 3).await;
+    led_by(&rig, &[1, 2, 3], 1).await;
+    rig.net.part(&[3], &[1, 2]);
+    for name in ["a", "b"] {
+        let command = GlobalCommand::DeleteLog { name: name.parse().unwrap() };
+        rig.groups(1).global().propose(&command).await.unwrap();
+    }
+    eventually("member 2 has more", || {
+        let last = |id| status(&rig.groups(id)).last_log;
+        last(2) > last(3) && last(2) == last(1)
+    })
+    .await;
+    rig.kill(1).await;
+    rig.net.heal();
+    hear(&rig, &[2, 3]);
+    eventually("member 2 leads the group of which it has more", || {
+        status(&rig.groups(3)).leader.member == Some(MemberId(2))
+    })
+    .await;
+    rig.groups(3).global().read(|_| ()).await.unwrap();
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_alone_does_not_hear_the_leader_asks_for_no_votes() {
+    let mut rig = Rig::new(23).await;
+    rig.grow().await;
+    led_by(&rig, &[1, 2, 3], 1).await;
+    let before = status(&rig.groups(2)).leader;
+    rig.net.part(&[1], &[3]);
+    let all = |ids: &[u64]| ids.iter().copied().map(MemberId).collect();
+    let told = [(MemberId(2), all(&[1, 2, 3]))].into();
+    rig.groups(3).set_hearing(&Hearing { up: all(&[2, 3]), told });
+    // Longer than its patience with a leader.
+    tokio::time::sleep(rig.options.election.1 * 4).await;
+    assert_eq!([2, 3].map(|id| status(&rig.groups(id)).leader), [before; 2]);
+    // Once the other one does not hear it either, there is another one.
+    rig.kill(1).await;
+    hear(&rig, &[2, 3]);
+    led_by(&rig, &[2, 3], 3).await;
+    rig.shutdown().await;
+}
