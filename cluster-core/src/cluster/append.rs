@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Cluster;
 use super::answers::AppendError;
+use super::forward::wait;
 use crate::member::{Placed, Unplaced};
 use crate::replication::{EpochStore, MemberId, Payload, ProducerId, Stamp};
 use crate::{Error as StoreError, LogName, PartitionId, stamped_payload};
@@ -63,12 +64,16 @@ impl Cluster {
         let mut unknown = None;
         loop {
             let until = if again == Again::Unknown { deadline.min(Instant::now() + ATTEMPT) } else { deadline };
-            let leader = self.leader_of(id);
-            let placed = match leader {
-                Some(leader) if leader == self.shared.me => {
-                    self.wait(self.shared.inputs.append(id, payload.clone()), until).await
+            let way = self.shared.way_to_leader(id);
+            let leader = way.map(|way| way.leader);
+            let placed = match way {
+                Some(way) if way.leader == self.shared.me => {
+                    wait(&mut self.shared.inputs.append(id, payload.clone()), until).await
                 }
-                Some(leader) => self.forward(leader, id, payload.clone(), until).await,
+                Some(way) => match self.send_on(way, id, payload.clone()) {
+                    Some(sent) => sent.wait(until).await,
+                    None => Err(Unplaced::NotLeader),
+                },
                 None => Err(Unplaced::NotLeader),
             };
             let refusal = match placed {

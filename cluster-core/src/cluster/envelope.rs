@@ -32,6 +32,7 @@ pub const MAX_HEARD: usize = 64;
 /// 10:u8 id:u64 question                   of the node that the member runs in, which reads it
 /// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
 /// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
+/// 13:u8 id:u64 partition:u64 payload      an append for who leads the partition, whom the sender does not hear
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -75,6 +76,15 @@ pub enum Envelope {
         id: u64,
         /// Where it is.
         placed: Result<Placed, Unplaced>,
+    },
+    /// An append that the receiver sends on to who leads, and to nobody else; answered like one that it leads itself.
+    Relay {
+        /// Of the sender's own; it comes back.
+        id: u64,
+        /// The partition.
+        partition: PartitionId,
+        /// See [`crate::payload`].
+        payload: Bytes,
     },
     /// The receiver is asked to lead a partition.
     Lead {
@@ -148,6 +158,10 @@ impl Envelope {
                 out.u8(4).u64(*id).u64(partition.0);
                 payload.clone()
             }
+            Self::Relay { id, partition, payload } => {
+                out.u8(13).u64(*id).u64(partition.0);
+                payload.clone()
+            }
             Self::Appended { id, placed } => {
                 put_placed(out.u8(5).u64(*id), placed);
                 Bytes::new()
@@ -208,12 +222,7 @@ impl Envelope {
             3 => Ok(Self::Note { partition: PartitionId(id), note: Note::from_shared(&rest(&input))? }),
             4 => {
                 let partition = PartitionId(input.u64()?);
-                let payload = rest(&input);
-                if payload.len() > MAX_PAYLOAD_BYTES {
-                    let (max, found) = (MAX_PAYLOAD_BYTES, payload.len());
-                    return Err(CodecError::TooLong { what: "payload", max, found });
-                }
-                Ok(Self::Append { id, partition, payload })
+                Ok(Self::Append { id, partition, payload: payload(rest(&input))? })
             }
             5 => {
                 let placed = placed(&mut input)?;
@@ -236,8 +245,19 @@ impl Envelope {
                 let members = members(&mut input)?;
                 input.finish().map(|()| Self::Hears { members })
             }
+            13 => {
+                let partition = PartitionId(input.u64()?);
+                Ok(Self::Relay { id, partition, payload: payload(rest(&input))? })
+            }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }
+    }
+}
+
+fn payload(bytes: Bytes) -> Result<Bytes, CodecError> {
+    match bytes.len() {
+        0..=MAX_PAYLOAD_BYTES => Ok(bytes),
+        found => Err(CodecError::TooLong { what: "payload", max: MAX_PAYLOAD_BYTES, found }),
     }
 }
 

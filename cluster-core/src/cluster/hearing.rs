@@ -104,8 +104,7 @@ impl Cluster {
         shared.tell();
         if !up {
             shared.calls.away(member);
-            // Whoever forwarded there may never hear.
-            self.forwarded().retain(|_, (at, _)| *at != member);
+            shared.forwarded.away(member);
         }
         shared.look.notify_one();
     }

@@ -15,10 +15,12 @@ use super::answers::{AppendError, PartitionStatus};
 use super::append::Again;
 use super::calls::Calls;
 use super::envelope::Envelope;
+use super::forward::Forwarded;
 use super::hearing::{Ears, keep_telling};
 use super::looping::{self, Inputs};
 use super::place::ReplicatedLog;
 use super::questions::Answering;
+use super::relay::MAX_RELAYED;
 use super::steward::Steward;
 use crate::member::{MemberLimits, Placed, Unplaced};
 use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog, RaftGroups, RaftOptions};
@@ -79,21 +81,17 @@ pub(super) struct Shared {
     pub(super) calls: Calls,
     /// Who answers the questions of other nodes.
     pub(super) answering: OnceLock<Answering>,
-    forwarded: Forwarded,
+    pub(super) forwarded: Forwarded,
+    /// Places for appends that are carried for others.
+    pub(super) relaying: Arc<Semaphore>,
     /// Places for questions of other members.
     pub(super) serving: Arc<Semaphore>,
     /// Places for those of other nodes: they may wait for long, and must not be in the way.
     pub(super) telling: Arc<Semaphore>,
-    /// Id of the next append that is sent on. It begins anywhere, so that no answer to an earlier life is taken for one to this.
-    next: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What runs beside the thread.
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
-
-/// Appends that were sent on: to whom, and who waits.
-type Sent = BTreeMap<u64, (MemberId, oneshot::Sender<Result<Placed, Unplaced>>)>;
-type Forwarded = Mutex<Sent>;
 
 impl Cluster {
     /// Starts a cluster of this one member, or goes on with what was begun.
@@ -152,10 +150,10 @@ impl Cluster {
             options.raft.epoch_shards,
         )?;
         let (ears, removed, look) = (Ears::new(me, groups.clone()), watch::Sender::new(false), Notify::new());
-        let (thread, tasks, forwarded) = (Mutex::new(Some(thread)), Mutex::default(), Mutex::default());
+        let (thread, tasks) = (Mutex::new(Some(thread)), Mutex::default());
         let asked = Mutex::default();
         let (serving, telling) = (Arc::new(Semaphore::new(MAX_SERVING)), Arc::new(Semaphore::new(MAX_TELLING)));
-        let next = AtomicU64::new(anywhere()?);
+        let (forwarded, relaying) = (Forwarded::new(anywhere()?), Arc::new(Semaphore::new(MAX_RELAYED)));
         let shared = Shared {
             me,
             groups,
@@ -171,9 +169,9 @@ impl Cluster {
             calls,
             answering: OnceLock::new(),
             forwarded,
+            relaying,
             serving,
             telling,
-            next,
             thread,
             tasks,
         };
@@ -224,14 +222,8 @@ impl Cluster {
             Envelope::Append { id, partition, payload } => {
                 self.shared.inputs.append_for(from, id, partition, payload);
             }
-            Envelope::Appended { id, placed } => {
-                let mut forwarded = self.forwarded();
-                if forwarded.get(&id).is_some_and(|(at, _)| *at == from)
-                    && let Some((_, answer)) = forwarded.remove(&id)
-                {
-                    let _gone = answer.send(placed);
-                }
-            }
+            Envelope::Appended { id, placed } => self.shared.forwarded.answered(from, id, placed),
+            Envelope::Relay { id, partition, payload } => self.relay(from, id, partition, payload),
             Envelope::Lead { partition } => self.ask(partition),
             Envelope::Hears { members } => self.told(from, members),
             Envelope::Join(new) => self.let_in(from, new),
@@ -326,41 +318,6 @@ impl Cluster {
         self.place(self.partition(name, partition)?, payload, Again::Refused).await
     }
 
-    pub(super) async fn wait(
-        &self,
-        answered: oneshot::Receiver<Result<Placed, Unplaced>>,
-        deadline: Instant,
-    ) -> Result<Placed, Unplaced> {
-        let unknown = Err(Unplaced::Unknown { copies: 0, wanted: 0 });
-        match tokio::time::timeout_at(deadline, answered).await {
-            Ok(Ok(placed)) => placed,
-            // The leader is gone, or nobody knows in time.
-            Ok(Err(_)) | Err(_) => unknown,
-        }
-    }
-
-    pub(super) async fn forward(
-        &self,
-        leader: MemberId,
-        partition: PartitionId,
-        payload: Bytes,
-        deadline: Instant,
-    ) -> Result<Placed, Unplaced> {
-        let (answer, answered) = oneshot::channel();
-        let id = {
-            let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-            self.forwarded().insert(id, (leader, answer));
-            id
-        };
-        if !self.shared.links.send(leader, Envelope::Append { id, partition, payload }) {
-            self.forwarded().remove(&id);
-            return Err(Unplaced::NotLeader);
-        }
-        // Also where nobody waits any more.
-        let _forget = Forget(self, id);
-        self.wait(answered, deadline).await
-    }
-
     /// The id of a partition.
     ///
     /// # Errors
@@ -428,10 +385,6 @@ impl Cluster {
         }
         self.shared.groups.shutdown().await;
     }
-
-    pub(super) fn forwarded(&self) -> MutexGuard<'_, Sent> {
-        lock(&self.shared.forwarded)
-    }
 }
 
 /// How the newest epoch of a partition stands.
@@ -464,15 +417,6 @@ impl Shared {
     pub(super) fn epochs<T>(&self, partition: PartitionId, look: impl FnOnce(&EpochStore) -> T) -> Option<T> {
         let shard = self.groups.open_shard_of(partition.0)?;
         shard.look(|state| state.partition(partition.0).map(look))
-    }
-}
-
-/// Forgets an append that was sent on.
-struct Forget<'a>(&'a Cluster, u64);
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        self.0.forwarded().remove(&self.1);
     }
 }
 

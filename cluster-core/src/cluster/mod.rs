@@ -10,7 +10,8 @@
 //! **Who is up.** Each member tells the others whom it hears. Where a majority of the voters does not hear the leader of the groups any more, they elect
 //! another one at once, and not when their patience with the old one has run out.
 //!
-//! Whoever asks any member to append is served: a member that does not lead sends the records on to the one that does.
+//! Whoever asks any member to append is served: a member that does not lead sends the records on to the one that does, or where it does not hear that one,
+//! to another that does.
 //!
 //! **Who leads.** The epoch store knows whose the newest epoch of a partition is. Where that member is not up, or runs in another life, the first member
 //! that is, in the order of their scores for the partition, takes the next epoch; all such partitions of a shard in one command.
@@ -25,11 +26,13 @@ mod append;
 mod calls;
 mod change;
 mod envelope;
+mod forward;
 mod hearing;
 mod host;
 mod looping;
 mod place;
 mod questions;
+mod relay;
 mod steward;
 
 pub use answers::{AppendError, PartitionStatus};

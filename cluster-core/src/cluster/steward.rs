@@ -259,8 +259,8 @@ impl Steward {
             _ if leads => true,
             _ if epoch == Epoch::NONE => false,
             member if member == shared.me => false,
-            // Links take a moment.
-            member => up.contains(&member) || young,
+            // Links take a moment. Where this member alone does not hear it, it leads on.
+            member => up.contains(&member) || young || is_heard_by_most(member, nodeset, shared.me, hearing),
         };
         match led {
             // Whoever leads gives it to its new nodeset, at once: until then it has fewer members. Where it is not in that, the one that will lead does.
@@ -370,6 +370,12 @@ impl Drop for Steward {
 async fn promote(groups: &RaftGroups, member: MemberId) -> Result<(), GroupError> {
     groups.add_learner(member).await?;
     groups.promote(member).await
+}
+
+/// Whether most of those who store a partition hear a member: it can have records stored then, and others carry appends to it.
+fn is_heard_by_most(member: MemberId, nodeset: &NodeSet, me: MemberId, hearing: &Hearing) -> bool {
+    let members: BTreeSet<MemberId> = nodeset.members().iter().copied().collect();
+    hearing.heard_by(member, &members, me) > members.len() / 2
 }
 
 /// Has partitions stored where they should be.

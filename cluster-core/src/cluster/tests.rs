@@ -1,5 +1,6 @@
 //! Whole members in one process, on faulty disks, with links in memory.
 
+mod apart;
 mod appends;
 mod failover;
 mod members;
