@@ -6,12 +6,12 @@ use bytes::Bytes;
 use pyralog_crypto::Record;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Cluster;
 use super::answers::AppendError;
 use super::forward::wait;
+use super::host::Cluster;
 use crate::member::{Placed, Unplaced};
 use crate::replication::{EpochStore, MemberId, Payload, ProducerId, Stamp};
-use crate::{Error as StoreError, LogName, PartitionId, stamped_payload};
+use crate::{Error as StoreError, LogName, PartitionId, payload, stamped_payload};
 
 /// For so long a producer's append waits for its answer before it is sent again: the message may be lost, and the leader with it.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -29,6 +29,15 @@ pub(super) enum Again {
 }
 
 impl Cluster {
+    /// Appends records, through whoever leads the partition, and answers when they are durable on enough members.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append(&self, name: &LogName, partition: u32, records: &[Record]) -> Result<Placed, AppendError> {
+        let payload = payload(records)?;
+        self.place(self.partition(name, partition)?, payload, Again::Refused).await
+    }
+
     /// Opens a producer of a partition, through whoever leads it. It is known until a great many others have appended since
     /// ([`crate::replication::MAX_PRODUCERS`]).
     ///

@@ -88,9 +88,14 @@ impl Ears {
 
     fn forget_old(&self) {
         self.change(|known| {
-            for (member, _) in known.said.extract_if(.., |_, said| said.elapsed() > LASTS) {
-                known.hearing.told.remove(&member);
-            }
+            let Known { hearing, said } = known;
+            said.retain(|member, said| {
+                let lasts = said.elapsed() <= LASTS;
+                if !lasts {
+                    hearing.told.remove(member);
+                }
+                lasts
+            });
         });
     }
 }

@@ -1,31 +1,25 @@
 //! The running member, as the node holds it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use pyralog_crypto::{Encode, LogId, Record};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use pyralog_crypto::LogId;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
-use super::answers::{AppendError, PartitionStatus};
-use super::append::Again;
 use super::calls::Calls;
 use super::envelope::Envelope;
 use super::forward::Forwarded;
 use super::hearing::{Ears, keep_telling};
 use super::looping::{self, Inputs};
-use super::place::ReplicatedLog;
 use super::questions::Answering;
 use super::relay::MAX_RELAYED;
 use super::steward::Steward;
-use crate::member::{MemberLimits, Placed, Unplaced};
-use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog, RaftGroups, RaftOptions};
-use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
-use crate::{Core, Error as StoreError, LogName, LogSpec, Logs, PartitionId, Replicas, payload};
+use crate::member::MemberLimits;
+use crate::raft::{GroupError, RaftGroups, RaftOptions};
+use crate::replication::MemberId;
+use crate::{Core, Error as StoreError, LogName, Logs, PartitionId, Replicas};
 
 /// Questions of other members that are answered at once, at most.
 const MAX_SERVING: usize = 256;
@@ -73,7 +67,7 @@ pub(super) struct Shared {
     /// Who hears whom.
     pub(super) ears: Ears,
     /// Whether another member has said that this one was removed.
-    removed: watch::Sender<bool>,
+    pub(super) removed: watch::Sender<bool>,
     /// Says that the steward has something to look at.
     pub(super) look: Notify,
     /// Partitions that this member was asked to lead.
@@ -194,186 +188,6 @@ impl Cluster {
         self.shared.me
     }
 
-    /// An envelope of another member.
-    pub fn receive(&self, from: MemberId, envelope: Envelope) {
-        match envelope {
-            Envelope::Call { id, group, frame } => {
-                let shared = Arc::clone(&self.shared);
-                let Ok(place) = Arc::clone(&shared.serving).try_acquire_owned() else {
-                    let _sent = shared.links.send(from, Envelope::Answer { id, frame: None });
-                    return;
-                };
-                tokio::spawn(async move {
-                    let _place = place;
-                    let answer = shared.groups.serve(from, group, frame).await;
-                    if let Err(reason) = &answer {
-                        tracing::debug!(member = from.0, group, %reason, "a question to a group has no answer");
-                    }
-                    let _sent = shared.links.send(from, Envelope::Answer { id, frame: answer.ok() });
-                });
-            }
-            Envelope::Answer { id, frame } | Envelope::Told { id, answer: frame } => {
-                self.shared.calls.answered(from, id, frame);
-            }
-            Envelope::Ask { id, question } => self.answer_node(from, id, question),
-            Envelope::Note { partition, note } => {
-                self.shared.inputs.note(from, partition, note);
-            }
-            Envelope::Append { id, partition, payload } => {
-                self.shared.inputs.append_for(from, id, partition, payload);
-            }
-            Envelope::Appended { id, placed } => self.shared.forwarded.answered(from, id, placed),
-            Envelope::Relay { id, partition, payload } => self.relay(from, id, partition, payload),
-            Envelope::Lead { partition } => self.ask(partition),
-            Envelope::Hears { members } => self.told(from, members),
-            Envelope::Join(new) => self.let_in(from, new),
-            // This one has its id.
-            Envelope::Joined { .. } => {}
-            Envelope::Removed { member } => {
-                self.shared
-                    .removed
-                    .send_if_modified(|removed| member == self.shared.me && !std::mem::replace(removed, true));
-            }
-        }
-    }
-
-    /// Returns when another member has said that this one was removed: then it is to end, since nobody speaks with it any more.
-    pub async fn removed(&self) {
-        let mut removed = self.shared.removed.subscribe();
-        // The sender stays.
-        let _was = removed.wait_for(|removed| *removed).await;
-    }
-
-    /// Tells a member that it was removed.
-    pub fn tell_removed(&self, member: MemberId) {
-        // One that does not hear it hears from nobody, and never starts again.
-        let _sent = self.shared.links.send(member, Envelope::Removed { member });
-    }
-
-    /// Whether this member is the only one.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        // Whoever has just joined has heard of nobody yet.
-        self.shared.groups.global().look(|state| state.live().map(|(id, _)| id).eq([self.shared.me]))
-    }
-
-    /// The log of this name, if the cluster has one.
-    #[must_use]
-    pub fn log(&self, name: &LogName) -> Option<ReplicatedLog> {
-        let log_id = Arc::clone(&self.shared.options.log_id);
-        self.shared.groups.global().look(|state| ReplicatedLog::of(state, name, log_id.as_ref()))
-    }
-
-    /// All logs of the cluster, by name.
-    #[must_use]
-    pub fn logs(&self) -> Vec<ReplicatedLog> {
-        let log_id = Arc::clone(&self.shared.options.log_id);
-        let of = |state: &GlobalState| {
-            state.logs().filter_map(|(name, _)| ReplicatedLog::of(state, name, log_id.as_ref())).collect()
-        };
-        self.shared.groups.global().look(of)
-    }
-
-    /// Makes a log, and answers its incarnation when this member has seen it.
-    ///
-    /// # Errors
-    /// As [`crate::raft::Group::propose`]; [`GroupError::Refused`] where it cannot be.
-    pub async fn create_log(&self, spec: &LogSpec, replication: u8, copies: u8, weak: bool) -> Result<u64, GroupError> {
-        let healthy = self.up();
-        let (name, partitions) = (spec.name.clone(), spec.partitions);
-        let (spec, adopt) = (spec.to_bytes(), None);
-        let new = NewLog { name, spec, partitions, replication, copies, weak, healthy, adopt };
-        let global = self.shared.groups.global();
-        match global.propose(&GlobalCommand::CreateLog(new)).await?.1 {
-            GlobalAnswer::Created { incarnation, .. } => {
-                self.shared.look.notify_one();
-                Ok(incarnation)
-            }
-            GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
-            _ => Err(GroupError::Refused { group: 0, why: "the group answered another question".to_owned() }),
-        }
-    }
-
-    /// Forgets a log with all its records, for ever, on all members.
-    ///
-    /// # Errors
-    /// As [`Cluster::create_log`].
-    pub async fn delete_log(&self, name: &LogName) -> Result<(), GroupError> {
-        let command = GlobalCommand::DeleteLog { name: name.clone() };
-        match self.shared.groups.global().propose(&command).await?.1 {
-            GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
-            _ => {
-                self.shared.look.notify_one();
-                Ok(())
-            }
-        }
-    }
-
-    /// Appends records, through whoever leads the partition, and answers when they are durable on enough members.
-    ///
-    /// # Errors
-    /// [`AppendError`].
-    pub async fn append(&self, name: &LogName, partition: u32, records: &[Record]) -> Result<Placed, AppendError> {
-        let payload = payload(records)?;
-        self.place(self.partition(name, partition)?, payload, Again::Refused).await
-    }
-
-    /// The id of a partition.
-    ///
-    /// # Errors
-    /// [`AppendError::NoSuchPartition`].
-    pub fn partition(&self, name: &LogName, partition: u32) -> Result<PartitionId, AppendError> {
-        let id = self.shared.groups.global().look(|state| {
-            let log = state.log(name).filter(|log| partition < log.partitions)?;
-            Some(PartitionId(log.first_partition + u64::from(partition)))
-        });
-        id.ok_or_else(|| AppendError::NoSuchPartition { name: name.to_string(), partition })
-    }
-
-    /// Who leads a partition, as far as this member knows, if that one is up.
-    #[must_use]
-    pub fn leader_of(&self, partition: PartitionId) -> Option<MemberId> {
-        let sequencer = self.shared.epochs(partition, EpochStore::sequencer)?;
-        self.shared.ears.is_up(sequencer).then_some(sequencer)
-    }
-
-    /// How all partitions stand, as far as this member knows.
-    #[must_use]
-    pub fn partitions(&self) -> Vec<PartitionStatus> {
-        let places = |state: &GlobalState| {
-            let of = |(name, log): (&LogName, &crate::raft::LogPlace)| {
-                let (name, first) = (name.clone(), log.first_partition);
-                let place = |number| {
-                    let id = first + u64::from(number);
-                    state.partition(id).map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone()))
-                };
-                (0..log.partitions).filter_map(place).collect::<Vec<_>>()
-            };
-            state.logs().flat_map(of).collect::<Vec<_>>()
-        };
-        let status = |(log, number, partition, nodeset)| {
-            let stands = self.shared.stands(partition);
-            let (epoch, sequencer, last_clean) =
-                stands.as_ref().map(|at| (at.epoch, at.sequencer, at.last_clean)).unwrap_or_default();
-            let stands = stands.filter(|stands| stands.epoch > Epoch::NONE);
-            let settled =
-                stands.as_ref().is_some_and(|stands| stands.nodeset == nodeset) && last_clean.next() == Some(epoch);
-            // Who will store it stores nothing yet.
-            let nodeset = stands.map_or(nodeset, |stands| stands.nodeset);
-            let replica = self.shared.replicas.get(partition);
-            let records = replica.as_ref().map(|replica| replica.applied().offset);
-            let behind = replica.is_some_and(|replica| replica.lacks());
-            PartitionStatus { log, number, partition, nodeset, epoch, sequencer, last_clean, settled, records, behind }
-        };
-        self.shared.groups.global().look(places).into_iter().map(status).collect()
-    }
-
-    /// The members that are up, as far as this one knows; itself among them.
-    #[must_use]
-    pub fn up(&self) -> BTreeSet<MemberId> {
-        self.shared.ears.up()
-    }
-
     /// Ends everything that runs; the store stays open.
     pub async fn shutdown(&self) {
         lock(&self.shared.tasks).drain(..).for_each(|task| task.abort());
@@ -384,39 +198,6 @@ impl Cluster {
             tracing::error!("the member's thread has panicked");
         }
         self.shared.groups.shutdown().await;
-    }
-}
-
-/// How the newest epoch of a partition stands.
-#[derive(Debug, Clone)]
-pub(super) struct Stands {
-    pub(super) epoch: Epoch,
-    pub(super) sequencer: MemberId,
-    pub(super) last_clean: Epoch,
-    pub(super) nodeset: NodeSet,
-}
-
-impl Stands {
-    pub(super) fn of(store: &EpochStore) -> Self {
-        Self {
-            epoch: store.epoch(),
-            sequencer: store.sequencer(),
-            last_clean: store.last_clean(),
-            nodeset: store.nodeset().clone(),
-        }
-    }
-}
-
-impl Shared {
-    /// How a partition stands, as far as this member knows.
-    pub(super) fn stands(&self, partition: PartitionId) -> Option<Stands> {
-        self.epochs(partition, Stands::of)
-    }
-
-    /// Looks at the epochs of a partition, as far as this member knows them.
-    pub(super) fn epochs<T>(&self, partition: PartitionId, look: impl FnOnce(&EpochStore) -> T) -> Option<T> {
-        let shard = self.groups.open_shard_of(partition.0)?;
-        shard.look(|state| state.partition(partition.0).map(look))
     }
 }
 

@@ -57,8 +57,10 @@ enum Client {
 pub(super) enum Stopped {
     /// The sequencer of this epoch has stopped.
     Epoch(PartitionId, Epoch),
-    /// The partition cannot be used here, and whether that is for its files.
-    Partition(PartitionId, bool),
+    /// The partition cannot be used here.
+    Unusable(PartitionId),
+    /// The same, since its files are damaged: those of other members mend that.
+    Damaged(PartitionId),
 }
 
 struct Loop {
@@ -222,7 +224,8 @@ impl Loop {
                 }
                 Effect::Damaged { partition, reason } => {
                     tracing::error!(partition = partition.0, %reason, "a partition cannot be used on this member");
-                    let _gone = self.stopped.send(Stopped::Partition(partition, is_renewable(&reason)));
+                    let stopped = if is_renewable(&reason) { Stopped::Damaged } else { Stopped::Unusable };
+                    let _gone = self.stopped.send(stopped(partition));
                 }
             }
         }

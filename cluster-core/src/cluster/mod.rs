@@ -27,13 +27,17 @@ mod calls;
 mod change;
 mod envelope;
 mod forward;
+mod governor;
 mod hearing;
 mod host;
 mod looping;
 mod place;
 mod questions;
+mod receive;
 mod relay;
+mod renewal;
 mod steward;
+mod view;
 
 pub use answers::{AppendError, PartitionStatus};
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_HEARD};

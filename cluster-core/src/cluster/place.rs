@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use pyralog_crypto::{Decode, LogId};
 
+use super::host::Shared;
 use crate::raft::global::score;
 use crate::raft::{GlobalState, LogPlace};
-use crate::replication::{MemberId, NodeSet};
+use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
 use crate::{Error, LogName, LogSpec, PartitionId, Replicas};
 
 /// One partition, as the global group says.
@@ -107,4 +108,37 @@ pub(super) fn remove(logs: &crate::Logs, replicas: &Replicas, gone: &[PartitionI
         }
     }
     Ok(())
+}
+
+/// How the newest epoch of a partition stands.
+#[derive(Debug, Clone)]
+pub(super) struct Stands {
+    pub(super) epoch: Epoch,
+    pub(super) sequencer: MemberId,
+    pub(super) last_clean: Epoch,
+    pub(super) nodeset: NodeSet,
+}
+
+impl Stands {
+    pub(super) fn of(store: &EpochStore) -> Self {
+        Self {
+            epoch: store.epoch(),
+            sequencer: store.sequencer(),
+            last_clean: store.last_clean(),
+            nodeset: store.nodeset().clone(),
+        }
+    }
+}
+
+impl Shared {
+    /// How a partition stands, as far as this member knows.
+    pub(super) fn stands(&self, partition: PartitionId) -> Option<Stands> {
+        self.epochs(partition, Stands::of)
+    }
+
+    /// Looks at the epochs of a partition, as far as this member knows them.
+    pub(super) fn epochs<T>(&self, partition: PartitionId, look: impl FnOnce(&EpochStore) -> T) -> Option<T> {
+        let shard = self.groups.open_shard_of(partition.0)?;
+        shard.look(|state| state.partition(partition.0).map(look))
+    }
 }

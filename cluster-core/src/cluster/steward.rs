@@ -6,16 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::envelope::Envelope;
-use super::host::{Shared, Stands, lock};
+use super::governor::Governor;
+use super::host::{Shared, lock};
 use super::looping::{Stopped, is_renewable};
-use super::place::{Place, first_up, make, places, remove};
+use super::place::{Place, Stands, first_up, make, places, remove};
+use super::renewal::{Fault, Renewal};
 use crate::member::Input;
 use crate::raft::shard::MAX_BATCH;
-use crate::raft::{
-    GlobalAnswer, GlobalCommand, GlobalState, Group, GroupError, Hearing, RaftGroups, Role, ShardAnswer, ShardCommand,
-    ShardState, group_of,
-};
+use crate::raft::{GlobalAnswer, GlobalState, Group, Hearing, ShardAnswer, ShardCommand, ShardState, group_of};
 use crate::replication::{Answer, Command, Epoch, MemberId, NodeSet};
 use crate::{Error, LogName, PartitionId};
 
@@ -38,27 +36,20 @@ pub(super) struct Steward {
     /// What could not be opened, and was said.
     told: BTreeSet<PartitionId>,
     /// What cannot be used here, and is not led.
-    damaged: BTreeSet<PartitionId>,
-    /// Those of them whose files are damaged.
-    renewable: BTreeSet<PartitionId>,
-    /// Those that are taken from the others after the next start.
-    renewed: BTreeSet<PartitionId>,
+    renewal: Renewal,
     /// The last epoch of each partition that this member took in this life, and when.
     taken: BTreeMap<PartitionId, (Epoch, Instant)>,
-    /// When another member was asked to lead what is damaged here.
-    offered: BTreeMap<PartitionId, Instant>,
     /// Logs that the cluster does not take over.
     kept: BTreeSet<LogName>,
-    /// What makes voters of members that came up, while it runs.
-    growing: Option<tokio::task::JoinHandle<()>>,
+    governor: Governor,
     born: Instant,
 }
 
 impl Steward {
     pub(super) fn new(shared: Weak<Shared>, stopped: mpsc::UnboundedReceiver<Stopped>) -> Self {
-        let (open, leads, told, damaged, renewable, renewed, taken, offered, kept, growing) = Default::default();
+        let (open, leads, told, renewal, taken, kept, governor) = Default::default();
         let born = Instant::now();
-        Self { shared, stopped, open, leads, told, damaged, renewable, renewed, taken, offered, kept, growing, born }
+        Self { shared, stopped, open, leads, told, renewal, taken, kept, governor, born }
     }
 
     /// Looks until nobody holds the member any more.
@@ -89,12 +80,14 @@ impl Steward {
                     self.leads.remove(&partition);
                 }
             }
-            Stopped::Partition(partition, renewable) => {
-                self.leads.remove(&partition);
-                self.damaged.insert(partition);
-                self.renewable.extend(renewable.then_some(partition));
-            }
+            Stopped::Unusable(partition) => self.give_up(partition, Fault::Unusable),
+            Stopped::Damaged(partition) => self.give_up(partition, Fault::Damaged),
         }
+    }
+
+    fn give_up(&mut self, partition: PartitionId, fault: Fault) {
+        self.leads.remove(&partition);
+        self.renewal.add(partition, fault);
     }
 
     async fn look(&mut self, shared: &Arc<Shared>) {
@@ -108,12 +101,9 @@ impl Steward {
                 self.open(shared, place).await;
             }
         }
-        self.hand_over(shared, &own);
-        self.renew(shared, &own).await;
+        self.renewal.look(shared, &own).await;
         if shared.groups.global().status().leader.member == Some(shared.me) {
-            enter(shared).await;
-            self.grow(shared);
-            heal(shared).await;
+            self.governor.look(shared).await;
         }
         self.lead(shared, &own).await;
     }
@@ -131,63 +121,11 @@ impl Steward {
             }
             Err(reason) => {
                 if is_renewable(&reason) {
-                    self.damaged.insert(place.id);
-                    self.renewable.insert(place.id);
+                    self.renewal.add(place.id, Fault::Damaged);
                 }
                 if self.told.insert(place.id) {
                     tracing::error!(log = %place.spec.name, partition = place.number, %reason, "a partition cannot be used on this member");
                 }
-            }
-        }
-    }
-
-    /// Asks others to lead what this member led and cannot use any more: to them it looks as if it led on.
-    fn hand_over(&mut self, shared: &Shared, own: &[&Place]) {
-        let up = shared.ears.up();
-        for place in own.iter().filter(|place| self.damaged.contains(&place.id)) {
-            let mine = shared.stands(place.id).is_some_and(|stands| stands.sequencer == shared.me);
-            let rests = self.offered.get(&place.id).is_some_and(|asked| asked.elapsed() < REST);
-            let others: BTreeSet<MemberId> = up.iter().copied().filter(|member| *member != shared.me).collect();
-            if let Some(next) = first_up(place.id, &place.nodeset, &others).filter(|_| mine && !rests) {
-                let _sent = shared.links.send(next, Envelope::Lead { partition: place.id });
-                self.offered.insert(place.id, Instant::now());
-            }
-        }
-    }
-
-    /// Has what is damaged here taken from the others after the next start, where enough of them have it.
-    async fn renew(&mut self, shared: &Arc<Shared>, own: &[&Place]) {
-        for place in own {
-            // A start has found it, and nobody has used it since.
-            let broken = shared.replicas.get(place.id).and_then(|replica| replica.broken());
-            if broken.is_some_and(|reason| is_renewable(&reason)) {
-                self.damaged.insert(place.id);
-                self.renewable.insert(place.id);
-            }
-        }
-        let due: BTreeSet<PartitionId> = self.renewable.difference(&self.renewed).copied().collect();
-        for place in own.iter().filter(|place| due.contains(&place.id)) {
-            let up = shared.ears.up();
-            let others = place.nodeset.members().iter().filter(|member| **member != shared.me && up.contains(member));
-            // Whoever recovers the earlier epochs has all of it.
-            let settled = shared
-                .stands(place.id)
-                .is_some_and(|stands| stands.last_clean.next() == Some(stands.epoch) && stands.sequencer != shared.me);
-            if !settled || others.count() < place.nodeset.recovery_quorum() || shared.replicas.get(place.id).is_none() {
-                continue;
-            }
-            let (replicas, id) = (shared.replicas.clone(), place.id);
-            let marked = tokio::task::spawn_blocking(move || replicas.renew(id)).await;
-            match marked.unwrap_or_else(|ended| Err(Error::WriterStopped(ended.to_string()))) {
-                Ok(()) => {
-                    self.renewed.insert(place.id);
-                    tracing::error!(
-                        log = %place.spec.name,
-                        partition = place.number,
-                        "restart this node: its files of a partition are damaged, and are put aside then; the records are taken from the other members"
-                    );
-                }
-                Err(reason) => tracing::error!(%reason, "a damaged partition cannot be marked"),
             }
         }
     }
@@ -245,7 +183,7 @@ impl Steward {
 
     /// Whether this member should take the next epoch of a partition, which stands like this.
     fn is_due(&self, shared: &Shared, hearing: &Hearing, place: &Place, stands: &Stands) -> bool {
-        if self.damaged.contains(&place.id) {
+        if self.renewal.contains(place.id) {
             return false;
         }
         let Stands { epoch, sequencer, ref nodeset, .. } = *stands;
@@ -333,91 +271,12 @@ impl Steward {
             }
         }
     }
-
-    /// Makes voters of the members that have come up, one after another, beside everything else.
-    fn grow(&mut self, shared: &Shared) {
-        if self.growing.as_ref().is_some_and(|growing| !growing.is_finished()) {
-            return;
-        }
-        let up = shared.ears.up();
-        let learner = shared.groups.global().look(|state| {
-            let learners = state.live().filter(|(id, member)| member.role == Role::Learner && up.contains(id));
-            learners.map(|(id, _)| id).next()
-        });
-        let Some(member) = learner else { return };
-        let groups = shared.groups.clone();
-        self.growing = Some(tokio::spawn(async move {
-            match promote(&groups, member).await {
-                Ok(()) => tracing::info!(member = member.0, "a member votes from now on"),
-                // It is tried again.
-                Err(reason) => {
-                    tracing::warn!(member = member.0, %reason, "a member cannot vote yet");
-                    tokio::time::sleep(GRACE).await;
-                }
-            }
-        }));
-    }
-}
-
-impl Drop for Steward {
-    fn drop(&mut self) {
-        if let Some(growing) = self.growing.take() {
-            growing.abort();
-        }
-    }
-}
-
-async fn promote(groups: &RaftGroups, member: MemberId) -> Result<(), GroupError> {
-    groups.add_learner(member).await?;
-    groups.promote(member).await
 }
 
 /// Whether most of those who store a partition hear a member: it can have records stored then, and others carry appends to it.
 fn is_heard_by_most(member: MemberId, nodeset: &NodeSet, me: MemberId, hearing: &Hearing) -> bool {
     let members: BTreeSet<MemberId> = nodeset.members().iter().copied().collect();
     hearing.heard_by(member, &members, me) > members.len() / 2
-}
-
-/// Has partitions stored where they should be.
-async fn heal(shared: &Arc<Shared>) {
-    let up = shared.ears.up();
-    let global = shared.groups.global();
-    for (partition, nodeset) in global.look(|state| state.better_places(&up)) {
-        tracing::info!(partition, members = ?nodeset.members(), "a partition gets members");
-        if let Err(reason) = global.propose(&GlobalCommand::MovePartition { partition, nodeset }).await {
-            tracing::debug!(partition, %reason, "a partition could not be moved yet");
-            return;
-        }
-    }
-}
-
-/// Has the shards keep the epochs of all partitions, and of none that was deleted.
-async fn enter(shared: &Arc<Shared>) {
-    let stored = |state: &GlobalState| state.partitions().map(|(id, place)| (id, place.nodeset.clone())).collect();
-    let all: Result<BTreeMap<u64, NodeSet>, _> = shared.groups.global().read(stored).await;
-    let Ok(all) = all else { return };
-    let mut missing: BTreeMap<u64, Vec<(u64, NodeSet)>> = BTreeMap::new();
-    for (partition, nodeset) in all {
-        if shared.epochs(PartitionId(partition), |_| ()).is_none() {
-            let group = group_of(shared.options.raft.epoch_shards, partition);
-            missing.entry(group).or_default().push((partition, nodeset));
-        }
-    }
-    for create in missing.values().flat_map(|all| all.chunks(MAX_BATCH)) {
-        let Some((first, _)) = create.first() else { continue };
-        let Ok(shard) = shared.groups.shard_of(*first).await else { continue };
-        if let Err(reason) = shard.propose(&ShardCommand::CreateAll(create.to_vec())).await {
-            tracing::debug!(first, %reason, "the epochs of partitions are not kept yet");
-        }
-    }
-    for shard in shared.groups.shards() {
-        let kept = shard.look(|state| state.partitions().map(|(id, _)| id).collect::<Vec<u64>>());
-        let deleted = |state: &GlobalState| kept.into_iter().filter(|id| state.is_deleted(*id)).collect();
-        let gone: Vec<u64> = shared.groups.global().look(deleted);
-        for partition in gone {
-            let _later = shard.propose(&ShardCommand::Remove { partition }).await;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const TRIMMED: u8 = 4;
 /// ```text
 /// 1:u8 message                                            see [`Message`]
 /// 2:u8 from:u64
-/// 3:u8 from:u64 first:u64 option<reached> item*       see `crate::items`; a record stands last
+/// 3:u8 from:u64 option<reached> item*                     see `crate::items`; a record stands last
 /// 4:u8 prefix                                             see [`TrimmedPrefix`]
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,6 @@ pub enum Note {
     Fetched {
         /// As in the question.
         from: u64,
-        /// Offset of the first record that is still there.
-        first: u64,
         /// Where the last one is, if nothing is behind it yet.
         reached: Option<Reached>,
         /// The records, each behind its length.
@@ -69,9 +67,9 @@ impl Note {
                 out.u8(FETCH).u64(*from);
                 (out.into_bytes(), Bytes::new())
             }
-            Self::Fetched { from, first, reached, items } => {
+            Self::Fetched { from, reached, items } => {
                 let mut out = Writer::default();
-                out.u8(FETCHED).u64(*from).u64(*first).option(reached.as_ref(), |out, reached| {
+                out.u8(FETCHED).u64(*from).option(reached.as_ref(), |out, reached| {
                     out.put(reached);
                 });
                 (out.into_bytes(), items.clone())
@@ -100,9 +98,9 @@ impl Note {
                 input.finish().map(|()| Self::Fetch { from })
             }
             FETCHED => {
-                let (from, first) = (input.u64()?, input.u64()?);
+                let from = input.u64()?;
                 let reached = input.option(Reader::get)?;
-                Ok(Self::Fetched { from, first, reached, items: bytes.slice(bytes.len() - input.remaining()..) })
+                Ok(Self::Fetched { from, reached, items: bytes.slice(bytes.len() - input.remaining()..) })
             }
             TRIMMED => {
                 let prefix = input.get()?;

@@ -130,7 +130,7 @@ impl Part {
                 message => self.store(from, message, out),
             },
             Note::Fetch { from: offset } => self.serve(from, offset, out),
-            Note::Fetched { from: offset, reached, items, .. } => self.fetched(from, offset, reached, items, out),
+            Note::Fetched { from: offset, reached, items } => self.fetched(from, offset, reached, items, out),
             Note::Trimmed(prefix) => self.go_behind(from, prefix),
         }
     }
@@ -289,7 +289,7 @@ impl Part {
             Err(Error::NoSuchRecord { .. }) => (Bytes::new(), None),
             Err(reason) => return Err(reason),
         };
-        out.send(self.own, self.id, to, Note::Fetched { from, first, reached, items });
+        out.send(self.own, self.id, to, Note::Fetched { from, reached, items });
         Ok(())
     }
 

@@ -23,8 +23,8 @@ fn notes() -> impl Strategy<Value = Note> {
     prop_oneof![
         any::<u64>().prop_map(|from| Note::Fetch { from }),
         lsn.clone().prop_map(|lsn| Note::Replication(Message::Release { lsn })),
-        (any::<u64>(), any::<u64>(), proptest::option::of(lsn.prop_map(reached)), items)
-            .prop_map(|(from, first, reached, items)| Note::Fetched { from, first, reached, items }),
+        (any::<u64>(), proptest::option::of(lsn.prop_map(reached)), items)
+            .prop_map(|(from, reached, items)| Note::Fetched { from, reached, items }),
         proptest::collection::vec((1..9_u64, any::<[u8; 32]>()), 0..5).prop_map(trimmed),
     ]
 }
@@ -48,13 +48,12 @@ proptest! {
 #[test]
 fn the_bytes_are_these() {
     let lsn = Lsn::new(Epoch(2), 3);
-    let fetched = Note::Fetched { from: 1, first: 0, reached: Some(reached(lsn)), items: Bytes::from_static(b"items") };
+    let fetched = Note::Fetched { from: 1, reached: Some(reached(lsn)), items: Bytes::from_static(b"items") };
     assert_eq!(
         fetched.to_bytes(),
         [
             &[3][..],
             &1_u64.to_be_bytes(),
-            &0_u64.to_be_bytes(),
             &[1],
             &2_u64.to_be_bytes(),
             &3_u64.to_be_bytes(),

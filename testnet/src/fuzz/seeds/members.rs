@@ -19,7 +19,7 @@ pub(super) fn put(out: &mut Out) {
     for (name, note) in [
         ("message", Note::Replication(Message::Release { lsn })),
         ("fetch", Note::Fetch { from: 7 }),
-        ("fetched", Note::Fetched { from: 7, first: 0, reached: None, items: Bytes::from_static(b"items") }),
+        ("fetched", Note::Fetched { from: 7, reached: None, items: Bytes::from_static(b"items") }),
         ("trimmed", Note::Trimmed(TrimmedPrefix::new(vec![leaf]).unwrap_or_default())),
     ] {
         out.put("member_note", name, note.to_bytes());
@@ -33,6 +33,8 @@ pub(super) fn put(out: &mut Out) {
         ("unknown", Envelope::Appended { id: 2, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) }),
         ("gap", Envelope::Appended { id: 2, placed: Err(Unplaced::Gap { expected: 7 }) }),
         ("no_producer", Envelope::Appended { id: 2, placed: Err(Unplaced::UnknownProducer) }),
+        ("relay", Envelope::Relay { id: 2, partition, payload: Bytes::from_static(b"records") }),
+        ("hears", Envelope::Hears { members: [1, 3].map(MemberId).into() }),
         ("lead", Envelope::Lead { partition }),
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),
