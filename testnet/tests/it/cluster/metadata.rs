@@ -60,6 +60,10 @@ impl Model for OneLog {
         };
         (*is_there == before).then_some(after)
     }
+
+    fn is_look(call: &Call) -> bool {
+        !matches!(call, Call::Create | Call::Delete)
+    }
 }
 
 /// What the clients have seen.
@@ -259,6 +263,11 @@ mod tests {
         assert!(!is_sound(&[seen(1, 2, true), (3, 4, Call::Create)]));
         // One that may be a moment old.
         assert!(is_sound(&[made.clone(), gone, (2, 6, Call::Exists), seen(2, 7, true)]));
+        // One that comes first in the history is not taken for one that changed nothing.
+        let late =
+            [made.clone(), (2, 9, Call::Delete), (3, 4, Call::Exists), seen(8, 9, false), (10, 11, Call::Create)];
+        assert!(is_sound(&late));
+        assert!(is_sound(&[(1, 9, Call::Delete), (2, 3, Call::Create), (4, 5, Call::Exists), (10, 11, Call::Missing)]));
         // Made twice; what is left of it may be deleted twice, and it is gone then.
         assert!(!is_sound(&[made.clone(), (3, 4, Call::Create)]));
         assert!(is_sound(&[made.clone(), (3, 4, Call::Delete), (5, 6, Call::Delete), (7, 8, Call::Create)]));
