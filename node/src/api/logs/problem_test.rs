@@ -117,5 +117,5 @@ async fn records_that_are_durable_are_named_and_nobody_is_told_to_repeat_all() {
     let second = json!({"record": 3, "partition": 4, "offset": null, "ack": "cached", "epoch": null, "number": null});
     assert_eq!(problem["acknowledged"], json!([{"record": 1, "partition": 3, "offset": "17"}, second]));
     assert_eq!(problem["unknown"], json!([2]));
-    assert!(problem["message"].as_str().unwrap().starts_with("1 of the 4 records are durable"), "{problem}");
+    assert!(problem["message"].as_str().unwrap().starts_with("2 of the 4 records are acknowledged"), "{problem}");
 }
