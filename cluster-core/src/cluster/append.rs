@@ -1,4 +1,4 @@
-//! Appends through whoever leads, and those of producers, which may be sent again.
+//! Appends through whoever leads, with early answers where they are wanted, and those of producers, which may be sent again.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Cluster;
 use super::answers::AppendError;
-use crate::member::{Placed, Unplaced};
-use crate::replication::{EpochStore, MemberId, Payload, ProducerId, Stamp};
-use crate::{Error as StoreError, LogName, PartitionId, stamped_payload};
+use crate::member::{Acked, Placed, Unplaced};
+use crate::replication::{AckMode, EpochStore, MemberId, Payload, ProducerId, Stamp};
+use crate::{Error as StoreError, LogName, PartitionId, payload, stamped_payload};
 
 /// For so long a producer's append waits for its answer before it is sent again: the message may be lost, and the leader with it.
 const ATTEMPT: Duration = Duration::from_secs(2);
@@ -25,6 +25,21 @@ pub(super) enum Again {
 }
 
 impl Cluster {
+    /// The same as [`Cluster::append`], answered as early as `mode` says. An answer before the records are durable has no offset, since they may be lost.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    pub async fn append_with(
+        &self,
+        name: &LogName,
+        partition: u32,
+        records: &[Record],
+        mode: AckMode,
+    ) -> Result<Acked, AppendError> {
+        let payload = payload(records)?;
+        self.place(self.partition(name, partition)?, (mode, payload), Again::Refused).await
+    }
+
     /// Opens a producer of a partition, through whoever leads it. It is known until a great many others have appended since
     /// ([`crate::replication::MAX_PRODUCERS`]).
     ///
@@ -32,7 +47,7 @@ impl Cluster {
     /// [`AppendError`]. Whoever does not know whether one was opened opens another one.
     pub async fn open_producer(&self, name: &LogName, partition: u32) -> Result<ProducerId, AppendError> {
         let id = self.partition(name, partition)?;
-        let placed = self.place(id, Payload::Open.wrap(&[]), Again::Unknown).await?;
+        let placed = self.place_durably(id, Payload::Open.wrap(&[]), Again::Unknown).await?;
         Ok(ProducerId(placed.lsn))
     }
 
@@ -49,11 +64,28 @@ impl Cluster {
         records: &[Record],
     ) -> Result<Placed, AppendError> {
         let payload = stamped_payload(stamp, records)?;
-        self.place(self.partition(name, partition)?, payload, Again::Unknown).await
+        self.place_durably(self.partition(name, partition)?, payload, Again::Unknown).await
     }
 
-    /// Has whoever leads the partition number a payload.
-    pub(super) async fn place(&self, id: PartitionId, payload: Bytes, again: Again) -> Result<Placed, AppendError> {
+    /// Has whoever leads the partition number a payload, and waits until it is durable.
+    pub(super) async fn place_durably(
+        &self,
+        id: PartitionId,
+        payload: Bytes,
+        again: Again,
+    ) -> Result<Placed, AppendError> {
+        let acked = self.place(id, (AckMode::Durable, payload), again).await?;
+        // An early answer was not asked for, and is none.
+        acked.durable().ok_or(AppendError::Unknown { copies: 0, wanted: 0 })
+    }
+
+    /// Has whoever leads the partition number a payload, and waits until it is as safe as the mode says.
+    async fn place(
+        &self,
+        id: PartitionId,
+        (mode, payload): (AckMode, Bytes),
+        again: Again,
+    ) -> Result<Acked, AppendError> {
         let deadline = Instant::now() + self.shared.options.patience;
         let mut pause = Duration::from_millis(5);
         // Once nobody knows, nothing that is refused later says that nothing was stored.
@@ -61,15 +93,15 @@ impl Cluster {
         loop {
             let until = if again == Again::Unknown { deadline.min(Instant::now() + ATTEMPT) } else { deadline };
             let leader = self.leader_of(id);
-            let placed = match leader {
+            let acked = match leader {
                 Some(leader) if leader == self.shared.me => {
-                    self.wait(self.shared.inputs.append(id, payload.clone()), until).await
+                    self.wait(self.shared.inputs.append(id, mode, payload.clone()), until).await
                 }
-                Some(leader) => self.forward(leader, id, payload.clone(), until).await,
+                Some(leader) => self.forward(leader, id, (mode, payload.clone()), until).await,
                 None => Err(Unplaced::NotLeader),
             };
-            let refusal = match placed {
-                Ok(placed) => return Ok(placed),
+            let refusal = match acked {
+                Ok(acked) => return Ok(acked),
                 Err(Unplaced::Unknown { copies, wanted }) => {
                     unknown = Some(AppendError::Unknown { copies, wanted });
                     AppendError::Unknown { copies, wanted }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use pyralog_crypto::{CodecError, Encode, Reader, Writer};
 
 use crate::PartitionId;
-use crate::member::{MAX_NOTE_BYTES, Note, Placed, Unplaced};
+use crate::member::{Acked, MAX_NOTE_BYTES, Note, Placed, Unplaced};
 use crate::raft::{MAX_FRAME_BYTES, NewMember};
-use crate::replication::{MAX_PAYLOAD_BYTES, MemberId};
+use crate::replication::{AckMode, MAX_PAYLOAD_BYTES, MemberId};
 
 /// Bytes of an envelope, at most.
 pub const MAX_ENVELOPE_BYTES: usize =
@@ -16,10 +16,10 @@ pub const MAX_ENVELOPE_BYTES: usize =
 /// 1:u8 id:u64 group:u64 frame             a question to a group
 /// 2:u8 id:u64 frame                       its answer; an empty one says that there is none
 /// 3:u8 partition:u64 note                 see [`Note`]
-/// 4:u8 id:u64 partition:u64 payload       an append for who leads the partition
-/// 5:u8 id:u64 placed                      its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
+/// 4:u8 id:u64 partition:u64 mode payload  an append for who leads the partition; see [`AckMode`]
+/// 5:u8 id:u64 acked                       its answer: 0:u8 offset:u64 lsn, 1:u8 not the leader, 2:u8 busy, 3:u8 invalid,
 ///                                         4:u8 copies:u32 wanted:u32 unknown, 5:u8 expected:u64 a gap before it,
-///                                         or 6:u8 an unknown producer
+///                                         6:u8 an unknown producer, or 7:u8 mode lsn before it is durable
 /// 6:u8 0:u64 partition:u64                please lead the partition
 /// 7:u8 0:u64 member                       whoever has no id, or lost its disk, asks to be let in
 /// 8:u8 id:u64                             it is the member of this id from now on
@@ -60,6 +60,8 @@ pub enum Envelope {
         id: u64,
         /// The partition.
         partition: PartitionId,
+        /// When it is answered.
+        mode: AckMode,
         /// See [`crate::payload`].
         payload: Bytes,
     },
@@ -67,8 +69,8 @@ pub enum Envelope {
     Appended {
         /// As in the append.
         id: u64,
-        /// Where it is.
-        placed: Result<Placed, Unplaced>,
+        /// Where it is, or will be if it is not lost.
+        acked: Result<Acked, Unplaced>,
     },
     /// The receiver is asked to lead a partition.
     Lead {
@@ -133,12 +135,12 @@ impl Envelope {
                 out.raw(&head);
                 record
             }
-            Self::Append { id, partition, payload } => {
-                out.u8(4).u64(*id).u64(partition.0);
+            Self::Append { id, partition, mode, payload } => {
+                out.u8(4).u64(*id).u64(partition.0).put(mode);
                 payload.clone()
             }
-            Self::Appended { id, placed } => {
-                put_placed(out.u8(5).u64(*id), placed);
+            Self::Appended { id, acked } => {
+                put_acked(out.u8(5).u64(*id), acked);
                 Bytes::new()
             }
             Self::Lead { partition } => {
@@ -189,17 +191,17 @@ impl Envelope {
             2 => Ok(Self::Answer { id, frame: Some(rest(&input)).filter(|frame| !frame.is_empty()) }),
             3 => Ok(Self::Note { partition: PartitionId(id), note: Note::from_shared(&rest(&input))? }),
             4 => {
-                let partition = PartitionId(input.u64()?);
+                let (partition, mode) = (PartitionId(input.u64()?), input.get()?);
                 let payload = rest(&input);
                 if payload.len() > MAX_PAYLOAD_BYTES {
                     let (max, found) = (MAX_PAYLOAD_BYTES, payload.len());
                     return Err(CodecError::TooLong { what: "payload", max, found });
                 }
-                Ok(Self::Append { id, partition, payload })
+                Ok(Self::Append { id, partition, mode, payload })
             }
             5 => {
-                let placed = placed(&mut input)?;
-                input.finish().map(|()| Self::Appended { id, placed })
+                let acked = acked(&mut input)?;
+                input.finish().map(|()| Self::Appended { id, acked })
             }
             6 | 7 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
             6 => {
@@ -219,9 +221,9 @@ impl Envelope {
     }
 }
 
-fn put_placed(out: &mut Writer, placed: &Result<Placed, Unplaced>) {
-    match placed {
-        Ok(Placed { offset, lsn }) => out.u8(0).u64(*offset).put(lsn),
+fn put_acked(out: &mut Writer, acked: &Result<Acked, Unplaced>) {
+    match acked {
+        Ok(Acked::Durable(Placed { offset, lsn })) => out.u8(0).u64(*offset).put(lsn),
         Err(Unplaced::NotLeader) => out.u8(1),
         Err(Unplaced::Busy) => out.u8(2),
         Err(Unplaced::Invalid) => out.u8(3),
@@ -229,18 +231,25 @@ fn put_placed(out: &mut Writer, placed: &Result<Placed, Unplaced>) {
         Err(Unplaced::Unknown { copies, wanted }) => out.u8(4).u32(*copies as u32).u32(*wanted as u32),
         Err(Unplaced::Gap { expected }) => out.u8(5).u64(*expected),
         Err(Unplaced::UnknownProducer) => out.u8(6),
+        Ok(Acked::Early { lsn, mode }) => out.u8(7).put(mode).put(lsn),
     };
 }
 
-fn placed(input: &mut Reader<'_>) -> Result<Result<Placed, Unplaced>, CodecError> {
+fn acked(input: &mut Reader<'_>) -> Result<Result<Acked, Unplaced>, CodecError> {
     Ok(match input.u8()? {
-        0 => Ok(Placed { offset: input.u64()?, lsn: input.get()? }),
+        0 => Ok(Acked::Durable(Placed { offset: input.u64()?, lsn: input.get()? })),
         1 => Err(Unplaced::NotLeader),
         2 => Err(Unplaced::Busy),
         3 => Err(Unplaced::Invalid),
         4 => Err(Unplaced::Unknown { copies: input.u32()? as usize, wanted: input.u32()? as usize }),
         5 => Err(Unplaced::Gap { expected: input.u64()? }),
         6 => Err(Unplaced::UnknownProducer),
+        7 => match input.get()? {
+            AckMode::Durable => {
+                return Err(CodecError::Invalid { what: "answer to an append", why: "it is early and durable" });
+            }
+            mode => Ok(Acked::Early { mode, lsn: input.get()? }),
+        },
         found => return Err(CodecError::Tag { what: "answer to an append", found: found.into() }),
     })
 }

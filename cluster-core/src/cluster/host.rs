@@ -19,9 +19,9 @@ use super::looping::{self, Inputs};
 use super::place::ReplicatedLog;
 use super::questions::Answering;
 use super::steward::Steward;
-use crate::member::{MemberLimits, Placed, Unplaced};
+use crate::member::{Acked, MemberLimits, Placed, Unplaced};
 use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog, RaftGroups, RaftOptions};
-use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
+use crate::replication::{AckMode, Epoch, EpochStore, MemberId, NodeSet};
 use crate::{Core, Error as StoreError, LogName, LogSpec, Logs, PartitionId, Replicas, payload};
 
 /// Questions of other members that are answered at once, at most.
@@ -90,7 +90,7 @@ pub(super) struct Shared {
 }
 
 /// Appends that were sent on: to whom, and who waits.
-type Sent = BTreeMap<u64, (MemberId, oneshot::Sender<Result<Placed, Unplaced>>)>;
+type Sent = BTreeMap<u64, (MemberId, oneshot::Sender<Result<Acked, Unplaced>>)>;
 type Forwarded = Mutex<Sent>;
 
 impl Cluster {
@@ -236,15 +236,15 @@ impl Cluster {
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);
             }
-            Envelope::Append { id, partition, payload } => {
-                self.shared.inputs.append_for(from, id, partition, payload);
+            Envelope::Append { id, partition, mode, payload } => {
+                self.shared.inputs.append_for((from, id), partition, mode, payload);
             }
-            Envelope::Appended { id, placed } => {
+            Envelope::Appended { id, acked } => {
                 let mut forwarded = self.forwarded();
                 if forwarded.get(&id).is_some_and(|(at, _)| *at == from)
                     && let Some((_, answer)) = forwarded.remove(&id)
                 {
-                    let _gone = answer.send(placed);
+                    let _gone = answer.send(acked);
                 }
             }
             Envelope::Lead { partition } => self.ask(partition),
@@ -337,17 +337,17 @@ impl Cluster {
     /// [`AppendError`].
     pub async fn append(&self, name: &LogName, partition: u32, records: &[Record]) -> Result<Placed, AppendError> {
         let payload = payload(records)?;
-        self.place(self.partition(name, partition)?, payload, Again::Refused).await
+        self.place_durably(self.partition(name, partition)?, payload, Again::Refused).await
     }
 
     pub(super) async fn wait(
         &self,
-        answered: oneshot::Receiver<Result<Placed, Unplaced>>,
+        answered: oneshot::Receiver<Result<Acked, Unplaced>>,
         deadline: Instant,
-    ) -> Result<Placed, Unplaced> {
+    ) -> Result<Acked, Unplaced> {
         let unknown = Err(Unplaced::Unknown { copies: 0, wanted: 0 });
         match tokio::time::timeout_at(deadline, answered).await {
-            Ok(Ok(placed)) => placed,
+            Ok(Ok(acked)) => acked,
             // The leader is gone, or nobody knows in time.
             Ok(Err(_)) | Err(_) => unknown,
         }
@@ -357,16 +357,16 @@ impl Cluster {
         &self,
         leader: MemberId,
         partition: PartitionId,
-        payload: Bytes,
+        (mode, payload): (AckMode, Bytes),
         deadline: Instant,
-    ) -> Result<Placed, Unplaced> {
+    ) -> Result<Acked, Unplaced> {
         let (answer, answered) = oneshot::channel();
         let id = {
             let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
             self.forwarded().insert(id, (leader, answer));
             id
         };
-        if !self.shared.links.send(leader, Envelope::Append { id, partition, payload }) {
+        if !self.shared.links.send(leader, Envelope::Append { id, partition, mode, payload }) {
             self.forwarded().remove(&id);
             return Err(Unplaced::NotLeader);
         }

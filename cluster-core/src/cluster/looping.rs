@@ -13,10 +13,10 @@ use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
 use super::Links;
 use super::envelope::Envelope;
-use crate::member::{Effect, Input, Member, MemberLimits, Note, Placed, Unplaced};
+use crate::member::{Acked, Effect, Input, Member, MemberLimits, Note, Unplaced};
 use crate::raft::shard::MAX_BATCH;
 use crate::raft::{EpochShards, RaftGroups, ShardAnswer, ShardCommand};
-use crate::replication::{Answer, Command, Epoch, MemberId};
+use crate::replication::{AckMode, Answer, Command, Epoch, MemberId};
 use crate::{Error, PartitionId, Replicas};
 
 /// Bytes of notes and appends that wait for the thread, at most: what comes beyond is refused, and sent again by who sent it.
@@ -48,7 +48,7 @@ enum Task {
 
 /// Who waits for an append.
 enum Client {
-    Here(oneshot::Sender<Result<Placed, Unplaced>>),
+    Here(oneshot::Sender<Result<Acked, Unplaced>>),
     There { member: MemberId, id: u64 },
 }
 
@@ -128,35 +128,46 @@ impl Inputs {
     }
 
     /// Appends for a client of this member.
-    pub(super) fn append(&self, partition: PartitionId, payload: Bytes) -> oneshot::Receiver<Result<Placed, Unplaced>> {
+    pub(super) fn append(
+        &self,
+        partition: PartitionId,
+        mode: AckMode,
+        payload: Bytes,
+    ) -> oneshot::Receiver<Result<Acked, Unplaced>> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(partition, payload, Client::Here(answer));
+        self.enqueue(partition, mode, payload, Client::Here(answer));
         answered
     }
 
     /// Appends for another member.
-    pub(super) fn append_for(&self, member: MemberId, id: u64, partition: PartitionId, payload: Bytes) {
-        self.enqueue(partition, payload, Client::There { member, id });
+    pub(super) fn append_for(
+        &self,
+        (member, id): (MemberId, u64),
+        partition: PartitionId,
+        mode: AckMode,
+        payload: Bytes,
+    ) {
+        self.enqueue(partition, mode, payload, Client::There { member, id });
     }
 
-    fn enqueue(&self, partition: PartitionId, payload: Bytes, client: Client) {
+    fn enqueue(&self, partition: PartitionId, mode: AckMode, payload: Bytes, client: Client) {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         self.clients().insert(ticket, client);
         let bytes = payload.len();
-        if !self.counted(Input::Append { partition, ticket, payload }, bytes) {
+        if !self.counted(Input::Append { partition, ticket, mode, payload }, bytes) {
             self.answer(ticket, Err(Unplaced::Busy));
         }
     }
 
-    fn answer(&self, ticket: u64, placed: Result<Placed, Unplaced>) {
+    fn answer(&self, ticket: u64, acked: Result<Acked, Unplaced>) {
         let client = self.clients().remove(&ticket);
         match client {
             Some(Client::Here(answer)) => {
-                let _gone = answer.send(placed);
+                let _gone = answer.send(acked);
             }
             Some(Client::There { member, id }) => {
                 // It asks again, or tells its client that it does not know.
-                let _sent = self.links.send(member, Envelope::Appended { id, placed });
+                let _sent = self.links.send(member, Envelope::Appended { id, acked });
             }
             None => {}
         }
@@ -216,7 +227,7 @@ impl Loop {
                     let _sent = self.inputs.links.send(to, Envelope::Note { partition, note });
                 }
                 Effect::Ask { partition, command } => self.ask(partition, command),
-                Effect::Appended { ticket, placed } => self.inputs.answer(ticket, placed),
+                Effect::Appended { ticket, acked } => self.inputs.answer(ticket, acked),
                 Effect::Stopped { partition, epoch } => {
                     let _gone = self.stopped.send(Stopped::Epoch(partition, epoch));
                 }

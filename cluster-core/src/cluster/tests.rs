@@ -14,6 +14,8 @@ use crate::raft::{Identity, NewMember, RaftOptions, Status};
 use crate::replication::{Epoch, Lsn, MAX_PRODUCER_RECORDS, MemberId, ProducerId, Stamp};
 use crate::{Core, LogName, LogSpec, Options};
 
+mod modes;
+
 /// Nothing takes so long.
 const LONG: Duration = Duration::from_secs(40);
 

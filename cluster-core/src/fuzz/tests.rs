@@ -83,7 +83,7 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(replication_producers(&[&[1][..], &[0; 20]].concat()) && replication_payload(b"\x00r"));
     assert!(replication_state(&[&[1][..], &[0; 44]].concat()));
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
-    assert!(cluster_envelope(&[&[4][..], &[0; 16]].concat()));
+    assert!(cluster_envelope(&[&[4][..], &[0; 17]].concat()));
     assert!(member_note(&[&[2][..], &[0; 8]].concat()) && replica_entry(&[&[2][..], &[0; 9]].concat()));
     // From member 1, in a life of number 0: are you there? A vote of term 0. Remove member 0. Remove partition 0.
     assert!(raft_message(&[&[1][..], &[0; 72], &[7]].concat()) && raft_record(&[&[1][..], &[0; 17]].concat()));

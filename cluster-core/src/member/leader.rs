@@ -22,6 +22,31 @@ pub struct Placed {
     pub lsn: Lsn,
 }
 
+/// What an append that is acknowledged has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acked {
+    /// It is durable, and so is everything before it: its place is final.
+    Durable(Placed),
+    /// It is as safe as it wanted to be, and not durable yet, as far as is known: it may still be lost. It has no offset as long as it, or something before it, may be.
+    Early {
+        /// Its position.
+        lsn: Lsn,
+        /// How safe it is; never [`AckMode::Durable`].
+        mode: AckMode,
+    },
+}
+
+impl Acked {
+    /// Its place, where that is final.
+    #[must_use]
+    pub fn durable(self) -> Option<Placed> {
+        match self {
+            Self::Durable(placed) => Some(placed),
+            Self::Early { .. } => None,
+        }
+    }
+}
+
 /// Why an append has no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unplaced {
@@ -29,7 +54,7 @@ pub enum Unplaced {
     NotLeader,
     /// Too much waits: try again later; nothing was stored.
     Busy,
-    /// Too large, or not records; nothing was stored.
+    /// Too large, or not records, or of a producer that wants an early acknowledgement; nothing was stored.
     Invalid,
     /// The sequencer was replaced, or time is up: the append may or may not come to be.
     Unknown {
@@ -71,6 +96,7 @@ struct Waiting {
     number: u64,
     records: u64,
     producer: Option<ProducerId>,
+    mode: AckMode,
     /// Who was not told yet, not even that time is up; more than one where a producer has sent it again.
     clients: Vec<Client>,
 }
@@ -88,7 +114,7 @@ impl Client {
 }
 
 /// An answer to a client.
-pub(super) type Answered = (u64, Result<Placed, Unplaced>);
+pub(super) type Answered = (u64, Result<Acked, Unplaced>);
 
 impl Leader {
     pub(super) fn new(partition: PartitionId, taken: &Metadata) -> Self {
@@ -118,29 +144,35 @@ impl Leader {
     pub(super) fn append(
         &mut self,
         ticket: u64,
+        mode: AckMode,
         payload: Bytes,
         records: u64,
         out: &mut Vec<SequencerEffect>,
-    ) -> Option<Result<Placed, Unplaced>> {
+    ) -> Option<Result<Acked, Unplaced>> {
         if self.waiting.len().max(self.clients) >= MAX_WAITING {
             return Some(Err(Unplaced::Busy));
         }
+        let kind = Payload::unwrap(&payload).map(|(kind, _)| kind);
+        // Whoever sends it again counts on the first answer, and goes on with the next number: what is lost would end the producer.
+        if mode != AckMode::Durable && kind != Some(Payload::Plain) {
+            return Some(Err(Unplaced::Invalid));
+        }
         self.idle = 0;
-        let producer = match Payload::unwrap(&payload) {
-            Some((Payload::Stamped(stamp), _)) => Some(stamp.producer),
+        let producer = match kind {
+            Some(Payload::Stamped(stamp)) => Some(stamp.producer),
             _ => None,
         };
         let mut answer = None;
-        for effect in self.sequencer.step(SequencerInput::Append { ticket, mode: AckMode::Durable, payload }) {
+        for effect in self.sequencer.step(SequencerInput::Append { ticket, mode, payload }) {
             match effect {
                 SequencerEffect::Accepted { ticket, lsn } => {
                     let clients = vec![Client::new(ticket)];
-                    self.waiting.push_back(Waiting { number: lsn.number, records, producer, clients });
+                    self.waiting.push_back(Waiting { number: lsn.number, records, producer, mode, clients });
                     self.clients += 1;
                 }
                 SequencerEffect::Duplicate { ticket, lsn, offset, .. } => {
                     answer = match offset {
-                        Some(offset) => Some(Ok(Placed { offset, lsn })),
+                        Some(offset) => Some(Ok(Acked::Durable(Placed { offset, lsn }))),
                         None => self.join(ticket, lsn).err().map(Err),
                     };
                 }
@@ -177,8 +209,20 @@ impl Leader {
             if let Some(producer) = first.producer {
                 self.sequencer.placed(producer, placed.lsn, placed.offset);
             }
-            out.extend(first.clients.iter().map(|client| (client.ticket, Ok(placed))));
+            out.extend(first.clients.iter().map(|client| (client.ticket, Ok(Acked::Durable(placed)))));
         }
+    }
+
+    /// The entry at this position is as safe as its append wanted: whoever does not wait until it is durable is told.
+    pub(super) fn early(&mut self, lsn: Lsn, out: &mut Vec<Answered>) {
+        if lsn.epoch != self.epoch() {
+            return;
+        }
+        let Ok(place) = self.waiting.binary_search_by_key(&lsn.number, |of| of.number) else { return };
+        let Some(of) = self.waiting.get_mut(place).filter(|of| of.mode != AckMode::Durable) else { return };
+        self.clients -= of.clients.len();
+        let acked = Acked::Early { lsn, mode: of.mode };
+        out.extend(of.clients.drain(..).map(|client| (client.ticket, Ok(acked))));
     }
 
     /// Offset of the epoch's first record, if the files are as far as this epoch and what is in them of it is not answered yet.

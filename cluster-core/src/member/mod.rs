@@ -13,6 +13,9 @@
 //! acknowledged append is as many offsets further as it has records. An append is answered when everything before it is acknowledged and all earlier epochs are
 //! clean: then its offset is final.
 //!
+//! **Modes.** An append that wants less than durable copies ([`AckMode`]) is answered earlier, with its position and without an offset ([`Acked::Early`]): whether it will have
+//! one, and which, is known when it is durable, and whoever does not wait for that never hears of it here. Of producers nothing is acknowledged early.
+//!
 //! **Producers.** A sequencer takes the appends of producers when this member's own records go as far as its epoch: then the producers of all earlier epochs
 //! are known here. An append that is sent again gets the first answer, or waits for it beside the one that was first.
 //!
@@ -24,9 +27,12 @@ mod note;
 mod part;
 mod run;
 
-pub use leader::{Placed, Unplaced};
+pub use leader::{Acked, Placed, Unplaced};
 pub use note::{MAX_NOTE_BYTES, Note};
 pub use run::{Durable, Effect, Input, Member, MemberLimits};
+
+#[cfg(doc)]
+use crate::replication::AckMode;
 
 #[cfg(test)]
 mod sim;

@@ -10,8 +10,8 @@ use super::note::{FETCH_BYTES, Note};
 use super::run::{Durable, Effect};
 use crate::replica::{PartitionId, Reached, Replica, are_records};
 use crate::replication::{
-    Answer, Command, Content, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet, Precedence,
-    SequencerEffect, SequencerInput, StoringMember,
+    AckMode, Answer, Command, Content, Lsn, MemberEffect, MemberId, MemberInput, Message, Metadata, NodeSet,
+    Precedence, SequencerEffect, SequencerInput, StoringMember,
 };
 use crate::tree::TrimmedPrefix;
 use crate::{Error, payload_records};
@@ -100,12 +100,12 @@ impl Part {
         Ok(())
     }
 
-    pub(super) fn append(&mut self, ticket: u64, payload: Bytes, out: &mut Out) {
+    pub(super) fn append(&mut self, ticket: u64, mode: AckMode, payload: Bytes, out: &mut Out) {
         use super::leader::Unplaced;
         let Some(leader) = &mut self.leader else { return out.answer((ticket, Err(Unplaced::NotLeader))) };
         let Some(records) = payload_records(&payload) else { return out.answer((ticket, Err(Unplaced::Invalid))) };
         let mut effects = Vec::new();
-        if let Some(answer) = leader.append(ticket, payload, records, &mut effects) {
+        if let Some(answer) = leader.append(ticket, mode, payload, records, &mut effects) {
             out.answer((ticket, answer));
         }
         self.effects(effects, out);
@@ -199,9 +199,10 @@ impl Part {
                 SequencerEffect::Send { to, message } => out.send(self.own, self.id, to, Note::Replication(message)),
                 SequencerEffect::Ask(command) => out.effects.push(Effect::Ask { partition: self.id, command }),
                 SequencerEffect::Stopped { .. } => self.give_up(out),
-                // What is known good tells, and appends were answered where they were made.
-                SequencerEffect::Acknowledged { .. }
-                | SequencerEffect::Accepted { .. }
+                // Of those that are to be durable what is known good tells.
+                SequencerEffect::Acknowledged { lsn, .. } => self.answer_early(lsn, out),
+                // They were answered where they were made.
+                SequencerEffect::Accepted { .. }
                 | SequencerEffect::Duplicate { .. }
                 | SequencerEffect::Refused { .. } => {}
             }
@@ -216,6 +217,14 @@ impl Part {
             answered.into_iter().for_each(|answered| out.answer(answered));
             out.effects.push(Effect::Stopped { partition: self.id, epoch: leader.epoch() });
         }
+    }
+
+    fn answer_early(&mut self, lsn: Lsn, out: &mut Out) {
+        let mut answered = Vec::new();
+        if let Some(leader) = &mut self.leader {
+            leader.early(lsn, &mut answered);
+        }
+        answered.into_iter().for_each(|answered| out.answer(answered));
     }
 
     /// Answers the appends that are done, and has what is known good released.
@@ -364,8 +373,8 @@ impl Out {
         }
     }
 
-    fn answer(&mut self, (ticket, placed): Answered) {
-        self.effects.push(Effect::Appended { ticket, placed });
+    fn answer(&mut self, (ticket, acked): Answered) {
+        self.effects.push(Effect::Appended { ticket, acked });
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::leader::{Placed, Unplaced};
+use super::leader::{Acked, Unplaced};
 use super::note::Note;
 use super::part::{Out, Part};
 use crate::Error;
 use crate::replica::{PartitionId, Replicas};
-use crate::replication::{Answer, Command, Epoch, MemberId, Metadata, NodeSet};
+use crate::replication::{AckMode, Answer, Command, Epoch, MemberId, Metadata, NodeSet};
 
 /// Told when what a storing member asked for is durable: have it given back as [`Input::Durable`]. Runs on the store's threads.
 pub type Durable = Arc<dyn Fn(PartitionId, u64) + Send + Sync>;
@@ -60,6 +60,8 @@ pub enum Input {
         partition: PartitionId,
         /// The host's number for it; it comes back.
         ticket: u64,
+        /// When it is answered.
+        mode: AckMode,
         /// See [`crate::payload`].
         payload: Bytes,
     },
@@ -113,8 +115,8 @@ pub enum Effect {
     Appended {
         /// The host's number.
         ticket: u64,
-        /// Where it is.
-        placed: Result<Placed, Unplaced>,
+        /// Where it is, or will be if it is not lost.
+        acked: Result<Acked, Unplaced>,
     },
     /// The sequencer of this epoch has stopped.
     Stopped {
@@ -178,13 +180,13 @@ impl Member {
             Input::Lead { partition, taken } => {
                 self.with(partition, &mut effects, |part, _, out| part.lead(&taken, out))?
             }
-            Input::Append { partition, ticket, payload } if self.parts.contains_key(&partition) => {
+            Input::Append { partition, ticket, mode, payload } if self.parts.contains_key(&partition) => {
                 self.with(partition, &mut effects, |part, _, out| {
-                    part.append(ticket, payload, out);
+                    part.append(ticket, mode, payload, out);
                     Ok(())
                 })?;
             }
-            Input::Append { ticket, .. } => effects.push(Effect::Appended { ticket, placed: Err(Unplaced::NotLeader) }),
+            Input::Append { ticket, .. } => effects.push(Effect::Appended { ticket, acked: Err(Unplaced::NotLeader) }),
             Input::Note { from, partition, note } => {
                 self.with(partition, &mut effects, |part, full, out| part.note(from, note, full, out))?;
             }

@@ -35,7 +35,8 @@
 //!     order. A record behind a missing one of its producer does not count.
 //!
 //! **Acknowledgements.** An append says when it wants one, see [`AckMode`]: a member says "received" at once and "stored" when the copy is durable.
-//! Only "stored" counts for known good, and so for releases.
+//! Only "stored" counts for known good, and so for releases. An entry that is acknowledged before it is durable has a position, and no offset yet: an entry before it may still
+//! become a hole, and so may it.
 //!
 //! **What holds.** What was acknowledged as durable is read, unchanged. Readers agree about every position: record, hole or bridge. A position has one
 //! acknowledged value at most. What is appended after an acknowledgement stands behind it. No member stores below the seal that it has

@@ -1,9 +1,10 @@
-//! Appending: each record to its partition, and an answer when all are durable.
+//! Appending: each record to its partition, and an answer when all are as safe as was asked for.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use pyralog_cluster_core::{self as core, Event, Log, LogSpec};
+use pyralog_cluster_core::replication::{AckMode, Lsn, Stamp};
+use pyralog_cluster_core::{self as core, Event, Log, LogSpec, Storage};
 use pyralog_crypto::Record;
 use tokio::sync::oneshot;
 
@@ -14,13 +15,34 @@ use crate::metrics::Metrics;
 /// each get their own partition.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Where a record stands.
+/// Where a record stands, or will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Its partition.
     pub partition: u32,
-    /// Its offset there.
-    pub offset: u64,
+    /// Its place there.
+    pub place: Place,
+}
+
+/// The place of a record that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// This offset: for good where it is on disk, and for as long as the log is there where that is in memory.
+    Offset(u64),
+    /// None yet: it may still be lost, and so may others before it.
+    Early {
+        /// How safe it is.
+        mode: AckMode,
+        /// Its position, where a member leads the partition.
+        lsn: Option<Lsn>,
+    },
+}
+
+impl Appended {
+    /// At an offset.
+    pub fn at(partition: u32, offset: u64) -> Self {
+        Self { partition, place: Place::Offset(offset) }
+    }
 }
 
 /// Records of one request that go to one partition.
@@ -41,14 +63,17 @@ struct Sent {
 /// What became of the records so far.
 #[derive(Default)]
 pub(super) struct Outcome {
-    pub(super) durable: Vec<(usize, Appended)>,
+    pub(super) acknowledged: Vec<(usize, Appended)>,
     pub(super) unknown: Vec<usize>,
     pub(super) failure: Option<LogError>,
 }
 
 impl RecordLogs {
     /// Appends 1 to [`core::MAX_APPEND_RECORDS`] records of together at most [`core::MAX_APPEND_BYTES`] bytes, and answers where they stand, in their
-    /// order, when all are durable. Without `partition` a record goes to that of its key, and those without a key go together to one.
+    /// order, when all are as safe as `mode` says. Without `partition` a record goes to that of its key, and those without a key go together to one.
+    ///
+    /// A log that this node has alone has its records in the memory of one member before they are durable: that is all that [`AckMode::Cached`] and
+    /// [`AckMode::Replicated`] say there. One in memory is never safer than that, and waits until they can be read.
     ///
     /// # Errors
     /// [`LogError::Store`] where nothing was taken, [`LogError::Unknown`], [`LogError::Partly`].
@@ -57,6 +82,7 @@ impl RecordLogs {
         name: String,
         partition: Option<u32>,
         records: Vec<Record>,
+        mode: AckMode,
     ) -> Result<Vec<Appended>, LogError> {
         let of = records.len();
         // Before anything is sent: the store would refuse one part of it and take another.
@@ -65,21 +91,35 @@ impl RecordLogs {
         if let Some(log) = self.replicated(&name) {
             check_partition(&log.spec, partition)?;
             let parts = split(&log.spec, partition, records, turn);
-            return self.append_replicated(&log, parts, None).await?.finish(of);
+            return self.append_replicated(&log, parts, Sender::Anyone(mode)).await?.finish(of);
         }
         let (logs, metrics) = (self.logs.clone(), self.metrics.clone());
         let sending = self.work(move || {
             let log = logs.open_log(&name)?;
             let parts = split(log.spec(), partition, records, turn);
-            send(&log, parts, &metrics)
+            let early = mode != AckMode::Durable && log.spec().storage == Storage::Disk;
+            send(&log, parts, &metrics).map(|(sent, failure)| (sent, failure, early))
         });
-        let (sent, failure) = sending.await?;
+        let (sent, failure, early) = sending.await?;
         let mut outcome = Outcome { failure: failure.map(LogError::from), ..Outcome::default() };
         for part in sent {
-            outcome.wait_for(part).await;
+            if early {
+                outcome.take_early(part, mode);
+            } else {
+                outcome.wait_for(part).await;
+            }
         }
         outcome.finish(of)
     }
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy)]
+pub(super) enum Sender {
+    /// Nobody in particular, and when it is to be answered.
+    Anyone(AckMode),
+    /// A producer, which is answered when its records are durable.
+    Producer(Stamp),
 }
 
 /// Refuses a partition that the log has not.
@@ -135,12 +175,17 @@ fn send(
 }
 
 impl Outcome {
+    /// The store has it in memory: it is told so, whatever becomes of it.
+    fn take_early(&mut self, Sent { partition, numbers, .. }: Sent, mode: AckMode) {
+        let appended = Appended { partition, place: Place::Early { mode, lsn: None } };
+        self.acknowledged.extend(numbers.into_iter().map(|number| (number, appended)));
+    }
+
     async fn wait_for(&mut self, Sent { partition, numbers, told }: Sent) {
         let failure = match told.await {
             Ok(Event::Durable { first_index, .. }) => {
-                let offsets = first_index..;
-                let appended = offsets.map(|offset| Appended { partition, offset });
-                self.durable.extend(numbers.into_iter().zip(appended));
+                let appended = (first_index..).map(|offset| Appended::at(partition, offset));
+                self.acknowledged.extend(numbers.into_iter().zip(appended));
                 return;
             }
             // Not written, and it will not be.
@@ -159,13 +204,13 @@ impl Outcome {
     }
 
     pub(super) fn finish(self, of: usize) -> Result<Vec<Appended>, LogError> {
-        let Self { mut durable, mut unknown, failure } = self;
-        durable.sort_unstable_by_key(|(number, _)| *number);
+        let Self { mut acknowledged, mut unknown, failure } = self;
+        acknowledged.sort_unstable_by_key(|(number, _)| *number);
         unknown.sort_unstable();
         match failure {
-            None => Ok(durable.into_iter().map(|(_, appended)| appended).collect()),
-            Some(reason) if !durable.is_empty() => {
-                Err(LogError::Partly(Box::new(Partly { durable, unknown, of, reason })))
+            None => Ok(acknowledged.into_iter().map(|(_, appended)| appended).collect()),
+            Some(reason) if !acknowledged.is_empty() => {
+                Err(LogError::Partly(Box::new(Partly { acknowledged, unknown, of, reason })))
             }
             Some(LogError::Store(reason)) if !unknown.is_empty() => Err(LogError::Unknown(reason)),
             Some(reason) => Err(reason),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use pyralog_cluster_core::Options;
+use pyralog_cluster_core::replication::AckMode;
 use pyralog_crypto::PartitionCheckpoint;
 
 use super::super::kit::{new_log, open, record};
@@ -24,7 +25,10 @@ async fn every_checkpoint_is_proven_to_continue_every_earlier_one() {
     let mut checkpoints = vec![checkpoint(records).await];
     assert_eq!((checkpoints[0].size, checkpoints[0].check()), (0, Ok(())), "the partition without records");
     for n in 0..6 {
-        records.append("orders".into(), None, vec![record(n, None, vec![n as u8; 900]); 3]).await.unwrap();
+        records
+            .append("orders".into(), None, vec![record(n, None, vec![n as u8; 900]); 3], AckMode::Durable)
+            .await
+            .unwrap();
         checkpoints.push(checkpoint(records).await);
     }
     assert!(checkpoints[6].segments > 2, "{:?}", checkpoints[6]);

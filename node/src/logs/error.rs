@@ -57,8 +57,8 @@ pub enum LogError {
     /// The store failed while the records were on their way: they may or may not be in the log.
     #[error("{0}")]
     Unknown(core::Error),
-    /// Some records of a request are durable and others are not.
-    #[error("{} of the {} records are durable, the others are not: {}", .0.durable.len(), .0.of, .0.reason)]
+    /// Some records of a request are acknowledged and others are not.
+    #[error("{} of the {} records are acknowledged, the others are not: {}", .0.acknowledged.len(), .0.of, .0.reason)]
     Partly(Box<Partly>),
     /// What is stored is not a record.
     #[error("log {log}, partition {partition}: what is stored at offset {offset} is not a record: {why}")]
@@ -83,11 +83,11 @@ pub enum LogError {
     Stopping,
 }
 
-/// What became of a request whose records are not all durable.
+/// What became of a request whose records are not all acknowledged.
 #[derive(Clone, Debug)]
 pub struct Partly {
-    /// Number in the request, from 0 on, and where the record stands.
-    pub durable: Vec<(usize, Appended)>,
+    /// Number in the request, from 0 on, and where the record stands, or will.
+    pub acknowledged: Vec<(usize, Appended)>,
     /// Numbers of those that may or may not be in the log. The rest is not.
     pub unknown: Vec<usize>,
     /// Records of the request.

@@ -14,7 +14,7 @@ mod retention;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use append::Appended;
+pub use append::{Appended, Place};
 pub use consistency::Growth;
 pub use error::{LogError, Partly};
 pub use read::{Found, Page, Question, Start};

@@ -7,7 +7,7 @@ use pyralog_cluster_core::replication::{ProducerId, Stamp};
 use pyralog_cluster_core::{self as core, LogName, Storage};
 use pyralog_crypto::Record;
 
-use super::append::{Part, check_partition};
+use super::append::{Part, Sender, check_partition};
 use super::replicated::serving;
 use super::{Appended, LogError, RecordLogs};
 
@@ -68,6 +68,6 @@ impl RecordLogs {
             (None, partitions) => return Err(LogError::WhichPartition { log: name, partitions }),
         };
         let part = Part { numbers: (0..of).collect(), records };
-        self.append_replicated(&log, BTreeMap::from([(to, part)]), Some(stamp)).await?.finish(of)
+        self.append_replicated(&log, BTreeMap::from([(to, part)]), Sender::Producer(stamp)).await?.finish(of)
     }
 }

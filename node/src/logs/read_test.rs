@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use pyralog_cluster_core::Options;
+use pyralog_cluster_core::replication::AckMode;
 
 use super::super::kit::{CHAIN_ID, Opened, key, new_log, open, record};
 use super::*;
@@ -16,7 +17,7 @@ async fn opened(dir: &std::path::Path) -> Opened {
 }
 
 async fn append(opened: &Opened, timestamp: u64, value: Vec<u8>) {
-    opened.records.append("orders".into(), None, vec![record(timestamp, None, value)]).await.unwrap();
+    opened.records.append("orders".into(), None, vec![record(timestamp, None, value)], AckMode::Durable).await.unwrap();
 }
 
 /// Partition 0 of the log.
@@ -115,8 +116,9 @@ async fn who_waits_opens_no_files() {
     let options = || Options { journal_bytes: 24 << 10, ..Options::default() };
     let Opened { core, records, .. } = open(dir.path(), options());
     records.create(new_log("orders", 2)).await.unwrap();
-    let append =
-        |partition, bytes| records.append("orders".into(), Some(partition), vec![record(1, None, vec![0; bytes])]);
+    let append = |partition, bytes| {
+        records.append("orders".into(), Some(partition), vec![record(1, None, vec![0; bytes])], AckMode::Durable)
+    };
     append(0, 1).await.unwrap();
     // The journal forgets the first one, so that the next start need not look for it.
     for _ in 0..20 {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use pyralog_cluster_core::replication::AckMode;
 use pyralog_cluster_core::{Error, Options};
 
 use super::super::kit::{CHAIN_ID, Opened, key, new_log, open, record, walk};
@@ -95,7 +96,10 @@ async fn a_damaged_partition_hides_no_other_and_its_log_can_be_deleted() {
     records.create(new_log("orders", 3)).await.unwrap();
     records.create(new_log("carts", 1)).await.unwrap();
     for partition in 0..2 {
-        records.append("orders".into(), Some(partition), vec![record(1, None, vec![1])]).await.unwrap();
+        records
+            .append("orders".into(), Some(partition), vec![record(1, None, vec![1])], AckMode::Durable)
+            .await
+            .unwrap();
     }
     drop(records);
     core.close().unwrap();
@@ -124,7 +128,7 @@ async fn a_store_that_fails_to_change_a_log_stops_the_node() {
     let opened = open(dir.path(), Options::default());
     let records = &opened.records;
     records.create(new_log("orders", 1)).await.unwrap();
-    records.append("orders".into(), None, vec![record(1, None, vec![1])]).await.unwrap();
+    records.append("orders".into(), None, vec![record(1, None, vec![1])], AckMode::Durable).await.unwrap();
     let refused = records.delete("carts".into()).await;
     assert!(matches!(refused, Err(LogError::Store(Error::NoSuchLog { .. }))), "{refused:?}");
     assert_eq!(opened.failures(Duration::ZERO), Vec::<String>::new());

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use pyralog_cluster_core::cluster::{AppendError, ReplicatedLog};
-use pyralog_cluster_core::replication::Stamp;
+use pyralog_cluster_core::member::Acked;
 use pyralog_cluster_core::{LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
 
-use super::append::{Outcome, Part};
+use super::append::{Outcome, Part, Place, Sender};
 use super::{Appended, LogError, LogReport, PartitionReport, RecordLogs};
 use crate::cluster::ClusterMember;
 
@@ -56,36 +56,42 @@ impl RecordLogs {
         Ok(())
     }
 
-    /// Appends parts of a request, each to its partition, all at once; what has a stamp is one part.
+    /// Appends parts of a request, each to its partition, all at once; what a producer sends is one part.
     pub(super) async fn append_replicated(
         &self,
         log: &ReplicatedLog,
         parts: BTreeMap<u32, Part>,
-        stamp: Option<Stamp>,
+        sender: Sender,
     ) -> Result<Outcome, LogError> {
         let Some(member) = &self.member else { return Err(LogError::Stopping) };
         let cluster = serving(member)?.cluster();
         let name = &log.spec.name;
         let send = |(partition, Part { numbers, records }): (u32, Part)| async move {
-            let placed = match stamp {
-                Some(stamp) => cluster.append_as(name, partition, stamp, &records).await,
-                None => cluster.append(name, partition, &records).await,
+            let acked = match sender {
+                Sender::Producer(stamp) => {
+                    cluster.append_as(name, partition, stamp, &records).await.map(Acked::Durable)
+                }
+                Sender::Anyone(mode) => cluster.append_with(name, partition, &records, mode).await,
             };
-            if let Ok(placed) = &placed {
+            if let Ok(Acked::Durable(placed)) = &acked {
                 let bytes: usize = records.iter().map(pyralog_crypto::Record::encoded_len).sum();
                 self.metrics.records.inc_by(records.len() as u64);
                 self.metrics.record_bytes.inc_by(bytes as u64);
                 // Whoever appends here can read here what was acknowledged.
                 self.seen_to(log, partition, placed.offset + records.len() as u64).await;
             }
-            (partition, numbers, placed)
+            (partition, numbers, acked)
         };
         let mut outcome = Outcome::default();
-        for (partition, numbers, placed) in join_all(parts.into_iter().map(send)).await {
-            match placed {
-                Ok(placed) => {
-                    let appended = (placed.offset..).map(|offset| Appended { partition, offset });
-                    outcome.durable.extend(numbers.into_iter().zip(appended));
+        for (partition, numbers, acked) in join_all(parts.into_iter().map(send)).await {
+            match acked {
+                Ok(Acked::Durable(placed)) => {
+                    let appended = (placed.offset..).map(|offset| Appended::at(partition, offset));
+                    outcome.acknowledged.extend(numbers.into_iter().zip(appended));
+                }
+                Ok(Acked::Early { lsn, mode }) => {
+                    let appended = Appended { partition, place: Place::Early { mode, lsn: Some(lsn) } };
+                    outcome.acknowledged.extend(numbers.into_iter().map(|number| (number, appended)));
                 }
                 Err(AppendError::Invalid(error)) => {
                     outcome.failure.get_or_insert(error.into());

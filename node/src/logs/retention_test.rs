@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use pyralog_cluster_core::Options;
+use pyralog_cluster_core::replication::AckMode;
 use pyralog_cluster_core::segment::Retention;
 
 use super::super::kit::{Opened, new_log, open, record, walk};
@@ -17,7 +18,11 @@ async fn opened(dir: &Path) -> Opened {
     let new = NewLog { segment_bytes: 4_096, retention, ..new_log("orders", 1) };
     opened.records.create(new).await.unwrap();
     for n in 0..8 {
-        opened.records.append("orders".into(), None, vec![record(n, None, vec![0; 3_000])]).await.unwrap();
+        opened
+            .records
+            .append("orders".into(), None, vec![record(n, None, vec![0; 3_000])], AckMode::Durable)
+            .await
+            .unwrap();
     }
     opened
 }

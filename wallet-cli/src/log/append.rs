@@ -17,6 +17,7 @@ use pyralog_crypto::{Header, MAX_RECORD_BYTES, Record};
 use super::client::LogNodeArgs;
 use super::log_name;
 use super::parse::{now_ms, parse_time};
+use super::wire::Ack;
 use crate::error::{Context, Failure, Result};
 use crate::output::{Output, note, shown};
 use crate::receipt_file::{STDIN, is_stdin};
@@ -60,6 +61,9 @@ pub struct AppendArgs {
     /// Partition to append to (default: that of the key; without a key the node chooses)
     #[arg(long, value_name = "N")]
     pub partition: Option<u32>,
+    /// When the records are acknowledged: durable is never lost; what is acknowledged before may be, by a crash or a change of the leader, and has no offset yet
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Ack::Durable, conflicts_with = "producer")]
+    pub ack: Ack,
     /// Append for this producer, as `log producer` printed it: the records are one append, and the same command run again appends nothing more
     #[arg(long, value_name = "ID", value_parser = parse_producer, requires = "sequence")]
     pub producer: Option<String>,
@@ -76,7 +80,7 @@ type Bytes = Box<[u8]>;
 /// Runs the command.
 pub fn run(args: &AppendArgs, json: bool) -> Result<Output> {
     let client = args.node.connect()?;
-    let mut appender = Appender::new(&client, &args.name, args.partition, json).with_stamp(args.stamp());
+    let mut appender = Appender::new(&client, &args.name, (args.partition, args.ack), json).with_stamp(args.stamp());
     let outcome = append(args, &mut appender, std::io::stdin());
     appender.output(outcome)
 }
@@ -150,7 +154,7 @@ fn lines(args: &AppendArgs, appender: &mut Appender<'_>, input: impl Read + Send
     let bar = progress();
     let lines = Lines::start(input)?;
     let outcome = loop {
-        bar.set_message(format!("{} records durable", appender.durable()));
+        bar.set_message(format!("{} records {}", appender.acknowledged(), appender.word()));
         let event = lines.next(if appender.waits() { Some(LINGER) } else { None });
         let step = match event {
             Event::Line(number, line) => {
@@ -179,7 +183,7 @@ fn lines(args: &AppendArgs, appender: &mut Appender<'_>, input: impl Read + Send
     outcome
 }
 
-/// A line that is no record ends the command, after those before it are durable.
+/// A line that is no record ends the command, after those before it are acknowledged.
 fn refused(appender: &mut Appender<'_>, number: u64, why: &str) -> Result<()> {
     appender.flush()?;
     let failure = Failure::error(format!("line {number} of {STDIN} is not appended, nor what follows it: {why}"));

@@ -38,7 +38,7 @@ fn args(words: &[&str]) -> AppendArgs {
 
 fn ran(node: &FakeNode, words: &[&str], input: impl Read + Send + 'static) -> Result<Output> {
     let (client, args) = (node.client(), args(words));
-    let mut appender = Appender::new(&client, &args.name, args.partition, true).with_stamp(args.stamp());
+    let mut appender = Appender::new(&client, &args.name, (args.partition, args.ack), true).with_stamp(args.stamp());
     let outcome = append(&args, &mut appender, input);
     appender.output(outcome)
 }
@@ -207,9 +207,10 @@ fn a_lost_answer_is_no_success_and_no_refusal() {
 
 #[test]
 fn a_request_that_is_done_in_part_is_accounted_for_record_by_record() {
-    let partly = |durable: Value, unknown: Value| {
-        let message = "2 of the 13 records are durable, the others are not: it burns";
-        let error = json!({ "code": "partly_appended", "message": message, "durable": durable, "unknown": unknown });
+    let partly = |acknowledged: Value, unknown: Value| {
+        let message = "2 of the 13 records are acknowledged, the others are not: it burns";
+        let error =
+            json!({ "code": "partly_appended", "message": message, "acknowledged": acknowledged, "unknown": unknown });
         let node = refusing(move |_, _| Some(Reply::Answer(500, json!({ "error": error }))));
         fed(&node, &["--lines"], &numbered(13))
     };
@@ -251,7 +252,7 @@ fn a_refusal_says_that_nothing_was_appended() {
     let closed = node();
     let dead = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let client = LogNodeArgs { node: Some(dead), ..closed.args() }.connect().unwrap();
-    let mut appender = Appender::new(&client, "orders", None, true);
+    let mut appender = Appender::new(&client, "orders", (None, Ack::Durable), true);
     let outcome = append(&args(&["x"]), &mut appender, std::io::empty());
     let failure = appender.output(outcome).unwrap_err();
     assert!(failure.to_string().contains("not appended: the record; no record is durable"), "{failure}");
@@ -351,5 +352,34 @@ fn what_a_producer_appends_is_one_request_and_is_sent_again_until_it_is_answered
         &["--producer", "00", "--sequence", "1"],
     ] {
         assert!(parse(&[&["append", "orders", "x"], bad].concat()).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn what_is_acknowledged_early_has_no_offset_and_is_not_called_durable() {
+    let early = FakeNode::start(|request: &Request| {
+        let count = request.body["records"].as_array().unwrap().len();
+        let place = json!({ "partition": 1, "offset": null, "ack": "cached", "epoch": "3", "number": "7" });
+        Reply::Answer(200, json!({ "records": vec![place; count] }))
+    });
+    let output = fed(&early, &["x", "--ack", "cached"], b"").unwrap();
+    assert_eq!(early.asked(), ["POST /v1/cluster/logs/orders/records?ack=cached"]);
+    assert_eq!(output.text, "1 -");
+    let placements = json!([{ "partition": 1, "first": null, "last": null, "count": 1 }]);
+    let document =
+        json!({ "status": "appended", "log": "orders", "count": 1, "ack": "cached", "placements": placements });
+    assert_eq!((output.document, output.failure), (document, None));
+    let long = [b"a\nb\n".as_slice(), &vec![b'x'; MAX_RECORD_BYTES + 1]].concat();
+    let failure = fed(&early, &["--lines", "--ack", "replicated"], &long).unwrap().failure.unwrap();
+    let text = failure.to_string();
+    assert!(text.contains("2 records are acknowledged") && !text.contains("durable"), "{text}");
+    // To whoever asked for what is durable it is no answer.
+    for words in [&["x"][..], &["x", "--ack", "durable"]] {
+        let failure = fed(&early, words, b"").unwrap_err();
+        assert!(failure.to_string().contains("no offset"), "{failure}");
+    }
+    let producer = ["--producer", "0000000000000001000000000000000a", "--sequence", "7"];
+    for bad in [&["--ack", "soon"][..], &["--ack"], &[&["--ack", "cached"], &producer[..]].concat()] {
+        assert_eq!(parse(&[&["append", "orders", "x"], bad].concat()).unwrap_err().exit_code(), 2, "{bad:?}");
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::cursor::Cursor;
-use super::wire::{LogInfo, Page, Placement};
+use super::wire::{Ack, LogInfo, Page, Placement};
 use crate::admin::{Admin, PATIENCE, nonsense, understood};
 use crate::error::{Failure, Result};
 use crate::node::{Answer, Call, NodeFault};
@@ -95,11 +95,11 @@ impl Client {
         if deleted == Some(name) { Ok(()) } else { Err(nonsense(format!("it does not say that it deleted {name}"))) }
     }
 
-    /// Appends the `count` records of a body, and says where they went, in their order.
+    /// Appends the `count` records of a body, and says where they went, in their order, when they are as safe as `ack` says.
     pub fn append(
         &self,
         name: &str,
-        partition: Option<u32>,
+        (partition, ack): (Option<u32>, Ack),
         body: &[u8],
         count: usize,
     ) -> Result<Vec<Placement>, NodeFault> {
@@ -107,8 +107,12 @@ impl Client {
         struct Placements {
             records: Vec<Placement>,
         }
-        let partition = partition.map(|number| format!("?partition={number}")).unwrap_or_default();
-        let answer = self.call(&format!("/{name}/records{partition}"), Call::Post(body), PATIENCE)?;
+        let partition = partition.map(|number| format!("partition={number}"));
+        let ack = (ack != Ack::Durable).then(|| format!("ack={}", ack.word()));
+        let query: Vec<String> = partition.into_iter().chain(ack).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let path = format!("/{name}/records{mark}{}", query.join("&"));
+        let answer = self.call(&path, Call::Post(body), PATIENCE)?;
         let Placements { records } = understood(answer)?;
         if records.len() != count {
             return Err(nonsense(format!("it gives places to {} records of {count}", records.len())));

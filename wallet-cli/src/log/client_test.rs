@@ -17,7 +17,9 @@ fn every_call_goes_under_the_token() {
     let _ = client.ask("a");
     let _ = client.create("a", &json!({}));
     let _ = client.delete("a");
-    let _ = client.append("a", Some(3), b"{}", 0);
+    let _ = client.append("a", (Some(3), Ack::Durable), b"{}", 0);
+    let _ = client.append("a", (Some(3), Ack::Cached), b"{}", 0);
+    let _ = client.append("a", (None, Ack::Replicated), b"{}", 0);
     let asked = node.asked();
     let paths = [
         "GET /v1/cluster/logs",
@@ -25,6 +27,8 @@ fn every_call_goes_under_the_token() {
         "POST /v1/cluster/logs",
         "DELETE /v1/cluster/logs/a",
         "POST /v1/cluster/logs/a/records?partition=3",
+        "POST /v1/cluster/logs/a/records?partition=3&ack=cached",
+        "POST /v1/cluster/logs/a/records?ack=replicated",
     ];
     assert_eq!(asked, paths);
     let bearer = format!("Bearer {TOKEN}");
@@ -118,7 +122,7 @@ fn a_page_of_another_incarnation_is_refused() {
 fn only_what_says_that_nothing_was_done_is_certain() {
     let fault = |reply: Reply| {
         let node = FakeNode::start(move |_| reply.clone());
-        node.client().append("orders", None, b"{}", 1).unwrap_err()
+        node.client().append("orders", (None, Ack::Durable), b"{}", 1).unwrap_err()
     };
     for (reply, open) in [
         (Reply::Hang, true),

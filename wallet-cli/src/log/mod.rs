@@ -31,7 +31,7 @@ pub enum LogCommand {
     Create(create::CreateArgs),
     /// Append records: one, one per file, or one per line of standard input
     ///
-    /// Without VALUE, --file and --lines the whole of standard input is one record. It returns when the records are durable, and prints
+    /// Without VALUE, --file and --lines the whole of standard input is one record. It returns when the records are durable (or earlier, with --ack), and prints
     /// partition and offset of each, or of more than ten the first and last offset. With --json all places stand in the document, as runs
     /// of consecutive offsets in the order of the records.
     Append(append::AppendArgs),

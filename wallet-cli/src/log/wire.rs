@@ -162,9 +162,32 @@ impl Extent {
 pub struct Placement {
     /// The partition.
     pub partition: u32,
-    /// The offset in it.
-    #[serde(with = "digits")]
-    pub offset: u64,
+    /// The offset in it; none where the record was acknowledged before it was durable.
+    #[serde(with = "maybe_digits", default)]
+    pub offset: Option<u64>,
+}
+
+/// When the node acknowledges records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ack {
+    /// When they are on stable storage, of as many members as the cluster wants
+    #[default]
+    Durable,
+    /// When as many members have them in memory
+    Replicated,
+    /// When one member has them in memory
+    Cached,
+}
+
+impl Ack {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::Replicated => "replicated",
+            Self::Cached => "cached",
+        }
+    }
 }
 
 /// A record that is in a log.

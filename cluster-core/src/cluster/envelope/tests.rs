@@ -3,14 +3,24 @@ use proptest::prelude::*;
 use super::*;
 use crate::replication::{Epoch, Lsn};
 
+fn modes() -> impl Strategy<Value = AckMode> {
+    prop_oneof![Just(AckMode::Durable), Just(AckMode::Replicated), Just(AckMode::Cached)]
+}
+
 fn bytes() -> impl Strategy<Value = Bytes> {
     proptest::collection::vec(any::<u8>(), 1..64).prop_map(Bytes::from)
 }
 
 fn envelopes() -> impl Strategy<Value = Envelope> {
-    let placed = prop_oneof![
-        (any::<u64>(), any::<u64>(), any::<u64>())
-            .prop_map(|(offset, epoch, number)| Ok(Placed { offset, lsn: Lsn::new(Epoch(epoch), number) })),
+    let acked = prop_oneof![
+        (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(offset, epoch, number)| {
+            let lsn = Lsn::new(Epoch(epoch), number);
+            Ok(Acked::Durable(Placed { offset, lsn }))
+        }),
+        (any::<bool>(), any::<u64>(), any::<u64>()).prop_map(|(cached, epoch, number)| {
+            let mode = if cached { AckMode::Cached } else { AckMode::Replicated };
+            Ok(Acked::Early { lsn: Lsn::new(Epoch(epoch), number), mode })
+        }),
         Just(Err(Unplaced::NotLeader)),
         Just(Err(Unplaced::Busy)),
         Just(Err(Unplaced::Invalid)),
@@ -23,12 +33,13 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, frame)| Envelope::Answer { id, frame }),
         (any::<u64>(), any::<u64>())
             .prop_map(|(id, from)| Envelope::Note { partition: PartitionId(id), note: Note::Fetch { from } }),
-        (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, at, payload)| Envelope::Append {
+        (any::<u64>(), any::<u64>(), modes(), bytes()).prop_map(|(id, at, mode, payload)| Envelope::Append {
             id,
             partition: PartitionId(at),
+            mode,
             payload
         }),
-        (any::<u64>(), placed).prop_map(|(id, placed)| Envelope::Appended { id, placed }),
+        (any::<u64>(), acked).prop_map(|(id, acked)| Envelope::Appended { id, acked }),
         any::<u64>().prop_map(|id| Envelope::Lead { partition: PartitionId(id) }),
         ("[a-z]{0,20}", proptest::collection::vec(any::<u8>(), 0..40), any::<[u8; 16]>()).prop_map(
             |(name, peer, incarnation)| {
@@ -63,14 +74,27 @@ fn the_bytes_are_these() {
     let call = Envelope::Call { id: 1, group: 2, frame: Bytes::from_static(b"frame") };
     let expected = [&[1][..], &1_u64.to_be_bytes(), &2_u64.to_be_bytes(), b"frame"].concat();
     assert_eq!(call.to_bytes(), expected);
-    let unknown = Envelope::Appended { id: 3, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) };
+    let unknown = Envelope::Appended { id: 3, acked: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) };
     let expected = [&[5][..], &3_u64.to_be_bytes(), &[4, 0, 0, 0, 1, 0, 0, 0, 2]].concat();
     assert_eq!(unknown.to_bytes(), expected);
     for length in 0..expected.len() {
         assert!(Envelope::from_shared(&unknown.to_bytes().slice(..length)).is_err());
     }
-    let gap = Envelope::Appended { id: 3, placed: Err(Unplaced::Gap { expected: 4 }) };
+    let gap = Envelope::Appended { id: 3, acked: Err(Unplaced::Gap { expected: 4 }) };
     assert_eq!(gap.to_bytes(), [&[5][..], &3_u64.to_be_bytes(), &[5], &4_u64.to_be_bytes()].concat());
-    let nobody = Envelope::Appended { id: 3, placed: Err(Unplaced::UnknownProducer) };
+    let nobody = Envelope::Appended { id: 3, acked: Err(Unplaced::UnknownProducer) };
     assert_eq!(nobody.to_bytes(), [&[5][..], &3_u64.to_be_bytes(), &[6]].concat());
+    let (partition, payload) = (PartitionId(2), Bytes::from_static(b"records"));
+    let append = Envelope::Append { id: 3, partition, mode: AckMode::Cached, payload };
+    let expected = [&[4][..], &3_u64.to_be_bytes(), &2_u64.to_be_bytes(), &[2], b"records"].concat();
+    assert_eq!(append.to_bytes(), expected);
+    let lsn = Lsn::new(Epoch(4), 5);
+    let early = Envelope::Appended { id: 3, acked: Ok(Acked::Early { lsn, mode: AckMode::Replicated }) };
+    let head = [&[5][..], &3_u64.to_be_bytes(), &[7]].concat();
+    assert_eq!(early.to_bytes(), [&head[..], &[1], &lsn.to_bytes()].concat());
+    // What is durable is not early, and there are no other modes.
+    for mode in [0, 3] {
+        assert!(Envelope::from_shared(&[&head[..], &[mode], &lsn.to_bytes()].concat().into()).is_err());
+    }
+    assert!(Envelope::from_shared(&[&[4][..], &[0; 16], &[3]].concat().into()).is_err());
 }

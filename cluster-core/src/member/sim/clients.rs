@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pyralog_crypto::Record;
 
 use super::oracle::{Append, Oracle};
-use crate::member::{Placed, Unplaced};
+use crate::member::{Acked, Placed, Unplaced};
 use crate::replication::{MAX_PRODUCER_RECORDS, Payload, ProducerId, SimRng, Stamp};
 use crate::stamped_payload;
 
@@ -103,12 +103,12 @@ impl Clients {
     pub(super) fn hear(
         &mut self,
         ticket: u64,
-        placed: Result<Placed, Unplaced>,
+        acked: Result<Acked, Unplaced>,
         newest: bool,
         oracle: &mut Oracle,
     ) -> bool {
         let Some(sent) = self.tickets.remove(&ticket) else { return false };
-        match (sent, placed) {
+        match (sent, acked.map(|acked| acked.durable().expect("a producer's append is durable"))) {
             (Sent::Open { client }, Ok(placed)) => {
                 self.clients[client].id.get_or_insert(ProducerId(placed.lsn));
             }

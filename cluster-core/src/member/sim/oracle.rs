@@ -6,11 +6,13 @@ use pyralog_crypto::{Decode, Record};
 
 use crate::Partition;
 use crate::logs::tests::record;
-use crate::member::{Placed, Unplaced};
+use crate::member::{Acked, Placed, Unplaced};
+use crate::replication::AckMode;
 use crate::segment::Stored;
 
 /// An append.
 pub(super) struct Append {
+    mode: AckMode,
     numbers: std::ops::Range<u64>,
     /// Offsets below this one were acknowledged before it was asked for.
     floor: u64,
@@ -27,13 +29,15 @@ pub(super) struct Oracle {
     /// What any member ever showed, by offset.
     seen: BTreeMap<u64, u64>,
     pub(super) unknown: u64,
+    /// Numbers of the records that were acknowledged before they were durable, and how.
+    early: BTreeMap<u64, AckMode>,
 }
 
 impl Oracle {
     /// A client asks for so many records.
-    pub(super) fn ask(&mut self, ticket: u64, records: u64) -> Vec<Record> {
+    pub(super) fn ask(&mut self, ticket: u64, mode: AckMode, records: u64) -> Vec<Record> {
         let (append, asked) = self.fresh(records);
-        self.waiting.insert(ticket, append);
+        self.waiting.insert(ticket, Append { mode, ..append });
         asked
     }
 
@@ -43,7 +47,7 @@ impl Oracle {
         self.next += records;
         let floor = self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1);
         let asked = numbers.clone().map(record).collect();
-        (Append { numbers, floor }, asked)
+        (Append { mode: AckMode::Durable, numbers, floor }, asked)
     }
 
     /// A client is told, for the first time, that it has this offset.
@@ -57,10 +61,15 @@ impl Oracle {
     }
 
     /// It is told.
-    pub(super) fn hear(&mut self, ticket: u64, placed: Result<Placed, Unplaced>) {
+    pub(super) fn hear(&mut self, ticket: u64, acked: Result<Acked, Unplaced>) {
         let append = self.waiting.remove(&ticket).expect("an append is answered once");
-        match placed {
-            Ok(Placed { offset, .. }) => self.acknowledge(&append, offset),
+        match acked {
+            Ok(Acked::Durable(Placed { offset, .. })) => self.acknowledge(&append, offset),
+            Ok(Acked::Early { mode, .. }) => {
+                assert_eq!(mode, append.mode, "an early answer to who did not ask for it");
+                assert_ne!(mode, AckMode::Durable);
+                self.early.extend(append.numbers.map(|number| (number, mode)));
+            }
             Err(Unplaced::Unknown { .. }) => self.unknown += 1,
             Err(_) => self.refused.extend(append.numbers),
         }
@@ -105,6 +114,17 @@ impl Oracle {
         let last = self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1);
         assert!(end >= last, "{end} records, and {last} were acknowledged");
         end
+    }
+
+    /// Records that were acknowledged before they were durable.
+    pub(super) fn early(&self) -> usize {
+        self.early.len()
+    }
+
+    /// Those of this mode that no member has ever shown.
+    pub(super) fn lost(&self, mode: AckMode) -> usize {
+        let shown: BTreeSet<u64> = self.seen.values().copied().collect();
+        self.early.iter().filter(|(number, of)| **of == mode && !shown.contains(number)).count()
     }
 
     pub(super) fn acknowledged(&self) -> usize {

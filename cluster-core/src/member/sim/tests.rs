@@ -1,8 +1,8 @@
 use super::world::{Plan, World};
 
-const CALM: Plan = Plan { members: 3, copies: 2, lose: 0, double: 0, crash: 0, doom: 0, lead: 2, trim: 0 };
+pub(super) const CALM: Plan = Plan { members: 3, copies: 2, lose: 0, double: 0, crash: 0, doom: 0, lead: 2, trim: 0 };
 
-fn history(seed: u64, plan: Plan, steps: usize) -> World {
+pub(super) fn history(seed: u64, plan: Plan, steps: usize) -> World {
     // Shown where something fails.
     let _seed = Seed(seed);
     let mut world = World::new(seed, plan);
@@ -23,7 +23,7 @@ impl Drop for Seed {
 }
 
 /// Histories of this test, more where `PYRALOG_SIM_SEEDS` says so.
-fn seeds(few: u64) -> std::ops::Range<u64> {
+pub(super) fn seeds(few: u64) -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse().ok());
     let first = number("PYRALOG_SIM_FIRST").unwrap_or(0);
     first..first + number("PYRALOG_SIM_SEEDS").unwrap_or(few)

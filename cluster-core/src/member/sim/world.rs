@@ -10,7 +10,7 @@ use super::node::{Node, PARTITION};
 use super::oracle::Oracle;
 use crate::member::{Effect, Input, Note};
 use crate::payload;
-use crate::replication::{Answer, Command, EpochStore, MemberId, NodeSet, SimRng};
+use crate::replication::{AckMode, Answer, Command, EpochStore, MemberId, NodeSet, SimRng};
 
 /// How hostile a history is, in so many of a thousand.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +94,18 @@ impl World {
         }
     }
 
+    /// Somebody leads, and so does nobody else.
+    pub(super) fn begin(&mut self) {
+        self.send(0, Some(self.nodes[0].life), Body::Ask(take(self.nodes[0].id)));
+        for round in 0.. {
+            assert!(round < 3000, "nobody leads: {:?}", self.epochs);
+            if self.nodes.iter().any(Node::leads) {
+                break;
+            }
+            self.breathe(round);
+        }
+    }
+
     /// Everything heals: all members come to have the same records, and all that were acknowledged.
     pub(super) fn heal(&mut self) {
         self.plan = Plan { lose: 0, double: 0, crash: 0, doom: 0, lead: 0, trim: 0, ..self.plan };
@@ -117,6 +129,12 @@ impl World {
         let stuck: Vec<_> = self.nodes.iter().map(Node::describe).collect();
         let grew = self.oracle.acknowledged() > before + 20;
         assert!(grew, "nothing is acknowledged any more: {stuck:#?} {:?}", self.epochs);
+        self.agree();
+    }
+
+    /// All members come to have the same records, and all that were acknowledged.
+    pub(super) fn agree(&mut self) {
+        self.plan = Plan { lose: 0, double: 0, crash: 0, doom: 0, lead: 0, trim: 0, ..self.plan };
         let mut ends = Vec::new();
         for round in 0..3000 {
             self.breathe(round);
@@ -173,19 +191,20 @@ impl World {
             return;
         }
         self.tickets += 1;
-        let payload = if self.rng.chance(400) {
-            self.clients.next(self.tickets, &mut self.rng, &mut self.oracle)
-        } else {
-            let records = self.oracle.ask(self.tickets, 1 + self.rng.below(4) as u64);
-            payload(&records).unwrap()
-        };
-        self.send_append(place, payload);
+        if self.rng.chance(400) {
+            let payload = self.clients.next(self.tickets, &mut self.rng, &mut self.oracle);
+            return self.send_append(place, AckMode::Durable, payload);
+        }
+        let modes = [AckMode::Durable, AckMode::Durable, AckMode::Replicated, AckMode::Cached];
+        let mode = self.rng.pick(&modes).copied().unwrap_or_default();
+        let records = self.oracle.ask(self.tickets, mode, 1 + self.rng.below(4) as u64);
+        self.send_append(place, mode, payload(&records).unwrap());
     }
 
     /// Under the newest ticket.
-    fn send_append(&mut self, place: usize, payload: Bytes) {
+    fn send_append(&mut self, place: usize, mode: AckMode, payload: Bytes) {
         self.asked.insert(self.tickets, (place, self.nodes[place].life));
-        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, payload });
+        self.step(place, Input::Append { partition: PARTITION, ticket: self.tickets, mode, payload });
     }
 
     /// Whoever leads has the first answers to everything that it must have answers to.
@@ -197,7 +216,7 @@ impl World {
         let asked = all.len();
         for payload in all {
             self.tickets += 1;
-            self.send_append(place, payload);
+            self.send_append(place, AckMode::Durable, payload);
         }
         assert_eq!(self.clients.again - before, asked, "not all are answered at once");
     }
@@ -226,11 +245,11 @@ impl World {
                     self.send(to.0 as usize - 1, None, Body::Note { from, bytes });
                 }
                 Effect::Ask { command, .. } => self.send(place, Some(life), Body::Ask(command)),
-                Effect::Appended { ticket, placed } => {
+                Effect::Appended { ticket, acked } => {
                     self.asked.remove(&ticket);
                     let newest = epoch == Some(self.epochs.epoch());
-                    if !self.clients.hear(ticket, placed, newest, &mut self.oracle) {
-                        self.oracle.hear(ticket, placed);
+                    if !self.clients.hear(ticket, acked, newest, &mut self.oracle) {
+                        self.oracle.hear(ticket, acked);
                     }
                 }
                 Effect::Stopped { .. } | Effect::Damaged { .. } => {}

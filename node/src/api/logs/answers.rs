@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::values::{Decimal, HexOf};
-use crate::logs::{Appended, Found, Held, LogReport, Page, PartitionReport};
+use crate::logs::{Appended, Found, Held, LogReport, Page, PartitionReport, Place};
 
 /// A log and its partitions.
 pub fn log(report: &LogReport) -> Value {
@@ -41,9 +41,15 @@ fn partition(PartitionReport { partition, held }: &PartitionReport) -> Value {
     })
 }
 
-/// Where a record stands.
-pub fn appended(place: Appended) -> Value {
-    json!({"partition": place.partition, "offset": place.offset.to_string()})
+/// Where a record stands, or how safe it is where it has no offset yet.
+pub fn appended(Appended { partition, place }: Appended) -> Value {
+    match place {
+        Place::Offset(offset) => json!({"partition": partition, "offset": offset.to_string()}),
+        Place::Early { mode, lsn } => {
+            let (epoch, number) = lsn.map(|lsn| (lsn.epoch.0.to_string(), lsn.number.to_string())).unzip();
+            json!({"partition": partition, "offset": null, "ack": mode.word(), "epoch": epoch, "number": number})
+        }
+    }
 }
 
 /// A producer of a partition.

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use pyralog_cluster_core::Storage;
+use pyralog_cluster_core::replication::AckMode;
 use pyralog_cluster_core::segment::Retention;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -130,20 +131,39 @@ async fn delete(State(api): Api, Path(name): Path<String>) -> Answer {
     Ok(Json(json!({"deleted": name})))
 }
 
-/// `?partition=`
+/// `?partition=&ack=`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct To {
     partition: Option<String>,
+    ack: Option<Ack>,
+}
+
+/// When an append is answered: see [`AckMode`].
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ack {
+    Durable,
+    Replicated,
+    Cached,
 }
 
 /// `POST /v1/cluster/logs/{name}/records`
 async fn append(State(api): Api, Path(name): Path<String>, Query(to): Query<To>, Body(body): Body) -> Answer {
     let partition = to.partition.as_deref().map(partition_number).transpose()?;
+    let mode = match to.ack {
+        None | Some(Ack::Durable) => AckMode::Durable,
+        Some(Ack::Replicated) => AckMode::Replicated,
+        Some(Ack::Cached) => AckMode::Cached,
+    };
     let Append { records, stamp } = parse_append(&body, now_ms())?;
     drop(body);
     let places = match stamp {
-        None => api.records.append(name, partition, records).await?,
+        None => api.records.append(name, partition, records, mode).await?,
+        Some(_) if mode != AckMode::Durable => {
+            let message = format!("a producer's append is not acknowledged as {}, but when it is durable", mode.word());
+            return Err(Problem::bad(message).remedy("leave ack out, or append without a producer"));
+        }
         Some(stamp) => api.records.append_as(name, partition, stamp, records).await.map_err(problem::of_producer)?,
     };
     Ok(Json(json!({"records": places.into_iter().map(answers::appended).collect::<Vec<_>>()})))

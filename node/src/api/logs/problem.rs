@@ -130,20 +130,20 @@ fn unknown(error: &Error) -> Problem {
     problem.remedy("read the log when the node has started again: the records may or may not be in it")
 }
 
-/// Some records are durable. Not 503: who sends the same again appends these twice.
-fn some(message: String, Partly { durable, unknown, .. }: &Partly) -> Problem {
+/// Some records are acknowledged. Not 503: who sends the same again appends these twice.
+fn some(message: String, Partly { acknowledged, unknown, .. }: &Partly) -> Problem {
     let entry = |(number, place)| -> Value {
         let mut entry = appended(place);
         entry["record"] = json!(number);
         entry
     };
-    let durable: Vec<Value> = durable.iter().map(|(number, place)| entry((*number, *place))).collect();
+    let acknowledged: Vec<Value> = acknowledged.iter().map(|(number, place)| entry((*number, *place))).collect();
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "partly_appended", message)
         .remedy(
-            "send only records again that are not in \"durable\", by their number in the request from 0 on; those in \"unknown\" \
+            "send only records again that are not in \"acknowledged\", by their number in the request from 0 on; those in \"unknown\" \
              may be in the log: read it before",
         )
-        .detail("durable", durable)
+        .detail("acknowledged", acknowledged)
         .detail("unknown", json!(unknown))
 }
 

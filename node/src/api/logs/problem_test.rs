@@ -3,10 +3,11 @@ use std::sync::Arc;
 use axum::body::to_bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
+use pyralog_cluster_core::replication::AckMode;
 use pyralog_crypto::LogId;
 
 use super::*;
-use crate::logs::Appended;
+use crate::logs::{Appended, Place};
 
 /// Status, `Retry-After`, and the error as a caller reads it.
 async fn answer(error: LogError) -> (u16, Option<String>, Value) {
@@ -104,11 +105,13 @@ async fn what_is_not_known_is_said_not_to_be() {
 
 #[tokio::test]
 async fn records_that_are_durable_are_named_and_nobody_is_told_to_repeat_all() {
-    let durable = vec![(1, Appended { partition: 3, offset: 17 })];
-    let partly = Partly { durable, unknown: vec![2], of: 4, reason: Error::Busy { queued: 5 }.into() };
+    let early = Place::Early { mode: AckMode::Cached, lsn: None };
+    let acknowledged = vec![(1, Appended::at(3, 17)), (3, Appended { partition: 4, place: early })];
+    let partly = Partly { acknowledged, unknown: vec![2], of: 4, reason: Error::Busy { queued: 5 }.into() };
     let (status, retry, problem) = answer(LogError::Partly(Box::new(partly))).await;
     assert_eq!((status, retry, problem["code"].as_str()), (500, None, Some("partly_appended")));
-    assert_eq!(problem["durable"], json!([{"record": 1, "partition": 3, "offset": "17"}]));
+    let second = json!({"record": 3, "partition": 4, "offset": null, "ack": "cached", "epoch": null, "number": null});
+    assert_eq!(problem["acknowledged"], json!([{"record": 1, "partition": 3, "offset": "17"}, second]));
     assert_eq!(problem["unknown"], json!([2]));
-    assert!(problem["message"].as_str().unwrap().starts_with("1 of the 4 records are durable"), "{problem}");
+    assert!(problem["message"].as_str().unwrap().starts_with("2 of the 4 records are acknowledged"), "{problem}");
 }

@@ -88,3 +88,46 @@ async fn producers_that_nobody_knows_and_records_that_go_elsewhere_are_refused()
     assert_eq!((status, &answer["records"][1]), (200, &json!({"partition": 1, "offset": "1"})), "{answer}");
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_is_answered_when_it_is_as_safe_as_was_asked_for() {
+    let homes = homes(1);
+    let node = start(&homes.homes[0], &[]).await;
+    let operator = Operator::of(&homes, &node);
+    operator.create(json!({"name": "orders"})).await;
+    let records = "/orders/records";
+    let one = || Some(json!({"records": [{"value": "aa"}, {"value": "bb"}]}).to_string());
+    let early = async |path: &str, ack: &str, led: bool| {
+        let (status, answer) = operator.ask("POST", path, one()).await;
+        let places = answer["records"].as_array().unwrap();
+        assert_eq!((status, places.len()), (200, 2), "{answer}");
+        for place in places {
+            assert_eq!((&place["partition"], &place["offset"], &place["ack"]), (&json!(0), &Value::Null, &json!(ack)));
+            assert_eq!((place["epoch"].is_string(), place["number"].is_string()), (led, led), "{answer}");
+        }
+    };
+    // A log that the node has alone, and then the cluster's.
+    for led in [false, true] {
+        early(&format!("{records}?ack=cached"), "cached", led).await;
+        early(&format!("{records}?partition=0&ack=replicated"), "replicated", led).await;
+        let places = operator.append(&format!("{records}?ack=durable"), json!([{"value": "cc"}])).await;
+        assert_eq!(places, [(0, if led { 9 } else { 4 })], "what was acknowledged before stands before it");
+        if !led {
+            open(&operator, "orders", json!({})).await;
+        }
+    }
+    let producer = open(&operator, "orders", json!({})).await["producer"].clone();
+    for (path, body) in [
+        (format!("{records}?ack=cached"), batch(&producer, 1)),
+        (format!("{records}?ack=replicated"), batch(&producer, 1)),
+        (format!("{records}?ack=soon"), one().unwrap()),
+        (format!("{records}?ack="), one().unwrap()),
+    ] {
+        let (status, answer) = operator.ask("POST", &path, Some(body)).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")), "{path}: {answer}");
+        assert!(answer["error"]["remedy"].is_string(), "{answer}");
+    }
+    let (status, answer) = operator.ask("POST", &format!("{records}?ack=durable"), Some(batch(&producer, 1))).await;
+    assert_eq!((status, &answer["records"][0]["offset"]), (200, &json!("10")), "{answer}");
+    node.stop().await;
+}

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use pyralog_cluster_core::PartitionId;
 use pyralog_cluster_core::cluster::Envelope;
-use pyralog_cluster_core::member::{Note, Placed, Unplaced};
+use pyralog_cluster_core::member::{Acked, Note, Placed, Unplaced};
 use pyralog_cluster_core::raft::global::NewMember;
 use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, Role, ShardAnswer, ShardCommand};
-use pyralog_cluster_core::replication::{Command, Epoch, Lsn, MemberId, Message, NodeSet};
+use pyralog_cluster_core::replication::{AckMode, Command, Epoch, Lsn, MemberId, Message, NodeSet};
 use pyralog_cluster_core::tree::TrimmedPrefix;
 use pyralog_crypto::{Encode, Hash, SegmentLeaf};
 
@@ -25,14 +25,17 @@ pub(super) fn put(out: &mut Out) {
         out.put("member_note", name, note.to_bytes());
         out.put("cluster_envelope", name, Envelope::Note { partition, note }.to_bytes().to_vec());
     }
+    let append = |mode| Envelope::Append { id: 2, partition, mode, payload: Bytes::from_static(b"records") };
     for (name, envelope) in [
         ("call", Envelope::Call { id: 1, group: 0, frame: Bytes::from_static(b"a frame") }),
         ("answer", Envelope::Answer { id: 1, frame: None }),
-        ("append", Envelope::Append { id: 2, partition, payload: Bytes::from_static(b"records") }),
-        ("appended", Envelope::Appended { id: 2, placed: Ok(Placed { offset: 3, lsn }) }),
-        ("unknown", Envelope::Appended { id: 2, placed: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) }),
-        ("gap", Envelope::Appended { id: 2, placed: Err(Unplaced::Gap { expected: 7 }) }),
-        ("no_producer", Envelope::Appended { id: 2, placed: Err(Unplaced::UnknownProducer) }),
+        ("append", append(AckMode::Durable)),
+        ("append_cached", append(AckMode::Cached)),
+        ("appended", Envelope::Appended { id: 2, acked: Ok(Acked::Durable(Placed { offset: 3, lsn })) }),
+        ("early", Envelope::Appended { id: 2, acked: Ok(Acked::Early { lsn, mode: AckMode::Replicated }) }),
+        ("unknown", Envelope::Appended { id: 2, acked: Err(Unplaced::Unknown { copies: 1, wanted: 2 }) }),
+        ("gap", Envelope::Appended { id: 2, acked: Err(Unplaced::Gap { expected: 7 }) }),
+        ("no_producer", Envelope::Appended { id: 2, acked: Err(Unplaced::UnknownProducer) }),
         ("lead", Envelope::Lead { partition }),
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::client::Client;
-use super::super::wire::{Placement, outgoing};
+use super::super::wire::{Ack, Placement, outgoing};
 use super::placed::Placed;
 use crate::admin::{is_put_off, may_be_done};
 use crate::error::{Failure, Result};
@@ -75,27 +75,29 @@ pub struct Appender<'a> {
     client: &'a Client,
     name: &'a str,
     partition: Option<u32>,
+    ack: Ack,
     stamp: Option<Stamp>,
     waiting: Vec<Item>,
     /// Bytes of the encodings, and of the JSON, of what waits.
     sizes: (usize, usize),
     placed: Placed,
-    /// Of a request of which a part is durable: what may be appended or not, and what is not.
+    /// Of a request of which a part is acknowledged: what may be appended or not, and what is not.
     open: (Vec<String>, Vec<String>),
     json: bool,
 }
 
 impl<'a> Appender<'a> {
     /// Nothing is appended yet. With `json` every place is kept.
-    pub fn new(client: &'a Client, name: &'a str, partition: Option<u32>, json: bool) -> Self {
+    pub fn new(client: &'a Client, name: &'a str, (partition, ack): (Option<u32>, Ack), json: bool) -> Self {
         Self {
             client,
             name,
             partition,
+            ack,
             stamp: None,
             waiting: Vec::new(),
             sizes: (0, 0),
-            placed: Placed::new(json),
+            placed: Placed::new(json, ack != Ack::Durable),
             open: (Vec::new(), Vec::new()),
             json,
         }
@@ -107,9 +109,14 @@ impl<'a> Appender<'a> {
         Self { stamp, ..self }
     }
 
-    /// How many records are durable.
-    pub fn durable(&self) -> u64 {
+    /// How many records are acknowledged.
+    pub fn acknowledged(&self) -> u64 {
         self.placed.count()
+    }
+
+    /// What they are then.
+    pub fn word(&self) -> &'static str {
+        if self.ack == Ack::Durable { "durable" } else { "acknowledged" }
     }
 
     /// Whether records wait to be sent, and go where no further ones come.
@@ -136,7 +143,7 @@ impl<'a> Appender<'a> {
         if self.waiting.len() >= MAX_RECORDS && self.stamp.is_none() { self.flush() } else { Ok(()) }
     }
 
-    /// Sends what waits, and returns when it is durable.
+    /// Sends what waits, and returns when it is acknowledged.
     pub fn flush(&mut self) -> Result<()> {
         self.sizes = (0, 0);
         let items = std::mem::take(&mut self.waiting);
@@ -152,7 +159,7 @@ impl<'a> Appender<'a> {
         let deadline = Deadline::after(PATIENCE);
         interrupt::so_far(format!("{}; may be appended or not: {}", self.so_far(), span(items)), Some(self.see()));
         let fault = loop {
-            match self.client.append(self.name, self.partition, body.as_bytes(), items.len()) {
+            match self.client.append(self.name, (self.partition, self.ack), body.as_bytes(), items.len()) {
                 Ok(places) => match self.placed.add(&places) {
                     Ok(()) => {
                         interrupt::so_far(self.so_far(), None);
@@ -182,7 +189,7 @@ impl<'a> Appender<'a> {
         Err(self.failed(items, fault))
     }
 
-    /// Of a request over several partitions some records are durable, and others not.
+    /// Of a request over several partitions some records are acknowledged, and others not.
     fn partly(&mut self, items: &[Item], fault: NodeFault) -> Failure {
         #[derive(Deserialize)]
         struct Numbered {
@@ -192,21 +199,21 @@ impl<'a> Appender<'a> {
         }
         #[derive(Deserialize)]
         struct Partly {
-            durable: Vec<Numbered>,
+            acknowledged: Vec<Numbered>,
             unknown: Vec<usize>,
         }
         let NodeFault::Partly { detail, .. } = &fault else { return self.failed(items, fault) };
-        let Ok(Partly { durable, unknown }) = serde_json::from_value(detail.clone()) else {
+        let Ok(Partly { acknowledged, unknown }) = serde_json::from_value(detail.clone()) else {
             return self.failed(items, fault);
         };
-        let in_order = durable.windows(2).all(|pair| pair[0].record < pair[1].record);
-        let places: Vec<Placement> = durable.iter().map(|numbered| numbered.place).collect();
-        let durable: BTreeSet<usize> = durable.iter().map(|numbered| numbered.record).collect();
-        let mut named = durable.iter().chain(&unknown);
+        let in_order = acknowledged.windows(2).all(|pair| pair[0].record < pair[1].record);
+        let places: Vec<Placement> = acknowledged.iter().map(|numbered| numbered.place).collect();
+        let acknowledged: BTreeSet<usize> = acknowledged.iter().map(|numbered| numbered.record).collect();
+        let mut named = acknowledged.iter().chain(&unknown);
         if !in_order || named.any(|number| *number >= items.len()) || self.placed.add(&places).is_err() {
             return self.failed(items, fault);
         }
-        for (number, item) in items.iter().enumerate().filter(|(number, _)| !durable.contains(number)) {
+        for (number, item) in items.iter().enumerate().filter(|(number, _)| !acknowledged.contains(number)) {
             let list = if unknown.contains(&number) { &mut self.open.0 } else { &mut self.open.1 };
             list.push(item.origin.to_string());
         }
@@ -229,17 +236,21 @@ impl<'a> Appender<'a> {
         }
     }
 
-    /// A failure of another kind, with what is durable.
+    /// A failure of another kind, with what is acknowledged.
     pub fn stopped(&self, failure: Failure) -> Failure {
         failure.also(&self.so_far())
     }
 
     fn so_far(&self) -> String {
-        match (self.placed.count(), self.placed.last()) {
-            (0, _) | (_, None) => "no record is durable".to_owned(),
-            (1, Some(last)) => format!("1 record is durable, at {} {}", last.partition, last.offset),
-            (count, Some(last)) => {
-                format!("{count} records are durable, the last at {} {}", last.partition, last.offset)
+        let word = self.word();
+        let last = self.placed.last().and_then(|last| Some((last.partition, last.offset?)));
+        match (self.placed.count(), last) {
+            (0, _) => format!("no record is {word}"),
+            (1, None) => format!("1 record is {word}"),
+            (count, None) => format!("{count} records are {word}"),
+            (1, Some((partition, offset))) => format!("1 record is {word}, at {partition} {offset}"),
+            (count, Some((partition, offset))) => {
+                format!("{count} records are {word}, the last at {partition} {offset}")
             }
         }
     }
@@ -261,6 +272,9 @@ impl<'a> Appender<'a> {
         };
         let status = failure.as_ref().map_or("appended", Failure::class);
         let mut document = json!({ "status": status, "log": self.name, "count": self.placed.count() });
+        if self.ack != Ack::Durable {
+            document["ack"] = self.ack.word().into();
+        }
         if self.json {
             document["placements"] = self.placed.document();
             let (unknown, not) = self.open;
