@@ -84,11 +84,10 @@ impl Plan {
         first.into_iter().take(rounds).chain(more).collect()
     }
 
-    /// Half of the time it hits the leader. The disk of node0 is that of the validator, and is not taken.
+    /// Half of the time it hits the leader.
     fn fault(&mut self, kind: Kind, leader: Option<usize>) -> Fault {
-        let first = usize::from(kind == Kind::Wipe);
-        let (any, prefer) = (self.chance.random_range(first..SIZE), self.chance.random_range(0..2) == 0);
-        let node = leader.filter(|leader| prefer && *leader >= first).unwrap_or(any);
+        let (any, prefer) = (self.chance.random_range(0..SIZE), self.chance.random_range(0..2) == 0);
+        let node = leader.filter(|_| prefer).unwrap_or(any);
         let other = (node + self.chance.random_range(1..SIZE)) % SIZE;
         let millis = if kind == Kind::Blink { 200..=2_500 } else { 1_000..=6_000 };
         Fault { kind, node, other, pause: Duration::from_millis(self.chance.random_range(millis)) }
