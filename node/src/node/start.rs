@@ -169,6 +169,7 @@ impl Node {
             logs: core.logs().clone(),
             chain_id: chain_id.clone(),
             owner: log_signer.public_key(),
+            home: home.clone(),
         };
         let leaves = NotaryLeaves::new(log.clone(), Some(in_cluster), Arc::clone(&shared));
         let (follower, told) = (Arc::clone(&leaves), engine.clone());

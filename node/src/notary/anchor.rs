@@ -148,7 +148,7 @@ impl AnchorDriver {
     /// anchors with its key.
     fn compare(&mut self, record: &LogRecord) -> Result<()> {
         let size = self.log.size();
-        let short = size < record.size && self.leaves.is_shared();
+        let short = size < record.size && !self.leaves.is_alone();
         let since = *self.short_since.get_or_insert_with(Instant::now);
         match short {
             // The cluster has the rest, and this member enters it as it comes. One that leads has all there is, as soon as it is brought together.

@@ -25,6 +25,7 @@ use crate::backend::LogState;
 use crate::cluster::{ClusterMember, OwnLogs, unreadable};
 use crate::driver::Shared;
 use crate::error::{Error, Result};
+use crate::home::Home;
 use crate::logs::LogError;
 
 /// How often it is looked for new leaves.
@@ -59,6 +60,8 @@ pub struct InCluster {
     pub chain_id: String,
     /// The cluster's log key.
     pub owner: PublicKey,
+    /// The home.
+    pub home: Home,
 }
 
 impl NotaryLeaves {
@@ -79,6 +82,12 @@ impl NotaryLeaves {
             .is_some_and(|cluster| cluster.member.cluster().partition(&cluster.names.notary, 0).is_ok())
     }
 
+    /// Whether the log is this node's alone, and certainly so: one that joined, or has shared the log before, may not have heard yet that it is the cluster's.
+    pub fn is_alone(&self) -> bool {
+        let alone = |cluster: &InCluster| cluster.member.holds_notary_log() && !cluster.home.shared_keys().exists();
+        !self.is_shared() && self.cluster.as_ref().is_none_or(alone)
+    }
+
     /// Whether it is this node that has the log anchored.
     pub fn anchors_here(&self) -> bool {
         match &self.cluster {
@@ -91,7 +100,7 @@ impl NotaryLeaves {
     /// Whether this node's copy may be shorter than what is anchored, without anything being wrong.
     pub fn may_lag(&self) -> bool {
         // Whoever leads has all records of those before it, and enters them within moments.
-        self.is_shared() && !(self.anchors_here() && self.has_all())
+        !self.is_alone() && !(self.anchors_here() && self.has_all())
     }
 
     /// Whether this node's copy has the leaf at a place. It may have been promised by another member a moment ago, so this waits a little.
