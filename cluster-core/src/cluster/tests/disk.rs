@@ -15,7 +15,13 @@ fn a_member_whose_disk_is_full_leads_and_takes_nothing_until_it_has_space() {
         world.stored_by(&name, 3).await;
         let append = async |through: usize, name: &LogName, numbers: std::ops::Range<u64>| {
             for number in numbers {
-                world.cluster(through).append(name, 0, &[record(number)]).await.unwrap();
+                let begin = Instant::now();
+                // A member that has not heard of a log yet says so.
+                while let Err(refused) = world.cluster(through).append(name, 0, &[record(number)]).await {
+                    assert!(matches!(refused, AppendError::NoSuchPartition { .. }), "{refused}");
+                    assert!(begin.elapsed() < LONG);
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
             }
         };
         append(0, &name, 0..20).await;

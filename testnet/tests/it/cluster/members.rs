@@ -163,6 +163,11 @@ impl<'a> Members<'a> {
         self.all(is_whole)
     }
 
+    /// The same, whether or not the log is there.
+    pub fn full(&self) -> Result<(), String> {
+        self.all(|view, ids| are_up(view, ids) && is_full(view, ids))
+    }
+
     /// Whether each member sees three that are up.
     pub fn up(&self) -> Result<(), String> {
         self.all(are_up)
@@ -218,12 +223,17 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::
 
 /// Whether a view shows these members, all up, and nothing that is missing.
 fn is_whole(view: &Value, ids: &BTreeSet<u64>) -> bool {
+    let here = list(&view["partitions"]).any(|partition| partition["log"] == LOG);
+    are_up(view, ids) && here && is_full(view, ids)
+}
+
+/// Whether these members store and lead all partitions of a view, of which there are some, and lack nothing.
+fn is_full(view: &Value, ids: &BTreeSet<u64>) -> bool {
     let stored = |partition: &Value| {
         let by: BTreeSet<_> = list(&partition["members"]).filter_map(Value::as_u64).collect();
         by == *ids && partition["leader"].is_u64() && partition["behind"] == false && partition["records"].is_string()
     };
-    let here = list(&view["partitions"]).any(|partition| partition["log"] == LOG);
-    are_up(view, ids) && here && list(&view["partitions"]).all(stored)
+    list(&view["partitions"]).count() > 0 && list(&view["partitions"]).all(stored)
 }
 
 /// Whether a member sees these members, and all of them up.

@@ -15,7 +15,6 @@ fn documents_are_notarized_whichever_member_signs_and_its_receipts_verify_when_a
     let net = Net::empty();
     net.launcher(&["up", "--validators", "1", "--members", "3", "--detach"]).expect(0);
     let members = Members::of(&net);
-    until(LONG, "all members are up", || members.up());
     let signer = |by: usize| -> Result<usize, String> {
         let view = members.get(by, "/v1/cluster").ok_or("no answer")?;
         let signer = view["signer"].as_u64().ok_or_else(|| format!("nobody signs: {view}"))?;
@@ -23,7 +22,8 @@ fn documents_are_notarized_whichever_member_signs_and_its_receipts_verify_when_a
     };
     let mut receipts = Vec::new();
     for round in 0..ROUNDS {
-        until(LONG, "all members are up", || members.up());
+        // Before that none of them may be lost.
+        until(LONG, "all members have everything", || members.full());
         let killed = until(LONG, "a member signs", || signer(round % SIZE));
         // One of them loses its disk too: the founder's, if it is its turn.
         let wiped = round == ROUNDS - 1;
