@@ -95,16 +95,19 @@ impl View {
             records: status.records.map(|records| records.to_string()),
             behind: status.behind || !status.settled,
         };
+        let partitions = cluster.partitions();
+        // While an earlier epoch is brought together nobody does.
         let signer = OwnLogs::new().ok().and_then(|names| {
-            cluster.log(&names.signer)?;
-            cluster.leader_of(cluster.partition(&names.signer, 0).ok()?)
+            let of = partitions.iter().find(|status| status.log == names.signer)?;
+            let recovered = of.last_clean.next() == Some(of.epoch);
+            Some(of.sequencer).filter(|member| recovered && up.contains(member))
         });
         Self {
             signer: signer.map(|member| member.0),
             member: cluster.id().0,
             leader: global.status().leader.member.map(|member| member.0),
             members,
-            partitions: cluster.partitions().into_iter().map(partition).collect(),
+            partitions: partitions.into_iter().map(partition).collect(),
             disk_low: cluster.disk_low().map(|reason| reason.to_string()),
         }
     }

@@ -100,7 +100,7 @@ impl NotaryLeaves {
     /// Whether this node's copy may be shorter than what is anchored, without anything being wrong.
     pub fn may_lag(&self) -> bool {
         // Whoever leads has all records of those before it, and enters them within moments.
-        !self.is_alone() && !(self.anchors_here() && self.has_all())
+        !(self.is_alone() || self.anchors_here() && self.has_all())
     }
 
     /// Whether this node's copy has the leaf at a place. It may have been promised by another member a moment ago, so this waits a little.

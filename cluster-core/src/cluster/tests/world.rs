@@ -17,7 +17,7 @@ use crate::replication::MemberId;
 use crate::{Core, LogName, LogSpec, Options};
 
 /// Bytes that a member keeps for itself.
-const RESERVE: u64 = 64 << 10;
+const RESERVE: u64 = 4 << 20;
 /// Nothing takes so long.
 pub(super) const LONG: Duration = Duration::from_secs(40);
 
