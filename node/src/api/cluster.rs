@@ -100,8 +100,13 @@ async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let member = serving(&api.member)?;
     let (peer_id, addresses) = (PeerId::from_bytes(&new.peer), new.addresses.clone());
     // From now on no member notarizes or signs by itself.
-    api.leaves.share().await?;
-    api.signing.share().await?;
+    // Whoever asks may go away: what is begun is brought to its end.
+    let (leaves, signing) = (Arc::clone(&api.leaves), Arc::clone(&api.signing));
+    let shared = tokio::spawn(async move {
+        leaves.share().await?;
+        signing.share().await
+    });
+    shared.await.map_err(|error| Problem::internal(error.to_string()))??;
     let id = member.cluster().groups().admit(new).await?;
     let mut members = member.contacts();
     if let Ok(peer_id) = peer_id {

@@ -138,7 +138,10 @@ fn handle<A: Application, P: Ports>(
                 engine.feed(now(), Input::Durable(ticket))?;
             }
             LoopEvent::Durable(..) => {}
-            LoopEvent::Lost(of) if of == engine.ports().generation() => turned = Turned::Become(Box::new(Role::Follow)),
+            // Where another one is to follow already, that one does.
+            LoopEvent::Lost(of) if of == engine.ports().generation() && matches!(turned, Turned::On) => {
+                turned = Turned::Become(Box::new(Role::Follow));
+            }
             LoopEvent::Lost(_) => {}
             LoopEvent::Become(role) => turned = Turned::Become(role),
             LoopEvent::Resign(told) => resigning.push(told),

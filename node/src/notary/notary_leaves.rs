@@ -17,7 +17,7 @@ use pyralog_cluster_core::replication::MemberId;
 use pyralog_cluster_core::{self as core, Logs, MAX_SUBMISSION_LEAVES, NotaryLog, Partition};
 use pyralog_crypto::codec::Decode;
 use pyralog_crypto::{PublicKey, Record};
-use tokio::sync::{RwLock, oneshot};
+use tokio::sync::{Mutex, RwLock, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Refused;
@@ -45,7 +45,9 @@ pub struct NotaryLeaves {
     cluster: Option<InCluster>,
     shared: Arc<Shared>,
     /// Held for reading while leaves go into the log directly, and for writing while the cluster takes it over.
-    direct: RwLock<()>,
+    direct: Arc<RwLock<()>>,
+    /// Held by whoever has the cluster take it over.
+    sharing: Mutex<()>,
 }
 
 /// What the log needs of the cluster.
@@ -67,7 +69,7 @@ pub struct InCluster {
 impl NotaryLeaves {
     /// The leaves of `log`; without a cluster they are this node's alone.
     pub fn new(log: NotaryLog, cluster: Option<InCluster>, shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { log, cluster, shared, direct: RwLock::new(()) })
+        Arc::new(Self { log, cluster, shared, direct: Arc::default(), sharing: Mutex::new(()) })
     }
 
     /// This node's copy.
@@ -132,14 +134,18 @@ impl NotaryLeaves {
     /// # Errors
     /// [`Refused`].
     pub(super) async fn append(&self, leaves: Vec<Vec<u8>>) -> std::result::Result<(u64, u64), Refused> {
-        let _direct = self.direct.read().await;
+        let direct = Arc::clone(&self.direct).read_owned().await;
         match &self.cluster {
             Some(cluster) if self.is_shared() => Ok((cluster.append(leaves).await?, self.log.size())),
-            Some(cluster) if !cluster.member.holds_notary_log() => Err(Refused::NotYet),
+            Some(cluster) if !cluster.may_write_alone() => Err(Refused::NotYet),
             _ => {
                 let (sender, receiver) = oneshot::channel();
-                let told = self.log.append_then(leaves, Box::new(move |event| drop(sender.send(event.durable()))));
-                told.map_err(Refused::of)?;
+                let done = move |event: core::Event| {
+                    // Until the leaves have their places, also where nobody waits for that any more.
+                    drop(direct);
+                    drop(sender.send(event.durable()));
+                };
+                self.log.append_then(leaves, Box::new(done)).map_err(Refused::of)?;
                 let stopping = || Refused::Unavailable("the node is stopping".into());
                 receiver.await.map_err(|_| stopping())?.map_err(Refused::of)
             }
@@ -151,6 +157,7 @@ impl NotaryLeaves {
     /// # Errors
     /// [`LogError`]: nothing has changed then, unless the cluster does not know.
     pub async fn share(&self) -> std::result::Result<(), LogError> {
+        let _one = self.sharing.lock().await;
         let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_shared()) else { return Ok(()) };
         if !cluster.member.holds_notary_log() {
             return Err(LogError::NotStarted);
@@ -166,10 +173,21 @@ impl NotaryLeaves {
         self.carry_over(&copy).await?;
         let _nobody = self.direct.write().await;
         self.carry_over(&copy).await?;
+        let (log, carried) = (self.log.clone(), copy.clone());
+        let same = tokio::task::spawn_blocking(move || -> std::result::Result<bool, core::Error> {
+            let (_, end) = carried.range()?;
+            Ok(end == log.size() && (end == 0 || read_leaves(&carried, end - 1, 1)? == [log.leaf(end - 1)?]))
+        });
+        if !same.await.map_err(|_| LogError::Panicked)?? {
+            return Err(different(&self.log).into());
+        }
         cluster.member.cluster().adopt_log(&names.notary).await?;
         let until = Instant::now() + SEEN;
         while !self.is_shared() && Instant::now() < until {
             sleep(LOOK).await;
+        }
+        if !self.is_shared() {
+            return Err(LogError::NotStarted);
         }
         tracing::info!(leaves = self.log.size(), "the notary log is the cluster's from now on");
         Ok(())
@@ -295,6 +313,12 @@ struct Following {
 }
 
 impl InCluster {
+    /// Whether this node is its cluster's only member: certainly so, where others may have the keys.
+    fn may_write_alone(&self) -> bool {
+        let certain = || self.member.is_started() && self.member.cluster().is_alone();
+        self.member.holds_notary_log() && (!self.home.shared_keys().exists() || certain())
+    }
+
     fn leader(&self) -> Option<MemberId> {
         let cluster = self.member.cluster();
         cluster.leader_of(cluster.partition(&self.names.notary, 0).ok()?)

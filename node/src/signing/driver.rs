@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyralog_cluster_core::cluster::Cluster;
+use pyralog_cluster_core::raft::GroupError;
 use pyralog_cluster_core::replication::Epoch;
 use pyralog_cluster_core::{self as core, Logs, Mark, Partition, PartitionId};
 use pyralog_consensus::engine::{Input, PeerNumber, SignMark, WalRecovery};
@@ -14,7 +15,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::quorum_wal::append;
-use super::{QuorumWal, Role, SignerLog, SignerRecord, Signing};
+use super::{QuorumWal, Role, Said, SignerLog, SignerRecord, Signing};
 use crate::chain::ChainReader;
 use crate::cluster::{ClusterMember, OwnLogs, unreadable};
 use crate::driver::{EngineHandle, LoopEvent};
@@ -33,6 +34,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const RESIGNED: Duration = Duration::from_secs(20);
 /// In this time what the cluster has decided is seen here.
 const SEEN: Duration = Duration::from_secs(10);
+/// How often it is looked where this member's copy is.
+const PLACES: Duration = Duration::from_secs(1);
 /// Bytes of records that are read at once, about.
 const READ_BYTES: usize = 4 << 20;
 /// Blocks of the log are nobody's; no peer has this number.
@@ -83,6 +86,10 @@ struct Now {
     /// The last block that was handed to the engine, and when.
     handed: (u64, Instant),
     rests_until: Instant,
+    /// When it was looked where the copy is.
+    looked: Instant,
+    /// Whether the cluster was asked to take the log, and may have.
+    offered: bool,
 }
 
 enum Doing {
@@ -99,7 +106,16 @@ impl SigningDriver {
         let now = Instant::now();
         let role = if alone { Doing::Alone } else { Doing::Follow };
         let wal = parts.wal.take();
-        let now = Now { role, wal, log: SignerLog::default(), copy: None, handed: (0, now), rests_until: now };
+        let now = Now {
+            role,
+            wal,
+            log: SignerLog::default(),
+            copy: None,
+            handed: (0, now),
+            rests_until: now,
+            looked: now,
+            offered: false,
+        };
         Arc::new(Self { parts, now: Mutex::new(now) })
     }
 
@@ -113,6 +129,9 @@ impl SigningDriver {
         loop {
             let mut now = self.now.lock().await;
             let stepped = self.step(&mut now).await;
+            if stepped.is_err() {
+                now.copy = None;
+            }
             drop(now);
             match stepped {
                 Ok(()) => sleep(LOOK).await,
@@ -133,12 +152,13 @@ impl SigningDriver {
 
     async fn step(&self, now: &mut Now) -> std::result::Result<(), core::Error> {
         if !self.is_shared() {
-            if matches!(now.role, Doing::Follow) && self.may_sign_alone() {
+            if matches!(now.role, Doing::Follow) && !now.offered && self.may_sign_alone() {
                 self.sign_alone(now);
             }
             return Ok(());
         }
-        if now.copy.is_none() {
+        if now.copy.is_none() || now.looked.elapsed() > PLACES {
+            now.looked = Instant::now();
             now.copy = self.copy()?;
         }
         let Some((partition, copy)) = now.copy.clone() else { return Ok(()) };
@@ -198,7 +218,7 @@ impl SigningDriver {
     ) -> std::result::Result<bool, core::Error> {
         let number = self.number(now);
         let begin = SignerRecord::Begin { number, member: self.cluster().id().0 };
-        let own = self.own_mark().filter(|own| Some(*own) > now.log.mark()).map(SignerRecord::Mark);
+        let own = self.own_mark().filter(|own| Some(*own) > now.log.mark()).map(|own| Said::Mark(own).of(0, 0));
         let mut place = None;
         for record in own.into_iter().chain([begin]) {
             let appending = append(self.cluster(), partition, epoch, &record);
@@ -219,6 +239,10 @@ impl SigningDriver {
             read_on(copy, &mut now.log).await?;
             self.hand_block(now);
             sleep(LOOK).await;
+        }
+        if now.log.number() != number {
+            // Somebody began under a higher one that was not known here.
+            return Ok(false);
         }
         let quorum = QuorumWal::new(self.cluster().clone(), partition, epoch, number, self.parts.engine.clone());
         let signing = Signing { wal: now.log.wal(), mark: now.log.mark(), number, quorum: Some(quorum.clone()) };
@@ -258,13 +282,18 @@ impl SigningDriver {
     /// # Errors
     /// [`LogError`]: this node goes on signing by itself then, unless the cluster does not know.
     pub async fn share(&self) -> std::result::Result<(), LogError> {
+        let mut now = self.now.lock().await;
         if self.is_shared() {
-            return Ok(());
+            // Nobody else may sign before what this node signed alone is known to all.
+            return match now.role {
+                Doing::Alone => Err(LogError::Signing),
+                _ if now.log.mark() >= self.own_mark() => Ok(()),
+                _ => Err(LogError::NotStarted),
+            };
         }
-        if !self.may_sign_alone() {
+        if !self.may_sign_alone() || now.offered {
             return Err(LogError::NotStarted);
         }
-        let mut now = self.now.lock().await;
         self.resign(&mut now).await;
         if !matches!(now.role, Doing::Follow) {
             return Err(LogError::Signing);
@@ -272,8 +301,8 @@ impl SigningDriver {
         let next = self.parts.chain.height() + 1;
         let number = self.number(&now);
         let begin = SignerRecord::Begin { number, member: self.cluster().id().0 };
-        let mark = self.own_mark().map(SignerRecord::Mark);
-        let records = mark.into_iter().chain([begin, SignerRecord::Reset { number, height: next }]);
+        let mark = self.own_mark().map(|mark| Said::Mark(mark).of(0, 0));
+        let records = mark.into_iter().chain([begin, Said::Reset { height: next }.of(number, 1)]);
         let records: Vec<Bytes> = records.map(|record| record.to_bytes().into()).collect();
         self.write_first(records).await?;
         let (marker, text) = (self.parts.home.shared_keys(), SHARED_KEYS.as_bytes());
@@ -281,10 +310,18 @@ impl SigningDriver {
             .await
             .map_err(|_| LogError::Panicked)?
             .map_err(|e| LogError::Home(e.to_string()))?;
-        self.cluster().adopt_log(&self.parts.names.signer).await?;
+        now.offered = true;
+        let adopted = self.cluster().adopt_log(&self.parts.names.signer).await;
+        if let Err(GroupError::Refused { .. }) = &adopted {
+            now.offered = self.is_shared();
+        }
+        adopted?;
         let until = Instant::now() + SEEN;
         while !self.is_shared() && Instant::now() < until {
             sleep(LOOK).await;
+        }
+        if !self.is_shared() {
+            return Err(LogError::NotStarted);
         }
         tracing::info!("the cluster's signatures rest on a replicated log from now on");
         Ok(())

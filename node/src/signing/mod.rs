@@ -20,6 +20,6 @@ mod source;
 
 pub use driver::{SHARED_KEYS, SigningDriver, SigningParts};
 pub use quorum_wal::QuorumWal;
-pub use record::SignerRecord;
+pub use record::{Said, SignerRecord};
 pub use signer_log::SignerLog;
 pub use source::{EngineSource, Role, Signing, Wal};

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use pyralog_cluster_core::PartitionId;
@@ -16,8 +16,8 @@ use pyralog_crypto::codec::Encode;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::SignerRecord;
 use super::record::{PART_BYTES, join_block};
+use super::{Said, SignerRecord};
 use crate::driver::{EngineHandle, LoopEvent};
 use crate::error::{Error, Result};
 
@@ -31,6 +31,8 @@ pub struct QuorumWal {
     partition: PartitionId,
     epoch: Epoch,
     number: u64,
+    /// Of the last record.
+    sequence: Arc<AtomicU64>,
     engine: EngineHandle,
     runtime: Handle,
     lost: Arc<AtomicBool>,
@@ -45,6 +47,7 @@ impl QuorumWal {
             partition,
             epoch,
             number,
+            sequence: Arc::default(),
             engine,
             runtime: Handle::current(),
             lost: Arc::default(),
@@ -76,7 +79,7 @@ impl QuorumWal {
     /// # Errors
     /// It cannot be a record: the node stops. So for all that follow.
     pub fn entry(&self, ticket: Ticket, bytes: &Bytes) -> Result<()> {
-        self.parts(bytes, Some(ticket), |number, last, part| SignerRecord::Entry { number, last, part })
+        self.parts(bytes, Some(ticket), |last, part| Said::Entry { last, part })
     }
 
     /// Says that the entries so far are not needed.
@@ -84,7 +87,7 @@ impl QuorumWal {
     /// # Errors
     /// As [`QuorumWal::entry`].
     pub fn reset(&self, height: u64) -> Result<()> {
-        self.append(&SignerRecord::Reset { number: self.number, height }, None)
+        self.append(Said::Reset { height }, None)
     }
 
     /// Raises the mark.
@@ -92,7 +95,7 @@ impl QuorumWal {
     /// # Errors
     /// As [`QuorumWal::entry`].
     pub fn mark(&self, ticket: Ticket, mark: &SignMark) -> Result<()> {
-        self.append(&SignerRecord::Mark(*mark), Some(ticket))
+        self.append(Said::Mark(*mark), Some(ticket))
     }
 
     /// Keeps a decided block.
@@ -101,20 +104,15 @@ impl QuorumWal {
     /// As [`QuorumWal::entry`].
     pub fn block(&self, height: u64, block: &[u8], commit: &[u8]) -> Result<()> {
         let whole = join_block(height, block, commit);
-        self.parts(&whole, None, |number, last, part| SignerRecord::Block { number, last, part })
+        self.parts(&whole, None, |last, part| Said::Block { last, part })
     }
 
-    fn parts(
-        &self,
-        whole: &Bytes,
-        ticket: Option<Ticket>,
-        part: impl Fn(u64, bool, Bytes) -> SignerRecord,
-    ) -> Result<()> {
+    fn parts(&self, whole: &Bytes, ticket: Option<Ticket>, part: impl Fn(bool, Bytes) -> Said) -> Result<()> {
         let mut begin = 0;
         loop {
             let end = whole.len().min(begin + PART_BYTES);
             let last = end == whole.len();
-            self.append(&part(self.number, last, whole.slice(begin..end)), ticket.filter(|_| last))?;
+            self.append(part(last, whole.slice(begin..end)), ticket.filter(|_| last))?;
             if last {
                 return Ok(());
             }
@@ -122,8 +120,13 @@ impl QuorumWal {
         }
     }
 
-    fn append(&self, record: &SignerRecord, ticket: Option<Ticket>) -> Result<()> {
-        let appending = append(&self.cluster, self.partition, self.epoch, record)?;
+    fn append(&self, what: Said, ticket: Option<Ticket>) -> Result<()> {
+        if self.is_lost() {
+            // The engine hears of it, and ends.
+            return Ok(());
+        }
+        let record = what.of(self.number, self.sequence.fetch_add(1, Ordering::Relaxed) + 1);
+        let appending = append(&self.cluster, self.partition, self.epoch, &record)?;
         if let Some(appended) = &self.appended {
             // Nobody listens where the epoch is lost; the engine has heard, and ends.
             let _lost = appended.send((ticket, Box::pin(appending)));

@@ -8,14 +8,18 @@ use pyralog_crypto::error::CodecError;
 /// Bytes of one part of what does not fit into a record.
 pub const PART_BYTES: usize = 512 << 10;
 
-/// One record. What stands last fills it. `number` is that of the begin that it belongs to: an engine that was replaced may have sent some more.
+/// One record. What stands last fills it.
+///
+/// `number` is that of the begin that a record belongs to, and `sequence` its place behind it, from 1 on. An engine that was replaced may have sent some
+/// more, and of what was never acknowledged some may be missing: behind a gap nothing of that begin counts, since nothing of it was acknowledged. A
+/// mark of number 0 belongs to none, and counts always.
 ///
 /// ```text
-/// 1:u8 number:u64 member:u64          a member begins to sign, under the number of this start
-/// 2:u8 number:u64 last:u8 bytes       a part of a WAL entry, and whether it is the last one
-/// 3:u8 number:u64 height:u64          entries so far are not needed: this height is under way
-/// 4:u8 mark                           see `SignMark`
-/// 5:u8 number:u64 last:u8 bytes       a part of a decided block: height:u64 length:u32 block commit
+/// 1:u8 number:u64 member:u64                       a member begins to sign, under the number of this start
+/// 2:u8 number:u64 sequence:u64 last:u8 bytes       a part of a WAL entry, and whether it is the last one
+/// 3:u8 number:u64 sequence:u64 height:u64          entries so far are not needed: this height is under way
+/// 4:u8 number:u64 sequence:u64 mark                see `SignMark`
+/// 5:u8 number:u64 sequence:u64 last:u8 bytes       a part of a decided block: height:u64 length:u32 block commit
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignerRecord {
@@ -26,10 +30,22 @@ pub enum SignerRecord {
         /// Which.
         member: u64,
     },
-    /// A part of a WAL entry.
-    Entry {
+    /// What one that has begun has to say.
+    Said {
         /// Whose.
         number: u64,
+        /// Its place.
+        sequence: u64,
+        /// What.
+        what: Said,
+    },
+}
+
+/// See [`SignerRecord`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A part of a WAL entry.
+    Entry {
         /// Whether the entry ends with it.
         last: bool,
         /// The bytes.
@@ -37,8 +53,6 @@ pub enum SignerRecord {
     },
     /// The WAL is emptied.
     Reset {
-        /// Whose.
-        number: u64,
         /// The height under way.
         height: u64,
     },
@@ -46,8 +60,6 @@ pub enum SignerRecord {
     Mark(SignMark),
     /// A part of a decided block with its commit.
     Block {
-        /// Whose.
-        number: u64,
         /// Whether the block ends with it.
         last: bool,
         /// The bytes.
@@ -55,15 +67,34 @@ pub enum SignerRecord {
     },
 }
 
+impl Said {
+    /// As the record of a begin.
+    pub fn of(self, number: u64, sequence: u64) -> SignerRecord {
+        SignerRecord::Said { number, sequence, what: self }
+    }
+}
+
 impl Encode for SignerRecord {
     fn encode(&self, w: &mut Writer) {
         match self {
-            Self::Begin { number, member } => w.u8(1).u64(*number).u64(*member),
-            Self::Entry { number, last, part } => w.u8(2).u64(*number).u8(u8::from(*last)).raw(part),
-            Self::Reset { number, height } => w.u8(3).u64(*number).u64(*height),
-            Self::Mark(mark) => w.u8(4).put(mark),
-            Self::Block { number, last, part } => w.u8(5).u64(*number).u8(u8::from(*last)).raw(part),
-        };
+            Self::Begin { number, member } => {
+                w.u8(1).u64(*number).u64(*member);
+            }
+            Self::Said { number, sequence, what } => {
+                let kind = match what {
+                    Said::Entry { .. } => 2,
+                    Said::Reset { .. } => 3,
+                    Said::Mark(_) => 4,
+                    Said::Block { .. } => 5,
+                };
+                w.u8(kind).u64(*number).u64(*sequence);
+                match what {
+                    Said::Entry { last, part } | Said::Block { last, part } => w.u8(u8::from(*last)).raw(part),
+                    Said::Reset { height } => w.u64(*height),
+                    Said::Mark(mark) => w.put(mark),
+                };
+            }
+        }
     }
 }
 
@@ -74,26 +105,24 @@ impl SignerRecord {
     /// [`CodecError`] for bytes that are none.
     pub fn from_shared(bytes: &Bytes) -> Result<Self, CodecError> {
         let mut r = Reader::new(bytes);
-        let record = match r.u8()? {
-            1 => Self::Begin { number: r.u64()?, member: r.u64()? },
-            kind @ (2 | 5) => {
-                let number = r.u64()?;
+        let (kind, number, second) = (r.u8()?, r.u64()?, r.u64()?);
+        let what = match kind {
+            1 => return r.finish().map(|()| Self::Begin { number, member: second }),
+            2 | 5 => {
                 let last = match r.u8()? {
                     0 => false,
                     1 => true,
                     found => return Err(CodecError::Tag { what: "part of a signer's record", found: found.into() }),
                 };
-                let part = bytes.slice(10..);
-                return Ok(match kind {
-                    2 => Self::Entry { number, last, part },
-                    _ => Self::Block { number, last, part },
-                });
+                let part = bytes.slice(bytes.len() - r.remaining()..);
+                let what = if kind == 2 { Said::Entry { last, part } } else { Said::Block { last, part } };
+                return Ok(what.of(number, second));
             }
-            3 => Self::Reset { number: r.u64()?, height: r.u64()? },
-            4 => Self::Mark(SignMark::decode(&mut r)?),
+            3 => Said::Reset { height: r.u64()? },
+            4 => Said::Mark(SignMark::decode(&mut r)?),
             found => return Err(CodecError::Tag { what: "record of the signer's log", found: found.into() }),
         };
-        r.finish().map(|()| record)
+        r.finish().map(|()| what.of(number, second))
     }
 }
 
@@ -133,10 +162,10 @@ mod tests {
         let part = Bytes::from_static(b"\xab");
         for (record, hex) in [
             (SignerRecord::Begin { number: 7, member: 2 }, "0100000000000000070000000000000002"),
-            (SignerRecord::Entry { number: 7, last: false, part: part.clone() }, "02000000000000000700ab"),
-            (SignerRecord::Reset { number: 7, height: 9 }, "0300000000000000070000000000000009"),
-            (SignerRecord::Mark(mark), "040100000000000001020000000303"),
-            (SignerRecord::Block { number: 7, last: true, part }, "05000000000000000701ab"),
+            (Said::Entry { last: false, part: part.clone() }.of(7, 1), "020000000000000007000000000000000100ab"),
+            (Said::Reset { height: 9 }.of(7, 2), "03000000000000000700000000000000020000000000000009"),
+            (Said::Mark(mark).of(0, 0), "04000000000000000000000000000000000100000000000001020000000303"),
+            (Said::Block { last: true, part }.of(7, 3), "050000000000000007000000000000000301ab"),
         ] {
             let bytes = Bytes::from(record.to_bytes());
             assert_eq!(hex::encode(&bytes), hex);

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use pyralog_consensus::engine::{SignMark, WalRecovery};
 use pyralog_crypto::error::CodecError;
 
-use super::SignerRecord;
 use super::record::split_block;
+use super::{Said, SignerRecord};
 
 /// Blocks that are kept for members whose chain is shorter. Their chains are rarely behind by more than one.
 const BLOCKS: usize = 16;
@@ -25,7 +25,9 @@ pub struct SignerLog {
     height: u64,
     entries: Vec<Bytes>,
     mark: Option<SignMark>,
+    /// The highest number that was seen, and the sequence that comes next of it; `None` behind a gap.
     number: u64,
+    sequence: Option<u64>,
     blocks: BTreeMap<u64, (Bytes, Bytes)>,
     /// What is being put together.
     entry: Vec<u8>,
@@ -46,30 +48,54 @@ impl SignerLog {
         if self.next != Some(place) {
             // A mark stays: it only rises.
             let (mark, number) = (self.mark, self.number);
-            *self = Self { complete: place == 0, mark, number, ..Self::default() };
+            *self = Self { complete: place == 0, mark, number, sequence: None, ..Self::default() };
         }
         self.next = Some(place + 1);
         match SignerRecord::from_shared(record)? {
-            // Of an engine that was replaced: nothing of it has left its member, and nothing of it counts.
-            SignerRecord::Entry { number, .. } | SignerRecord::Reset { number, .. } if number < self.number => {}
-            SignerRecord::Block { number, .. } if number < self.number => {}
-            SignerRecord::Begin { number, .. } => {
-                self.number = self.number.max(number);
-                // What the one before left unfinished never counted.
-                self.entry.clear();
-                self.block.clear();
+            SignerRecord::Begin { number, .. } if number > self.number => self.begin(number, 1),
+            // It lost a race with a higher one, and signs nothing.
+            SignerRecord::Begin { .. } => {}
+            SignerRecord::Said { number: 0, what: Said::Mark(mark), .. } => self.mark = self.mark.max(Some(mark)),
+            SignerRecord::Said { number, sequence, what } => {
+                if number > self.number {
+                    // Its begin was removed by retention.
+                    self.begin(number, sequence);
+                }
+                match self.sequence {
+                    Some(next) if number == self.number && sequence == next => {
+                        self.sequence = next.checked_add(1);
+                        self.hear(what)?;
+                    }
+                    // Of an engine that was replaced.
+                    _ if number < self.number => {}
+                    // What is missing was never acknowledged, so nothing behind it was: nothing of it has left its member.
+                    _ => self.sequence = None,
+                }
             }
-            SignerRecord::Entry { last, part, .. } => {
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, number: u64, sequence: u64) {
+        (self.number, self.sequence) = (number, Some(sequence));
+        // What the one before left unfinished never counted.
+        self.entry.clear();
+        self.block.clear();
+    }
+
+    fn hear(&mut self, what: Said) -> Result<(), CodecError> {
+        match what {
+            Said::Entry { last, part } => {
                 if let Some(whole) = joined(&mut self.entry, &part, last)? {
                     self.entries.push(whole);
                 }
             }
-            SignerRecord::Reset { height, .. } => {
+            Said::Reset { height } => {
                 self.entries.clear();
                 (self.height, self.complete) = (height, true);
             }
-            SignerRecord::Mark(mark) => self.mark = self.mark.max(Some(mark)),
-            SignerRecord::Block { last, part, .. } => {
+            Said::Mark(mark) => self.mark = self.mark.max(Some(mark)),
+            Said::Block { last, part } => {
                 if let Some(whole) = joined(&mut self.block, &part, last)? {
                     let (height, block, commit) = split_block(&whole)?;
                     self.blocks.insert(height, (block, commit));

@@ -9,12 +9,12 @@ fn mark(height: u64) -> SignMark {
     SignMark { height, round: 0, step: Step::Precommit }
 }
 
-fn entry(last: bool, part: &'static [u8]) -> SignerRecord {
-    entry_of(5, last, part)
+fn entry(sequence: u64, last: bool, part: &'static [u8]) -> SignerRecord {
+    Said::Entry { last, part: Bytes::from_static(part) }.of(5, sequence)
 }
 
-fn entry_of(number: u64, last: bool, part: &'static [u8]) -> SignerRecord {
-    SignerRecord::Entry { number, last, part: Bytes::from_static(part) }
+fn begin(number: u64) -> SignerRecord {
+    SignerRecord::Begin { number, member: 1 }
 }
 
 /// A log that has read records from a place on.
@@ -26,67 +26,90 @@ fn read(from: u64, records: &[SignerRecord]) -> SignerLog {
     log
 }
 
+fn entries(log: &SignerLog) -> Vec<String> {
+    log.wal().entries.iter().map(|entry| String::from_utf8(entry.to_vec()).unwrap()).collect()
+}
+
 #[test]
 fn the_wal_is_what_stands_behind_the_last_reset() {
-    let begin = SignerRecord::Begin { member: 1, number: 5 };
-    let records = [
-        begin,
-        entry(true, b"a"),
-        SignerRecord::Mark(mark(3)),
-        SignerRecord::Reset { number: 5, height: 4 },
-        entry(true, b"b"),
-    ];
-    let log = read(0, &records);
-    assert_eq!(log.wal().entries, [Bytes::from_static(b"b")]);
+    let mark = Said::Mark(mark(3)).of(5, 2);
+    let log =
+        read(0, &[begin(5), entry(1, true, b"a"), mark, Said::Reset { height: 4 }.of(5, 3), entry(4, true, b"b")]);
+    assert_eq!(entries(&log), ["b"]);
     assert!(!log.wal().truncated);
-    assert_eq!((log.mark(), log.number(), log.decided(), log.next()), (Some(mark(3)), 5, 3, 5));
+    assert_eq!((log.mark(), log.number(), log.decided(), log.next()), (Some(self::mark(3)), 5, 3, 5));
 }
 
 #[test]
 fn an_entry_that_its_member_never_finished_does_not_count() {
-    let begin = SignerRecord::Begin { member: 2, number: 5 };
-    let log = read(0, &[entry(false, b"half"), begin, entry(false, b"an"), entry(true, b"other")]);
-    assert_eq!(log.wal().entries, [Bytes::from_static(b"another")]);
+    let of = |sequence, last, part| Said::Entry { last, part: Bytes::from_static(part) }.of(6, sequence);
+    let log = read(0, &[begin(5), entry(1, false, b"half"), begin(6), of(1, false, b"an"), of(2, true, b"other")]);
+    assert_eq!(entries(&log), ["another"]);
 }
 
 #[test]
 fn what_a_replaced_engine_sent_behind_the_next_begin_counts_for_nothing() {
-    let begin = |number| SignerRecord::Begin { member: 1, number };
     let log = read(
         0,
         &[
             begin(5),
-            entry(true, b"seen"),
+            entry(1, true, b"seen"),
             begin(6),
-            entry(true, b"never left"),
-            SignerRecord::Reset { number: 5, height: 9 },
-            entry_of(6, true, b"left"),
+            entry(2, true, b"never left"),
+            Said::Reset { height: 9 }.of(5, 3),
+            Said::Entry { last: true, part: Bytes::from_static(b"left") }.of(6, 1),
+            // Nobody signs under a number that is too low.
+            begin(4),
+            Said::Entry { last: true, part: Bytes::from_static(b"either") }.of(4, 1),
         ],
     );
-    assert_eq!(log.wal().entries, [Bytes::from_static(b"seen"), Bytes::from_static(b"left")]);
+    assert_eq!(entries(&log), ["seen", "left"]);
     assert_eq!((log.number(), log.decided()), (6, 0));
 }
 
 #[test]
+fn behind_a_gap_nothing_counts_until_the_next_begin() {
+    let records = [
+        begin(5),
+        entry(1, true, b"one"),
+        // The second was never stored, so what follows was never acknowledged.
+        entry(3, true, b"three"),
+        Said::Mark(mark(9)).of(5, 4),
+        Said::Reset { height: 9 }.of(5, 5),
+    ];
+    let mut log = read(0, &records);
+    assert_eq!(entries(&log), ["one"]);
+    assert_eq!((log.mark(), log.decided()), (None, 0));
+    let more = [begin(6), Said::Entry { last: true, part: Bytes::from_static(b"two") }.of(6, 1)];
+    for (place, record) in (5..).zip(more) {
+        log.take(place, &record.to_bytes().into()).unwrap();
+    }
+    assert_eq!(entries(&log), ["one", "two"]);
+    // A mark of nobody counts always.
+    log.take(7, &Said::Mark(mark(2)).of(0, 0).to_bytes().into()).unwrap();
+    assert_eq!(log.mark(), Some(mark(2)));
+}
+
+#[test]
 fn a_log_whose_begin_is_gone_tells_no_entries_before_the_next_reset() {
-    let mut log = read(7, &[entry(true, b"of a height whose lock is gone"), SignerRecord::Mark(mark(9))]);
+    let mut log = read(7, &[entry(40, true, b"of a height whose lock is gone"), Said::Mark(mark(9)).of(5, 41)]);
     assert!(log.wal().truncated && log.wal().entries.is_empty());
-    assert_eq!(log.mark(), Some(mark(9)), "the mark counts all the same");
-    log.take(9, &SignerRecord::Reset { number: 5, height: 10 }.to_bytes().into()).unwrap();
-    log.take(10, &entry(true, b"x").to_bytes().into()).unwrap();
-    assert_eq!(log.wal().entries.len(), 1);
-    // A gap begins it anew, and what was signed stays known.
-    log.take(20, &entry(true, b"y").to_bytes().into()).unwrap();
+    assert_eq!((log.mark(), log.number()), (Some(mark(9)), 5), "the mark and the number count all the same");
+    log.take(9, &Said::Reset { height: 10 }.of(5, 42).to_bytes().into()).unwrap();
+    log.take(10, &entry(43, true, b"x").to_bytes().into()).unwrap();
+    assert_eq!(entries(&log), ["x"]);
+    // A gap of places begins it anew, and what was signed stays known.
+    log.take(20, &entry(60, true, b"y").to_bytes().into()).unwrap();
     assert!(log.wal().truncated);
     assert_eq!(log.mark(), Some(mark(9)));
 }
 
 #[test]
 fn the_last_blocks_are_kept_and_a_lower_mark_changes_nothing() {
-    let block =
-        |height: u64| SignerRecord::Block { number: 5, last: true, part: join_block(height, b"block", b"commit") };
-    let mut records: Vec<_> = (1..=40).map(block).collect();
-    records.extend([SignerRecord::Mark(mark(41)), SignerRecord::Mark(mark(12))]);
+    let block = |height: u64| Said::Block { last: true, part: join_block(height, b"block", b"commit") }.of(5, height);
+    let mut records = vec![begin(5)];
+    records.extend((1..=40).map(block));
+    records.extend([Said::Mark(mark(41)).of(5, 41), Said::Mark(mark(12)).of(5, 42)]);
     let log = read(0, &records);
     assert_eq!(log.block(40), Some((Bytes::from_static(b"block"), Bytes::from_static(b"commit"))));
     assert_eq!(log.block(1), None);
