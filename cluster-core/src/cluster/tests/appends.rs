@@ -13,6 +13,8 @@ fn a_member_that_is_asked_leads() {
     runtime(async {
         let world = World::new(3).await;
         let name = world.create("orders").await;
+        // Whoever stores nothing of it yet is asked in vain.
+        world.stored_by(&name, 3).await;
         let cluster = world.cluster(0);
         let id = cluster.partition(&name, 0).unwrap();
         let led = |by: MemberId| {
