@@ -73,11 +73,7 @@ fn run<A: Application>(
     let clock = Clock::start();
     loop {
         let mut running = EngineLoop::new(engine, ports);
-        let role = match drive(&mut running, inbox, &clock)? {
-            Turned::Stop => return Ok(()),
-            Turned::Become(role) => role,
-            Turned::On => Box::new(Role::Follow),
-        };
+        let Some(role) = drive(&mut running, inbox, &clock)? else { return Ok(()) };
         ports = running.into_ports();
         // What the engine before wrote is on the disk: the next one begins with it.
         ports.settle()?;
@@ -87,8 +83,12 @@ fn run<A: Application>(
     }
 }
 
-/// Runs an engine until another one is to follow; [`Turned::On`] says that it is to sign no more.
-fn drive<A: Application>(engine: &mut EngineLoop<A, NodePorts>, inbox: &EngineInbox, clock: &Clock) -> Result<Turned> {
+/// Runs an engine, and answers the role of the one that is to follow it; none where the thread is to stop.
+fn drive<A: Application>(
+    engine: &mut EngineLoop<A, NodePorts>,
+    inbox: &EngineInbox,
+    clock: &Clock,
+) -> Result<Option<Box<Role>>> {
     engine.feed(clock.now(), Input::Start)?;
     let mut resigning = Vec::new();
     loop {
@@ -96,7 +96,7 @@ fn drive<A: Application>(engine: &mut EngineLoop<A, NodePorts>, inbox: &EngineIn
             // Whoever gave up waiting takes it for one that signs on.
             let told = resigning.drain(..).filter_map(|told: oneshot::Sender<()>| told.send(()).ok()).count();
             if told > 0 {
-                return Ok(Turned::On);
+                return Ok(Some(Box::new(Role::Follow)));
             }
         }
         let now = clock.now();
@@ -105,7 +105,8 @@ fn drive<A: Application>(engine: &mut EngineLoop<A, NodePorts>, inbox: &EngineIn
         let begun = Instant::now();
         match handle(engine, || clock.now(), turn, &mut resigning)? {
             Turned::On => {}
-            other => return Ok(other),
+            Turned::Become(role) => return Ok(Some(role)),
+            Turned::Stop => return Ok(None),
         }
         let took = begun.elapsed();
         if took > SLOW {

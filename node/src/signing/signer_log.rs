@@ -28,6 +28,8 @@ pub struct SignerLog {
     /// The highest number that was seen, and the sequence that comes next of it; `None` behind a gap.
     number: u64,
     sequence: Option<u64>,
+    /// Whether what was before was removed by retention, so that the sequence is known from the next record on.
+    resumes: bool,
     blocks: BTreeMap<u64, (Bytes, Bytes)>,
     /// What is being put together.
     entry: Vec<u8>,
@@ -48,7 +50,7 @@ impl SignerLog {
         if self.next != Some(place) {
             // A mark stays: it only rises.
             let (mark, number) = (self.mark, self.number);
-            *self = Self { complete: place == 0, mark, number, sequence: None, ..Self::default() };
+            *self = Self { complete: place == 0, mark, number, resumes: true, ..Self::default() };
         }
         self.next = Some(place + 1);
         match SignerRecord::from_shared(record)? {
@@ -57,8 +59,8 @@ impl SignerLog {
             SignerRecord::Begin { .. } => {}
             SignerRecord::Said { number: 0, what: Said::Mark(mark), .. } => self.mark = self.mark.max(Some(mark)),
             SignerRecord::Said { number, sequence, what } => {
-                if number > self.number {
-                    // Its begin was removed by retention.
+                if number > self.number || (self.resumes && number == self.number) {
+                    // Its begin was removed by retention, or what stood behind that.
                     self.begin(number, sequence);
                 }
                 match self.sequence {
@@ -77,7 +79,7 @@ impl SignerLog {
     }
 
     fn begin(&mut self, number: u64, sequence: u64) {
-        (self.number, self.sequence) = (number, Some(sequence));
+        (self.number, self.sequence, self.resumes) = (number, Some(sequence), false);
         // What the one before left unfinished never counted.
         self.entry.clear();
         self.block.clear();

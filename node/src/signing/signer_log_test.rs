@@ -102,6 +102,10 @@ fn a_log_whose_begin_is_gone_tells_no_entries_before_the_next_reset() {
     log.take(20, &entry(60, true, b"y").to_bytes().into()).unwrap();
     assert!(log.wal().truncated);
     assert_eq!(log.mark(), Some(mark(9)));
+    // What the same member signs on counts.
+    log.take(21, &Said::Mark(mark(12)).of(5, 61).to_bytes().into()).unwrap();
+    log.take(22, &Said::Reset { height: 13 }.of(5, 62).to_bytes().into()).unwrap();
+    assert_eq!((log.mark(), log.decided(), log.wal().truncated), (Some(mark(12)), 12, false));
 }
 
 #[test]

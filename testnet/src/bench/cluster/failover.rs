@@ -89,7 +89,7 @@ fn notes(all: &[Killed]) -> Vec<String> {
     let resolution = all.iter().map(|killed| killed.resolution).max().unwrap_or_default();
     vec![
         "the member that leads the groups and every partition gets SIGKILL, each of the three in turn, and is started again before the next: the \
-         system closes its connections, which is how it is noticed. A member whose machine is gone is noticed after 3 s of silence"
+         system closes its connections, which is how it is noticed. A member whose machine is gone is noticed after 2 s of silence"
             .into(),
         format!(
             "detection and leaders as GET /v1/cluster of one survivor shows them, asked again and again (longest time between two answers {:.0} ms). \
