@@ -75,6 +75,8 @@ pub enum Command {
     /// Become the leader of a new session, then the given program (used by the launcher itself)
     #[command(name = super::process::SESSION_COMMAND, hide = true, disable_help_flag = true)]
     ExecInSession {
+        /// The group it gets, where root asks
+        group: u16,
         /// Program to execute
         program: PathBuf,
         /// Its arguments
@@ -227,9 +229,9 @@ mod tests {
 
     #[test]
     fn a_program_keeps_its_own_options() {
-        let cli = parse("exec-in-session /bin/pyralogd start --home /h").unwrap();
-        let Command::ExecInSession { program, args } = cli.command else { panic!("another command") };
-        assert_eq!(program, Path::new("/bin/pyralogd"));
+        let cli = parse("exec-in-session 31713 /bin/pyralogd start --home /h").unwrap();
+        let Command::ExecInSession { group, program, args } = cli.command else { panic!("another command") };
+        assert_eq!((group, program.as_path()), (31713, Path::new("/bin/pyralogd")));
         assert_eq!(args, ["start", "--home", "/h"]);
     }
 }

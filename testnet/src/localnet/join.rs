@@ -36,7 +36,7 @@ pub fn join(
     files::remove(&home.join("genesis.json"))?;
     let args = arguments(layout, state, node)?;
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut child = spawn_session(program, &args, &layout.log(&node.name))?;
+    let mut child = spawn_session(program, &args, &layout.log(&node.name), node.ports.p2p)?;
     let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait().context("cannot wait for pyralogd join-cluster")? {

@@ -66,7 +66,7 @@ pub fn run(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), LAUNCHER_PROGRAM, &mut script);
             print_stdout(&String::from_utf8_lossy(&script))
         }
-        Command::ExecInSession { program, args } => process::exec_in_session(&program, &args),
+        Command::ExecInSession { group, program, args } => process::exec_in_session(group, &program, &args),
     }
 }
 

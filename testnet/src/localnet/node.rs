@@ -54,7 +54,7 @@ pub fn start(layout: &Layout, state: &mut State, index: usize, program: &Path) -
     let home = layout.home(&node.name);
     let log = layout.log(&node.name);
     let home_text = home.to_str().with_context(|| format!("{} is not UTF-8; use another --dir", home.display()))?;
-    let child = spawn_session(program, &["start", "--home", home_text], &log)?;
+    let child = spawn_session(program, &["start", "--home", home_text], &log, node.ports.p2p)?;
     node.process = ProcessId::of(child.id());
     state.save(layout)?;
     Ok(Started { index, child })

@@ -1,8 +1,8 @@
 //! `fault partition` and `fault heal`: nodes that stop hearing each other, by rules of nftables in a table of their own.
 //!
-//! All nodes stand on 127.0.0.1 and are told apart by their p2p ports: libp2p dials from the port that it listens on, over TCP and over QUIC. Packets
-//! between both ports are dropped, and nothing comes back, as where a cable is cut. A dial that fell back to another port says nothing of who it is:
-//! while a partition lasts, its two nodes are only reached from ports that the launcher gave to nodes.
+//! All nodes stand on 127.0.0.1, and dial each other from any port. So a node that root starts has a group of its own, with the number of its p2p port,
+//! and a packet of one of the two to the port of the other is known by it. It is dropped, and its flow is marked, so that what comes back is dropped too,
+//! as where a cable is cut. Nobody else is touched.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -21,7 +21,8 @@ const PROGRAM: &str = "nft";
 const TABLE: &str = "pyralog_testnet";
 /// Where the program stands, beside `PATH`, which has no directories of an administrator for others.
 const SYSTEM: [&str; 2] = ["/usr/sbin", "/sbin"];
-const NEEDS: &str = "`fault partition` needs the program nft (apt-get install -y nftables), and root or CAP_NET_ADMIN in this network namespace";
+const NEEDS: &str =
+    "`fault partition` needs the program nft (apt-get install -y nftables), and root in this network namespace";
 
 /// Cuts two nodes off from each other.
 pub fn cut(layout: &Layout, state: &mut State, one: &str, other: &str) -> Result<()> {
@@ -31,6 +32,15 @@ pub fn cut(layout: &Layout, state: &mut State, one: &str, other: &str) -> Result
     let [first, second] = &pair;
     if one == other {
         bail!("{first} cannot be cut off from itself: name two nodes");
+    }
+    for node in [one, other].into_iter().filter_map(|index| state.nodes.get(index)) {
+        let group = node.process.as_ref().and_then(|process| group_of(process.pid));
+        if group.is_some_and(|group| group != u32::from(node.ports.p2p)) {
+            bail!(
+                "{} cannot be cut off from others: it was not started by root; `pyralog-testnet down` and `up` as root",
+                node.name
+            );
+        }
     }
     let said = format!(
         "{first} and {second} do not hear each other until `pyralog-testnet fault heal --dir {}`",
@@ -65,9 +75,12 @@ pub fn apply(layout: &Layout, state: &State) -> Result<()> {
 
 /// The name of the network's table.
 fn table(layout: &Layout) -> String {
-    let of = Blake3::digest(layout.root().as_os_str().as_encoded_bytes());
-    let number: String = of.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{TABLE}_{number}")
+    format!("{TABLE}_{}", number(layout.root().as_os_str().as_encoded_bytes()))
+}
+
+/// Eight hexadecimal digits that stand for something.
+fn number(of: &[u8]) -> String {
+    Blake3::digest(of).as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What nft is given: all of it is done, or nothing.
@@ -78,8 +91,6 @@ fn rules(table: &str, state: &State) -> String {
         return text;
     }
     let port = |name: &String| state.nodes.iter().find(|node| node.name == *name).map(|node| node.ports.p2p);
-    let known: Vec<String> = state.nodes.iter().map(|node| node.ports.p2p.to_string()).collect();
-    let known = known.join(", ");
     // Writing into a String cannot fail.
     let _ = writeln!(
         text,
@@ -87,18 +98,23 @@ fn rules(table: &str, state: &State) -> String {
     );
     for pair in &state.partitions {
         let [Some(one), Some(other)] = pair.each_ref().map(port) else { continue };
+        // A flow keeps its mark when the table goes, so each pair has one of its own.
+        let mark = format!("0x{}", number(format!("{table} {}", pair.join(" ")).as_bytes()));
         for protocol in ["tcp", "udp"] {
             for (from, to) in [(one, other), (other, one)] {
-                let _ = writeln!(text, "\t\t{protocol} sport {from} {protocol} dport {to} drop");
-            }
-            for near in [one, other] {
-                let _ = writeln!(text, "\t\t{protocol} dport {near} {protocol} sport != {{ {known} }} drop");
-                let _ = writeln!(text, "\t\t{protocol} sport {near} {protocol} dport != {{ {known} }} drop");
+                let _ = writeln!(text, "\t\tmeta skgid {from} {protocol} dport {to} ct mark set {mark} drop");
             }
         }
+        let _ = writeln!(text, "\t\tct mark {mark} drop");
     }
     text.push_str("\t}\n}\n");
     text
+}
+
+/// The group of a process.
+fn group_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Gid:"))?.split_whitespace().next()?.parse().ok()
 }
 
 fn load(rules: &str) -> Result<()> {
@@ -139,11 +155,18 @@ mod tests {
         state.partitions = vec![["node0".into(), "node0-2".into()]];
         let text = rules("t", &state);
         assert!(text.starts_with("table inet t\ndelete table inet t\ntable inet t {\n"), "{text}");
-        for rule in ["tcp sport 11 tcp dport 13 drop", "udp sport 13 udp dport 11 drop"] {
+        for rule in ["meta skgid 11 tcp dport 13 ct mark set 0x", "meta skgid 13 udp dport 11 ct mark set 0x"] {
             assert!(text.contains(rule), "{text}");
         }
-        assert!(text.contains("tcp dport 11 tcp sport != { 11, 12, 13 } drop"), "{text}");
-        assert!(!text.contains("sport 12 ") && !text.contains("dport 12 "), "{text}");
+        assert!(!text.contains("skgid 12 ") && !text.contains("dport 12 "), "{text}");
+        let marks = |text: &str| {
+            text.lines().filter_map(|line| line.trim().strip_prefix("ct mark ").map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let before = marks(&text);
+        state.partitions.push(["node0-1".into(), "node0-2".into()]);
+        let both = marks(&rules("t", &state));
+        assert!(before.len() == 1 && both.len() == 2 && both[0] == before[0] && both[1] != both[0], "{both:?}");
+        let text = rules("t", &state);
         assert_eq!(text.matches('{').count(), text.matches('}').count());
         state.partitions.clear();
         assert_eq!(rules("t", &state), "table inet t\ndelete table inet t\n");

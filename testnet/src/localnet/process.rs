@@ -121,7 +121,9 @@ pub fn stop_all(processes: &[ProcessId], grace: Duration) -> Result<usize> {
 ///
 /// The launcher re-executes itself for this: `setsid` must be called by the child, and a process group alone would
 /// receive SIGHUP when the launcher dies while a member is paused.
-pub fn spawn_session(program: &Path, args: &[&str], log: &Path) -> Result<Child> {
+///
+/// Where root is the launcher's user the process has the group `group`, so that its packets are told from those of others ([`super::partition`]).
+pub fn spawn_session(program: &Path, args: &[&str], log: &Path, group: u16) -> Result<Child> {
     let launcher = std::env::current_exe().context("cannot find the launcher's own executable")?;
     let output = File::options()
         .create(true)
@@ -139,6 +141,7 @@ pub fn spawn_session(program: &Path, args: &[&str], log: &Path) -> Result<Child>
     }
     command
         .arg(SESSION_COMMAND)
+        .arg(group.to_string())
         .arg(program)
         .args(args)
         .stdin(Stdio::null())
@@ -149,12 +152,16 @@ pub fn spawn_session(program: &Path, args: &[&str], log: &Path) -> Result<Child>
 }
 
 /// The body of the hidden subcommand: becomes the leader of a new session, then the program. Returns only on failure.
-pub fn exec_in_session(program: &Path, args: &[std::ffi::OsString]) -> Result<()> {
+pub fn exec_in_session(group: u16, program: &Path, args: &[std::ffi::OsString]) -> Result<()> {
     // A process that already leads its group gets EPERM; it then has a session of its own in all but name.
     if let Err(error) = rustix::process::setsid()
         && error != rustix::io::Errno::PERM
     {
         return Err(error).context("cannot make a session");
+    }
+    if rustix::process::geteuid().is_root() {
+        // A root that may not, as in some namespaces, gets nodes that no partition can be made of.
+        let _refused = rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(u32::from(group)));
     }
     let error = Command::new(program).args(args).exec();
     Err(error).with_context(|| format!("cannot execute {}", program.display()))

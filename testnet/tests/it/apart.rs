@@ -60,6 +60,9 @@ pub fn only_apart(test: &str, own: Own) -> bool {
 
 /// What this user or machine lacks.
 fn missing(own: Own) -> Option<String> {
+    if own == Own::Network && !rustix::process::geteuid().is_root() {
+        return Some("nodes that can be told apart are started by root".to_owned());
+    }
     let mut needed = vec!["unshare", "sh"];
     needed.extend(if own == Own::Mounts { ["mount", "umount"] } else { ["ip", "nft"] });
     if let Some(program) = needed.into_iter().find(|program| !is_installed(program)) {

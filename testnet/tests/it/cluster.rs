@@ -2,7 +2,7 @@
 //! What was acknowledged must be there at the end, where it was said to be and at every member, and what was refused must not.
 //!
 //! `PYRALOG_FAULT_ROUNDS=300` runs longer (with `cargo test`: nextest ends a test after 10 minutes), `PYRALOG_FAULT_SEED` repeats a choice of faults,
-//! and `PYRALOG_FAULT_KEEP=DIR` keeps homes and logs of a run that failed.
+//! `PYRALOG_FAULT_KINDS=cut,part` does these alone, and `PYRALOG_FAULT_KEEP=DIR` keeps homes and logs of a run that failed.
 
 mod disk;
 mod history;
@@ -28,8 +28,8 @@ use self::oracle::{Ledger, client};
 use crate::apart::{Own, Place, apart};
 use crate::net::{Net, Ran, beside, run};
 
-/// Rounds of an ordinary test run: each kind once but for the blink, which comes in longer ones.
-const ROUNDS: usize = 5;
+/// Rounds of an ordinary test run: each kind once.
+const ROUNDS: usize = 6;
 /// Threads that append.
 const CLIENTS: usize = 2;
 /// Acknowledged appends that show that writes go on: more than those that were on their way when the fault began.
@@ -54,6 +54,24 @@ enum Kind {
     Cut,
 }
 
+impl Kind {
+    const ALL: [Self; 6] = [Self::Kill, Self::Pause, Self::Blink, Self::Wipe, Self::Part, Self::Cut];
+
+    fn is_of_the_network(self) -> bool {
+        matches!(self, Self::Part | Self::Cut)
+    }
+
+    /// Those that were asked for, or all, as far as they can be done here.
+    fn of_this_run(cuts: bool) -> Vec<Self> {
+        let asked = std::env::var("PYRALOG_FAULT_KINDS").ok();
+        let named = |name: &str| Self::ALL.into_iter().find(|kind| format!("{kind:?}").eq_ignore_ascii_case(name));
+        let kinds = asked.map_or(Self::ALL.to_vec(), |asked| {
+            asked.split(',').map(|name| named(name).unwrap_or_else(|| panic!("no fault is called {name}"))).collect()
+        });
+        kinds.into_iter().filter(|kind| cuts || !kind.is_of_the_network()).collect()
+    }
+}
+
 /// One round.
 #[derive(Debug, Clone, Copy)]
 struct Fault {
@@ -69,18 +87,14 @@ struct Fault {
 /// The choice of faults.
 struct Plan {
     chance: ChaCha8Rng,
-    /// Whether networks may be cut here.
-    cuts: bool,
+    /// Each of them comes once before one comes again.
+    kinds: Vec<Kind>,
 }
 
 impl Plan {
-    /// Kinds in their order: every one but the blink comes once before one comes again. A member that leads and is cut off from all others can stop writes
-    /// for a minute (the README names it), so in an ordinary run none is.
     fn kinds(&mut self, rounds: usize) -> Vec<Kind> {
-        let mut first = vec![Kind::Kill, Kind::Pause, Kind::Wipe];
-        let cuts = if rounds > ROUNDS { &[Kind::Part, Kind::Cut][..] } else { &[Kind::Part] };
-        first.extend(cuts.iter().copied().filter(|_| self.cuts));
-        let all: Vec<Kind> = first.iter().copied().chain([Kind::Blink]).collect();
+        let all = self.kinds.clone();
+        let mut first = all.clone();
         first.shuffle(&mut self.chance);
         let more: Vec<Kind> = (first.len()..rounds).map(|_| all[self.chance.random_range(0..all.len())]).collect();
         first.into_iter().take(rounds).chain(more).collect()
@@ -155,7 +169,7 @@ fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_cut_off_or_loses
             let (members, ledger, stop) = (&members, &ledger, &stop);
             threads.spawn(move || client(members, ledger, stop, at));
         }
-        let mut plan = Plan { chance: ChaCha8Rng::seed_from_u64(seed), cuts };
+        let mut plan = Plan { chance: ChaCha8Rng::seed_from_u64(seed), kinds: Kind::of_this_run(cuts) };
         progress(&members, &ledger, "before any fault");
         for (number, kind) in plan.kinds(rounds).into_iter().enumerate() {
             let leader = members.leader();
