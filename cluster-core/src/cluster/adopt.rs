@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pyralog_crypto::Encode;
 
 use super::host::{Cluster, Shared};
-use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog};
+use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, NewLog, Spread};
 use crate::{Log, LogName, Storage};
 
 impl Cluster {
@@ -53,7 +53,8 @@ impl Shared {
         let (healthy, adopt) = (BTreeSet::new(), Some((self.me, log.incarnation())));
         let (replication, copies) = self.options.numbers;
         let (name, partitions, spec) = (spec.name.clone(), spec.partitions, spec.to_bytes());
-        let new = NewLog { name, spec, partitions, replication, copies, weak: false, healthy, adopt };
+        let spread = Spread::whole(replication, copies);
+        let new = NewLog { name, spec, partitions, spread, weak: false, healthy, adopt };
         self.groups.global().propose(&GlobalCommand::CreateLog(new)).await.map(|(_, answer)| answer)
     }
 }

@@ -34,6 +34,8 @@ pub const MAX_HEARD: usize = 64;
 /// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
 /// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
 /// 13:u8 id:u64 partition:u64 mode payload      an append for who leads the partition, whom the sender does not hear
+/// 14:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, `from:u64 end:u64` and a bit of each
+/// 15:u8 id:u64 partition:u64 from:u64     the records from an offset on, as the receiver has them; answered by 11, see `crate::items`
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -117,6 +119,24 @@ pub enum Envelope {
         /// The answer; `None` where the node gives none.
         answer: Option<Bytes>,
     },
+    /// Which records of a partition has the receiver, and not their stubs? Answered by [`Envelope::Told`].
+    Survey {
+        /// Of the sender's own; it comes back.
+        id: u64,
+        /// The partition.
+        partition: PartitionId,
+        /// Offset of the first one that is asked for.
+        from: u64,
+    },
+    /// Records of a partition, as the receiver has them. Answered by [`Envelope::Told`].
+    Records {
+        /// Of the sender's own; it comes back.
+        id: u64,
+        /// The partition.
+        partition: PartitionId,
+        /// Offset of the first one that is wanted.
+        from: u64,
+    },
     /// Whom the sender hears, itself among them.
     Hears {
         /// At most [`MAX_HEARD`].
@@ -135,7 +155,7 @@ impl Envelope {
     pub fn is_bulk(&self) -> bool {
         match self {
             Self::Note { note, .. } => note.is_bulk(),
-            Self::Ask { .. } | Self::Told { .. } => true,
+            Self::Ask { .. } | Self::Told { .. } | Self::Survey { .. } | Self::Records { .. } => true,
             _ => false,
         }
     }
@@ -195,6 +215,14 @@ impl Envelope {
                 out.u8(11).u64(*id);
                 answer.clone().unwrap_or_default()
             }
+            Self::Survey { id, partition, from } => {
+                out.u8(14).u64(*id).u64(partition.0).u64(*from);
+                Bytes::new()
+            }
+            Self::Records { id, partition, from } => {
+                out.u8(15).u64(*id).u64(partition.0).u64(*from);
+                Bytes::new()
+            }
             Self::Hears { members } => {
                 let members: Vec<u64> = members.iter().map(|member| member.0).collect();
                 out.u8(12).u64(0).list(&members, |out, member| {
@@ -253,6 +281,11 @@ impl Envelope {
             13 => {
                 let (partition, mode) = (PartitionId(input.u64()?), input.get()?);
                 Ok(Self::Relay { id, partition, mode, payload: payload(rest(&input))? })
+            }
+            14 | 15 => {
+                let (partition, from) = (PartitionId(input.u64()?), input.u64()?);
+                input.finish()?;
+                Ok(if kind == 14 { Self::Survey { id, partition, from } } else { Self::Records { id, partition, from } })
             }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }

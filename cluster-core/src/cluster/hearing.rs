@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::envelope::{Envelope, MAX_HEARD};
 use super::host::{Cluster, Shared, lock};
+use crate::member::Input;
 use crate::raft::{Hearing, RaftGroups};
 use crate::replication::MemberId;
 
@@ -107,6 +108,7 @@ impl Cluster {
         shared.ears.link(member, up);
         // Before anything else goes there, so that whoever is asked for its vote knows why.
         shared.tell();
+        shared.inputs.give(Input::Away(shared.away()));
         if !up {
             shared.calls.away(member);
             shared.forwarded.away(member);
@@ -123,6 +125,12 @@ impl Cluster {
 }
 
 impl Shared {
+    /// Members that this one does not hear.
+    fn away(&self) -> BTreeSet<MemberId> {
+        let up = self.ears.up();
+        self.groups.global().look(|state| state.live().map(|(id, _)| id).filter(|id| !up.contains(id)).collect())
+    }
+
     /// Tells all others whom this member hears.
     fn tell(&self) {
         let members: BTreeSet<MemberId> = self.ears.up().into_iter().take(MAX_HEARD).collect();

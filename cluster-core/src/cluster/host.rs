@@ -1,6 +1,6 @@
 //! The running member, as the node holds it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::hearing::{Ears, keep_telling};
 use super::looping::{self, Inputs};
 use super::questions::Answering;
 use super::relay::MAX_RELAYED;
+use super::repair::{Strength, keep_repairing};
 use super::steward::Steward;
 use crate::member::MemberLimits;
 use crate::raft::{GroupError, RaftGroups, RaftOptions};
@@ -82,6 +83,8 @@ pub(super) struct Shared {
     pub(super) serving: Arc<Semaphore>,
     /// Places for those of other nodes: they may wait for long, and must not be in the way.
     pub(super) telling: Arc<Semaphore>,
+    /// How far the partitions were looked at whose records not all members have.
+    pub(super) strength: Mutex<BTreeMap<PartitionId, Strength>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What runs beside the thread.
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
@@ -166,13 +169,15 @@ impl Cluster {
             relaying,
             serving,
             telling,
+            strength: Mutex::default(),
             thread,
             tasks,
         };
         let shared = Arc::new(shared);
         let steward = tokio::spawn(Steward::new(Arc::downgrade(&shared), hears).run());
         let telling = tokio::spawn(keep_telling(Arc::downgrade(&shared)));
-        *lock(&shared.tasks) = vec![steward, telling];
+        let repairing = tokio::spawn(keep_repairing(Arc::downgrade(&shared)));
+        *lock(&shared.tasks) = vec![steward, telling, repairing];
         Ok(Self { shared })
     }
 

@@ -4,6 +4,7 @@
 //! Cluster ─┬─ RaftGroups          who is in it, which logs there are, who numbers which partition
 //!          ├─ member loop (thread) Member: sequencers and storing members on the store
 //!          ├─ steward (task)      makes this member's partitions what the groups say, and takes epochs where nobody leads
+//!          ├─ repair (task)       gets the records that too few members of their nodeset have
 //!          └─ Links               envelopes to and from other members, which the node carries
 //! ```
 //!
@@ -30,6 +31,7 @@ mod forward;
 mod governor;
 mod handing;
 mod hearing;
+mod holdings;
 mod host;
 mod looping;
 mod place;
@@ -37,6 +39,7 @@ mod questions;
 mod receive;
 mod relay;
 mod renewal;
+mod repair;
 mod steward;
 mod view;
 

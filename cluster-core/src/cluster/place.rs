@@ -7,7 +7,7 @@ use pyralog_crypto::{Decode, LogId};
 
 use super::host::Shared;
 use crate::raft::global::score;
-use crate::raft::{GlobalState, LogPlace};
+use crate::raft::{GlobalState, LogPlace, Spread};
 use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
 use crate::{Error, LogName, LogSpec, PartitionId, Replicas};
 
@@ -19,6 +19,9 @@ pub(super) struct Place {
     pub(super) number: u32,
     pub(super) spec: Arc<LogSpec>,
     pub(super) nodeset: NodeSet,
+    pub(super) coordinator_only: bool,
+    /// Whether not all members of a full nodeset have all records.
+    pub(super) is_sparse: bool,
 }
 
 /// The member of a nodeset that is up and has the highest score.
@@ -34,6 +37,8 @@ pub struct ReplicatedLog {
     pub spec: LogSpec,
     /// Given once in the life of the cluster.
     pub incarnation: u64,
+    /// Over how many members its records are spread, as far as there are so many.
+    pub spread: Spread,
     /// Who stores its partitions, in their order.
     pub nodesets: Vec<NodeSet>,
 }
@@ -48,7 +53,7 @@ impl ReplicatedLog {
         let spec = spec_of(name, log, log_id)?;
         let ids = log.first_partition..log.first_partition + u64::from(log.partitions);
         let nodesets = ids.filter_map(|id| state.partition(id).map(|place| place.nodeset.clone())).collect();
-        Some(Self { spec, incarnation: log.incarnation, nodesets })
+        Some(Self { spec, incarnation: log.incarnation, spread: log.spread, nodesets })
     }
 }
 
@@ -69,7 +74,14 @@ pub(super) fn places(state: &GlobalState, log_id: &(dyn Fn(&LogName, u64) -> Log
         for number in 0..log.partitions {
             let id = log.first_partition + u64::from(number);
             let nodeset = state.partition(id).map(|place| place.nodeset.clone());
-            let place = |nodeset| Place { id: PartitionId(id), number, spec: Arc::clone(&spec), nodeset };
+            let place = |nodeset| Place {
+                id: PartitionId(id),
+                number,
+                spec: Arc::clone(&spec),
+                nodeset,
+                coordinator_only: log.spread.coordinator_only,
+                is_sparse: log.spread.nodeset > log.spread.replication,
+            };
             places.extend(nodeset.map(place));
         }
     }

@@ -28,6 +28,8 @@ impl Cluster {
             Envelope::Answer { id, frame } | Envelope::Told { id, answer: frame } => {
                 self.shared.calls.answered(from, id, frame);
             }
+            Envelope::Survey { id, partition, from: offset } => self.shared.survey((from, id), partition, offset),
+            Envelope::Records { id, partition, from: offset } => self.shared.give_records((from, id), partition, offset),
             Envelope::Ask { id, question } => self.answer_node(from, id, question),
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);

@@ -177,9 +177,9 @@ impl Steward {
             let still = places.iter().zip(newest).filter_map(|(place, newest)| {
                 let newest = newest.filter(|stands| self.is_due(shared, &hearing, place, stands))?;
                 let moved = newest.nodeset != place.nodeset;
-                Some((place.id, moved.then(|| place.nodeset.clone())))
+                Some((*place, moved.then(|| place.nodeset.clone())))
             });
-            let partitions: Vec<(PartitionId, Option<NodeSet>)> = still.collect();
+            let partitions: Vec<(&Place, Option<NodeSet>)> = still.collect();
             if !partitions.is_empty() {
                 self.take(shared, &shard, &partitions).await;
             }
@@ -237,18 +237,19 @@ impl Steward {
         &mut self,
         shared: &Arc<Shared>,
         shard: &Group<ShardState>,
-        partitions: &[(PartitionId, Option<NodeSet>)],
+        partitions: &[(&Place, Option<NodeSet>)],
     ) {
         let take = |nodeset: &Option<NodeSet>| Command::TakeEpoch { sequencer: shared.me, nodeset: nodeset.clone() };
-        let batch = partitions.iter().map(|(partition, nodeset)| (partition.0, take(nodeset))).collect();
+        let batch = partitions.iter().map(|(place, nodeset)| (place.id.0, take(nodeset))).collect();
         match shard.propose(&ShardCommand::Batch(batch)).await {
             Ok((_, ShardAnswer::Batch(answers))) => {
-                for ((partition, _), answer) in partitions.iter().zip(answers) {
-                    lock(&shared.asked).remove(partition);
+                for ((place, _), answer) in partitions.iter().zip(answers) {
+                    let (partition, coordinator_only) = (place.id, place.coordinator_only);
+                    lock(&shared.asked).remove(&partition);
                     if let Some(Answer::Taken(taken)) = answer {
-                        self.taken.insert(*partition, (taken.epoch, Instant::now()));
-                        self.leads.insert(*partition, taken.epoch);
-                        shared.inputs.give(Input::Lead { partition: *partition, taken });
+                        self.taken.insert(partition, (taken.epoch, Instant::now()));
+                        self.leads.insert(partition, taken.epoch);
+                        shared.inputs.give(Input::Lead { partition, taken, coordinator_only });
                     }
                 }
             }

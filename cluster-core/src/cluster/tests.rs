@@ -2,6 +2,7 @@
 
 mod apart;
 mod appends;
+mod copysets;
 mod disk;
 mod failover;
 mod members;

@@ -8,7 +8,7 @@ use pyralog_crypto::Encode;
 use super::answers::{AppendError, PartitionStatus};
 use super::host::Cluster;
 use super::place::ReplicatedLog;
-use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, LogPlace, NewLog};
+use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, LogPlace, NewLog, Spread};
 use crate::replication::{Epoch, EpochStore, MemberId};
 use crate::{Error as StoreError, LogName, LogSpec, PartitionId};
 
@@ -47,11 +47,11 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`crate::raft::Group::propose`]; [`GroupError::Refused`] where it cannot be.
-    pub async fn create_log(&self, spec: &LogSpec, replication: u8, copies: u8, weak: bool) -> Result<u64, GroupError> {
+    pub async fn create_log(&self, spec: &LogSpec, spread: Spread, weak: bool) -> Result<u64, GroupError> {
         let healthy = self.up();
         let (name, partitions) = (spec.name.clone(), spec.partitions);
         let (spec, adopt) = (spec.to_bytes(), None);
-        let new = NewLog { name, spec, partitions, replication, copies, weak, healthy, adopt };
+        let new = NewLog { name, spec, partitions, spread, weak, healthy, adopt };
         let global = self.shared.groups.global();
         match global.propose(&GlobalCommand::CreateLog(new)).await?.1 {
             GlobalAnswer::Created { incarnation, .. } => {
@@ -105,13 +105,14 @@ impl Cluster {
                 let (name, first) = (name.clone(), log.first_partition);
                 let place = |number| {
                     let id = first + u64::from(number);
-                    state.partition(id).map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone()))
+                    let sparse = log.spread.nodeset > log.spread.replication;
+                    state.partition(id).map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone(), sparse))
                 };
                 (0..log.partitions).filter_map(place).collect::<Vec<_>>()
             };
             state.logs().flat_map(of).collect::<Vec<_>>()
         };
-        let status = |(log, number, partition, nodeset)| {
+        let status = |(log, number, partition, nodeset, sparse)| {
             let stands = self.shared.stands(partition);
             let (epoch, sequencer, last_clean) =
                 stands.as_ref().map(|at| (at.epoch, at.sequencer, at.last_clean)).unwrap_or_default();
@@ -122,7 +123,8 @@ impl Cluster {
             let nodeset = stands.map_or(nodeset, |stands| stands.nodeset);
             let replica = self.shared.replicas.get(partition);
             let records = replica.as_ref().map(|replica| replica.applied().offset);
-            let behind = replica.is_some_and(|replica| replica.lacks());
+            let repaired = !sparse || self.shared.is_repaired(partition, &nodeset);
+            let behind = replica.is_some_and(|replica| replica.lacks() || !repaired);
             PartitionStatus { log, number, partition, nodeset, epoch, sequencer, last_clean, settled, records, behind }
         };
         self.shared.groups.global().look(places).into_iter().map(status).collect()

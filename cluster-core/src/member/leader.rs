@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::replica::{Frontier, PartitionId};
 use crate::replication::{
-    AckMode, Epoch, Lsn, Metadata, NodeSet, Payload, ProducerId, Producers, Refusal, Sequencer, SequencerEffect,
+    AckMode, Epoch, Lsn, MemberId, Metadata, NodeSet, Payload, ProducerId, Producers, Refusal, Sequencer, SequencerEffect,
     SequencerInput,
 };
 
@@ -119,8 +119,9 @@ impl Client {
 pub(super) type Answered = (u64, Result<Acked, Unplaced>);
 
 impl Leader {
-    pub(super) fn new(partition: PartitionId, taken: &Metadata) -> Self {
-        let sequencer = Sequencer::new(taken).of_partition(partition.0);
+    /// `avoid` is to store no records, as long as there are enough others.
+    pub(super) fn new(partition: PartitionId, taken: &Metadata, avoid: Option<MemberId>) -> Self {
+        let sequencer = Sequencer::new(taken).of_partition(partition.0).avoiding(avoid);
         let released = Lsn::new(taken.epoch, 0);
         let nodeset = taken.nodeset.clone();
         let waiting = VecDeque::new();

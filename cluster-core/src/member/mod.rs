@@ -28,6 +28,7 @@ mod part;
 mod run;
 
 pub use leader::{Acked, Placed, Unplaced};
+pub(crate) use note::FETCH_BYTES;
 pub use note::{MAX_NOTE_BYTES, Note};
 pub use run::{Durable, Effect, Input, Member, MemberLimits};
 

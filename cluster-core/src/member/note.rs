@@ -8,7 +8,7 @@ use crate::replication::{MAX_MESSAGE_BYTES, Message};
 use crate::tree::TrimmedPrefix;
 
 /// Bytes of the records in one answer to [`Note::Fetch`]: about so many, or one record that is longer.
-pub(super) const FETCH_BYTES: usize = 1 << 20;
+pub(crate) const FETCH_BYTES: usize = 1 << 20;
 /// Bytes of a note, at most: a message, or records with all producers that there may be.
 pub const MAX_NOTE_BYTES: usize = MAX_MESSAGE_BYTES + (1 << 20);
 
@@ -19,13 +19,14 @@ const REPLICATION: u8 = 1;
 const FETCH: u8 = 2;
 const FETCHED: u8 = 3;
 const TRIMMED: u8 = 4;
+const FETCH_STUBS: u8 = 5;
 
 /// What a member says to another one about one partition.
 ///
 /// ```text
 /// 1:u8 message                                            see [`Message`]
-/// 2:u8 from:u64
-/// 3:u8 from:u64 option<reached> item*                     see `crate::items`; a record stands last
+/// 2:u8 from:u64                                           5:u8 where stubs do
+/// 3:u8 from:u64 option<reached> item*                     see `crate::items`; a record, or a [`crate::Stub`], stands last
 /// 4:u8 prefix                                             see [`TrimmedPrefix`]
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Note {
     Fetch {
         /// Offset of the first one that is wanted.
         from: u64,
+        /// Whether their leaves are enough.
+        stubs: bool,
     },
     /// These.
     Fetched {
@@ -43,7 +46,7 @@ pub enum Note {
         from: u64,
         /// Where the last one is, if nothing is behind it yet.
         reached: Option<Reached>,
-        /// The records, each behind its length.
+        /// The records, or what stands for them, each behind its length.
         items: Bytes,
     },
     /// What you lack was removed by the log's retention; this is left of it, and records are there behind it.
@@ -62,9 +65,9 @@ impl Note {
                 whole.extend_from_slice(&head);
                 (whole, record)
             }
-            Self::Fetch { from } => {
+            Self::Fetch { from, stubs } => {
                 let mut out = Writer::default();
-                out.u8(FETCH).u64(*from);
+                out.u8(if *stubs { FETCH_STUBS } else { FETCH }).u64(*from);
                 (out.into_bytes(), Bytes::new())
             }
             Self::Fetched { from, reached, items } => {
@@ -93,9 +96,9 @@ impl Note {
         let mut input = Reader::new(bytes);
         match input.u8()? {
             REPLICATION => Message::from_shared(&bytes.slice(1..)).map(Self::Replication),
-            FETCH => {
-                let from = input.u64()?;
-                input.finish().map(|()| Self::Fetch { from })
+            tag @ (FETCH | FETCH_STUBS) => {
+                let (from, stubs) = (input.u64()?, tag == FETCH_STUBS);
+                input.finish().map(|()| Self::Fetch { from, stubs })
             }
             FETCHED => {
                 let from = input.u64()?;

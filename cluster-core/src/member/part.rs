@@ -29,6 +29,8 @@ pub(super) struct Part {
     own: MemberId,
     /// Who has records, as far as this member has heard: the nodesets of the newest epoch and of those that are not clean.
     sources: BTreeSet<MemberId>,
+    /// Whether records are stored by some members of the newest nodeset only.
+    sparse: bool,
     stored: Option<Stored>,
     pub(super) leader: Option<Leader>,
     durable: Durable,
@@ -74,7 +76,7 @@ impl Part {
             Stored { member, replica, releaser: own, source: own, missing: 0, asked: false }
         });
         let sources = nodeset.members().iter().copied().collect();
-        Self { id, own, sources, stored, leader: None, durable }
+        Self { id, own, sources, sparse: nodeset.is_sparse(), stored, leader: None, durable }
     }
 
     /// Bytes of the copies in memory.
@@ -88,16 +90,21 @@ impl Part {
     }
 
     /// Leads the epoch that was taken, if it is newer than the one that is led.
-    pub(super) fn lead(&mut self, taken: &Metadata, out: &mut Out) -> Result<(), Error> {
+    pub(super) fn lead(&mut self, taken: &Metadata, coordinator_only: bool, out: &mut Out) -> Result<(), Error> {
         if self.leader.as_ref().is_some_and(|leader| leader.epoch() >= taken.epoch) {
             return Ok(());
         }
         self.give_up(out);
-        self.sources = sources(taken);
-        self.leader = Some(Leader::new(self.id, taken));
+        self.hear_of(taken);
+        self.leader = Some(Leader::new(self.id, taken, coordinator_only.then_some(self.own)));
         // The first tick begins.
         self.sequence(SequencerInput::Tick, out);
         Ok(())
+    }
+
+    /// Copies go to these last.
+    pub(super) fn away(&mut self, away: BTreeSet<MemberId>, out: &mut Out) {
+        self.sequence(SequencerInput::Away(away), out);
     }
 
     pub(super) fn append(
@@ -141,7 +148,7 @@ impl Part {
                 message if refused(&message, short) => Ok(()),
                 message => self.store(from, message, out),
             },
-            Note::Fetch { from: offset } => self.serve(from, offset, out),
+            Note::Fetch { from: offset, stubs } => self.serve(from, offset, stubs, out),
             Note::Fetched { .. } | Note::Trimmed(_) if short.disk => Ok(()),
             Note::Fetched { from: offset, reached, items } => self.fetched(from, offset, reached, items, out),
             Note::Trimmed(prefix) => self.go_behind(from, prefix),
@@ -161,7 +168,7 @@ impl Part {
         self.member(MemberInput::Durable { ticket }, out)?;
         // Records of another member are durable: the next ones, if something is missing still.
         if let Some(stored) = self.stored.as_mut().filter(|stored| ticket == TAKEN && stored.replica.lacks()) {
-            stored.ask(self.id, self.own, out);
+            stored.ask(self.id, self.own, self.sparse, out);
         }
         Ok(())
     }
@@ -170,10 +177,16 @@ impl Part {
     pub(super) fn answered(&mut self, answer: Answer, out: &mut Out) -> Result<(), Error> {
         let metadata = answer.metadata().clone();
         if metadata.epoch >= self.leader.as_ref().map_or(metadata.epoch, Leader::epoch) {
-            self.sources = sources(&metadata);
+            self.hear_of(&metadata);
         }
         self.sequence(SequencerInput::Answer(answer), out);
         self.member(MemberInput::Metadata(metadata), out)
+    }
+
+    fn hear_of(&mut self, metadata: &Metadata) {
+        let nodesets = metadata.unclean().chain([&metadata.nodeset]);
+        self.sources = nodesets.flat_map(NodeSet::members).copied().collect();
+        self.sparse = metadata.nodeset.is_sparse();
     }
 
     fn member(&mut self, input: MemberInput, out: &mut Out) -> Result<(), Error> {
@@ -292,12 +305,12 @@ impl Part {
             } else {
                 stored.source = stored.releaser;
             }
-            stored.ask(self.id, self.own, out);
+            stored.ask(self.id, self.own, self.sparse, out);
         }
     }
 
     /// Another member lacks records.
-    fn serve(&self, to: MemberId, from: u64, out: &mut Out) -> Result<(), Error> {
+    fn serve(&self, to: MemberId, from: u64, stubs: bool, out: &mut Out) -> Result<(), Error> {
         let Some(stored) = &self.stored else { return Ok(()) };
         let (first, _) = stored.replica.partition().range()?;
         if from < first {
@@ -307,7 +320,7 @@ impl Part {
             }
             return Ok(());
         }
-        let (items, reached) = match stored.replica.records(from, FETCH_BYTES) {
+        let (items, reached) = match stored.replica.records(from, FETCH_BYTES, stubs) {
             Ok(found) => found,
             // It has more than this member, or what it wants is just being removed.
             Err(Error::NoSuchRecord { .. }) => (Bytes::new(), None),
@@ -371,10 +384,11 @@ impl Part {
 }
 
 impl Stored {
-    fn ask(&mut self, id: PartitionId, own: MemberId, out: &mut Out) {
+    /// Of records that others store the leaves are enough; [`crate::cluster`] has those stored here that too few have.
+    fn ask(&mut self, id: PartitionId, own: MemberId, stubs: bool, out: &mut Out) {
         (self.missing, self.asked) = (0, true);
         if self.source != own {
-            out.send(own, id, self.source, Note::Fetch { from: self.replica.frontier().offset });
+            out.send(own, id, self.source, Note::Fetch { from: self.replica.frontier().offset, stubs });
         }
     }
 }
@@ -391,11 +405,6 @@ impl Out {
     fn answer(&mut self, (ticket, acked): Answered) {
         self.effects.push(Effect::Appended { ticket, acked });
     }
-}
-
-fn sources(metadata: &Metadata) -> BTreeSet<MemberId> {
-    let nodesets = metadata.unclean().chain([&metadata.nodeset]);
-    nodesets.flat_map(NodeSet::members).copied().collect()
 }
 
 /// Whether a copy is not taken: it holds no records, or there is no place for more.

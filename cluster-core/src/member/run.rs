@@ -1,6 +1,6 @@
 //! All partitions of one member.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -53,6 +53,8 @@ pub enum Input {
         partition: PartitionId,
         /// What the epoch store answered.
         taken: Metadata,
+        /// Whether it is to store no records of its epoch, as long as there are enough others.
+        coordinator_only: bool,
     },
     /// A client's append.
     Append {
@@ -90,6 +92,8 @@ pub enum Input {
         /// The answer.
         answer: Answer,
     },
+    /// These members are not heard: copies go to them last. Takes the place of what was said before.
+    Away(BTreeSet<MemberId>),
     /// Some time has passed: about 20 ms.
     Tick,
 }
@@ -144,6 +148,7 @@ pub struct Member {
     durable: Durable,
     parts: BTreeMap<PartitionId, Part>,
     short: Short,
+    away: BTreeSet<MemberId>,
 }
 
 /// What there is no place for.
@@ -159,7 +164,7 @@ impl Member {
     /// A member with this id and store.
     #[must_use]
     pub fn new(id: MemberId, replicas: Replicas, limits: MemberLimits, durable: Durable) -> Self {
-        Self { id, replicas, limits, durable, parts: BTreeMap::new(), short: Short::default() }
+        Self { id, replicas, limits, durable, parts: BTreeMap::new(), short: Short::default(), away: BTreeSet::new() }
     }
 
     /// Its id.
@@ -187,8 +192,13 @@ impl Member {
                 self.parts.entry(partition).or_insert(part);
             }
             Input::Close { partition } => self.close(partition, &mut effects),
-            Input::Lead { partition, taken } => {
-                self.with(partition, &mut effects, |part, _, out| part.lead(&taken, out))?
+            Input::Lead { partition, taken, coordinator_only } => {
+                let away = self.away.clone();
+                self.with(partition, &mut effects, |part, _, out| {
+                    part.lead(&taken, coordinator_only, out)?;
+                    part.away(away, out);
+                    Ok(())
+                })?;
             }
             Input::Append { partition, ticket, mode, epoch, payload } if self.parts.contains_key(&partition) => {
                 self.with(partition, &mut effects, |part, short, out| {
@@ -205,6 +215,17 @@ impl Member {
             }
             Input::Answer { partition, answer } => {
                 self.with(partition, &mut effects, |part, _, out| part.answered(answer, out))?;
+            }
+            Input::Away(away) => {
+                let led: Vec<_> = self.parts.iter().filter(|(_, part)| part.leader.is_some()).map(|(id, _)| *id).collect();
+                for partition in led {
+                    let away = away.clone();
+                    self.with(partition, &mut effects, |part, _, out| {
+                        part.away(away, out);
+                        Ok(())
+                    })?;
+                }
+                self.away = away;
             }
             Input::Tick => self.tick(&mut effects)?,
         }

@@ -43,7 +43,7 @@ mod types;
 mod wire;
 
 pub use error::GroupError;
-pub use global::{GlobalAnswer, GlobalCommand, GlobalRefusal, GlobalState, LogPlace, Member, NewLog, NewMember, Role};
+pub use global::{GlobalAnswer, GlobalCommand, GlobalRefusal, GlobalState, LogPlace, Member, NewLog, NewMember, Role, Spread};
 pub use global::{MAX_ADDRESS, MAX_ADDRESSES, MAX_MEMBER_NAME};
 pub use group::Group;
 pub use groups::RaftGroups;

@@ -5,11 +5,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
+use pyralog_crypto::{CodecError, Decode, Encode, Hash, Reader, Writer};
 
 use crate::Error;
+use crate::items;
 use crate::logs::RecordBatch;
 use crate::replication::{Change, Content, Copies, Entry, Epoch, Folded, Lsn, MemberState, Payload, Producers};
+use crate::stub::{Stub, is_stub};
 use crate::tree::TrimmedPrefix;
 
 /// First byte of records in the journal; that of changes is their version.
@@ -216,6 +218,19 @@ impl Held {
     /// Whether something is released that has no copy here.
     pub(super) fn lacks(&self) -> bool {
         self.handed.between || self.due().is_some_and(|lsn| !self.copies.contains_key(&lsn))
+    }
+
+    /// The same items, with the records in place of their stubs that there are copies of here: they were promised, and the copies go when these are in the
+    /// files.
+    pub(super) fn fill(&self, given: Bytes) -> Bytes {
+        if !items::iter(&given).any(is_stub) {
+            return given;
+        }
+        let batches = self.copies.values().filter_map(|(_, batch)| batch.as_ref());
+        let by_leaf = |batch: &'_ Arc<RecordBatch>| batch.hashes().iter().copied().zip(items::iter(batch.bytes()));
+        let own: BTreeMap<Hash, &[u8]> = batches.flat_map(by_leaf).collect();
+        let whole = |item| Stub::read(item).and_then(|stub| own.get(&stub.leaf).copied()).unwrap_or(item);
+        items::encode(items::iter(&given).map(whole).collect::<Vec<_>>().into_iter()).into()
     }
 
     /// The files have what was handed over up to here.

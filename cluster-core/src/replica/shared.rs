@@ -10,11 +10,16 @@ use super::held::{Checked, Due, Frontier, Held, Reached, Step, records_in};
 use crate::Error;
 use crate::applier::Apply;
 use crate::event::{Completion, Ticket};
+use crate::items;
 use crate::logs::{LogName, Partition, PartitionState, RecordBatch, check_append};
 use crate::queue::{Operation, Queue};
 use crate::replication::{Change, Copies, Entry, Epoch, Lsn, MemberState, Payload, Producers, Stamp};
 use crate::stream::Stream;
+use crate::stub::{Stub, is_stub};
 use crate::tree::TrimmedPrefix;
+
+/// Where stubs are wanted so many times the bytes are read that are given.
+const STUBBED: usize = 16;
 
 /// One replicated partition on this member.
 pub struct Replica {
@@ -133,8 +138,10 @@ impl Replica {
         let released = self.held().state.released();
         let reached = reached.filter(|to| to.lsn <= released);
         let further = reached.as_ref().map(|to| to.lsn);
-        let checked = check(Step::Records { first, reached, items })?;
         let mut held = self.held();
+        // A record that this member promised to keep stays, whatever the other one has of it.
+        let items = held.fill(items);
+        let checked = check(Step::Records { first, reached, items })?;
         // Whoever goes on behind records without positions is told the same position again, where there is none behind it.
         let Frontier { lsn: here, between, .. } = held.handed;
         let known = further.is_none_or(|lsn| lsn < here || (lsn == here && !between));
@@ -168,20 +175,21 @@ impl Replica {
     }
 
     /// The records from offset `from` on, at most about `most` bytes of them, one at least where there is one; and where the last one is, if
-    /// they go as far as can be read.
+    /// they go as far as can be read. Each is given as it is here; where `stubs`, its leaf stands for it.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
-    pub fn records(&self, from: u64, most: usize) -> Result<(Bytes, Option<Reached>), Error> {
+    pub fn records(&self, from: u64, most: usize, stubs: bool) -> Result<(Bytes, Option<Reached>), Error> {
         let (applied, end) = self.end();
-        let (mut items, mut next) = (Vec::new(), from);
+        let (mut items, mut next, mut read) = (Vec::new(), from, 0);
         if from < applied.offset {
             self.partition().read(from, &mut |record| {
-                let length = record.bytes.len() as u32;
-                items.extend_from_slice(&length.to_be_bytes());
-                items.extend_from_slice(record.bytes);
-                next = record.offset + 1;
-                next < applied.offset && items.len() < most
+                let stub = if stubs { Stub::of(record.bytes).map(|stub| stub.to_bytes()) } else { None };
+                let item = stub.as_ref().map_or(record.bytes, |stub| &stub[..]);
+                items.extend_from_slice(&(item.len() as u32).to_be_bytes());
+                items.extend_from_slice(item);
+                (next, read) = (record.offset + 1, read + record.bytes.len());
+                next < applied.offset && items.len() < most && read < STUBBED * most
             })?;
         }
         Ok((items.into(), end.filter(|_| next == applied.offset)))
@@ -337,16 +345,17 @@ fn wrapped(kind: Payload, records: &[Record]) -> Result<Bytes, Error> {
     Ok(kind.wrap(RecordBatch::new(records, encoded).bytes()))
 }
 
-/// How many records a payload holds; `None` for what is none.
+/// How many records a payload holds; `None` for what is none, and where something stands for one of them.
 #[must_use]
 pub fn payload_records(payload: &Bytes) -> Option<u64> {
     match records_in(payload)? {
+        Some(records) if items::iter(&records).any(is_stub) => None,
         Some(records) => RecordBatch::count(&records).map(|count| count as u64),
         None => Some(0),
     }
 }
 
-/// Whether these are records, each behind its length, as [`Replica::records`] gives them.
+/// Whether these are records, or stubs, each behind its length, as [`Replica::records`] gives them.
 #[must_use]
 pub(crate) fn are_records(items: &[u8]) -> bool {
     RecordBatch::count(items).is_some()

@@ -86,6 +86,7 @@ pub use epoch_store::{Answer, Command, EpochStore, MAX_EARLIER, MAX_KNOWN_GOOD, 
 pub use lsn::{Epoch, Lsn};
 pub use member_state::{Change, MemberState};
 pub use message::{Found, Message};
+pub(crate) use nodeset::score;
 pub use nodeset::{MAX_NODESET, MemberId, NodeSet, NodeSetError};
 use payload::MAX_HEAD;
 pub use payload::{Payload, Stamp};

@@ -104,6 +104,12 @@ impl NodeSet {
         self.members.binary_search(&member).is_ok()
     }
 
+    /// Whether an entry has a copyset of its own: R < N.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.replication < self.members.len()
+    }
+
     /// R: copies that are sent of each entry.
     #[must_use]
     pub fn replication(&self) -> usize {
@@ -129,20 +135,25 @@ impl NodeSet {
         self.quorum().max(self.copies)
     }
 
-    /// The members that a wave of an entry goes to: R of them, those first that are not away.
+    /// The members that a wave of an entry goes to: R of them, those first that are not away, and before those who are the one to avoid last.
     ///
     /// By rendezvous: each member has a score for the [`Self::BLOCK`] of the number, the first 8 bytes, big-endian, of
     /// `BLAKE3("pyralog copyset v1" || partition:u64 || block:u64 || member:u64)`, and the highest scores win. So a partition's copies lie on few
     /// sets of members, and a member that comes or goes moves no more of them than it must. Each further wave begins one place further
     /// down, and goes around.
     #[must_use]
-    pub fn copyset(&self, partition: u64, lsn: Lsn, wave: u32, away: &BTreeSet<MemberId>) -> Vec<MemberId> {
+    pub fn copyset(
+        &self,
+        partition: u64,
+        lsn: Lsn,
+        wave: u32,
+        avoid: Option<MemberId>,
+        away: &BTreeSet<MemberId>,
+    ) -> Vec<MemberId> {
         let block = lsn.number / Self::BLOCK;
-        let mut order: Vec<(bool, u64, MemberId)> = self
-            .members
-            .iter()
-            .map(|member| (!away.contains(member), score(partition, block, *member), *member))
-            .collect();
+        let rank = |member: &MemberId| (!away.contains(member), avoid != Some(*member));
+        let scored = self.members.iter().map(|member| (rank(member), score(partition, block, *member), *member));
+        let mut order: Vec<((bool, bool), u64, MemberId)> = scored.collect();
         order.sort_unstable_by(|a, b| b.cmp(a));
         // The first wave is number 1.
         let start = wave.saturating_sub(1) as usize % order.len().max(1);
@@ -151,7 +162,8 @@ impl NodeSet {
     }
 }
 
-fn score(partition: u64, block: u64, member: MemberId) -> u64 {
+/// How much a member is wanted for a copy of the entries of a block, or for the records of one where too few have them.
+pub(crate) fn score(partition: u64, block: u64, member: MemberId) -> u64 {
     let mut input = [0; COPYSET.len() + 24];
     let (domain, numbers) = input.split_at_mut(COPYSET.len());
     domain.copy_from_slice(COPYSET);

@@ -37,6 +37,8 @@ pub struct Sequencer {
     former: BTreeSet<MemberId>,
     partition: u64,
     away: BTreeSet<MemberId>,
+    /// Stores no copies, as long as there are enough others.
+    avoid: Option<MemberId>,
     epoch: Epoch,
     window: Window,
     /// With everything that was accepted; none as long as the earlier epochs are not folded.
@@ -85,6 +87,7 @@ impl Sequencer {
             former,
             partition: 0,
             away: BTreeSet::new(),
+            avoid: None,
             epoch: taken.epoch,
             window: Window::default(),
             producers: (first || broken(Rule::ProducersForgotten)).then(Producers::default),
@@ -100,6 +103,12 @@ impl Sequencer {
     #[must_use]
     pub fn of_partition(self, partition: u64) -> Self {
         Self { partition, ..self }
+    }
+
+    /// The same, which gives this member copies last, as if it were away.
+    #[must_use]
+    pub fn avoiding(self, avoid: Option<MemberId>) -> Self {
+        Self { avoid, ..self }
     }
 
     /// What rule 12 forbids: a sequencer that goes on in its old epoch, behind this number.
@@ -242,7 +251,7 @@ impl Sequencer {
     fn wave(&mut self, number: u64, effects: &mut Vec<SequencerEffect>) {
         let Some(Wave { number: wave, entry, early }) = self.window.wave(number) else { return };
         let (lsn, known_good) = (Lsn::new(self.epoch, number), self.window.known_good());
-        let copyset = self.nodeset.copyset(self.partition, lsn, wave, &self.away);
+        let copyset = self.nodeset.copyset(self.partition, lsn, wave, self.avoid, &self.away);
         let lacking = copyset.into_iter().filter(|to| !self.window.has(number, *to));
         effects.extend(lacking.map(|to| {
             let message = Message::Store { lsn, entry: entry.clone(), known_good, early };

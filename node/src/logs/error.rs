@@ -48,6 +48,25 @@ pub enum LogError {
         /// How many it has.
         partitions: u32,
     },
+    /// Copies of a log that one node has alone.
+    #[error("{0} would be on this node alone, which keeps one copy: add members to the cluster first, or say nothing about copies")]
+    NoCopies(String),
+    /// Numbers of copies that contradict themselves.
+    #[error("{0}")]
+    Copies(String),
+    /// A record that only members have that do not answer.
+    #[error(
+        "log {log}, partition {partition}: the record at offset {offset} is not on this member, and none of those that should have it gives it: see which \
+         members are up"
+    )]
+    Absent {
+        /// Name of the log.
+        log: String,
+        /// The partition.
+        partition: u32,
+        /// Its offset.
+        offset: u64,
+    },
     /// The log is the cluster's, and this member stores none of it.
     #[error("{0}")]
     Elsewhere(String),

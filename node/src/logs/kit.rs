@@ -10,7 +10,7 @@ use pyralog_cluster_core::{Core, Options, Storage};
 use pyralog_crypto::{LogId, Record, SigningKey};
 use tokio::sync::watch;
 
-use super::{NewLog, RecordLogs};
+use super::{Copies, NewLog, RecordLogs};
 use crate::driver::{EngineHandle, EngineInbox, LoopEvent};
 use crate::metrics::Metrics;
 
@@ -57,7 +57,7 @@ pub fn open(dir: &Path, options: Options) -> Opened {
 
 pub fn new_log(name: &str, partitions: u32) -> NewLog {
     let retention = Retention::default();
-    NewLog { name: name.into(), partitions, storage: Storage::Disk, segment_bytes: 64 << 20, retention }
+    NewLog { name: name.into(), partitions, storage: Storage::Disk, segment_bytes: 64 << 20, retention, copies: Copies::default() }
 }
 
 pub fn record(timestamp: u64, key: Option<&str>, value: Vec<u8>) -> Record {

@@ -2,6 +2,7 @@
 
 mod append;
 mod consistency;
+mod copies;
 mod error;
 #[cfg(test)]
 mod kit;
@@ -18,6 +19,7 @@ pub use append::{Appended, Place};
 pub use consistency::Growth;
 pub use error::{LogError, Partly};
 pub use read::{Found, Page, Question, Start};
+pub use copies::{Copies, Copysets};
 pub use record_logs::{NewLog, RecordLogs};
 pub use report::{Held, LogReport, PartitionReport};
 pub use retention::RetentionDriver;

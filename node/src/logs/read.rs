@@ -1,13 +1,15 @@
 //! Reading: from an offset or a time, waiting at the end, with proofs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pyralog_cluster_core::{Error, Log, Partition, Storage};
+use pyralog_cluster_core::{Error, Log, Partition, Storage, Stub};
 use pyralog_crypto::{Decode, LogId, PartitionCheckpoint, Record, RecordProof, SignedPartitionCheckpoint};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::{LogError, RecordLogs};
+use crate::cluster::ClusterMember;
 
 /// Bytes of records behind which an answer gets no further one.
 const MAX_PAGE_BYTES: usize = 4 << 20;
@@ -60,6 +62,8 @@ pub struct Page {
     pub incarnation: u64,
     /// At most 4 MiB, or one.
     pub records: Vec<Found>,
+    /// Records among them that other members have; none in an answer.
+    elsewhere: BTreeMap<u64, Stub>,
     /// Offset of the first record of the partition.
     pub first: u64,
     /// Where to go on.
@@ -74,6 +78,7 @@ impl Page {
     /// Without what is behind a checkpoint of this size.
     fn up_to(mut self, size: u64) -> Self {
         self.records.retain(|found| found.offset < size);
+        self.elsewhere.retain(|offset, _| *offset < size);
         self.next = self.records.last().map_or(size, |last| last.offset + 1);
         self
     }
@@ -108,7 +113,8 @@ impl RecordLogs {
             let page = place.look(question)?;
             Ok((place, page))
         });
-        let (place, mut page) = opening.await?;
+        let (place, page) = opening.await?;
+        let mut page = self.whole(&place, page).await?;
         loop {
             // The time is looked at here too: what comes in may all be older than what is asked for.
             let waits = page.records.is_empty() && Instant::now() < until;
@@ -130,8 +136,34 @@ impl RecordLogs {
     }
 
     async fn look(&self, place: &Place, question: Question) -> Result<Page, LogError> {
-        let place = place.clone();
-        self.work(move || place.look(question)).await
+        let of = place.clone();
+        let page = self.work(move || of.look(question)).await?;
+        self.whole(place, page).await
+    }
+
+    /// Gets the records of a page that other members have.
+    async fn whole(&self, place: &Place, mut page: Page) -> Result<Page, LogError> {
+        while let Some((first, stub)) = page.elsewhere.first_key_value().map(|(first, stub)| (*first, *stub)) {
+            let (log, partition) = (place.log.clone(), place.partition.number());
+            let cluster = self.member.as_ref().map(ClusterMember::cluster);
+            let found = match cluster.zip(log.parse().ok()) {
+                Some((cluster, name)) => cluster.records_elsewhere(&name, partition, first, &stub).await,
+                None => Vec::new(),
+            };
+            let absent = || LogError::Absent { log: log.clone(), partition, offset: first };
+            for (offset, bytes) in found {
+                if page.elsewhere.get(&offset).is_some_and(|stub| stub.fits(&bytes)) {
+                    let record = Record::from_bytes(&bytes).map_err(|_| absent())?;
+                    page.elsewhere.remove(&offset);
+                    page.records.push(Found { offset, record, proof: None });
+                }
+            }
+            if page.elsewhere.contains_key(&first) {
+                return Err(absent());
+            }
+        }
+        page.records.sort_by_key(|found| found.offset);
+        Ok(page)
     }
 
     /// Waits until there are records behind `end`; `false` where none came in time, or the node stops. Who waits at the end of a log that is
@@ -166,10 +198,10 @@ impl RecordLogs {
         };
         let signed = SignedPartitionCheckpoint::sign(checkpoint, &self.chain_id, self.signer.as_ref());
         let signed = signed.map_err(|error| LogError::Unsigned(error.to_string()))?;
+        let overtaken = page.records.is_empty() && page.next < checkpoint.size;
+        let mut page = if overtaken { self.look(place, question).await?.up_to(checkpoint.size) } else { page };
         let place = place.clone();
         self.work(move || {
-            let overtaken = page.records.is_empty() && page.next < checkpoint.size;
-            let mut page = if overtaken { place.look(question)?.up_to(checkpoint.size) } else { page };
             for found in &mut page.records {
                 found.proof = Some(place.partition.prove(found.offset, &checkpoint)?);
             }
@@ -220,34 +252,39 @@ impl Place {
     fn look_once(&self, question: Question) -> Result<Page, LogError> {
         let Self { incarnation, partition, .. } = self;
         let (first, end) = partition.range()?;
-        let page = |records, next, end| Page { incarnation: *incarnation, records, first, next, end, checkpoint: None };
+        let page = |records, elsewhere, next, end| {
+            let (incarnation, checkpoint) = (*incarnation, None);
+            Page { incarnation, records, elsewhere, first, next, end, checkpoint }
+        };
         let from = match question.from {
             Start::First => first,
             Start::Offset(offset) => offset,
             Start::Time(time) => match partition.offset_at(time)? {
                 Some(offset) => offset,
-                None => return Ok(page(Vec::new(), end, end)),
+                None => return Ok(page(Vec::new(), BTreeMap::new(), end, end)),
             },
         };
-        let mut records: Vec<Found> = Vec::new();
-        let (mut bytes, mut unreadable) = (0, None);
+        let (mut records, mut elsewhere): (Vec<Found>, _) = (Vec::new(), BTreeMap::new());
+        let (mut bytes, mut next, mut unreadable) = (0, from, None);
         partition.read(from, &mut |stored| {
-            bytes += stored.bytes.len();
-            if !records.is_empty() && bytes > MAX_PAGE_BYTES {
+            let stub = stored.stub();
+            bytes += stub.map_or(stored.bytes.len(), |stub| stub.length as usize);
+            if next > from && bytes > MAX_PAGE_BYTES {
                 return false;
             }
-            match Record::from_bytes(stored.bytes) {
-                Ok(record) => records.push(Found { offset: stored.offset, record, proof: None }),
+            match stub.map_or_else(|| Record::from_bytes(stored.bytes).map(Ok), |stub| Ok(Err(stub))) {
+                Ok(Ok(record)) => records.push(Found { offset: stored.offset, record, proof: None }),
+                Ok(Err(stub)) => drop(elsewhere.insert(stored.offset, stub)),
                 Err(why) => unreadable = Some((stored.offset, why)),
             }
-            unreadable.is_none() && records.len() < question.limit
+            next = stored.offset + 1;
+            unreadable.is_none() && records.len() + elsewhere.len() < question.limit
         })?;
         if let Some((offset, why)) = unreadable {
             let (log, partition) = (self.log.clone(), partition.number());
             return Err(LogError::Unreadable { log, partition, offset, why: why.to_string() });
         }
-        let next = records.last().map_or(from, |last| last.offset + 1);
-        Ok(page(records, next, end.max(next)))
+        Ok(page(records, elsewhere, next, end.max(next)))
     }
 }
 

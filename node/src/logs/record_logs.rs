@@ -9,7 +9,7 @@ use pyralog_cluster_core::{self as core, Log, LogName, LogSpec, Logs, Storage};
 use pyralog_crypto::{LogId, Signer};
 use tokio::sync::{Semaphore, watch};
 
-use super::{LogError, LogReport};
+use super::{Copies, LogError, LogReport};
 use crate::cluster::{ClusterMember, is_own};
 use crate::driver::{EngineHandle, LoopEvent, lock};
 use crate::error::Error;
@@ -31,6 +31,8 @@ pub struct NewLog {
     pub segment_bytes: u64,
     /// Which records may go.
     pub retention: Retention,
+    /// How many members keep them.
+    pub copies: Copies,
 }
 
 /// The record logs of this node. One is shared by all requests. Whatever may touch the disk runs in one of a bounded number of threads.
@@ -77,9 +79,9 @@ impl RecordLogs {
     /// Makes a log; its id is derived from its incarnation too.
     ///
     /// # Errors
-    /// [`LogError::NotaryName`], [`LogError::OwnName`], and what [`Logs::create`] answers.
+    /// [`LogError::NotaryName`], [`LogError::OwnName`], [`LogError::NoCopies`], [`LogError::Copies`], and what [`Logs::create`] answers.
     pub async fn create(&self, new: NewLog) -> Result<LogReport, LogError> {
-        let NewLog { name, partitions, storage, segment_bytes, retention } = new;
+        let NewLog { name, partitions, storage, segment_bytes, retention, copies } = new;
         refuse_own(&name)?;
         let name: LogName = name.parse()?;
         let (chain_id, owner) = (self.chain_id.clone(), self.signer.public_key());
@@ -90,7 +92,10 @@ impl RecordLogs {
         }
         let spec = LogSpec { name: name.clone(), id, partitions, storage, retention, segment_bytes };
         if let Some(member) = self.creator(storage)? {
-            return self.create_replicated(member, spec).await;
+            return self.create_replicated(member, spec, copies).await;
+        }
+        if !copies.is_silent() {
+            return Err(LogError::NoCopies(name.to_string()));
         }
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));
         let engine = self.engine.clone();

@@ -10,7 +10,7 @@ use pyralog_cluster_core::{LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
 
 use super::append::{Outcome, Part, Place, Sender};
-use super::{Appended, LogError, LogReport, PartitionReport, RecordLogs};
+use super::{Appended, Copies, LogError, LogReport, PartitionReport, RecordLogs};
 use crate::cluster::ClusterMember;
 use crate::driver::lock;
 
@@ -34,12 +34,18 @@ impl RecordLogs {
         }
     }
 
-    pub(super) async fn create_replicated(&self, member: &ClusterMember, spec: LogSpec) -> Result<LogReport, LogError> {
-        let (name, (replication, copies)) = (spec.name.clone(), member.replication());
+    pub(super) async fn create_replicated(
+        &self,
+        member: &ClusterMember,
+        spec: LogSpec,
+        copies: Copies,
+    ) -> Result<LogReport, LogError> {
+        let (name, spread) = (spec.name.clone(), copies.spread(member.replication()));
+        copies.contradiction(&spread).map_or(Ok(()), |why| Err(LogError::Copies(why)))?;
         if self.logs.open_log(name.as_str()).is_ok() {
             return Err(pyralog_cluster_core::Error::LogExists { name: name.to_string() }.into());
         }
-        let incarnation = member.cluster().create_log(&spec, replication, copies, false).await?;
+        let incarnation = member.cluster().create_log(&spec, spread, false).await?;
         tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
         // A member whose disk is full makes it later.
         let waits = |log: &ReplicatedLog| is_here(log, member) && member.cluster().disk_low().is_none();
@@ -114,7 +120,7 @@ impl RecordLogs {
         let Some((log, member)) = self.replicated(report.spec.name.as_str()).zip(self.member.as_ref()) else {
             return report;
         };
-        report.incarnation = log.incarnation;
+        (report.incarnation, report.spread) = (log.incarnation, Some(log.spread));
         for (partition, nodeset) in report.partitions.iter_mut().zip(&log.nodesets) {
             if !nodeset.contains(member.cluster().id()) {
                 partition.held = Err(elsewhere(&log, partition.partition));
@@ -127,7 +133,7 @@ impl RecordLogs {
     pub(super) fn foreign(log: ReplicatedLog) -> LogReport {
         let partition = |partition| PartitionReport { partition, held: Err(elsewhere(&log, partition)) };
         let partitions = (0..log.spec.partitions).map(partition).collect();
-        LogReport { spec: log.spec, incarnation: log.incarnation, partitions }
+        LogReport { spec: log.spec, incarnation: log.incarnation, spread: Some(log.spread), partitions }
     }
 
     /// The incarnation that the cluster knows the log under, if it is the cluster's. Refuses a partition that this member does not store.

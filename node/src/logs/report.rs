@@ -1,5 +1,6 @@
 //! What is known of a log without reading its records.
 
+use pyralog_cluster_core::raft::Spread;
 use pyralog_cluster_core::{Error, Log, LogSpec, Partition};
 
 /// A log as it is now.
@@ -9,6 +10,8 @@ pub struct LogReport {
     pub spec: LogSpec,
     /// A number that no other log of this node has or had. A log in memory gets another one with each start.
     pub incarnation: u64,
+    /// How many members keep its records, where it is the cluster's.
+    pub spread: Option<Spread>,
     /// All of them, by number.
     pub partitions: Vec<PartitionReport>,
 }
@@ -44,7 +47,7 @@ impl LogReport {
     /// The log was deleted.
     pub(super) fn of(log: &Log) -> Result<Self, Error> {
         let partitions = log.partitions().iter().map(PartitionReport::of).collect::<Result<_, _>>()?;
-        Ok(Self { spec: log.spec().clone(), incarnation: log.incarnation(), partitions })
+        Ok(Self { spec: log.spec().clone(), incarnation: log.incarnation(), spread: None, partitions })
     }
 }
 

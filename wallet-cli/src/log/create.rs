@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::LogNodeArgs;
 use super::parse::parse_size;
-use super::wire::Storage;
+use super::wire::{Copysets, Storage};
 use super::{describe, log_name};
 use crate::admin::may_be_done;
 use crate::error::{Failure, Result};
@@ -36,6 +36,18 @@ pub struct CreateArgs {
     /// Size at which a segment is sealed, 1MiB to 1GiB; whole segments are removed (default: the node's)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: Option<u64>,
+    /// In a cluster: which members keep a record (default: partition)
+    #[arg(long, value_enum, value_name = "WHICH", conflicts_with = "memory")]
+    pub copysets: Option<Copysets>,
+    /// In a cluster: members that store a partition (default: the node's, as many as copies, or one more)
+    #[arg(long, value_name = "N", conflicts_with = "memory")]
+    pub nodeset: Option<u8>,
+    /// In a cluster: copies of each record (default: the node's, or one less than members)
+    #[arg(long, value_name = "R", conflicts_with = "memory")]
+    pub replication: Option<u8>,
+    /// In a cluster: durable copies before an append is acknowledged, more than half (default: the node's)
+    #[arg(long, value_name = "W", conflicts_with = "memory")]
+    pub copies: Option<u8>,
     #[command(flatten)]
     pub node: LogNodeArgs,
 }
@@ -81,6 +93,14 @@ fn request(args: &CreateArgs) -> Result<Value> {
     });
     if let Some(size) = digits(args.segment_bytes) {
         log["segment_bytes"] = size.into();
+    }
+    if let Some(copysets) = args.copysets {
+        log["copysets"] = json!(copysets);
+    }
+    for (field, number) in [("nodeset", args.nodeset), ("replication", args.replication), ("copies", args.copies)] {
+        if let Some(number) = number {
+            log[field] = number.into();
+        }
     }
     Ok(log)
 }

@@ -51,8 +51,9 @@ pub fn described(info: &LogInfo) -> Result<Output> {
     for partition in &info.partitions {
         table.add_row(row(partition));
     }
+    let copies = info.spread.map_or_else(String::new, |spread| format!("copies   {}\n", spread.words()));
     let mut text = format!(
-        "log      {}\nid       {}\nmade as  {}\nstorage  {}, segments of {}\nkept     {}\n\n{}",
+        "log      {}\nid       {}\nmade as  {}\nstorage  {}, segments of {}\n{copies}kept     {}\n\n{}",
         info.name,
         info.id,
         info.incarnation,

@@ -25,8 +25,49 @@ pub struct LogInfo {
     pub segment_bytes: u64,
     /// What is kept.
     pub retention: Retention,
+    /// How many members keep its records, where it is a cluster's.
+    #[serde(flatten)]
+    pub spread: Option<Spread>,
     /// Its partitions, from 0.
     pub partitions: Vec<PartitionInfo>,
+}
+
+/// How many members keep the records of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Which of them.
+    pub copysets: Copysets,
+    /// Members that store a partition.
+    pub nodeset: u8,
+    /// Copies of each record.
+    pub replication: u8,
+    /// Durable copies before an acknowledgement.
+    pub copies: u8,
+}
+
+/// Which members keep a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copysets {
+    /// All that store the partition
+    Partition,
+    /// Some of them, others for other records; the rest keep its hash
+    Record,
+    /// The same, and the leader only where there are too few others
+    CoordinatorOnly,
+}
+
+impl Spread {
+    /// For people.
+    pub fn words(&self) -> String {
+        let Self { copysets, nodeset, replication, copies } = self;
+        let which = match copysets {
+            Copysets::Partition => format!("{replication}"),
+            Copysets::Record => format!("{replication} of {nodeset} members, which ones differs by record"),
+            Copysets::CoordinatorOnly => format!("{replication} of {nodeset} members, the leader last"),
+        };
+        format!("{which}; acknowledged with {copies}")
+    }
 }
 
 /// Where the records of a log are.

@@ -33,7 +33,7 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, group, frame)| Envelope::Call { id, group, frame }),
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, frame)| Envelope::Answer { id, frame }),
         (any::<u64>(), any::<u64>())
-            .prop_map(|(id, from)| Envelope::Note { partition: PartitionId(id), note: Note::Fetch { from } }),
+            .prop_map(|(id, from)| Envelope::Note { partition: PartitionId(id), note: Note::Fetch { from, stubs: false } }),
         (any::<u64>(), any::<u64>(), modes(), bytes()).prop_map(|(id, at, mode, payload)| Envelope::Append {
             id,
             partition: PartitionId(at),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::world::{LONG, World, runtime};
 use crate::cluster::{AppendError, Envelope};
 use crate::logs::tests::{record, spec};
+use crate::raft::Spread;
 use crate::replication::AckMode;
 use crate::replication::{Epoch, MemberId};
 use crate::{LogName, LogSpec, PartitionId, payload};
@@ -17,7 +18,7 @@ const PARTITIONS: u32 = 8;
 async fn three(name: &str) -> (World, LogName) {
     let world = World::new(3).await;
     let spec = LogSpec { partitions: PARTITIONS, segment_bytes: 8 << 10, ..spec(name) };
-    world.cluster(0).create_log(&spec, 3, 2, false).await.unwrap();
+    world.cluster(0).create_log(&spec, Spread::whole(3, 2), false).await.unwrap();
     world.stored_by(&spec.name, 3).await;
     // All know all of it, and nothing moves any more.
     for place in 0..3 {

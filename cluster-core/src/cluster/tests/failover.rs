@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{World, options, runtime};
 use crate::cluster::{AppendError, Cluster, ClusterOptions};
 use crate::logs::tests::{record, spec};
-use crate::raft::RaftOptions;
+use crate::raft::{RaftOptions, Spread};
 use crate::{LogName, LogSpec};
 
 /// Returns when a write is acknowledged.
@@ -55,7 +55,7 @@ fn five_members_lose_two_leaders_one_after_another() {
         let spec = LogSpec { partitions: 2, segment_bytes: 8 << 10, ..spec("orders") };
         let name = spec.name.clone();
         // On all of them: three are left in the end, and each record is on three.
-        world.cluster(0).create_log(&spec, 5, 3, false).await.unwrap();
+        world.cluster(0).create_log(&spec, Spread::whole(5, 3), false).await.unwrap();
         world.stored_by(&name, 5).await;
         let mut left: Vec<usize> = (0..5).collect();
         for _ in 0..2 {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::world::{LONG, World, append, options, runtime};
 use crate::logs::tests::{record, spec};
+use crate::raft::Spread;
 use crate::{LogName, LogSpec};
 
 #[test]
@@ -14,7 +15,7 @@ fn one_member_is_a_cluster() {
         let world = World::new(1).await;
         let spec = LogSpec { partitions: 1, ..spec("alone") };
         let cluster = world.cluster(0);
-        cluster.create_log(&spec, 1, 1, false).await.unwrap();
+        cluster.create_log(&spec, Spread::whole(1, 1), false).await.unwrap();
         for number in 0..20 {
             let placed = cluster.append(&spec.name, 0, &[record(number)]).await.unwrap();
             assert_eq!(placed.offset, number);
@@ -30,7 +31,7 @@ fn a_log_of_one_member_grows_with_the_cluster_and_a_lost_disk_is_replaced() {
         let mut world = World::new(1).await;
         let spec = LogSpec { partitions: 2, segment_bytes: 8 << 10, ..spec("orders") };
         let name = spec.name.clone();
-        world.cluster(0).create_log(&spec, 3, 2, false).await.unwrap();
+        world.cluster(0).create_log(&spec, Spread::whole(3, 2), false).await.unwrap();
         let (mut next, mut acknowledged, mut unknown) = (0, BTreeMap::new(), BTreeSet::new());
         for seed in 2..=3 {
             for _ in 0..20 {

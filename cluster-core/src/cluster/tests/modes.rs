@@ -3,6 +3,7 @@
 use super::world::{World, runtime};
 use crate::LogSpec;
 use crate::logs::tests::{record, spec};
+use crate::raft::Spread;
 use crate::member::Acked;
 use crate::replication::{AckMode, Lsn};
 
@@ -42,7 +43,7 @@ fn one_member_alone_answers_early_too() {
         let world = World::new(1).await;
         let spec = LogSpec { partitions: 1, ..spec("alone") };
         let cluster = world.cluster(0);
-        cluster.create_log(&spec, 1, 1, false).await.unwrap();
+        cluster.create_log(&spec, Spread::whole(1, 1), false).await.unwrap();
         // Whoever leads is there from the first durable one on.
         cluster.append(&spec.name, 0, &[record(0)]).await.unwrap();
         for (number, mode) in (1..).zip([AckMode::Cached, AckMode::Replicated]) {

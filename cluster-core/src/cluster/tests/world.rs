@@ -12,7 +12,7 @@ use crate::cluster::{AppendError, Cluster, ClusterOptions, Envelope, PartitionSt
 use crate::logs::tests::{record, spec};
 use crate::member::MemberLimits;
 use crate::notary::testkit::Rig;
-use crate::raft::{Identity, NewMember, RaftOptions, Status};
+use crate::raft::{Identity, NewMember, RaftOptions, Spread, Status};
 use crate::replication::MemberId;
 use crate::{Core, LogName, LogSpec, Options};
 
@@ -209,7 +209,7 @@ impl World {
 
     pub(super) async fn create(&self, name: &str) -> LogName {
         let spec = LogSpec { partitions: 2, segment_bytes: 8 << 10, ..spec(name) };
-        self.cluster(0).create_log(&spec, 3, 2, false).await.unwrap();
+        self.cluster(0).create_log(&spec, Spread::whole(3, 2), false).await.unwrap();
         spec.name
     }
 

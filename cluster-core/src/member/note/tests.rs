@@ -21,7 +21,7 @@ fn notes() -> impl Strategy<Value = Note> {
     let lsn = (any::<u64>(), any::<u64>()).prop_map(|(epoch, number)| Lsn::new(Epoch(epoch), number));
     let items = proptest::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from);
     prop_oneof![
-        any::<u64>().prop_map(|from| Note::Fetch { from }),
+        any::<(u64, bool)>().prop_map(|(from, stubs)| Note::Fetch { from, stubs }),
         lsn.clone().prop_map(|lsn| Note::Replication(Message::Release { lsn })),
         (any::<u64>(), proptest::option::of(lsn.prop_map(reached)), items)
             .prop_map(|(from, reached, items)| Note::Fetched { from, reached, items }),
@@ -62,12 +62,14 @@ fn the_bytes_are_these() {
         ]
         .concat()
     );
-    assert_eq!(Note::Fetch { from: 7 }.to_bytes(), [&[2][..], &7_u64.to_be_bytes()].concat());
+    let fetch = |stubs| Note::Fetch { from: 7, stubs };
+    assert_eq!(fetch(false).to_bytes(), [&[2][..], &7_u64.to_be_bytes()].concat());
+    assert_eq!(fetch(true).to_bytes(), [&[5][..], &7_u64.to_be_bytes()].concat());
 }
 
 #[test]
 fn a_cut_note_is_refused() {
-    for note in [Note::Fetch { from: 9 }, Note::Replication(Message::Seal { epoch: Epoch(4) })] {
+    for note in [Note::Fetch { from: 9, stubs: true }, Note::Replication(Message::Seal { epoch: Epoch(4) })] {
         let bytes = Bytes::from(note.to_bytes());
         for length in 0..bytes.len() {
             assert!(Note::from_shared(&bytes.slice(..length)).is_err(), "{length} bytes of {note:?}");

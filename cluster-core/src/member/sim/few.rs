@@ -20,15 +20,22 @@ pub(super) struct Few {
     packets: VecDeque<(usize, usize, Input)>,
     answers: BTreeMap<u64, Result<Acked, Unplaced>>,
     tickets: u64,
+    coordinator_only: bool,
 }
 
 impl Few {
     pub(super) fn new(members: u64, copies: usize) -> Self {
+        Self::spread(members, members as usize, copies, false)
+    }
+
+    /// Of which each record has so many copies.
+    pub(super) fn spread(members: u64, replication: usize, copies: usize, coordinator_only: bool) -> Self {
         let ids: Vec<MemberId> = (1..=members).map(MemberId).collect();
-        let nodeset = NodeSet::new(ids.iter().copied(), ids.len(), copies).unwrap();
+        let nodeset = NodeSet::new(ids.iter().copied(), replication, copies).unwrap();
         let nodes = ids.iter().map(|id| Node::new(*id, 100 + id.0, nodeset.clone())).collect();
         let (away, packets, answers) = Default::default();
-        let mut few = Self { nodes, epochs: EpochStore::new(nodeset), away, packets, answers, tickets: 0 };
+        let epochs = EpochStore::new(nodeset);
+        let mut few = Self { nodes, epochs, away, packets, answers, tickets: 0, coordinator_only };
         few.lead(0);
         few
     }
@@ -37,7 +44,7 @@ impl Few {
     pub(super) fn lead(&mut self, place: usize) {
         let taken = self.epochs.apply(&Command::TakeEpoch { sequencer: self.nodes[place].id, nodeset: None });
         let Answer::Taken(taken) = taken else { panic!("{taken:?}") };
-        self.step(place, Input::Lead { partition: PARTITION, taken });
+        self.step(place, Input::Lead { partition: PARTITION, taken, coordinator_only: self.coordinator_only });
         self.settle();
     }
 

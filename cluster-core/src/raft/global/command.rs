@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 use thiserror::Error;
 
-use super::{MAX_ADDRESS, MAX_ADDRESSES, MAX_LOG_SPEC, MAX_MEMBER_NAME, MAX_PEER_ID, Role};
+use super::{MAX_ADDRESS, MAX_ADDRESSES, MAX_LOG_SPEC, MAX_MEMBER_NAME, MAX_PEER_ID, Role, Spread};
 use crate::raft::{Incarnation, Life, MAX_GROUP_MEMBERS, Stranger};
 use crate::replication::{MemberId, NodeSet};
 use crate::{LogName, MAX_LOG_NAME_BYTES, MAX_PARTITIONS};
@@ -34,10 +34,8 @@ pub struct NewLog {
     pub spec: Vec<u8>,
     /// 1 to [`MAX_PARTITIONS`].
     pub partitions: u32,
-    /// R: copies of each entry, which is also the size of each nodeset.
-    pub replication: u8,
-    /// W: copies before an acknowledgement.
-    pub copies: u8,
+    /// N, R and W of its partitions.
+    pub spread: Spread,
     /// Take W ≤ R / 2, too: what was acknowledged may then be lost together with fewer members than half of the nodeset.
     pub weak: bool,
     /// Members that are well, as far as the proposer knows; they come before the others.
@@ -204,6 +202,16 @@ pub enum GlobalRefusal {
         replication: u8,
         /// W.
         copies: u8,
+    },
+    /// N that cannot work.
+    #[error(
+        "{nodeset} members for {replication} copies of each entry: at least as many are needed, one more where the leader stores none, and at most {}", crate::replication::MAX_NODESET
+    )]
+    Nodeset {
+        /// N.
+        nodeset: u8,
+        /// R.
+        replication: u8,
     },
     /// W ≤ R / 2.
     #[error(

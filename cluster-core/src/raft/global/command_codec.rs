@@ -3,8 +3,9 @@
 use super::{
     BTreeSet, CodecError, Decode, Encode, GlobalAnswer, GlobalCommand, GlobalRefusal, LogName, MAX_ADDRESS,
     MAX_ADDRESSES, MAX_GROUP_MEMBERS, MAX_LOG_NAME_BYTES, MAX_LOG_SPEC, MAX_MEMBER_NAME, MAX_PARTITIONS, MAX_PEER_ID,
-    MemberId, NewLog, NewMember, Reader, Role, Writer,
+    MemberId, NewLog, NewMember, Reader, Role, Spread, Writer,
 };
+use crate::raft::global::spread::{put_whole, whole};
 
 pub(in super::super) fn put_addresses(out: &mut Writer, addresses: &[String]) {
     out.list(addresses, |out, address| {
@@ -60,10 +61,11 @@ impl Decode for NewMember {
     }
 }
 
-impl Encode for NewLog {
-    fn encode(&self, out: &mut Writer) {
+impl NewLog {
+    fn encode_with(&self, out: &mut Writer, put_spread: impl FnOnce(&mut Writer, &Spread)) {
         out.text(self.name.as_str()).bytes(&self.spec).u32(self.partitions);
-        out.u8(self.replication).u8(self.copies).bool(self.weak);
+        put_spread(out, &self.spread);
+        out.bool(self.weak);
         let healthy: Vec<MemberId> = self.healthy.iter().copied().collect();
         out.list(&healthy, |out, member| {
             out.u64(member.0);
@@ -72,19 +74,20 @@ impl Encode for NewLog {
             out.u64(member.0).u64(*incarnation);
         });
     }
-}
 
-impl Decode for NewLog {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
+    fn decode_with(
+        input: &mut Reader<'_>,
+        spread: impl FnOnce(&mut Reader<'_>) -> Result<Spread, CodecError>,
+    ) -> Result<Self, CodecError> {
         let (name, spec, partitions) = (log_name(input)?, small(input, MAX_LOG_SPEC)?, partitions(input)?);
-        let (replication, copies, weak) = (input.u8()?, input.u8()?, input.bool()?);
+        let (spread, weak) = (spread(input)?, input.bool()?);
         let list = input.list(MAX_GROUP_MEMBERS, member)?;
         if list.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(CodecError::Invalid { what: "healthy members", why: "not ascending" });
         }
         let healthy: BTreeSet<MemberId> = list.into_iter().collect();
         let adopt = input.option(|input| Ok((member(input)?, input.u64()?)))?;
-        Ok(Self { name, spec, partitions, replication, copies, weak, healthy, adopt })
+        Ok(Self { name, spec, partitions, spread, weak, healthy, adopt })
     }
 }
 
@@ -104,9 +107,10 @@ impl Encode for GlobalCommand {
             Self::Start { member, incarnation, previous, next } => {
                 out.u8(4).u64(member.0).raw(incarnation).put(previous).put(next);
             }
-            Self::CreateLog(new) => {
-                out.u8(5).put(new);
-            }
+            Self::CreateLog(new) if new.spread.is_whole() => new.encode_with(out.u8(5), put_whole),
+            Self::CreateLog(new) => new.encode_with(out.u8(10), |out, spread| {
+                out.put(spread);
+            }),
             Self::DeleteLog { name } => {
                 out.u8(6).text(name.as_str());
             }
@@ -134,11 +138,12 @@ impl Decode for GlobalCommand {
                 let (member, incarnation) = (member(input)?, input.array()?);
                 Self::Start { member, incarnation, previous: input.get()?, next: input.get()? }
             }
-            5 => Self::CreateLog(input.get()?),
+            5 => Self::CreateLog(NewLog::decode_with(input, whole)?),
             6 => Self::DeleteLog { name: log_name(input)? },
             7 => Self::MovePartition { partition: input.u64()?, nodeset: input.get()? },
             8 => Self::LeaseNumber { member: member(input)? },
             9 => Self::ReleaseNumber { member: member(input)? },
+            10 => Self::CreateLog(NewLog::decode_with(input, Reader::get)?),
             found => return Err(CodecError::Tag { what: "global command", found: found.into() }),
         })
     }
@@ -191,6 +196,7 @@ impl Encode for GlobalRefusal {
             Self::Weak { replication, copies } => out.u8(8).u8(*replication).u8(*copies),
             Self::NoNumbers => out.u8(9),
             Self::Incarnation { incarnation } => out.u8(10).u64(*incarnation),
+            Self::Nodeset { nodeset, replication } => out.u8(11).u8(*nodeset).u8(*replication),
         };
     }
 }
@@ -214,6 +220,7 @@ impl Decode for GlobalRefusal {
             8 => Self::Weak { replication: input.u8()?, copies: input.u8()? },
             9 => Self::NoNumbers,
             10 => Self::Incarnation { incarnation: input.u64()? },
+            11 => Self::Nodeset { nodeset: input.u8()?, replication: input.u8()? },
             found => return Err(CodecError::Tag { what: "global refusal", found: found.into() }),
         })
     }

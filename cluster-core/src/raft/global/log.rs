@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{GlobalAnswer, GlobalRefusal, GlobalState, MAX_ALL_PARTITIONS, MAX_LOGS, NewLog, Role, place};
+use super::{GlobalAnswer, GlobalRefusal, GlobalState, MAX_ALL_PARTITIONS, MAX_LOGS, NewLog, Role, Spread, place};
 use crate::LogName;
-use crate::replication::{MAX_NODESET, MemberId, NodeSet};
+use crate::replication::{MemberId, NodeSet};
 
 /// A log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,8 @@ pub struct LogPlace {
     pub first_partition: u64,
     /// How many there are.
     pub partitions: u32,
-    /// R: copies of each entry.
-    pub replication: u8,
-    /// W: copies before an acknowledgement.
-    pub copies: u8,
+    /// N, R and W of its partitions.
+    pub spread: Spread,
     /// Whether W may be half of R or less.
     pub weak: bool,
 }
@@ -39,31 +37,6 @@ const OWN_LOGS: u64 = u32::MAX as u64;
 
 type Answer = Result<GlobalAnswer, GlobalRefusal>;
 
-impl LogPlace {
-    /// R and W where only so many members can store a partition: R as far as it goes, and of fewer than R more than half before an acknowledgement.
-    #[must_use]
-    pub fn numbers(&self, members: usize) -> (usize, usize) {
-        numbers(self.replication, self.copies, members)
-    }
-}
-
-fn numbers(replication: u8, copies: u8, members: usize) -> (usize, usize) {
-    let (replication, copies) = (usize::from(replication), usize::from(copies));
-    if members < replication { (members, copies.min(members / 2 + 1)) } else { (replication, copies) }
-}
-
-/// Refuses numbers that cannot work, or that lose what nobody expects to be lost: unless W > R / 2, two halves of the nodeset may each
-/// acknowledge what the other never sees, and a recovery needs more members than W copies promise.
-fn check_numbers(new: &NewLog) -> Result<(), GlobalRefusal> {
-    let (replication, copies) = (usize::from(new.replication), usize::from(new.copies));
-    if replication == 0 || replication > MAX_NODESET || copies == 0 || copies > replication {
-        return Err(GlobalRefusal::Numbers { replication: new.replication, copies: new.copies });
-    }
-    if copies * 2 <= replication && !new.weak {
-        return Err(GlobalRefusal::Weak { replication: new.replication, copies: new.copies });
-    }
-    Ok(())
-}
 
 impl GlobalState {
     pub(super) fn create_log(&mut self, new: &NewLog) -> Answer {
@@ -71,7 +44,7 @@ impl GlobalState {
             return Err(GlobalRefusal::LogExists { name: new.name.clone(), incarnation: old.incarnation });
         }
         let live: BTreeSet<MemberId> = self.live().map(|(id, _)| id).collect();
-        check_numbers(new)?;
+        new.spread.check(new.weak)?;
         if let Some((member, incarnation)) = new.adopt {
             self.must_live(member)?;
             if incarnation > OWN_LOGS || self.logs.values().any(|log| log.incarnation == incarnation) {
@@ -79,7 +52,6 @@ impl GlobalState {
             }
         }
         let able: BTreeSet<MemberId> = new.adopt.map_or(live, |(member, _)| [member].into());
-        let (replication, copies) = numbers(new.replication, new.copies, able.len());
         if self.logs.len() >= MAX_LOGS {
             return Err(GlobalRefusal::TooMany { what: "logs", limit: MAX_LOGS as u64 });
         }
@@ -88,10 +60,8 @@ impl GlobalState {
         }
         let mut places = Vec::with_capacity(new.partitions as usize);
         for partition in (self.last_partition + 1..).take(new.partitions as usize) {
-            let chosen = place(partition, &able, &new.healthy, replication);
-            let nodeset = NodeSet::new(chosen, replication, copies);
-            let refused = |_| GlobalRefusal::Numbers { replication: new.replication, copies: new.copies };
-            places.push((partition, nodeset.map_err(refused)?));
+            let chosen = place(partition, &able, &new.healthy, new.spread.nodeset.into());
+            places.push((partition, new.spread.over(chosen).ok_or(new.spread.refused())?));
         }
         // Below are those that members gave to logs of their own.
         self.last_log = self.last_log.max(OWN_LOGS) + u64::from(new.adopt.is_none());
@@ -107,8 +77,7 @@ impl GlobalState {
                 spec: new.spec.clone(),
                 first_partition,
                 partitions: new.partitions,
-                replication: new.replication,
-                copies: new.copies,
+                spread: new.spread,
                 weak: new.weak,
             },
         );
@@ -131,7 +100,7 @@ impl GlobalState {
         }
         let place = self.partitions.get_mut(&partition).ok_or(GlobalRefusal::NoSuchPartition { partition })?;
         let log = self.logs.values().find(|log| log.incarnation == place.log);
-        let due = log.map(|log| log.numbers(nodeset.members().len()));
+        let due = log.map(|log| log.spread.numbers(nodeset.members().len()));
         if due != Some((nodeset.replication(), nodeset.copies())) {
             // Bounded by MAX_NODESET.
             let (replication, copies) = (nodeset.replication() as u8, nodeset.copies() as u8);
@@ -157,14 +126,13 @@ impl GlobalState {
         let found = self.partitions.get(&partition)?;
         let now = found.nodeset.members();
         let mut chosen: BTreeSet<MemberId> = now.iter().copied().filter(|id| self.must_live(*id).is_ok()).collect();
-        let lacks = usize::from(log.replication).saturating_sub(chosen.len());
+        let lacks = usize::from(log.spread.nodeset).saturating_sub(chosen.len());
         let others: BTreeSet<MemberId> = able.difference(&chosen).copied().collect();
         chosen.extend(place(partition, &others, able, lacks));
         let shrinks = chosen.len() < now.len() && chosen.len() >= found.nodeset.copies();
         if chosen.is_empty() || shrinks || chosen.iter().eq(now) {
             return None;
         }
-        let (replication, copies) = log.numbers(chosen.len());
-        NodeSet::new(chosen, replication, copies).ok()
+        log.spread.over(chosen)
     }
 }

@@ -9,6 +9,7 @@ mod member;
 mod number;
 mod placement;
 mod snapshot;
+mod spread;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use log::{LogPlace, PartitionPlace};
 pub use member::{Member, Role};
 pub use number::Lease;
 pub use placement::{place, score};
+pub use spread::Spread;
 
 use super::Machine;
 use crate::LogName;

@@ -1,4 +1,6 @@
-//! The global state as a snapshot: `version:u8 (1)`, then the fields in their order, maps as lists in the order of their keys.
+//! The global state as a snapshot: `version:u8`, then the fields in their order, maps as lists in the order of their keys.
+//!
+//! Version 1 says of a log R and W; version 2, which is written where N > R in one of them, see [`Spread`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +9,7 @@ use pyralog_crypto::{CodecError, Decode, Encode, Reader, Writer};
 use super::command::{addresses, log_name, partitions, put_addresses, put_role, role, small};
 use super::{
     GlobalState, Lease, LogPlace, MAX_ALL_PARTITIONS, MAX_LOG_SPEC, MAX_LOGS, MAX_MEMBER_NAME, MAX_MEMBERS,
-    MAX_PEER_ID, Member, NODE_NUMBERS, PartitionPlace,
+    MAX_PEER_ID, Member, NODE_NUMBERS, PartitionPlace, spread::put_whole, spread::whole,
 };
 use crate::replication::MemberId;
 
@@ -53,29 +55,33 @@ fn member(input: &mut Reader<'_>) -> Result<Member, CodecError> {
     })
 }
 
-fn put_log(out: &mut Writer, log: &LogPlace) {
+fn put_log(out: &mut Writer, version: u8, log: &LogPlace) {
     out.u64(log.incarnation).bytes(&log.spec).u64(log.first_partition).u32(log.partitions);
-    out.u8(log.replication).u8(log.copies).bool(log.weak);
+    match version {
+        1 => put_whole(out, &log.spread),
+        _ => drop(out.put(&log.spread)),
+    }
+    out.bool(log.weak);
 }
 
-fn log(input: &mut Reader<'_>) -> Result<LogPlace, CodecError> {
+fn log(input: &mut Reader<'_>, version: u8) -> Result<LogPlace, CodecError> {
     Ok(LogPlace {
         incarnation: input.u64()?,
         spec: small(input, MAX_LOG_SPEC)?,
         first_partition: input.u64()?,
         partitions: partitions(input)?,
-        replication: input.u8()?,
-        copies: input.u8()?,
+        spread: if version == 1 { whole(input)? } else { input.get()? },
         weak: input.bool()?,
     })
 }
 
 impl Encode for GlobalState {
     fn encode(&self, out: &mut Writer) {
-        out.u8(1);
+        let version = if self.logs.values().all(|log| log.spread.is_whole()) { 1 } else { 2 };
+        out.u8(version);
         put_map(out, self.members.iter(), |out, id, member| put_member(out.u64(id.0), member));
         out.u64(self.last_member);
-        put_map(out, self.logs.iter(), |out, name, log| put_log(out.text(name.as_str()), log));
+        put_map(out, self.logs.iter(), |out, name, log| put_log(out.text(name.as_str()), version, log));
         put_map(out, self.partitions.iter(), |out, id, place| {
             out.u64(*id).u64(place.log).put(&place.nodeset);
         });
@@ -92,10 +98,13 @@ impl Encode for GlobalState {
 
 impl Decode for GlobalState {
     fn decode(input: &mut Reader<'_>) -> Result<Self, CodecError> {
-        input.version("global state", 1)?;
+        let version = match input.u8()? {
+            version @ (1 | 2) => version,
+            found => return Err(CodecError::Tag { what: "version of the global state", found: found.into() }),
+        };
         let members = map(input, MAX_MEMBERS, |input| Ok((MemberId(input.u64()?), member(input)?)))?;
         let last_member = input.u64()?;
-        let logs = map(input, MAX_LOGS, |input| Ok((log_name(input)?, log(input)?)))?;
+        let logs = map(input, MAX_LOGS, |input| Ok((log_name(input)?, log(input, version)?)))?;
         let partitions = map(input, MAX_ALL_PARTITIONS, |input| {
             Ok((input.u64()?, PartitionPlace { log: input.u64()?, nodeset: input.get()? }))
         })?;

@@ -8,7 +8,7 @@ use crate::raft::shard::tests::nodeset;
 use crate::raft::wire::{Reply, Request, frame, unframe};
 use crate::raft::{
     EpochShards, GLOBAL, GlobalAnswer, GlobalCommand, GroupError, Hello, NewLog, RaftOptions, Role, ShardAnswer,
-    ShardCommand, group_of,
+    ShardCommand, Spread, group_of,
 };
 use crate::replication::{Answer, Command, Epoch, MemberId};
 
@@ -17,8 +17,7 @@ fn new_log(partitions: u32, replication: u8) -> GlobalCommand {
         name: "orders".parse().unwrap(),
         spec: Vec::new(),
         partitions,
-        replication,
-        copies: replication / 2 + 1,
+        spread: Spread::whole(replication, replication / 2 + 1),
         weak: false,
         healthy: Default::default(),
         adopt: None,

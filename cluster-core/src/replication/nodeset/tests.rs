@@ -42,7 +42,7 @@ fn every_quorum_shares_a_member_with_every_w_and_recoveries_share_one() {
 
 fn copyset(set: &NodeSet, partition: u64, number: u64, wave: u32, away: &[u64]) -> Vec<u64> {
     let away = away.iter().copied().map(MemberId).collect();
-    set.copyset(partition, Lsn::new(Epoch(3), number), wave, &away).into_iter().map(|member| member.0).collect()
+    set.copyset(partition, Lsn::new(Epoch(3), number), wave, None, &away).into_iter().map(|member| member.0).collect()
 }
 
 #[test]

@@ -1,19 +1,20 @@
 //! JSON of what record logs answer.
 
 use pyralog_cluster_core::Storage;
+use pyralog_cluster_core::raft::Spread;
 use pyralog_cluster_core::replication::ProducerId;
 use pyralog_crypto::{Header, PublicKey, RecordProof, SignedPartitionCheckpoint};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::values::{Decimal, HexOf};
-use crate::logs::{Appended, Found, Held, LogReport, Page, PartitionReport, Place};
+use crate::logs::{Appended, Copysets, Found, Held, LogReport, Page, PartitionReport, Place};
 
 /// A log and its partitions.
 pub fn log(report: &LogReport) -> Value {
     let spec = &report.spec;
     let text = |limit: Option<u64>| limit.map(|limit| limit.to_string());
-    json!({
+    let mut log = json!({
         "name": spec.name.as_str(),
         "log": spec.id,
         "incarnation": report.incarnation.to_string(),
@@ -21,7 +22,13 @@ pub fn log(report: &LogReport) -> Value {
         "segment_bytes": spec.segment_bytes.to_string(),
         "retention": {"max_age_ms": text(spec.retention.max_age_ms), "max_bytes": text(spec.retention.max_bytes)},
         "partitions": report.partitions.iter().map(partition).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(spread) = &report.spread {
+        let Spread { nodeset, replication, copies, .. } = spread;
+        log["copysets"] = json!(Copysets::of(spread));
+        (log["nodeset"], log["replication"], log["copies"]) = (json!(nodeset), json!(replication), json!(copies));
+    }
+    log
 }
 
 fn partition(PartitionReport { partition, held }: &PartitionReport) -> Value {

@@ -25,7 +25,7 @@ use super::extract::{Body, Path, Query};
 use super::server::raw_json;
 use super::values::{Decimal, number};
 use super::{ApiState, Problem};
-use crate::logs::{Growth, NewLog, Question, Start, now_ms};
+use crate::logs::{Copies, Copysets, Growth, NewLog, Question, Start, now_ms};
 pub use forward::answer_members;
 use forward::forward;
 use records::{Append, parse_append};
@@ -70,6 +70,10 @@ struct Creation {
     storage: Option<Kind>,
     segment_bytes: Option<Decimal>,
     retention: Option<Limits>,
+    copysets: Option<Copysets>,
+    nodeset: Option<u8>,
+    replication: Option<u8>,
+    copies: Option<u8>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -89,7 +93,8 @@ struct Limits {
 /// `POST /v1/cluster/logs`
 async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let help = "send {\"name\": \"orders\", \"partitions\": 1, \"storage\": \"disk\" or \"memory\", \"segment_bytes\": \"67108864\", \
-                \"retention\": {\"max_age_ms\": null, \"max_bytes\": null}}, of which only name is needed";
+                \"retention\": {\"max_age_ms\": null, \"max_bytes\": null}, \"copysets\": \"partition\", \"record\" or \"coordinator-only\", \
+                \"nodeset\": 3, \"replication\": 2, \"copies\": 2}, of which only name is needed";
     let asked: Creation = serde_json::from_slice(&body)
         .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
     let limits = asked.retention.unwrap_or_default();
@@ -109,6 +114,12 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
         },
         segment_bytes,
         retention: Retention { max_age_ms: limit(limits.max_age_ms), max_bytes: limit(limits.max_bytes) },
+        copies: Copies {
+            copysets: asked.copysets,
+            nodeset: asked.nodeset,
+            replication: asked.replication,
+            copies: asked.copies,
+        },
     };
     let report = api.records.create(new).await?;
     Ok((StatusCode::CREATED, Json(answers::log(&report))).into_response())

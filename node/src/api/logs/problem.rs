@@ -34,6 +34,12 @@ impl From<LogError> for Problem {
             LogError::Group(error) => error.into(),
             LogError::Elsewhere(_) => Self::new(StatusCode::MISDIRECTED_REQUEST, "elsewhere", message)
                 .remedy("GET /v1/cluster shows where the members listen and who stores which partition"),
+            LogError::NoCopies(_) => Self::new(StatusCode::CONFLICT, "no_cluster", message)
+                .remedy("make the log without copysets, nodeset, replication and copies, or add members first"),
+            LogError::Copies(_) => Self::bad(message).remedy("send numbers that fit, or leave them out"),
+            LogError::Absent { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "absent", message)
+                .remedy("start the members that store the partition, and send again")
+                .retry_after(2),
             LogError::NotStarted => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)
                 .remedy("start the other members, or send again in a few seconds; nothing was taken")
                 .retry_after(2),

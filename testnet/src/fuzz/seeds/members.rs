@@ -18,7 +18,8 @@ pub(super) fn put(out: &mut Out) {
     let leaf = SegmentLeaf { first: 0, next: 3, root: Hash([7; 32]) };
     for (name, note) in [
         ("message", Note::Replication(Message::Release { lsn })),
-        ("fetch", Note::Fetch { from: 7 }),
+        ("fetch", Note::Fetch { from: 7, stubs: false }),
+        ("fetch-stubs", Note::Fetch { from: 7, stubs: true }),
         ("fetched", Note::Fetched { from: 7, reached: None, items: Bytes::from_static(b"items") }),
         ("trimmed", Note::Trimmed(TrimmedPrefix::new(vec![leaf]).unwrap_or_default())),
     ] {

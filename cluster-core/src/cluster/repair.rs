@@ -1,0 +1,274 @@
+//! Records that too few members of their nodeset have.
+//!
+//! Where each record has a copyset of its own ([`crate::raft::Spread`]), W of its members have it when it is acknowledged, and R sooner or later; a member that
+//! is lost takes its copies with it. So each member asks the others which records they have, and gets those for itself that fewer than R
+//! have and that it should have: of the members that lack a record, those first that are wanted most by [`score`]. It looks once at every
+//! record, when its segment is sealed, and again at all of them where the nodeset has changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::envelope::Envelope;
+use super::holdings::Holdings;
+use super::host::{Cluster, Shared, lock};
+use super::place::{Place, places};
+use crate::member::FETCH_BYTES;
+use crate::replica::Replica;
+use crate::replication::{MemberId, NodeSet, score};
+use crate::stub::{Stub, is_stub};
+use crate::{Error, LogName, PartitionId, items};
+
+/// Time between two looks where nothing is to be done.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long a member may take for an answer.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of records that are put in their places at once, about.
+const FILL_BYTES: usize = 64 << 20;
+
+/// How far a partition was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Strength {
+    /// Who stored it then.
+    nodeset: NodeSet,
+    /// All records before this one are where they should be, as far as this member can see to it.
+    whole_to: u64,
+    /// They are looked at up to here even where their segment is not sealed: somebody came or went when the partition had so many.
+    changed_at: u64,
+}
+
+/// Where there is nothing to be done now, or there was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Everything is looked at, or somebody who must be asked is away.
+    Waits,
+    Some,
+}
+
+/// Looks at all partitions, again and again, until nobody holds the member any more.
+pub(super) async fn keep_repairing(shared: Weak<Shared>) {
+    while let Some(shared) = shared.upgrade() {
+        let log_id = Arc::clone(&shared.options.log_id);
+        let all = shared.groups.global().look(|state| places(state, log_id.as_ref()));
+        let mut progress = Progress::Waits;
+        for place in all.iter().filter(|place| place.is_sparse && place.nodeset.contains(shared.me)) {
+            match look(&shared, place).await {
+                Ok(Progress::Some) => progress = Progress::Some,
+                Ok(Progress::Waits) => {}
+                Err(reason) => {
+                    tracing::warn!(log = %place.spec.name, partition = place.number, %reason, "records that too few members have could not be copied yet");
+                }
+            }
+        }
+        lock(&shared.strength).retain(|id, _| all.iter().any(|place| place.id == *id));
+        drop(shared);
+        if progress == Progress::Waits {
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+}
+
+/// Looks at the next records of a partition.
+async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
+    let Some(replica) = shared.replicas.get(place.id).filter(|replica| !replica.lacks()) else { return Ok(Progress::Waits) };
+    // Before the nodeset has an epoch, those of the one before are asked.
+    let Some(nodeset) = shared.stands(place.id).map(|stands| stands.nodeset) else { return Ok(Progress::Waits) };
+    let strength = shared.strength_of(place.id, &nodeset, replica.applied().offset);
+    let own = {
+        let (replica, strength) = (Arc::clone(&replica), strength.clone());
+        blocking(move || {
+            let sealed = replica.partition().segments()?.last().map_or(0, |last| last.first);
+            Holdings::of(&replica, strength.whole_to, sealed.max(strength.changed_at))
+        })
+        .await?
+    };
+    if own.is_whole() {
+        let progress = if own.end > strength.whole_to { Progress::Some } else { Progress::Waits };
+        shared.is_whole_to(place.id, &nodeset, own.end);
+        return Ok(progress);
+    }
+    let Some(others) = ask_all(shared, place.id, &nodeset, own.from).await else { return Ok(Progress::Waits) };
+    let end = others.values().map(|held| held.end).min().unwrap_or(own.end).min(own.end);
+    if end <= own.from {
+        return Ok(Progress::Waits);
+    }
+    let wanted = wanted(shared.me, place.id, &nodeset, (&own, end), &others);
+    let filled = fill(shared, place.id, &replica, wanted).await?;
+    shared.is_whole_to(place.id, &nodeset, filled.unwrap_or(end));
+    Ok(if filled.is_none_or(|to| to > strength.whole_to) { Progress::Some } else { Progress::Waits })
+}
+
+/// What the others have from an offset on; `None` where one of them that may come back does not say.
+async fn ask_all(
+    shared: &Shared,
+    partition: PartitionId,
+    nodeset: &NodeSet,
+    from: u64,
+) -> Option<BTreeMap<MemberId, Holdings>> {
+    let mut others = BTreeMap::new();
+    for member in nodeset.members().iter().copied().filter(|member| *member != shared.me) {
+        // Whoever was removed has nothing any more.
+        if shared.groups.global().look(|state| state.live().all(|(id, _)| id != member)) {
+            continue;
+        }
+        let asked = shared.calls.ask(member, |id| Envelope::Survey { id, partition, from });
+        let answer = tokio::time::timeout(WITHIN, asked).await.ok()?.ok()?;
+        others.insert(member, Holdings::from_bytes(&answer).ok()?);
+    }
+    Some(others)
+}
+
+/// The records up to `end` that this member should get, and who has each.
+fn wanted(
+    me: MemberId,
+    partition: PartitionId,
+    nodeset: &NodeSet,
+    (own, end): (&Holdings, u64),
+    others: &BTreeMap<MemberId, Holdings>,
+) -> BTreeMap<u64, MemberId> {
+    let mut wanted = BTreeMap::new();
+    for offset in (own.from..end).filter(|offset| own.has(*offset) == Some(false)) {
+        let has = |held: &Holdings| held.has(offset) == Some(true);
+        let holders = others.iter().filter(|(_, held)| has(held));
+        let lacking = nodeset.replication().saturating_sub(holders.clone().count());
+        let Some((source, _)) = holders.clone().nth(offset as usize % holders.count().max(1)) else { continue };
+        let rank = |member: MemberId| (score(partition.0, offset / NodeSet::BLOCK, member), member);
+        let before = others.iter().filter(|(member, held)| !has(held) && rank(**member) > rank(me)).count();
+        if before < lacking {
+            wanted.insert(offset, *source);
+        }
+    }
+    wanted
+}
+
+/// Gets these records and puts them in their places. The first that could not be had, if any.
+async fn fill(
+    shared: &Arc<Shared>,
+    partition: PartitionId,
+    replica: &Arc<Replica>,
+    mut wanted: BTreeMap<u64, MemberId>,
+) -> Result<Option<u64>, Error> {
+    while !wanted.is_empty() {
+        let (mut records, mut bytes, mut missing) = (BTreeMap::new(), 0, None);
+        while let Some((offset, source)) = wanted.first_key_value().map(|(offset, source)| (*offset, *source))
+            && bytes < FILL_BYTES
+        {
+            let found = shared.records_of(source, partition, offset).await.unwrap_or_default();
+            let before = records.len();
+            for (offset, record) in (offset..).zip(items::iter(&found)).filter(|(_, item)| !is_stub(item)) {
+                if wanted.remove(&offset).is_some() {
+                    bytes += record.len();
+                    records.insert(offset, found.slice_ref(record));
+                }
+            }
+            if records.len() == before {
+                missing = Some(offset);
+                break;
+            }
+        }
+        let (replica, records) = (Arc::clone(replica), records.into_iter().collect::<Vec<(u64, Bytes)>>());
+        let unfilled = blocking(move || fill_all(&replica, &records)).await?;
+        if let Some(first) = unfilled.or(missing) {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
+}
+
+/// Puts records in their places, segment by segment. The first that has none yet.
+fn fill_all(replica: &Replica, mut records: &[(u64, Bytes)]) -> Result<Option<u64>, Error> {
+    while let Some((first, _)) = records.first() {
+        match replica.partition().fill(records)? {
+            0 => return Ok(Some(*first)),
+            filled => records = records.get(filled..).unwrap_or_default(),
+        }
+    }
+    Ok(None)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|ended| Err(Error::WriterStopped(ended.to_string())))
+}
+
+impl Shared {
+    /// How far a partition was looked at, which has so many records now.
+    fn strength_of(&self, partition: PartitionId, nodeset: &NodeSet, records: u64) -> Strength {
+        let new = || Strength { nodeset: nodeset.clone(), whole_to: 0, changed_at: records };
+        let mut all = lock(&self.strength);
+        let known = all.entry(partition).or_insert_with(new);
+        if known.nodeset != *nodeset {
+            *known = new();
+        }
+        known.clone()
+    }
+
+    fn is_whole_to(&self, partition: PartitionId, nodeset: &NodeSet, offset: u64) {
+        if let Some(known) = lock(&self.strength).get_mut(&partition).filter(|known| known.nodeset == *nodeset) {
+            known.whole_to = known.whole_to.max(offset);
+        }
+    }
+
+    /// Whether this member has all that it should have of the records that a partition had when its nodeset changed last.
+    pub(super) fn is_repaired(&self, partition: PartitionId, nodeset: &NodeSet) -> bool {
+        let all = lock(&self.strength);
+        all.get(&partition).is_some_and(|known| known.nodeset == *nodeset && known.whole_to >= known.changed_at)
+    }
+
+    /// Records of a member from an offset on, as it has them: about [`FETCH_BYTES`] of them.
+    pub(super) async fn records_of(&self, member: MemberId, partition: PartitionId, from: u64) -> Option<Bytes> {
+        let asked = self.calls.ask(member, |id| Envelope::Records { id, partition, from });
+        let found = tokio::time::timeout(WITHIN, asked).await.ok()?.ok()?;
+        crate::replica::are_records(&found).then_some(found)
+    }
+
+    /// Tells a member which records this one has from an offset on.
+    pub(super) fn survey(self: &Arc<Self>, to: (MemberId, u64), partition: PartitionId, from: u64) {
+        self.tell_of(to, partition, move |replica| Ok(Holdings::of(replica, from, u64::MAX)?.to_bytes()));
+    }
+
+    /// Gives a member the records from an offset on, as they are here.
+    pub(super) fn give_records(self: &Arc<Self>, to: (MemberId, u64), partition: PartitionId, from: u64) {
+        self.tell_of(to, partition, move |replica| Ok(replica.records(from, FETCH_BYTES, false)?.0));
+    }
+
+    fn tell_of(
+        self: &Arc<Self>,
+        (to, id): (MemberId, u64),
+        partition: PartitionId,
+        answer: impl FnOnce(&Replica) -> Result<Bytes, Error> + Send + 'static,
+    ) {
+        let (place, replica) = (Arc::clone(&self.telling).try_acquire_owned(), self.replicas.get(partition));
+        let Some((place, replica)) = place.ok().zip(replica) else {
+            let _sent = self.links.send(to, Envelope::Told { id, answer: None });
+            return;
+        };
+        let links = Arc::clone(&self.links);
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let answer = answer(&replica).inspect_err(|reason| {
+                tracing::debug!(member = to.0, partition = partition.0, %reason, "a question about records has no answer");
+            });
+            let _sent = links.send(to, Envelope::Told { id, answer: answer.ok() });
+        });
+    }
+}
+
+impl Cluster {
+    /// Records of a partition from offset `from` on that other members have, the first of which is that of `stub`; none where nobody gives that one.
+    pub async fn records_elsewhere(&self, name: &LogName, partition: u32, from: u64, stub: &Stub) -> Vec<(u64, Bytes)> {
+        let Ok(id) = self.partition(name, partition) else { return Vec::new() };
+        for member in self.stored_by(name, partition) {
+            let found = self.shared.records_of(member, id, from).await.unwrap_or_default();
+            if items::iter(&found).next().is_some_and(|first| stub.fits(first)) {
+                let all = (from..).zip(items::iter(&found)).filter(|(_, item)| !is_stub(item));
+                return all.map(|(offset, item)| (offset, found.slice_ref(item))).collect();
+            }
+        }
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

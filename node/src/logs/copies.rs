@@ -1,0 +1,113 @@
+//! How many members keep a log's records, and which.
+
+use pyralog_cluster_core::raft::Spread;
+use serde::{Deserialize, Serialize};
+
+/// Where the copies of records go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Copysets {
+    /// All records of a partition to the same members.
+    #[default]
+    Partition,
+    /// Each record to some of the members that store the partition; the others keep its leaf.
+    Record,
+    /// The same, and to the leader last.
+    CoordinatorOnly,
+}
+
+/// What whoever makes a log says about its copies; the rest follows from the node's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// See [`Copysets`].
+    pub copysets: Option<Copysets>,
+    /// N: members that store a partition.
+    pub nodeset: Option<u8>,
+    /// R: copies of each record.
+    pub replication: Option<u8>,
+    /// W: durable copies before an acknowledgement.
+    pub copies: Option<u8>,
+}
+
+impl Copysets {
+    /// Those of a log.
+    pub fn of(spread: &Spread) -> Self {
+        match spread {
+            Spread { coordinator_only: true, .. } => Self::CoordinatorOnly,
+            Spread { nodeset, replication, .. } if nodeset > replication => Self::Record,
+            _ => Self::Partition,
+        }
+    }
+}
+
+impl Copies {
+    /// Whether nothing is said.
+    pub fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// N, R and W where a log without a word has R and W of `(replication, copies)`: with copysets of its own a record has a copy less than there are
+    /// members, and more than half of the copies are waited for.
+    pub fn spread(&self, (replication, copies): (u8, u8)) -> Spread {
+        let each = !matches!(self.copysets, None | Some(Copysets::Partition));
+        let nodeset = match (self.nodeset, self.replication) {
+            (Some(nodeset), _) => nodeset,
+            (None, Some(replication)) => replication.saturating_add(u8::from(each)),
+            (None, None) => replication.max(1 + u8::from(each)),
+        };
+        let replication = self.replication.unwrap_or(nodeset.saturating_sub(u8::from(each)));
+        let copies = self.copies.unwrap_or(copies.max(replication / 2 + 1).min(replication));
+        Spread { nodeset, replication, copies, coordinator_only: self.copysets == Some(Copysets::CoordinatorOnly) }
+    }
+
+    /// Why they contradict themselves, if so.
+    pub fn contradiction(&self, spread: &Spread) -> Option<String> {
+        let Spread { nodeset, replication, .. } = spread;
+        match self.copysets.unwrap_or_default() {
+            Copysets::Partition if nodeset != replication => Some(format!(
+                "all {nodeset} members of the nodeset store every record, so replication cannot be {replication}: say copysets \"record\", or the same \
+                 number twice"
+            )),
+            Copysets::Record | Copysets::CoordinatorOnly if nodeset <= replication => Some(format!(
+                "a record has a copyset of its own where there are more members than copies, and {nodeset} is not more than {replication}: give nodeset \
+                 one more at least, or leave copysets out"
+            )),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spread(copies: Copies) -> (u8, u8, u8, bool) {
+        let found = copies.spread((3, 2));
+        assert_eq!(copies.contradiction(&found), None);
+        assert_eq!(Copysets::of(&found), copies.copysets.unwrap_or_default());
+        (found.nodeset, found.replication, found.copies, found.coordinator_only)
+    }
+
+    #[test]
+    fn what_is_not_said_follows() {
+        let copies = |copysets, nodeset, replication| Copies { copysets, nodeset, replication, copies: None };
+        assert_eq!(spread(Copies::default()), (3, 3, 2, false));
+        assert_eq!(spread(copies(Some(Copysets::Partition), None, Some(5))), (5, 5, 3, false));
+        assert_eq!(spread(copies(Some(Copysets::Record), None, None)), (3, 2, 2, false));
+        assert_eq!(spread(copies(Some(Copysets::Record), Some(5), None)), (5, 4, 3, false));
+        assert_eq!(spread(copies(Some(Copysets::Record), Some(5), Some(2))), (5, 2, 2, false));
+        assert_eq!(spread(copies(Some(Copysets::CoordinatorOnly), None, Some(3))), (4, 3, 2, true));
+        assert_eq!(spread(Copies { copies: Some(3), ..Copies::default() }), (3, 3, 3, false));
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let refused = |copysets, nodeset, replication| {
+            let copies = Copies { copysets, nodeset, replication, copies: None };
+            copies.contradiction(&copies.spread((3, 2))).unwrap()
+        };
+        assert!(refused(None, Some(5), Some(3)).contains("copysets \"record\""));
+        assert!(refused(Some(Copysets::Record), Some(3), Some(3)).contains("3 is not more than 3"));
+        assert!(refused(Some(Copysets::CoordinatorOnly), Some(2), Some(3)).contains("leave copysets out"));
+    }
+}
