@@ -13,6 +13,8 @@
 //!   lane for [`MemberLimits::dead_after`] is down and its connections are closed. The time is counted in steps that this
 //!   process lived through: one that was itself stopped blames nobody. While our own reader holds the `Urgent` lane up,
 //!   nothing is concluded.
+//! - **Ended processes**: where a member can be reached over TCP the streams stand there, since the system of a process that
+//!   is killed ends its TCP connections at once; QUIC would be silent, and take that time.
 //! - **Admission**: streams of peers that are no members are refused at once and counted.
 //!
 //! The streams are handled by this module's own behaviour and not by `libp2p-stream`: that crate is an alpha, gives no way to

@@ -283,6 +283,25 @@ fn restored(seed: u64) {
 }
 
 #[test]
+fn the_tables_go_on_with_the_files_while_further_records_of_another_member_come() {
+    use super::held::{Checked, Held, Step};
+    let came = |first: u64, end: u64| {
+        let records: Vec<_> = (first..end).map(record).collect();
+        let items = Payload::unwrap(&payload(&records).unwrap()).unwrap().1;
+        Checked::of(Step::Records { first, reached: None, items }).unwrap()
+    };
+    let mut held = Held::new(Frontier::behind(0));
+    let first = held.step(&came(0, 3)).unwrap();
+    let second = held.step(&came(3, 5)).unwrap();
+    held.applied(first.to);
+    // A start begins with what the tables may say, and reads the journal from there on: it has none of the first ones again.
+    let value = super::snapshot::Value::new(1, 2, held.sound());
+    let mut again = value.held(&Default::default()).unwrap();
+    assert_eq!((again.applied, again.handed, again.next), (first.to, first.to, 1));
+    assert_eq!(again.step(&came(3, 5)).unwrap().to, second.to);
+}
+
+#[test]
 fn the_bytes_of_entries_are_these() {
     use super::held::{Checked, Step};
     let step = Step::Records { first: 7, reached: None, items: Bytes::new() };

@@ -240,8 +240,8 @@ impl SigningDriver {
             self.hand_block(now);
             sleep(LOOK).await;
         }
-        if now.log.number() != number {
-            // Somebody began under a higher one that was not known here.
+        if now.log.begun() != place {
+            // Somebody began under this number or a higher one that was not known here: nothing that follows this begin would count.
             return Ok(false);
         }
         let quorum = QuorumWal::new(self.cluster().clone(), partition, epoch, number, self.parts.engine.clone());

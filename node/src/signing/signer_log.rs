@@ -28,6 +28,8 @@ pub struct SignerLog {
     /// The highest number that was seen, and the sequence that comes next of it; `None` behind a gap.
     number: u64,
     sequence: Option<u64>,
+    /// Place of the begin of that number; `None` where it was removed by retention.
+    begun: Option<u64>,
     /// Whether what was before was removed by retention, so that the sequence is known from the next record on.
     resumes: bool,
     blocks: BTreeMap<u64, (Bytes, Bytes)>,
@@ -54,8 +56,11 @@ impl SignerLog {
         }
         self.next = Some(place + 1);
         match SignerRecord::from_shared(record)? {
-            SignerRecord::Begin { number, .. } if number > self.number => self.begin(number, 1),
-            // It lost a race with a higher one, and signs nothing.
+            SignerRecord::Begin { number, .. } if number > self.number => {
+                self.begin(number, 1);
+                self.begun = Some(place);
+            }
+            // It lost a race with a higher one, or was made by somebody who had not read that of the same number, and signs nothing.
             SignerRecord::Begin { .. } => {}
             SignerRecord::Said { number: 0, what: Said::Mark(mark), .. } => self.mark = self.mark.max(Some(mark)),
             SignerRecord::Said { number, sequence, what } => {
@@ -79,7 +84,7 @@ impl SignerLog {
     }
 
     fn begin(&mut self, number: u64, sequence: u64) {
-        (self.number, self.sequence, self.resumes) = (number, Some(sequence), false);
+        (self.number, self.sequence, self.begun, self.resumes) = (number, Some(sequence), None, false);
         // What the one before left unfinished never counted.
         self.entry.clear();
         self.block.clear();
@@ -126,6 +131,11 @@ impl SignerLog {
     /// The highest number that a member began under.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Place of the begin whose records count, if it is still there.
+    pub fn begun(&self) -> Option<u64> {
+        self.begun
     }
 
     /// The height that must be decided here before the WAL makes sense.

@@ -91,6 +91,18 @@ fn behind_a_gap_nothing_counts_until_the_next_begin() {
 }
 
 #[test]
+fn of_begins_with_one_number_the_first_counts_and_whoever_made_another_sees_it() {
+    let other = SignerRecord::Begin { number: 5, member: 2 };
+    let mut log = read(0, &[begin(4), begin(5), entry(1, true, b"one"), other]);
+    assert_eq!((log.number(), log.begun()), (5, Some(1)));
+    // Nothing of it: its member begins again, under a higher number.
+    log.take(4, &entry(1, true, b"two").to_bytes().into()).unwrap();
+    assert_eq!(entries(&log), ["one"]);
+    log.take(5, &SignerRecord::Begin { number: 6, member: 2 }.to_bytes().into()).unwrap();
+    assert_eq!((log.number(), log.begun()), (6, Some(5)));
+}
+
+#[test]
 fn a_log_whose_begin_is_gone_tells_no_entries_before_the_next_reset() {
     let mut log = read(7, &[entry(40, true, b"of a height whose lock is gone"), Said::Mark(mark(9)).of(5, 41)]);
     assert!(log.wal().truncated && log.wal().entries.is_empty());

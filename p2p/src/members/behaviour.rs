@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
     future::Future,
+    num::NonZeroU8,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -12,6 +13,7 @@ use std::{
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol,
     core::{Endpoint, transport::PortUse},
+    multiaddr::Protocol,
     swarm::{
         CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandlerInEvent,
         ToSwarm,
@@ -51,14 +53,23 @@ enum Dial {
     Under(ConnectionId),
 }
 
+/// A connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Path {
+    /// Whether it is not being closed.
+    stays: bool,
+    /// Whether it runs over TCP: the system ends it with its process, at once.
+    tcp: bool,
+}
+
 /// The behaviour. Without members it hands out empty handlers and does nothing.
 pub(crate) struct Members {
     protocol: StreamProtocol,
     local: PeerId,
     roster: Arc<Roster>,
     wanted: BTreeMap<PeerId, Wanted>,
-    /// Connections of all peers, since any of them may become a member; `false` for those that are being closed.
-    connections: HashMap<PeerId, BTreeMap<ConnectionId, bool>>,
+    /// Connections of all peers, since any of them may become a member.
+    connections: HashMap<PeerId, BTreeMap<ConnectionId, Path>>,
     actions: VecDeque<ToSwarm<Infallible, Order>>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -115,15 +126,20 @@ impl Members {
         self.roster.end();
     }
 
-    /// Gives our streams to a connection that is there.
+    /// Gives our streams to a connection that is there, one over TCP before all others. Where there is none such it is still dialled once.
     fn choose_carrier(&mut self, peer: PeerId) -> bool {
         let Some(wanted) = self.wanted.get_mut(&peer) else { return false };
-        let mut there = self.connections.get(&peer).into_iter().flatten();
-        let Some(id) = there.find(|(_, stays)| **stays).map(|(id, _)| *id) else { return false };
-        (wanted.carrier, wanted.since) = (Some(id), Instant::now());
-        if matches!(wanted.dial, Dial::At(_)) {
-            wanted.dial = Dial::None;
-        }
+        let there = self.connections.get(&peer).into_iter().flatten().filter(|(_, path)| path.stays);
+        // Of those alike the first.
+        let Some((id, path)) = there.min_by_key(|(_, path)| !path.tcp) else { return false };
+        (wanted.carrier, wanted.since) = (Some(*id), Instant::now());
+        let id = *id;
+        let over_tcp = path.tcp || !wanted.addresses.iter().any(is_tcp);
+        wanted.dial = match wanted.dial {
+            Dial::At(_) if over_tcp => Dial::None,
+            Dial::None if !over_tcp => Dial::At(Instant::now()),
+            other => other,
+        };
         self.actions.push_back(notify(peer, id, Order::Carry));
         true
     }
@@ -133,16 +149,30 @@ impl Members {
     /// or they could change places for ever.
     fn follow(&mut self, peer: PeerId, id: ConnectionId, again: bool) {
         let settled = self.roster.common().limits.ping_interval;
-        let stays = self.connections.get(&peer).and_then(|all| all.get(&id)).is_some_and(|stays| *stays);
-        let Some(wanted) = self.wanted.get_mut(&peer).filter(|_| stays) else { return };
-        let Some(old) = wanted.carrier.filter(|old| *old != id) else { return };
+        if self.path(&peer, id).is_none_or(|path| !path.stays) {
+            return;
+        }
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        if wanted.carrier.is_none_or(|old| old == id) {
+            return;
+        }
         if wanted.since.elapsed() < settled {
             wanted.comes = Some((id, again));
             return;
         }
+        self.move_to(peer, id);
+    }
+
+    fn move_to(&mut self, peer: PeerId, id: ConnectionId) {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        let Some(old) = wanted.carrier else { return };
         (wanted.carrier, wanted.since, wanted.comes) = (Some(id), Instant::now(), None);
         self.actions.push_back(notify(peer, old, Order::Leave));
         self.actions.push_back(notify(peer, id, Order::Carry));
+    }
+
+    fn path(&self, peer: &PeerId, id: ConnectionId) -> Option<Path> {
+        self.connections.get(peer)?.get(&id).copied()
     }
 
     /// Follows those whose streams came elsewhere a while ago, where ours have still not opened, or the peer had others: that connection leads nowhere.
@@ -160,10 +190,13 @@ impl Members {
         }
     }
 
-    fn opened(&mut self, peer: PeerId, id: ConnectionId) {
-        self.connections.entry(peer).or_default().insert(id, true);
-        if self.wanted.get(&peer).is_some_and(|wanted| wanted.carrier.is_none()) {
-            self.choose_carrier(peer);
+    fn opened(&mut self, peer: PeerId, id: ConnectionId, tcp: bool) {
+        self.connections.entry(peer).or_default().insert(id, Path { stays: true, tcp });
+        match self.wanted.get(&peer).map(|wanted| wanted.carrier) {
+            Some(None) => drop(self.choose_carrier(peer)),
+            // Never back: whoever is killed would be taken for alive.
+            Some(Some(old)) if tcp && self.path(&peer, old).is_some_and(|path| !path.tcp) => self.move_to(peer, id),
+            _ => {}
         }
         if let Some(wanted) = self.wanted.get_mut(&peer)
             && wanted.dial == Dial::Under(id)
@@ -213,8 +246,8 @@ impl Members {
         let Some(link) = self.roster.link(&peer) else { return };
         tracing::info!(%peer, "member not heard for too long: closing its connections");
         self.roster.common().metrics.silent.inc();
-        for stays in self.connections.get_mut(&peer).into_iter().flat_map(BTreeMap::values_mut) {
-            *stays = false;
+        for path in self.connections.get_mut(&peer).into_iter().flat_map(BTreeMap::values_mut) {
+            path.stays = false;
         }
         link.reset();
         self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer, connection: CloseConnection::All });
@@ -251,7 +284,11 @@ impl Members {
         let options = if wanted.addresses.is_empty() {
             options.addresses(Vec::new()).extend_addresses_through_behaviour().allocate_new_port().build()
         } else {
-            options.addresses(wanted.addresses.clone()).allocate_new_port().build()
+            // One after the other: QUIC where TCP leads nowhere.
+            let mut addresses = wanted.addresses.clone();
+            addresses.sort_by_key(|address| !is_tcp(address));
+            let options = options.addresses(addresses).allocate_new_port();
+            options.override_dial_concurrency_factor(NonZeroU8::MIN).build()
         };
         wanted.dial = Dial::Under(options.connection_id());
         Some(options)
@@ -280,6 +317,10 @@ impl Drop for Members {
     fn drop(&mut self) {
         self.roster.end();
     }
+}
+
+fn is_tcp(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
 }
 
 fn notify(peer_id: PeerId, id: ConnectionId, event: Order) -> ToSwarm<Infallible, Order> {
@@ -313,7 +354,9 @@ impl NetworkBehaviour for Members {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
-            FromSwarm::ConnectionEstablished(event) => self.opened(event.peer_id, event.connection_id),
+            FromSwarm::ConnectionEstablished(event) => {
+                self.opened(event.peer_id, event.connection_id, is_tcp(event.endpoint.get_remote_address()));
+            }
             FromSwarm::ConnectionClosed(event) => self.closed(event.peer_id, event.connection_id),
             FromSwarm::DialFailure(event) => {
                 if let Some(peer) = event.peer_id {

@@ -7,7 +7,7 @@ use pyralog_p2p::{Config, Lane, MemberEvents, Rate, SendError, Verdict};
 use crate::{
     members::{Member, hasty, message, pair},
     net::{ECHO, config, in_memory, peer_id, soon, until},
-    proxy::{FREEZE, PASS, Proxy},
+    proxy::{END, FREEZE, PASS, Proxy},
 };
 
 #[tokio::test]
@@ -95,6 +95,39 @@ async fn a_silent_path_is_noticed_at_both_ends_and_forgotten_when_it_speaks_agai
         second.up(first.id()).await;
     }
     first.talks_with(&mut second).await;
+}
+
+#[tokio::test]
+async fn streams_stand_where_the_end_of_a_process_is_seen_at_once() {
+    let both = |seed| {
+        let mut config = config(seed);
+        config.listen.push("/ip4/127.0.0.1/udp/0/quic-v1".into());
+        // Nobody waits for so long here.
+        config.limits.members.dead_after = Duration::from_secs(600);
+        config
+    };
+    let mut second = Member::start(both(2)).await;
+    let all = second.node.handle.listen_addrs().await.unwrap();
+    let quic = all.iter().find(|address| address.to_string().contains("quic-v1")).unwrap();
+    let proxy = Proxy::to(&second.node).await;
+    let mut first = Member::start(both(1)).await;
+    // There is a connection over QUIC already, and it stays.
+    first.node.handle.dial(second.id(), vec![quic.clone()]).await.unwrap();
+    first.knows([(second.id(), vec![quic.clone(), proxy.address.clone()])]).await;
+    second.knows([(first.id(), Vec::new())]).await;
+    first.up(second.id()).await;
+    second.up(first.id()).await;
+    // The streams may stand elsewhere for a moment.
+    let settled = Duration::from_secs(1);
+    for events in [&mut first.events, &mut second.events] {
+        for lane in [&mut events.urgent, &mut events.bulk] {
+            while tokio::time::timeout(settled, lane.recv()).await.is_ok() {}
+        }
+    }
+    first.talks_with(&mut second).await;
+    proxy.set(END);
+    let (of_first, of_second) = (first.id(), second.id());
+    tokio::join!(first.down(of_second), second.down(of_first));
 }
 
 #[tokio::test]

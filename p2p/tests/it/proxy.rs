@@ -22,6 +22,8 @@ use crate::net::{Node, config, soon};
 pub const PASS: u8 = 0;
 pub const FREEZE: u8 = 1;
 const SPOIL: u8 = 2;
+/// Ends what passes, as a system does where a process was killed.
+pub const END: u8 = 3;
 
 pub struct Proxy {
     pub address: Multiaddr,
@@ -30,7 +32,8 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn to(node: &Node) -> Self {
-        let target = node.listen_addr().await.to_string();
+        let all = node.handle.listen_addrs().await.unwrap();
+        let target = all.iter().map(ToString::to_string).find(|address| address.contains("/tcp/")).unwrap();
         let port: u16 = target.rsplit('/').next().unwrap().parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("/ip4/127.0.0.1/tcp/{}", listener.local_addr().unwrap().port()).parse().unwrap();
@@ -57,6 +60,9 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mode: Arc<Atomic
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         while mode.load(Ordering::SeqCst) == FREEZE {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if mode.load(Ordering::SeqCst) == END {
+            return;
         }
         if mode.load(Ordering::SeqCst) == SPOIL {
             buffer[count / 2] ^= 0x55;

@@ -14,7 +14,7 @@ pub struct View {
     pub leader: Option<u64>,
     /// All members.
     pub members: Vec<MemberView>,
-    /// All partitions of all logs.
+    /// All partitions of all logs but the cluster's own.
     pub partitions: Vec<PartitionView>,
 }
 
@@ -30,6 +30,8 @@ pub struct MemberView {
 /// One partition.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PartitionView {
+    /// Its log.
+    pub log: String,
     /// Its number.
     pub partition: u32,
     /// Who leads it.
@@ -45,7 +47,9 @@ pub struct PartitionView {
 impl View {
     /// Reads an answer.
     pub fn read(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body).context("/v1/cluster is not understood")
+        let mut view: Self = serde_json::from_slice(body).context("/v1/cluster is not understood")?;
+        view.partitions.retain(|partition| !partition.log.starts_with("pyralog."));
+        Ok(view)
     }
 
     /// Whether it sees that member up.
@@ -106,6 +110,7 @@ mod tests {
             "members": [{"member": 1, "up": true, "name": "x"}, {"member": 2, "up": up}],
             "partitions": [
                 {"log": "a", "partition": 0, "leader": 1, "members": [1, 2], "records": "7", "behind": false},
+                {"log": "pyralog.notary", "partition": 0, "leader": 2, "members": [2], "records": "9", "behind": false},
                 {"log": "a", "partition": 1, "leader": leader, "members": [1, 2], "records": "5", "behind": behind},
             ],
         });
