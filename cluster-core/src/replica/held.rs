@@ -220,7 +220,6 @@ impl Held {
         self.handed.between || self.due().is_some_and(|lsn| !self.copies.contains_key(&lsn))
     }
 
-<<<<<<< HEAD
     /// The same items, with the records in place of their stubs that there are copies of here: they were promised, and the copies go when these are in the
     /// files.
     pub(super) fn fill(&self, given: Bytes) -> Bytes {
@@ -234,10 +233,7 @@ impl Held {
         items::encode(items::iter(&given).map(whole).collect::<Vec<_>>().into_iter()).into()
     }
 
-    /// The files have what was handed over up to here.
-=======
     /// The files have what was handed over up to here. What the tables may say goes on with it: the journal does not tell again of what was taken before.
->>>>>>> main
     pub(super) fn applied(&mut self, to: Frontier) {
         // That of the first record behind the ones that are settled.
         let mut offset = std::mem::replace(&mut self.applied, to).offset;
