@@ -1,7 +1,7 @@
 //! Which records of a partition a member has, where others have stubs.
 
 use bytes::Bytes;
-use pyralog_crypto::{CodecError, Encode, Reader, Writer};
+use pyralog_crypto::{CodecError, Reader, Writer};
 
 use crate::Error;
 use crate::replica::Replica;

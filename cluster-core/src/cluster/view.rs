@@ -9,7 +9,7 @@ use super::answers::{AppendError, PartitionStatus};
 use super::host::Cluster;
 use super::place::ReplicatedLog;
 use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, LogPlace, NewLog, Spread};
-use crate::replication::{Epoch, EpochStore, MemberId};
+use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
 use crate::{Error as StoreError, LogName, LogSpec, PartitionId};
 
 impl Cluster {
@@ -112,7 +112,7 @@ impl Cluster {
             };
             state.logs().flat_map(of).collect::<Vec<_>>()
         };
-        let status = |(log, number, partition, nodeset, sparse)| {
+        let status = |(log, number, partition, nodeset, sparse): (LogName, u32, PartitionId, NodeSet, bool)| {
             let stands = self.shared.stands(partition);
             let (epoch, sequencer, last_clean) =
                 stands.as_ref().map(|at| (at.epoch, at.sequencer, at.last_clean)).unwrap_or_default();

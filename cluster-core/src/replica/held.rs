@@ -226,9 +226,10 @@ impl Held {
         if !items::iter(&given).any(is_stub) {
             return given;
         }
-        let batches = self.copies.values().filter_map(|(_, batch)| batch.as_ref());
-        let by_leaf = |batch: &'_ Arc<RecordBatch>| batch.hashes().iter().copied().zip(items::iter(batch.bytes()));
-        let own: BTreeMap<Hash, &[u8]> = batches.flat_map(by_leaf).collect();
+        let mut own: BTreeMap<Hash, &[u8]> = BTreeMap::new();
+        for batch in self.copies.values().filter_map(|(_, batch)| batch.as_ref()) {
+            own.extend(batch.hashes().iter().copied().zip(items::iter(batch.bytes())));
+        }
         let whole = |item| Stub::read(item).and_then(|stub| own.get(&stub.leaf).copied()).unwrap_or(item);
         items::encode(items::iter(&given).map(whole).collect::<Vec<_>>().into_iter()).into()
     }

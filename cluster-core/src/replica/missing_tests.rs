@@ -42,7 +42,7 @@ fn follow(core: &Core, near: &Arc<Replica>, from: &Arc<Replica>) -> Result<(), E
         if first < from.partition().range()?.0 {
             assert!(near.go_behind(from.trimmed().unwrap(), done)?);
         } else {
-            let (items, reached) = from.records(first, 1 << 10)?;
+            let (items, reached) = from.records(first, 1 << 10, false)?;
             assert!(near.catch_up(first, items, reached, done)?);
         }
         while core.drive() {}

@@ -88,7 +88,7 @@ fn whoever_lacks_records_takes_them_over() {
     persist(&far, &from, (1..=6).map(put).chain([Change::Release(lsn(6))]).collect());
     persist(&core, &near, vec![put(1), put(6), Change::Release(lsn(6))]);
     assert!(near.lacks());
-    let (items, reached) = from.records(near.frontier().offset, 60).unwrap();
+    let (items, reached) = from.records(near.frontier().offset, 60, false).unwrap();
     assert!(reached.is_none() && !items.is_empty());
     let (done, _event) = crate::completion();
     assert!(near.catch_up(1, items.clone(), None, done).unwrap());
@@ -98,7 +98,7 @@ fn whoever_lacks_records_takes_them_over() {
     assert!(!near.catch_up(1, items, None, done).unwrap());
     while near.lacks() {
         let first = near.frontier().offset;
-        let (items, reached) = from.records(first, 60).unwrap();
+        let (items, reached) = from.records(first, 60, false).unwrap();
         let (done, _event) = crate::completion();
         assert!(near.catch_up(first, items, reached, done).unwrap());
     }
@@ -107,7 +107,7 @@ fn whoever_lacks_records_takes_them_over() {
     assert_eq!(numbers(&log(&core), 0), numbers(&log(&far), 0));
     // What is not released here does not count.
     persist(&far, &from, vec![put(7), Change::Release(lsn(7))]);
-    let (items, reached) = from.records(6, 200).unwrap();
+    let (items, reached) = from.records(6, 200, false).unwrap();
     let (done, _event) = crate::completion();
     assert!(near.catch_up(6, items, reached, done).unwrap());
     assert!(near.frontier().between);
@@ -166,7 +166,7 @@ fn whoever_has_the_records_knows_the_first_answers_also_after_starts() {
     persist(&core, &near, vec![put_stamped(second(1), 3, 1), Change::Release(second(1))]);
     while near.lacks() {
         let first = near.frontier().offset;
-        let (items, reached) = from.records(first, 60).unwrap();
+        let (items, reached) = from.records(first, 60, false).unwrap();
         let (done, _event) = crate::completion();
         assert!(near.catch_up(first, items, reached, done).unwrap());
     }
@@ -193,7 +193,7 @@ fn whoever_has_the_records_knows_the_first_answers_also_after_starts() {
         assert_eq!(placed(&replica, 2, 1..5), expected);
         persist(&core, &replica, vec![put_stamped(second(3), 5, 1), Change::Release(second(3))]);
         assert_eq!(placed(&replica, 2, 5..6), [Some((second(3), 8))]);
-        let (items, reached) = replica.records(0, 1 << 20).unwrap();
+        let (items, reached) = replica.records(0, 1 << 20, false).unwrap();
         assert_eq!((payload_records(&Payload::Plain.wrap(&items)), reached.unwrap().lsn), (Some(9), second(3)));
     }
 }

@@ -116,7 +116,7 @@ fn each_record_is_on_as_many_members_as_it_should_and_the_others_prove_it() {
             stub = stored.stub();
             false
         });
-        assert_eq!(read, Ok(()));
+        read.unwrap();
         let found = world.cluster(0).records_elsewhere(&name, 0, offset, &stub.unwrap()).await;
         assert_eq!(found[0].0, offset);
         assert_eq!(Record::from_bytes(&found[0].1).unwrap(), record(acknowledged[&offset]));

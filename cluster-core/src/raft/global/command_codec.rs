@@ -143,7 +143,7 @@ impl Decode for GlobalCommand {
             7 => Self::MovePartition { partition: input.u64()?, nodeset: input.get()? },
             8 => Self::LeaseNumber { member: member(input)? },
             9 => Self::ReleaseNumber { member: member(input)? },
-            10 => Self::CreateLog(NewLog::decode_with(input, Reader::get)?),
+            10 => Self::CreateLog(NewLog::decode_with(input, |input| input.get())?),
             found => return Err(CodecError::Tag { what: "global command", found: found.into() }),
         })
     }
