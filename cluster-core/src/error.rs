@@ -269,6 +269,16 @@ pub enum Error {
         /// Offset in the question.
         asked: u64,
     },
+    /// What was given for a place is not the record that has it.
+    #[error(
+        "record {offset} of stream {stream} is another one than was given for it, or they do not come in order: take it from another member"
+    )]
+    NotTheRecord {
+        /// The stream.
+        stream: u64,
+        /// Offset of the record.
+        offset: u64,
+    },
     /// A block does not follow the last one.
     #[error("block {height} cannot be stored: the chain continues at height {expected}")]
     NotNext {
@@ -417,6 +427,7 @@ impl Error {
                 | Self::ClockLeapt { .. }
                 | Self::OutOfRange { .. }
                 | Self::NoSuchRecord { .. }
+                | Self::NotTheRecord { .. }
                 | Self::NotNext { .. }
                 | Self::NoSuchProof(_)
                 | Self::Busy { .. }

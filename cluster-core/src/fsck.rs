@@ -50,6 +50,8 @@ pub struct FsckReport {
     pub partitions: u64,
     /// Records of all of them.
     pub records: u64,
+    /// Those of them whose bytes only other members have.
+    pub stubs: u64,
     /// Blocks of the chain.
     pub blocks: u64,
     /// Entries of all tables.
@@ -260,9 +262,10 @@ pub(crate) fn note_partition(
     checked: Result<Option<Checked>, Error>,
 ) {
     let remade = checked.map(|checked| {
-        let Some(Checked { records, remade }) = checked else { return Vec::new() };
+        let Some(Checked { records, stubs, remade }) = checked else { return Vec::new() };
         report.partitions += 1;
         report.records += records;
+        report.stubs += stubs;
         remade
     });
     note(report, part, damage, remade);

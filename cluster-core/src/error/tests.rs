@@ -25,7 +25,7 @@ fn messages_name_the_place_and_the_remedy() {
     let dir = PathBuf::from("/h");
     let log = LogId([0xab; 32]);
     let node = |number| NodeNumber::new(number).unwrap();
-    let cases: [(Error, &[&str]); 22] = [
+    let cases: [(Error, &[&str]); 23] = [
         (Error::InUse { dir: dir.clone(), pid: "42".into() }, &["/h is in use by process 42", "--home"]),
         (
             Error::OlderFormat { dir: dir.clone(), found: 0, expected: 1 },
@@ -70,6 +70,10 @@ fn messages_name_the_place_and_the_remedy() {
         (
             Error::NoSuchRecord { stream: 4, first: 2, next: 5, asked: 9 },
             &["stream 4", "from 2 up to but not including 5", "9 was asked for"],
+        ),
+        (
+            Error::NotTheRecord { stream: 4, offset: 9 },
+            &["record 9 of stream 4", "another one", "take it from another member"],
         ),
         (
             Error::LogRetracted { log, dir, size: 1, signed: 2, found: "f" },

@@ -85,6 +85,9 @@ fn each_entry_accepts_what_it_is_for() {
     assert!(chain_values(&[0; 8]) && chain_values(&[0; 12]));
     assert!(cluster_envelope(&[&[4][..], &[0; 17]].concat()));
     assert!(member_note(&[&[2][..], &[0; 8]].concat()) && replica_entry(&[&[2][..], &[0; 9]].concat()));
+    let stub = crate::Stub { timestamp: 5, length: 300, leaf: pyralog_crypto::Hash([7; 32]) }.to_bytes();
+    let of_stub = |stub: &[u8]| replica_entry(&[&[2][..], &[0; 9], &[0, 0, 0, 45], stub].concat());
+    assert!(of_stub(&stub) && !of_stub(&[2; 45]));
     // From member 1, in a life of number 0: are you there? A vote of term 0. Remove member 0. Remove partition 0.
     assert!(raft_message(&[&[1][..], &[0; 72], &[7]].concat()) && raft_record(&[&[1][..], &[0; 17]].concat()));
     assert!(global_group(&[1, 0, 0, 0, 0, 0, 0, 0, 0]) && epoch_shard(&[1, 0, 0, 0, 0, 0, 0, 0, 0]));

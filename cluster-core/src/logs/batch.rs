@@ -4,12 +4,13 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use pyralog_crypto::codec::Writer;
-use pyralog_crypto::{Blake3, CodecError, Hash, MAX_RECORD_BYTES, MAX_TIMESTAMP, MerkleHash, Record};
+use pyralog_crypto::{CodecError, Hash, MAX_RECORD_BYTES, Record};
 
 use crate::Error;
 use crate::items::{self, ITEM_HEADER};
-use crate::parts::{u32_at, u64_at};
+use crate::parts::u32_at;
 use crate::segment::Item;
+use crate::stub;
 
 /// Most records of one append.
 pub const MAX_APPEND_RECORDS: usize = 4096;
@@ -32,7 +33,7 @@ pub fn check_append(records: &[Record]) -> Result<usize, Error> {
     Ok(bytes)
 }
 
-/// The records of one append.
+/// The records of one append, or the stubs that stand for some of them: see [`crate::stub`].
 #[derive(Debug)]
 pub(crate) struct RecordBatch {
     times: Vec<u64>,
@@ -56,7 +57,7 @@ impl RecordBatch {
     /// The batch that has these bytes as its entry of the journal.
     ///
     /// # Errors
-    /// [`CodecError`] for bytes that are not one or more records, as far as their fronts show.
+    /// [`CodecError`] for bytes that are not one or more records, as far as their fronts show, or stubs.
     pub(crate) fn decode(bytes: Bytes) -> Result<Self, CodecError> {
         let times = items::decode(&bytes, MAX_RECORD_BYTES)
             .and_then(|items| items.into_iter().map(Self::time_of).collect::<Option<Vec<u64>>>());
@@ -87,19 +88,18 @@ impl RecordBatch {
     }
 
     /// The records, encoded.
-    pub(super) fn items(&self) -> impl Iterator<Item = Item<'_>> {
+    pub(crate) fn items(&self) -> impl Iterator<Item = Item<'_>> {
         let records = self.times.iter().zip(items::iter(&self.bytes));
         records.map(|(time, bytes)| Item { timestamp: *time, bytes })
     }
 
     /// The leaf hashes, which whoever asks first computes.
-    pub(super) fn hashes(&self) -> &[Hash] {
-        self.hashes.get_or_init(|| items::iter(&self.bytes).map(Blake3::leaf).collect())
+    pub(crate) fn hashes(&self) -> &[Hash] {
+        self.hashes.get_or_init(|| items::iter(&self.bytes).map(stub::leaf_of).collect())
     }
 
-    /// The timestamp in an encoded record, where it is one as far as its front shows.
-    pub(super) fn time_of(record: &[u8]) -> Option<u64> {
-        let head = record.get(..9).filter(|head| head[0] == 1)?;
-        Some(u64_at(head, 1)).filter(|time| *time <= MAX_TIMESTAMP)
+    /// The timestamp in an encoded record, where it is one as far as its front shows, or in its stub.
+    pub(super) fn time_of(item: &[u8]) -> Option<u64> {
+        stub::time_of(item)
     }
 }

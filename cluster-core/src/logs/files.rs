@@ -4,19 +4,21 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use pyralog_crypto::{
-    Blake3, Decode, Encode, Hash, LogId, MAX_RECORD_BYTES, MerkleHash, PartitionCheckpoint, PartitionConsistency,
-    RecordProof,
+    Decode, Encode, Hash, LogId, MAX_RECORD_BYTES, PartitionCheckpoint, PartitionConsistency, RecordProof,
 };
 
 use super::batch::RecordBatch;
 use super::handles::Held;
+use super::partition::Checked;
 use super::{LogSpec, Place, Storage};
 use crate::Error;
 use crate::items;
 use crate::registry::Made;
 use crate::segment::{Item, MemoryLog, RecordLog, Retention, SegmentLog};
 use crate::slot::SlotFile;
+use crate::stub::leaf_of;
 use crate::tree::{PartitionTree, TrimmedPrefix};
 
 /// The file of what was last handed out for signing.
@@ -76,7 +78,7 @@ impl PartitionFiles {
                 } else if SegmentLog::stream_of(place.disk.as_ref(), &place.dir)?.is_none() {
                     return Err(Error::damaged(&place.dir, 0, "the segments of the partition are missing"));
                 }
-                let (segments, _) = SegmentLog::open(&place.disk, &place.dir, stream, spec.segment_bytes)?;
+                let (segments, _) = SegmentLog::open_records(&place.disk, &place.dir, stream, spec.segment_bytes)?;
                 let segments = Arc::new(segments);
                 (Some(Arc::clone(&segments)), segments)
             }
@@ -150,7 +152,7 @@ impl PartitionFiles {
         self.grow(first, &hashes)?;
         self.place.applied.changed();
         // Memory is not lent until the next look.
-        if self.segments.is_none() { self.retain(&self.retention, 0) } else { Ok(()) }
+        if self.segments.is_none() { self.retain(&self.retention, 0, false) } else { Ok(()) }
     }
 
     /// What is left of the segments that were removed; `None` where they are too many to be passed on.
@@ -197,7 +199,7 @@ impl PartitionFiles {
         if fresh.is_empty() {
             return Ok(());
         }
-        let hashes: Vec<Hash> = fresh.iter().map(|item| Blake3::leaf(item.bytes)).collect();
+        let hashes: Vec<Hash> = fresh.iter().map(|item| leaf_of(item.bytes)).collect();
         let first = self.records.append(fresh)?;
         self.accept(hashes.len() as u64);
         self.grow(first, &hashes)
@@ -208,9 +210,13 @@ impl PartitionFiles {
         self.records.sync().map(|_| ())
     }
 
-    /// Lets whole segments go that need not be kept at `now_ms`.
-    pub(super) fn retain(&self, retention: &Retention, now_ms: u64) -> Result<(), Error> {
-        let segments = self.records.segments();
+    /// Lets whole segments go that need not be kept at `now_ms`. With `alike` they are those that any other member with these records lets go,
+    /// whatever it has of them.
+    pub(super) fn retain(&self, retention: &Retention, now_ms: u64, alike: bool) -> Result<(), Error> {
+        let segments = match &self.segments {
+            Some(segments) if alike => segments.counted_alike(),
+            _ => self.records.segments(),
+        };
         let up_to = retention.trim_to(&segments, now_ms);
         if segments.first().is_some_and(|first| first.first < up_to) { self.tree.trim(up_to) } else { Ok(()) }
     }
@@ -277,11 +283,25 @@ impl PartitionFiles {
 
     /// Checks every byte and makes derived files again that are wrong; answers the names of all that were, also when the files were opened,
     /// and gives what is damaged to `damage`.
-    pub(super) fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
-        let mut remade = self.remade.clone();
+    pub(super) fn verify(&self, damage: &mut dyn FnMut(Error)) -> Checked {
+        let (mut remade, mut stubs, mut none) = (self.remade.clone(), 0, None);
         remade.extend(self.segments.iter().flat_map(|segments| segments.verify(damage)));
-        remade.extend(self.tree.verify(damage));
-        remade
+        remade.extend(self.tree.verify_with(damage, &mut |stored| {
+            stubs += u64::from(stored.stub().is_some());
+            if RecordBatch::time_of(stored.bytes) != Some(stored.timestamp) {
+                none.get_or_insert(stored.offset);
+            }
+        }));
+        if let Some(offset) = none {
+            let why = format!("record {offset} is neither a record nor the stub of one");
+            damage(Error::damaged(&self.place.dir, 0, why));
+        }
+        Checked { records: self.size() - self.records.first_offset(), stubs, remade }
+    }
+
+    /// [`SegmentLog::fill`]; nothing where the records are in memory, where no stubs are.
+    pub(super) fn fill(&self, records: &[(u64, Bytes)], may: &dyn Fn() -> Result<(), Error>) -> Result<usize, Error> {
+        self.segments.as_ref().map_or(Ok(0), |segments| segments.fill(records, may))
     }
 
     fn signed(&self) -> MutexGuard<'_, Signed> {

@@ -325,4 +325,6 @@ mod incarnation_tests;
 #[cfg(test)]
 mod start_tests;
 #[cfg(test)]
+mod stub_tests;
+#[cfg(test)]
 pub(crate) mod tests;

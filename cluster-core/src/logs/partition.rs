@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pyralog_crypto::{PartitionCheckpoint, PartitionConsistency, Record, RecordProof};
 
 use super::Storage;
@@ -13,6 +14,7 @@ use crate::event::{Completion, Ticket};
 use crate::queue::{CheckpointReply, Operation, Queue};
 use crate::segment::{SegmentInfo, Stored};
 use crate::stream::Stream;
+use crate::stub::Stub;
 
 /// What a checkpoint counts for in a group, in bytes: it costs a sync of its own.
 const CHECKPOINT_COST: u64 = 64 << 10;
@@ -77,7 +79,7 @@ impl Partition {
     }
 
     /// Gives the durable records from offset `from` on to `visit`, in order, until it answers `false`. The bytes are those of
-    /// [`Record`]. Waits for those that only the journal has yet.
+    /// [`Record`], or of its [`Stub`] where this member of a cluster does not keep it: see [`Stored::stub`]. Waits for those that only the journal has yet.
     ///
     /// # Errors
     /// [`Error::NoSuchRecord`] where `from` is before the first or behind the next record, [`Error::Damaged`].
@@ -105,6 +107,43 @@ impl Partition {
             next = ready;
         }
         Ok(())
+    }
+
+    /// The stubs from offset `from` on, at most `most` of them, and the offset behind the last record that was looked at. Those from the first record of
+    /// the last segment on ([`Partition::segments`]) cannot be filled yet.
+    ///
+    /// # Errors
+    /// As [`Partition::read`].
+    pub fn stubs(&self, from: u64, most: usize) -> Result<(Vec<(u64, Stub)>, u64), Error> {
+        let (mut stubs, mut next) = (Vec::new(), from);
+        if most > 0 {
+            self.read(from, &mut |stored| {
+                stubs.extend(stored.stub().map(|stub| (stored.offset, stub)));
+                next = stored.offset + 1;
+                stubs.len() < most
+            })?;
+        }
+        Ok((stubs, next))
+    }
+
+    /// Puts encoded records in the places of their stubs, durably, and answers how many of them, from the first on, are in theirs now: all below the
+    /// last segment, which is filled when it is sealed. `records` have rising offsets; those that are there already are passed over. Nothing else changes,
+    /// and readers go on. A segment is written anew for it, so give many records of one segment at once.
+    ///
+    /// # Errors
+    /// [`Error::NotTheRecord`] for one that is not the record of its offset, and [`Error::NoSuchRecord`] for one that was removed: then none of its segment is
+    /// changed, and those of earlier segments are. [`Error::DiskLow`], [`Error::Damaged`], why the store failed, or what the disk answered.
+    pub fn fill(&self, records: &[(u64, Bytes)]) -> Result<usize, Error> {
+        let mut done = 0;
+        while done < records.len() {
+            self.queue.usable()?;
+            self.queue.space.measure()?;
+            match self.state.fill(&records[done..], &|| self.queue.usable())? {
+                0 => break,
+                filled => done += filled,
+            }
+        }
+        Ok(done)
     }
 
     /// Offset of the first record whose timestamp is `timestamp` (milliseconds since 1970) or higher, if there is one.
@@ -177,14 +216,8 @@ impl Partition {
     /// Why the files cannot be opened, or appends are refused.
     pub(crate) fn check(&self, damage: &mut dyn FnMut(Error)) -> Result<Option<Checked>, Error> {
         let Some(files) = self.state.files()? else { return Ok(None) };
-        let remade = files.verify(damage);
-        match self.state.unusable() {
-            Some(reason) => Err(reason),
-            None => {
-                let records = files.size() - files.records().first_offset();
-                Ok(Some(Checked { records, remade }))
-            }
-        }
+        let checked = files.verify(damage);
+        self.state.unusable().map_or(Ok(Some(checked)), Err)
     }
 
     /// What the writer knows of it.
@@ -211,8 +244,10 @@ impl std::fmt::Debug for Partition {
 
 /// What the check of a partition looked at and put right.
 pub(crate) struct Checked {
-    /// Records that are there.
+    /// Records that are there, or their stubs.
     pub(crate) records: u64,
+    /// Those of them that are stubs only.
+    pub(crate) stubs: u64,
     /// Derived files that were made again.
     pub(crate) remade: Vec<PathBuf>,
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use pyralog_crypto::PartitionCheckpoint;
 
 use super::batch::RecordBatch;
@@ -32,6 +33,8 @@ pub(crate) struct PartitionState {
     deleted: AtomicBool,
     /// Whether records come from a replica only.
     replicated: AtomicBool,
+    /// Whose turn it is to put records in the places of their stubs, or to delete; before `upkeep`.
+    fills: Mutex<()>,
     /// Whose turn it is to apply, to sign or to delete.
     writes: Mutex<()>,
     /// Whose turn it is to settle, to let go of records or to delete, however long that takes; before `writes`.
@@ -41,8 +44,8 @@ pub(crate) struct PartitionState {
 impl PartitionState {
     pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Option<Made>) -> Self {
         let (made, deleted) = (Mutex::new(made), AtomicBool::new(false));
-        let (files, broken, replicated, writes, upkeep) = Default::default();
-        Self { stream, spec, number, place, files, broken, made, deleted, replicated, writes, upkeep }
+        let (files, broken, replicated, fills, writes, upkeep) = Default::default();
+        Self { stream, spec, number, place, files, broken, made, deleted, replicated, fills, writes, upkeep }
     }
 
     /// The files, opened, where they were ever made.
@@ -233,13 +236,22 @@ impl PartitionState {
     pub(super) fn retain(&self, now_ms: u64) -> Result<(), Error> {
         let _turn = self.upkeep();
         match self.used_files() {
-            Some(files) => files.retain(&self.spec.retention, now_ms),
+            Some(files) => files.retain(&self.spec.retention, now_ms, self.is_replicated()),
             None => Ok(()),
         }
     }
 
+    /// Puts records in the places of their stubs, in the segment of the first one: see [`crate::segment::SegmentLog::fill`]. Appends, syncs and the
+    /// retention go on meanwhile.
+    pub(super) fn fill(&self, records: &[(u64, Bytes)], may: &dyn Fn() -> Result<(), Error>) -> Result<usize, Error> {
+        let _turn = self.fills.lock().unwrap_or_else(PoisonError::into_inner);
+        self.not_deleted()?;
+        self.files()?.map_or(Ok(0), |files| files.fill(records, may))
+    }
+
     /// From now on nothing is written, and no file is made or opened.
     pub(super) fn delete(&self) {
+        let _fill = self.fills.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.upkeep();
         // Whoever is about to make files has made them, and the caller removes them.
         let _made = self.made_lock();

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Item;
 use super::batch::{self, BATCH_HEADER, BatchHeader, Identity};
 use super::cursor::{Cursor, Point, Tally};
 use super::file::{self, FILE_HEADER, FOOTER, Footer};
 use super::index::{Index, IndexKind};
 use super::sealed::Sealed;
+use super::{Item, Weigh, weight};
 use crate::Error;
 use crate::disk::{Disk, File};
 use crate::parts::CutTail;
@@ -20,6 +20,8 @@ pub(super) struct Active {
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
     tally: Tally,
+    /// Bytes of the records and of what stands before each: those of the record where there is a stub.
+    pub(super) held: u64,
     offsets: Index,
     times: Index,
 }
@@ -64,7 +66,7 @@ impl Active {
     fn begin(disk: &dyn Disk, path: PathBuf, file: Arc<dyn File>, identity: Identity) -> Result<Self, Error> {
         let index = |kind: IndexKind| Index::create(disk, kind.path(&path), kind, identity);
         let (offsets, times) = (index(IndexKind::Offsets)?, index(IndexKind::Times)?);
-        Ok(Self { file, path, identity, tally: Tally::new(identity), offsets, times })
+        Ok(Self { file, path, identity, tally: Tally::new(identity), held: 0, offsets, times })
     }
 
     /// Opens a segment that is not sealed, or whose seal nothing relies on yet. The records below `synced` must be there. Batches behind
@@ -77,6 +79,7 @@ impl Active {
         base: u64,
         synced: u64,
         next: Option<u64>,
+        weigh: Weigh,
     ) -> Result<Opened, Error> {
         let path = file::path(dir, base);
         let (file, identity) = file::open(disk, &path, stream, base)?;
@@ -97,6 +100,7 @@ impl Active {
             }
             let point = this.tally.add(&batch.header, batch.whole, batch.records.iter().map(|record| record.timestamp));
             this.index(point)?;
+            this.held += batch.records.iter().map(|record| weight(record.bytes, weigh)).sum::<u64>();
         }
         if this.next() < synced {
             let why = format!("the file ends before record {synced}, which was synced");
@@ -141,8 +145,9 @@ impl Active {
         Ok(Written { bytes, batches })
     }
 
-    /// Counts what was written. After an error nothing may be added any more.
-    pub(super) fn add(&mut self, Written { bytes, batches }: &Written<'_, '_>) -> Result<(), Error> {
+    /// Counts what was written, with which the segment holds so many bytes. After an error nothing may be added any more.
+    pub(super) fn add(&mut self, Written { bytes, batches }: &Written<'_, '_>, held: u64) -> Result<(), Error> {
+        self.held = held;
         for (header, begin, part) in batches {
             let whole = &bytes[*begin..*begin + header.bytes() as usize];
             let point = self.tally.add(header, whole, part.iter().map(|item| item.timestamp));

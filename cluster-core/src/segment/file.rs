@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::batch::{BATCH_HEADER, Identity};
+use super::batch::Identity;
 use crate::Error;
 use crate::disk::{Disk, File};
 use crate::parts::{u32_at, u64_at};
@@ -95,11 +95,6 @@ impl Footer {
     pub(super) fn empty(identity: Identity) -> Self {
         let crc = crc32c::crc32c(&header(identity));
         Self { next: identity.base, batches: 0, min_time: 0, max_time: 0, entries: 0, end: FILE_HEADER, crc }
-    }
-
-    /// Bytes of the records and of what stands before each.
-    pub(super) fn record_bytes(&self) -> u64 {
-        self.end - FILE_HEADER - self.batches * BATCH_HEADER as u64
     }
 
     /// The footer's bytes, which stand at `end`.

@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use super::active::{Active, Unsynced};
 use super::batch::Identity;
-use super::cursor::Cursor;
 use super::file;
 use super::index::IndexKind;
 use super::recent::Recent;
 use super::sealed::Sealed;
-use super::{Item, MAX_UNSYNCED, RecordLog, SegmentInfo, VisitRecords, fitting, require_batch};
+use super::{Item, MAX_UNSYNCED, RecordLog, SegmentInfo, VisitRecords, Weigh, fitting, require_batch};
 use crate::Error;
-use crate::disk::{Disk, File};
+use crate::disk::Disk;
 use crate::parts::CutTail;
 use crate::slot::SlotFile;
 
+mod fill;
 pub(super) mod open;
+mod source;
 
 /// What was found when a stream was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,10 @@ pub struct SegmentLog {
     dir: PathBuf,
     stream: u64,
     segment_bytes: u64,
-    /// Locked by whoever appends, for as long as that takes; before the others.
+    weigh: Weigh,
+    /// Locked by whoever writes a segment anew, for as long as that takes; before the others. Whoever appends, syncs or trims does not wait for it.
+    fills: Mutex<()>,
+    /// Locked by whoever appends, for as long as that takes; before those that follow.
     appends: Mutex<()>,
     /// What is certainly there. Locked by whoever syncs or trims, for as long as that takes; before `view`.
     synced: Mutex<SlotFile>,
@@ -59,17 +63,6 @@ struct View {
     unnamed: bool,
 }
 
-/// Where to read on.
-struct Source {
-    file: Arc<dyn File>,
-    path: PathBuf,
-    identity: Identity,
-    start: u64,
-    end: u64,
-    /// Offset behind its last record.
-    next: u64,
-}
-
 impl SegmentLog {
     /// Opens the stream in a directory, or makes an empty one. A segment is full when its records have `segment_bytes`, which should stay
     /// the same: see [`RecordLog::append`]. Reads the last segment and of the others header and footer.
@@ -82,7 +75,20 @@ impl SegmentLog {
         stream: u64,
         segment_bytes: u64,
     ) -> Result<(Self, SegmentRecovery), Error> {
-        open::open(disk, dir, stream, segment_bytes)
+        open::open(disk, dir, stream, segment_bytes, <[u8]>::len)
+    }
+
+    /// As [`Self::open`], of the records of a log: a stub counts for what its record would.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_records(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        stream: u64,
+        segment_bytes: u64,
+    ) -> Result<(Self, SegmentRecovery), Error> {
+        open::open(disk, dir, stream, segment_bytes, crate::stub::real_len)
     }
 
     /// Stream of the segments in a directory; `None` where there are none.
@@ -98,14 +104,39 @@ impl SegmentLog {
     /// every read.
     pub fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
         let sealed = self.view().sealed.clone();
-        let mut replaced = Vec::new();
+        let mut remade = Vec::new();
         for segment in sealed {
-            match self.recent.rebuild(self.disk.as_ref(), &segment) {
-                Ok(paths) => replaced.extend(paths),
+            match self.check(segment) {
+                Ok(paths) => remade.extend(paths),
                 Err(error) => damage(error),
             }
         }
-        replaced
+        remade
+    }
+
+    /// Checks a sealed segment; where it was filled meanwhile, what is there now.
+    fn check(&self, mut segment: Arc<Sealed>) -> Result<Vec<PathBuf>, Error> {
+        loop {
+            let checked = self.recent.rebuild(self.disk.as_ref(), &segment);
+            let newer = self.view().newer(&segment);
+            match (checked, newer) {
+                (Err(_), Some(newer)) => segment = newer,
+                (checked, _) => return checked,
+            }
+        }
+    }
+
+    /// The segments, as they count for [`super::Retention`] of a stream whose other copies may hold records where this one has stubs, or in other batches.
+    /// What is removed must not depend on either. So a sealed one counts for what it should have at least, which all but its last record fill; and the last
+    /// one for its records.
+    pub(crate) fn counted_alike(&self) -> Vec<SegmentInfo> {
+        let view = self.view();
+        let mut infos = view.infos(0);
+        if let Some((last, sealed)) = infos.split_last_mut() {
+            last.bytes = view.active.held;
+            sealed.iter_mut().for_each(|segment| segment.bytes = self.segment_bytes);
+        }
+        infos
     }
 
     /// Why the stream refuses to be written, if it does.
@@ -210,39 +241,22 @@ impl SegmentLog {
         view.unnamed = true;
         Ok(())
     }
-
-    /// Where record `offset` stands, or, for `Times`, where the first one at or after a time may stand in the segment of `offset`.
-    fn source(&self, offset: u64, kind: IndexKind, bound: u64) -> Result<Source, Error> {
-        let view = self.view();
-        let (first, next) = (view.first(), view.active.next());
-        if offset < first || offset > next {
-            return Err(Error::NoSuchRecord { stream: self.stream, first, next, asked: offset });
-        }
-        let behind = view.sealed.partition_point(|segment| segment.footer.next <= offset);
-        let Some(sealed) = view.sealed.get(behind).map(Arc::clone) else {
-            let Active { file, path, identity, .. } = &view.active;
-            let (start, footer) = (view.active.start(kind, bound), view.active.footer());
-            let (file, path) = (Arc::clone(file), path.clone());
-            return Ok(Source { file, path, identity: *identity, start, end: footer.end, next: footer.next });
-        };
-        drop(view);
-        let opened = self.recent.open(self.disk.as_ref(), &sealed);
-        // Removed by a trim since it was looked up.
-        let first = self.first_offset();
-        if opened.is_err() && offset < first {
-            return Err(Error::NoSuchRecord { stream: self.stream, first, next, asked: offset });
-        }
-        let opened = opened?;
-        let start = self.recent.start(self.disk.as_ref(), &opened, kind, bound);
-        let Sealed { path, identity, footer, .. } = opened.segment.as_ref();
-        let (file, path) = (Arc::clone(&opened.file), path.clone());
-        Ok(Source { file, path, identity: *identity, start, end: footer.end, next: footer.next })
-    }
 }
 
 impl View {
     fn first(&self) -> u64 {
         self.sealed.first().map_or(self.active.identity.base, |segment| segment.identity.base)
+    }
+
+    /// Where a sealed segment stands, written anew or not.
+    fn place(&self, base: u64) -> Option<usize> {
+        self.sealed.binary_search_by_key(&base, |segment| segment.identity.base).ok()
+    }
+
+    /// The segment that stands in the place of this one since it was filled.
+    fn newer(&self, segment: &Sealed) -> Option<Arc<Sealed>> {
+        let there = &self.sealed[self.place(segment.identity.base)?];
+        (there.identity != segment.identity).then(|| Arc::clone(there))
     }
 
     fn infos(&self, from: u64) -> Vec<SegmentInfo> {
@@ -257,12 +271,6 @@ impl View {
             max_time: footer.max_time,
         };
         all.map(info).collect()
-    }
-}
-
-impl Source {
-    fn cursor(&self) -> Cursor<'_> {
-        Cursor::new(self.file.as_ref(), &self.path, self.identity, self.start, self.end)
     }
 }
 
@@ -282,14 +290,15 @@ impl RecordLog for SegmentLog {
             let first = self.view().active.next();
             let mut rest = items;
             while !rest.is_empty() {
-                let held = self.view().active.footer().record_bytes();
-                let (part, later) = rest.split_at(fitting(rest, held, self.segment_bytes));
+                let held = self.view().active.held;
+                let (count, held) = fitting(rest, held, self.segment_bytes, self.weigh);
+                let (part, later) = rest.split_at(count);
                 if part.is_empty() {
                     self.turn()?;
                 } else {
                     // Nobody else changes the active segment; readers go on while it is written.
                     let written = self.view().active.write(part)?;
-                    self.view_mut().active.add(&written)?;
+                    self.view_mut().active.add(&written, held)?;
                 }
                 rest = later;
             }

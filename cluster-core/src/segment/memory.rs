@@ -79,7 +79,9 @@ impl RecordLog for MemoryLog {
         let next = segments.back().map_or(0, |last| last.info.next);
         let mut rest = items;
         while let Some(last) = segments.back_mut() {
-            let (part, later) = rest.split_at(fitting(rest, last.info.bytes, self.segment_bytes));
+            // No stub is in memory: others keep no records of it.
+            let (count, _) = fitting(rest, last.info.bytes, self.segment_bytes, <[u8]>::len);
+            let (part, later) = rest.split_at(count);
             part.iter().for_each(|item| last.push(item));
             rest = later;
             if rest.is_empty() {

@@ -26,7 +26,11 @@
 //! synced records, has a footer, or is damaged. A segment without synced records may be torn or missing after a crash: what stands behind the first one
 //! that does not check is removed, since the journal has it.
 //!
-//! **Threads.** One appends; others may read, sync and trim at the same time. Nobody waits for a sync but who asked for it, and
+//! **Stubs.** In a log of records a stub may stand for a record: see [`crate::stub_batch`]. What a segment holds is then less than what it
+//! counts for. A sealed segment may be written anew with records in the places of their stubs: under a temporary name, which takes the place of the old
+//! file when it is durable. It has another salt, so that no index of the old file checks.
+//!
+//! **Threads.** One appends; others may read, sync, fill and trim at the same time. Nobody waits for a sync but who asked for it, and
 //! whoever finds sixteen segments waiting for one.
 //!
 //! **Time.** Timestamps are the producer's and need not rise. The first record at or after a time is the first one
@@ -47,6 +51,7 @@ use std::fmt::Debug;
 
 use crate::Error;
 use crate::parts::MAX_PART_BYTES;
+use crate::stub::Stub;
 
 pub use log::{SegmentLog, SegmentRecovery};
 pub use memory::MemoryLog;
@@ -77,8 +82,16 @@ pub struct Stored<'a> {
     pub offset: u64,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     pub timestamp: u64,
-    /// The record.
+    /// The record, or its stub.
     pub bytes: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// The stub, where there is only that. Of the records of logs; the leaves of a notary log may look like one.
+    #[must_use]
+    pub fn stub(&self) -> Option<Stub> {
+        Stub::read(self.bytes)
+    }
 }
 
 /// What is known of a segment without reading it.
@@ -113,7 +126,7 @@ pub trait RecordLog: Debug + Send + Sync {
     ///
     /// A segment ends before the first record that finds it full: 12 bytes for each of its records, and their bytes, are what it should have
     /// or more. So where segments begin depends on the records alone, not on how many were appended at once: after a crash they begin
-    /// where they began before, and the roots that were signed of them hold.
+    /// where they began before, and the roots that were signed of them hold. Where stubs may stand for records, each counts as its record.
     ///
     /// # Errors
     /// [`Error::Size`] for no records or more than [`MAX_BATCH_BYTES`]. Any other error is final for writing.
@@ -154,16 +167,26 @@ pub trait RecordLog: Debug + Send + Sync {
     fn trim(&self, up_to: u64) -> Result<(), Error>;
 }
 
+/// Bytes that an item counts for where segments end.
+type Weigh = fn(&[u8]) -> usize;
+
 /// How many of these records a segment takes that holds so many bytes of records and should have `segment_bytes`: as long as it is not
-/// full, and the first one in any case where it is empty.
-fn fitting(items: &[Item<'_>], held: u64, segment_bytes: u64) -> usize {
-    let mut bytes = held;
-    let fits = |item: &&Item<'_>| {
-        let fits = bytes < segment_bytes || bytes == 0;
-        bytes += batch::body_bytes(std::slice::from_ref(*item)) as u64;
-        fits
-    };
-    items.iter().take_while(fits).count()
+/// full, and the first one in any case where it is empty. And how many bytes it holds then.
+fn fitting(items: &[Item<'_>], held: u64, segment_bytes: u64, weigh: Weigh) -> (usize, u64) {
+    let (mut count, mut bytes) = (0, held);
+    for item in items {
+        if bytes >= segment_bytes && bytes > 0 {
+            break;
+        }
+        bytes += weight(item.bytes, weigh);
+        count += 1;
+    }
+    (count, bytes)
+}
+
+/// What one record adds to what a segment holds.
+fn weight(record: &[u8], weigh: Weigh) -> u64 {
+    (batch::RECORD_HEADER + weigh(record)) as u64
 }
 
 /// Refuses a batch without records or with too many bytes.
@@ -183,6 +206,10 @@ pub(crate) mod fuzz;
 mod conformance;
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod fill_tests;
+#[cfg(test)]
+mod stub_tests;
 #[cfg(test)]
 mod sync_tests;
 #[cfg(test)]

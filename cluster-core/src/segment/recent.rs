@@ -43,6 +43,11 @@ impl Recent {
         self.lock().take_if(|open| open.segment.identity.base < first);
     }
 
+    /// Closes the segment if it is this one, whose file another one has replaced.
+    pub(super) fn close(&self, segment: &Sealed) {
+        self.lock().take_if(|open| open.segment.identity == segment.identity);
+    }
+
     /// Where to begin reading for the last batch whose key is below `bound`. An index that is missing or does not check is made again;
     /// where that fails too, the answer is the first batch, which is slow and right.
     pub(super) fn start(&self, disk: &dyn Disk, open: &OpenSegment, kind: IndexKind, bound: u64) -> u64 {

@@ -58,12 +58,16 @@ impl Sealed {
     /// # Errors
     /// [`Error::Damaged`] for the segment, and what the disk answered.
     pub(super) fn rebuild(&self, disk: &dyn Disk) -> Result<Vec<PathBuf>, Error> {
+        let Identity { stream, base, .. } = self.identity;
+        let (file, found) = file::open(disk, &self.path, stream, base)?;
+        if found != self.identity {
+            return Err(Error::damaged(&self.path, 0, "another file has the name of the segment"));
+        }
         let paths = IndexKind::BOTH.map(|kind| kind.path(&self.path));
         let [mut offsets, mut times] = [
             Index::create(disk, temporary(&paths[0]), IndexKind::Offsets, self.identity)?,
             Index::create(disk, temporary(&paths[1]), IndexKind::Times, self.identity)?,
         ];
-        let file = disk.open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
         let mut tally = Tally::new(self.identity);
         let mut cursor = Cursor::new(file.as_ref(), &self.path, self.identity, FILE_HEADER, self.footer.end);
         while let Some(batch) = cursor.next(0)? {

@@ -39,11 +39,12 @@ mod view;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use pyralog_crypto::{Blake3, Hash, LogId, MerkleHash, PartitionCheckpoint, SegmentLeaf};
+use pyralog_crypto::{Hash, LogId, PartitionCheckpoint, SegmentLeaf};
 
 use crate::Error;
 use crate::disk::Disk;
-use crate::segment::RecordLog;
+use crate::segment::{RecordLog, Stored};
+use crate::stub::leaf_of;
 
 use grow::Growing;
 use nodes::NodeStore;
@@ -216,6 +217,11 @@ impl PartitionTree {
     /// Reads all records and checks all nodes against them. Puts nodes in place that are wrong and answers the names of their files; what is
     /// damaged is given to `damage`.
     pub fn verify(&self, damage: &mut dyn FnMut(Error)) -> Vec<PathBuf> {
+        self.verify_with(damage, &mut |_| ())
+    }
+
+    /// [`Self::verify`], which shows to `seen` what it reads.
+    pub(crate) fn verify_with(&self, damage: &mut dyn FnMut(Error), seen: &mut dyn FnMut(&Stored<'_>)) -> Vec<PathBuf> {
         let first = self.records.first_offset();
         let parts = {
             let view = self.view();
@@ -224,7 +230,7 @@ impl PartitionTree {
         };
         let mut remade = Vec::new();
         for part in parts {
-            match self.remake(&part) {
+            match self.remake(&part, seen) {
                 Ok(path) => remade.extend(path),
                 // Removed while the others were read.
                 Err(Error::NoSuchRecord { .. }) => {}
@@ -275,7 +281,7 @@ impl PartitionTree {
         let mut outcome = Ok(());
         if due < first {
             self.records.read(due, &mut |record| {
-                outcome = push(growing, Blake3::leaf(record.bytes));
+                outcome = push(growing, leaf_of(record.bytes));
                 outcome.is_ok() && record.offset + 1 < first
             })?;
         }
@@ -319,6 +325,8 @@ pub(crate) fn fuzz(bytes: &[u8]) -> bool {
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod stub_tests;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]

@@ -154,7 +154,7 @@ impl PartitionTree {
         match attempt() {
             Err(reason @ Error::Damaged { .. }) => {
                 tracing::warn!(%reason, "the nodes of a segment are made again from its records");
-                self.remake(part)?;
+                self.remake(part, &mut |_| ())?;
                 attempt()
             }
             done => done,

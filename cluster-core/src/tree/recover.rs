@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-use pyralog_crypto::{Blake3, MerkleHash, SegmentLeaf};
+use pyralog_crypto::SegmentLeaf;
 
 use super::PartitionTree;
 use super::grow::Growing;
@@ -13,6 +13,7 @@ use super::view::View;
 use crate::Error;
 use crate::disk::Disk;
 use crate::segment::{RecordLog, SegmentInfo};
+use crate::stub::leaf_of;
 
 /// What was found and done when the trees of a partition were opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Opening {
         if begin < segment.next {
             let mut outcome = Ok(());
             self.records.read(begin, &mut |record| {
-                outcome = growing.push(Blake3::leaf(record.bytes));
+                outcome = growing.push(leaf_of(record.bytes));
                 outcome.is_ok() && record.offset + 1 < segment.next
             })?;
             outcome?;

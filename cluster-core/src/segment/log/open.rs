@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
+use super::super::Weigh;
 use super::super::active::{Active, Opened};
 use super::super::file;
 use super::super::index::IndexKind;
@@ -22,6 +23,7 @@ pub(super) fn open(
     dir: &Path,
     stream: u64,
     segment_bytes: u64,
+    weigh: Weigh,
 ) -> Result<(SegmentLog, SegmentRecovery), Error> {
     let path = dir.join(SYNCED);
     let slot = SlotFile::find(disk.as_ref(), &path)?;
@@ -48,7 +50,7 @@ pub(super) fn open(
     if bases.first().map_or((first, synced) != (0, 0), |base| *base != first) {
         return Err(Error::damaged(&file::path(dir, first), 0, "the file is missing"));
     }
-    let place = Place { disk: disk.as_ref(), dir, stream, synced, torn: slot.torn() };
+    let place = Place { disk: disk.as_ref(), dir, stream, weigh, synced, torn: slot.torn() };
     let (view, cut) = match bases.is_empty() {
         true => {
             let active = place.begin(0)?;
@@ -62,6 +64,8 @@ pub(super) fn open(
         dir: dir.to_owned(),
         stream,
         segment_bytes,
+        weigh,
+        fills: Mutex::default(),
         appends: Mutex::default(),
         synced: Mutex::new(slot),
         view: RwLock::new(view),
@@ -76,6 +80,7 @@ struct Place<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     stream: u64,
+    weigh: Weigh,
     synced: u64,
     /// Whether a copy of the record of that does not check.
     torn: bool,
@@ -126,7 +131,7 @@ impl Place<'_> {
 
     /// A segment of which not all was synced.
     fn active(&self, base: u64, next: Option<&u64>, certain: bool) -> Result<Opened, Error> {
-        let opened = Active::open(self.disk, self.dir, self.stream, base, self.synced, next.copied());
+        let opened = Active::open(self.disk, self.dir, self.stream, base, self.synced, next.copied(), self.weigh);
         match opened {
             // Nothing of it was synced, not even its header.
             Err(Error::Damaged { .. }) if base >= self.synced && !(certain && self.torn) => {

@@ -1,13 +1,13 @@
 //! What members of a cluster say to each other, agree about, and keep of a partition.
 
 use bytes::Bytes;
-use pyralog_cluster_core::PartitionId;
 use pyralog_cluster_core::cluster::Envelope;
 use pyralog_cluster_core::member::{Acked, Note, Placed, Unplaced};
 use pyralog_cluster_core::raft::global::NewMember;
 use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, Role, ShardAnswer, ShardCommand};
 use pyralog_cluster_core::replication::{AckMode, Command, Epoch, Lsn, MemberId, Message, NodeSet};
 use pyralog_cluster_core::tree::TrimmedPrefix;
+use pyralog_cluster_core::{PartitionId, Stub};
 use pyralog_crypto::{Encode, Hash, SegmentLeaf};
 
 use super::Out;
@@ -51,6 +51,8 @@ pub(super) fn put(out: &mut Out) {
         out.put("cluster_envelope", name, envelope.to_bytes().to_vec());
     }
     out.put("replica_entry", "records", [&[2][..], &[0; 9]].concat());
+    let stub = Stub { timestamp: 5, length: 300, leaf: Hash([7; 32]) };
+    out.put("replica_entry", "stub", [&[2][..], &[0; 9], &[0, 0, 0, 45], &stub.to_bytes()].concat());
     out.put("replica_entry", "changes", [&[1, 0, 0, 0, 1, 4][..], &[0; 8]].concat());
     groups(out);
 }
