@@ -126,8 +126,8 @@ impl Partition {
         Ok((stubs, next))
     }
 
-    /// Puts encoded records in the places of their stubs, durably, and answers how many of them, from the first on, are in theirs now: all below the
-    /// last segment, which is filled when it is sealed. `records` have rising offsets; those that are there already are passed over. Nothing else changes,
+    /// Puts encoded records in the places of their stubs, durably, and answers how many of them, from the first on, are in theirs now.
+    /// `records` have rising offsets; those that are there already are passed over. Nothing else changes,
     /// and readers go on. A segment is written anew for it, so give many records of one segment at once.
     ///
     /// # Errors

@@ -27,7 +27,7 @@
 //! that does not check is removed, since the journal has it.
 //!
 //! **Stubs.** In a log of records a stub may stand for a record: see [`crate::stub_batch`]. What a segment holds is then less than what it
-//! counts for. A sealed segment may be written anew with records in the places of their stubs: under a temporary name, which takes the place of the old
+//! counts for. A segment may be written anew with records in the places of their stubs: under a temporary name, which takes the place of the old
 //! file when it is durable. It has another salt, so that no index of the old file checks.
 //!
 //! **Threads.** One appends; others may read, sync, fill and trim at the same time. Nobody waits for a sync but who asked for it, and

@@ -1,13 +1,14 @@
-//! Putting records in the places of their stubs, in a segment that is sealed.
+//! Putting records in the places of their stubs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
+use super::super::active::{Active, Opened};
 use super::super::batch::{self, Identity};
 use super::super::cursor::{Cursor, Tally};
-use super::super::file::{self, FILE_HEADER};
+use super::super::file::{self, FILE_HEADER, Footer};
 use super::super::sealed::Sealed;
 use super::super::{Item, RecordLog};
 use super::{SegmentLog, open};
@@ -28,11 +29,21 @@ struct Anew {
     waiting: Vec<u8>,
 }
 
+/// The segment that is written anew.
+struct Old {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    identity: Identity,
+    footer: Footer,
+    /// Whether it is sealed, and so will be the new one.
+    sealed: bool,
+}
+
 impl SegmentLog {
     /// Puts records in the places of their stubs, durably, in the segment of the first of them, and answers how many of them, from the first on, have
-    /// theirs now: those of that segment, and none where it is not sealed yet. `records` have rising offsets. What is there already is passed
-    /// over. Nothing else changes, and readers go on; a crash leaves the segment as it was or as it is to be. `may` is asked once more before
-    /// the new file takes its place. Memory: as a batch, beside the records.
+    /// theirs now: those of that segment. `records` have rising offsets. What is there already is passed over. Nothing else changes, and readers go
+    /// on; whoever appends waits while it is the segment that is written. A crash leaves the segment as it was or as it is to be. `may` is asked once more
+    /// before the new file takes its place. Memory: as a batch, beside the records.
     ///
     /// # Errors
     /// [`Error::NotTheRecord`], [`Error::NoSuchRecord`] for one that was removed, what `may` answers, [`Error::Damaged`], and what the disk answered:
@@ -41,14 +52,41 @@ impl SegmentLog {
         let Some((first, _)) = records.first() else { return Ok(0) };
         let _turn = self.fills.lock().unwrap_or_else(PoisonError::into_inner);
         self.failure().map_or(Ok(()), Err)?;
-        let Some(old) = self.sealed_with(*first)? else { return Ok(0) };
+        let Some(sealed) = self.sealed_with(*first)? else { return self.fill_active(records, may) };
+        let Sealed { path, identity, footer, .. } = sealed.as_ref();
+        let file = self.disk.open(path).map_err(|e| self.trimmed(&sealed).unwrap_or(Error::io("open", path, e)))?;
+        let old = Old { file, path: path.clone(), identity: *identity, footer: *footer, sealed: true };
+        self.fill_old(&old, records, |made| self.exchange(&sealed, made, may))
+            .map_err(|reason| self.trimmed(&sealed).unwrap_or(reason))
+    }
+
+    /// The same in the segment that is written.
+    fn fill_active(&self, records: &[(u64, Bytes)], may: &dyn Fn() -> Result<(), Error>) -> Result<usize, Error> {
+        let _appends = self.appends.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = {
+            let Active { file, path, identity, .. } = &self.view().active;
+            let footer = self.view().active.footer();
+            Old { file: Arc::clone(file), path: path.clone(), identity: *identity, footer, sealed: false }
+        };
+        if records.first().is_some_and(|(first, _)| *first < old.identity.base) {
+            // It was sealed in between: whoever comes again finds it so.
+            return Ok(0);
+        }
+        self.fill_old(&old, records, |made| self.exchange_active(made, may))
+    }
+
+    fn fill_old(
+        &self,
+        old: &Old,
+        records: &[(u64, Bytes)],
+        exchange: impl FnOnce(Anew) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
         let count = records.iter().take_while(|(offset, _)| *offset < old.footer.next).count();
         let records = &records[..count];
         if self.lacking(records)? > 0 {
-            self.write_anew(&old, records).and_then(|made| self.exchange(&old, made, may)).map_err(|reason| {
+            self.write_anew(old, records).and_then(exchange).inspect_err(|_| {
                 // The next start removes it as well.
                 let _may_be_gone = self.disk.remove(&temporary(&old.path));
-                self.trimmed(&old).unwrap_or(reason)
             })?;
         }
         Ok(count)
@@ -71,6 +109,9 @@ impl SegmentLog {
 
     /// How many of these records are not there but for their stubs.
     fn lacking(&self, records: &[(u64, Bytes)]) -> Result<usize, Error> {
+        if records.is_empty() {
+            return Ok(0);
+        }
         let (mut due, mut lacking, mut wrong) = (records.iter().peekable(), 0, None);
         let refused = |offset| Err(Error::NotTheRecord { stream: self.stream, offset });
         if let Some(pair) = records.windows(2).find(|pair| pair[1].0 <= pair[0].0) {
@@ -90,12 +131,10 @@ impl SegmentLog {
     }
 
     /// Writes the segment with these records, durably, under a temporary name.
-    fn write_anew(&self, old: &Sealed, records: &[(u64, Bytes)]) -> Result<Anew, Error> {
-        let disk = self.disk.as_ref();
-        let source = disk.open(&old.path).map_err(|e| Error::io("open", &old.path, e))?;
-        let mut made = Anew::create(disk, old)?;
+    fn write_anew(&self, old: &Old, records: &[(u64, Bytes)]) -> Result<Anew, Error> {
+        let mut made = Anew::create(self.disk.as_ref(), old)?;
         let mut due = records.iter().peekable();
-        let mut cursor = Cursor::new(source.as_ref(), &old.path, old.identity, FILE_HEADER, old.footer.end);
+        let mut cursor = Cursor::new(old.file.as_ref(), &old.path, old.identity, FILE_HEADER, old.footer.end);
         while let Some(batch) = cursor.next(0)? {
             let items = batch.records.iter().map(|stored| {
                 let record = due.next_if(|(offset, _)| *offset == stored.offset);
@@ -139,6 +178,25 @@ impl SegmentLog {
         Ok(())
     }
 
+    /// The same of the segment that is written, while nobody appends.
+    fn exchange_active(&self, made: Anew, may: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
+        let mut synced = self.synced();
+        may()?;
+        self.write(|| {
+            // What is not synced may be cut off, and come from the journal as it was.
+            let next = self.sync_with(&mut synced)?;
+            {
+                let mut view = self.view_mut();
+                let (base, path) = (view.active.identity.base, view.active.path.clone());
+                self.disk.rename(&made.path, &path).map_err(|e| Error::io("rename", &made.path, e))?;
+                let Opened { active, .. } =
+                    Active::open(self.disk.as_ref(), &self.dir, self.stream, base, next, None, self.weigh)?;
+                view.active = active;
+            }
+            self.disk.sync_dir(&self.dir).map_err(|e| Error::sync(&self.dir, e))
+        })
+    }
+
     fn gone(&self, segment: &Sealed) -> Result<(), Error> {
         let why = "the segment is not there any more";
         Err(self.trimmed(segment).unwrap_or_else(|| Error::damaged(&segment.path, 0, why)))
@@ -146,7 +204,7 @@ impl SegmentLog {
 }
 
 impl Anew {
-    fn create(disk: &dyn Disk, old: &Sealed) -> Result<Self, Error> {
+    fn create(disk: &dyn Disk, old: &Old) -> Result<Self, Error> {
         let path = temporary(&old.path);
         // The salt is another one.
         let (file, identity) = file::create(disk, &path, old.identity.stream, old.identity.base)?;
@@ -174,15 +232,17 @@ impl Anew {
         Ok(())
     }
 
-    /// Seals the file, durably, which must have as many records as the old one.
-    fn finish(&mut self, old: &Sealed) -> Result<(), Error> {
+    /// Seals the file, where the old one is, and makes it durable. It must have as many records.
+    fn finish(&mut self, old: &Old) -> Result<(), Error> {
         self.flush()?;
         let footer = self.tally.footer;
         if footer.next != old.footer.next {
             return Err(Error::damaged(&old.path, old.footer.end, "the footer does not fit the batches"));
         }
-        let seal = footer.encode(self.identity);
-        self.file.write_at(&seal, footer.end).map_err(|e| Error::io("seal", &self.path, e))?;
+        if old.sealed {
+            let seal = footer.encode(self.identity);
+            self.file.write_at(&seal, footer.end).map_err(|e| Error::io("seal", &self.path, e))?;
+        }
         self.file.sync().map_err(|e| Error::sync(&self.path, e))
     }
 }
