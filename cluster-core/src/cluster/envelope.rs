@@ -14,6 +14,9 @@ use crate::replication::{AckMode, MAX_PAYLOAD_BYTES, MemberId};
 pub const MAX_ENVELOPE_BYTES: usize =
     64 + if MAX_NOTE_BYTES > MAX_FRAME_BYTES { MAX_NOTE_BYTES } else { MAX_FRAME_BYTES };
 
+/// Bytes of a reason, at most.
+pub const MAX_WHY: usize = 2048;
+
 /// Members that [`Envelope::Hears`] names, at most.
 pub const MAX_HEARD: usize = 64;
 
@@ -34,6 +37,7 @@ pub const MAX_HEARD: usize = 64;
 /// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
 /// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
 /// 13:u8 id:u64 partition:u64 mode payload      an append for who leads the partition, whom the sender does not hear
+/// 14:u8 lasts:u64 text                    whoever asked is not let in, and why; 1 where that stays so unless somebody mends it, else 0
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -102,6 +106,13 @@ pub enum Envelope {
     Joined {
         /// Its id.
         member: MemberId,
+    },
+    /// Who asked is not let in.
+    NotJoined {
+        /// Whether it stays so unless somebody mends it.
+        lasts: bool,
+        /// Why, and what mends it; at most [`MAX_WHY`] bytes.
+        why: String,
     },
     /// A question of the node, which the other node answers.
     Ask {
@@ -187,6 +198,10 @@ impl Envelope {
                 out.u8(9).u64(member.0);
                 Bytes::new()
             }
+            Self::NotJoined { lasts, why } => {
+                out.u8(14).u64((*lasts).into()).text(why);
+                Bytes::new()
+            }
             Self::Ask { id, question } => {
                 out.u8(10).u64(*id);
                 question.clone()
@@ -253,6 +268,11 @@ impl Envelope {
             13 => {
                 let (partition, mode) = (PartitionId(input.u64()?), input.get()?);
                 Ok(Self::Relay { id, partition, mode, payload: payload(rest(&input))? })
+            }
+            14 if id > 1 => Err(CodecError::Tag { what: "whether a refusal lasts", found: id }),
+            14 => {
+                let why = input.text(MAX_WHY)?.to_owned();
+                input.finish().map(|()| Self::NotJoined { lasts: id == 1, why })
             }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }

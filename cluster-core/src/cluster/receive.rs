@@ -41,7 +41,7 @@ impl Cluster {
             Envelope::Hears { members } => self.told(from, members),
             Envelope::Join(new) => self.let_in(from, new),
             // This one has its id.
-            Envelope::Joined { .. } => {}
+            Envelope::Joined { .. } | Envelope::NotJoined { .. } => {}
             Envelope::Removed { member } => {
                 self.shared
                     .removed

@@ -56,6 +56,7 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         ),
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
         any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
+        (any::<bool>(), "[a-zé]{0,40}").prop_map(|(lasts, why)| Envelope::NotJoined { lasts, why }),
         proptest::collection::btree_set(any::<u64>().prop_map(MemberId), 0..=MAX_HEARD)
             .prop_map(|members| Envelope::Hears { members }),
         (any::<u64>(), bytes()).prop_map(|(id, question)| Envelope::Ask { id, question }),
@@ -70,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..15_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..16_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);
