@@ -163,7 +163,7 @@ impl Handle {
         self.ask(|answer| Command::Peers { answer }).await
     }
 
-    /// The addresses listened on, with their real ports.
+    /// The addresses listened on, with their real ports, sorted.
     ///
     /// # Errors
     /// [`Error::Closed`].

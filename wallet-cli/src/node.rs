@@ -251,6 +251,10 @@ impl NodeFault {
     /// The failure to show when `url` was the only node asked.
     pub fn into_failure(self, url: &str) -> Failure {
         match self {
+            // The code says what the word before it has said.
+            Self::Refused { code, message, remedy } if code == "refused" => {
+                Failure::error(format!("{url} refused: {message}")).next_if(remedy)
+            }
             Self::Refused { code, message, remedy } => {
                 Failure::error(format!("{url} refused: {message} ({code})")).next_if(remedy)
             }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, MAX_WHY};
 use super::host::{Cluster, lock};
 use super::place::first_up;
 use crate::PartitionId;
-use crate::raft::{GroupError, NewMember};
+use crate::raft::{GroupError, NewMember, runs};
 use crate::replication::MemberId;
 
 impl Cluster {
@@ -64,6 +64,12 @@ impl Cluster {
         self.groups().remove(member).await
     }
 
+    /// Asks a member to lead a partition that it stores: it takes the next epoch as soon as it can, or never. Answers whether it was asked.
+    #[must_use]
+    pub fn ask_to_lead(&self, member: MemberId, partition: PartitionId) -> bool {
+        self.ask_member(member, partition)
+    }
+
     fn ask_member(&self, member: MemberId, partition: PartitionId) -> bool {
         if member == self.id() {
             self.ask(partition);
@@ -94,7 +100,16 @@ impl Cluster {
                     let _sent = this.shared.links.send(from, Envelope::Joined { member });
                 }
                 // It asks again.
-                Err(reason) => tracing::warn!(member = from.0, %reason, "a member cannot be let in yet"),
+                Err(reason) => {
+                    tracing::warn!(member = from.0, %reason, "a member cannot be let in yet");
+                    let (lasts, why) = match reason {
+                        GroupError::Refused { why, .. } => (true, why),
+                        other => (false, other.to_string()),
+                    };
+                    // None has more than 4 bytes.
+                    let why = why.chars().take(MAX_WHY / 4).collect();
+                    let _sent = this.shared.links.send(from, Envelope::NotJoined { lasts, why });
+                }
             }
         });
     }
@@ -108,7 +123,11 @@ impl Cluster {
             return Err(refused("it asks for another one than it is"));
         }
         if known.incarnation != new.incarnation && !known.removed {
-            self.groups().remove(from).await?;
+            // A second home with its key, whoever made that, must not put it out.
+            if from == self.id() || self.shared.ears.speaks(from) {
+                return Err(refused(&runs(from)));
+            }
+            self.groups().replace(from).await?;
         }
         self.groups().admit(new).await
     }

@@ -14,6 +14,9 @@ use crate::replication::{AckMode, MAX_PAYLOAD_BYTES, MemberId};
 pub const MAX_ENVELOPE_BYTES: usize =
     64 + if MAX_NOTE_BYTES > MAX_FRAME_BYTES { MAX_NOTE_BYTES } else { MAX_FRAME_BYTES };
 
+/// Bytes of a reason, at most.
+pub const MAX_WHY: usize = 2048;
+
 /// Members that [`Envelope::Hears`] names, at most.
 pub const MAX_HEARD: usize = 64;
 
@@ -34,8 +37,9 @@ pub const MAX_HEARD: usize = 64;
 /// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
 /// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
 /// 13:u8 id:u64 partition:u64 mode payload      an append for who leads the partition, whom the sender does not hear
-/// 14:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, `from:u64 end:u64` and a bit of each
-/// 15:u8 id:u64 partition:u64 from:u64     the records from an offset on, as the receiver has them; answered by 11, see `crate::items`
+/// 14:u8 lasts:u64 text                    whoever asked is not let in, and why; 1 where that stays so unless somebody mends it, else 0
+/// 15:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, `from:u64 end:u64` and a bit of each
+/// 16:u8 id:u64 partition:u64 from:u64     the records from an offset on, as the receiver has them; answered by 11, see `crate::items`
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -104,6 +108,13 @@ pub enum Envelope {
     Joined {
         /// Its id.
         member: MemberId,
+    },
+    /// Who asked is not let in.
+    NotJoined {
+        /// Whether it stays so unless somebody mends it.
+        lasts: bool,
+        /// Why, and what mends it; at most [`MAX_WHY`] bytes.
+        why: String,
     },
     /// A question of the node, which the other node answers.
     Ask {
@@ -207,6 +218,10 @@ impl Envelope {
                 out.u8(9).u64(member.0);
                 Bytes::new()
             }
+            Self::NotJoined { lasts, why } => {
+                out.u8(14).u64((*lasts).into()).text(why);
+                Bytes::new()
+            }
             Self::Ask { id, question } => {
                 out.u8(10).u64(*id);
                 question.clone()
@@ -216,11 +231,11 @@ impl Envelope {
                 answer.clone().unwrap_or_default()
             }
             Self::Survey { id, partition, from } => {
-                out.u8(14).u64(*id).u64(partition.0).u64(*from);
+                out.u8(15).u64(*id).u64(partition.0).u64(*from);
                 Bytes::new()
             }
             Self::Records { id, partition, from } => {
-                out.u8(15).u64(*id).u64(partition.0).u64(*from);
+                out.u8(16).u64(*id).u64(partition.0).u64(*from);
                 Bytes::new()
             }
             Self::Hears { members } => {
@@ -282,10 +297,19 @@ impl Envelope {
                 let (partition, mode) = (PartitionId(input.u64()?), input.get()?);
                 Ok(Self::Relay { id, partition, mode, payload: payload(rest(&input))? })
             }
-            14 | 15 => {
+            14 if id > 1 => Err(CodecError::Tag { what: "whether a refusal lasts", found: id }),
+            14 => {
+                let why = input.text(MAX_WHY)?.to_owned();
+                input.finish().map(|()| Self::NotJoined { lasts: id == 1, why })
+            }
+            15 | 16 => {
                 let (partition, from) = (PartitionId(input.u64()?), input.u64()?);
                 input.finish()?;
-                Ok(if kind == 14 { Self::Survey { id, partition, from } } else { Self::Records { id, partition, from } })
+                Ok(if kind == 15 {
+                    Self::Survey { id, partition, from }
+                } else {
+                    Self::Records { id, partition, from }
+                })
             }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }

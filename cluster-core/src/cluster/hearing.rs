@@ -25,13 +25,15 @@ pub(super) struct Ears {
 struct Known {
     hearing: Hearing,
     said: BTreeMap<MemberId, Instant>,
+    /// When a member said so last, also over a link that is gone.
+    spoke: BTreeMap<MemberId, Instant>,
 }
 
 impl Ears {
     pub(super) fn new(me: MemberId, groups: RaftGroups) -> Self {
         let hearing = Hearing { up: BTreeSet::from([me]), told: BTreeMap::new() };
         groups.set_hearing(&hearing);
-        Self { me, groups, known: Mutex::new(Known { hearing, said: BTreeMap::new() }) }
+        Self { me, groups, known: Mutex::new(Known { hearing, said: BTreeMap::new(), spoke: BTreeMap::new() }) }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -77,6 +79,7 @@ impl Ears {
     fn told(&self, by: MemberId, hears: BTreeSet<MemberId>) -> bool {
         let mut new = false;
         self.change(|known| {
+            known.spoke.insert(by, Instant::now());
             // What came over a link that is gone is old.
             if known.hearing.up.contains(&by) {
                 new = known.hearing.told.get(&by) != Some(&hears);
@@ -87,9 +90,15 @@ impl Ears {
         new
     }
 
+    /// Whether a member has said something of late. A link alone says nothing: whoever has the member's key makes one, also before it has an id.
+    pub(super) fn speaks(&self, member: MemberId) -> bool {
+        self.known().spoke.get(&member).is_some_and(|spoke| spoke.elapsed() <= LASTS)
+    }
+
     fn forget_old(&self) {
         self.change(|known| {
-            let Known { hearing, said } = known;
+            let Known { hearing, said, spoke } = known;
+            spoke.retain(|_, spoke| spoke.elapsed() <= LASTS);
             said.retain(|member, said| {
                 let lasts = said.elapsed() <= LASTS;
                 if !lasts {

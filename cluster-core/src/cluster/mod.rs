@@ -44,7 +44,7 @@ mod steward;
 mod view;
 
 pub use answers::{AppendError, PartitionStatus};
-pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_HEARD};
+pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_HEARD, MAX_WHY};
 pub use host::{Cluster, ClusterOptions, Links, LogIds};
 pub use place::ReplicatedLog;
 pub use questions::{Answering, MAX_TOLD_BYTES};

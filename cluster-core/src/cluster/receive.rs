@@ -29,7 +29,9 @@ impl Cluster {
                 self.shared.calls.answered(from, id, frame);
             }
             Envelope::Survey { id, partition, from: offset } => self.shared.survey((from, id), partition, offset),
-            Envelope::Records { id, partition, from: offset } => self.shared.give_records((from, id), partition, offset),
+            Envelope::Records { id, partition, from: offset } => {
+                self.shared.give_records((from, id), partition, offset)
+            }
             Envelope::Ask { id, question } => self.answer_node(from, id, question),
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);
@@ -43,7 +45,7 @@ impl Cluster {
             Envelope::Hears { members } => self.told(from, members),
             Envelope::Join(new) => self.let_in(from, new),
             // This one has its id.
-            Envelope::Joined { .. } => {}
+            Envelope::Joined { .. } | Envelope::NotJoined { .. } => {}
             Envelope::Removed { member } => {
                 self.shared
                     .removed

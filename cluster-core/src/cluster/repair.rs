@@ -72,7 +72,9 @@ pub(super) async fn keep_repairing(shared: Weak<Shared>) {
 
 /// Looks at the next records of a partition.
 async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
-    let Some(replica) = shared.replicas.get(place.id).filter(|replica| !replica.lacks()) else { return Ok(Progress::Waits) };
+    let Some(replica) = shared.replicas.get(place.id).filter(|replica| !replica.lacks()) else {
+        return Ok(Progress::Waits);
+    };
     // Before the nodeset has an epoch, those of the one before are asked.
     let Some(nodeset) = shared.stands(place.id).map(|stands| stands.nodeset) else { return Ok(Progress::Waits) };
     let strength = shared.strength_of(place.id, &nodeset, replica.applied().offset);

@@ -106,7 +106,9 @@ impl Cluster {
                 let place = |number| {
                     let id = first + u64::from(number);
                     let sparse = log.spread.nodeset > log.spread.replication;
-                    state.partition(id).map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone(), sparse))
+                    state
+                        .partition(id)
+                        .map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone(), sparse))
                 };
                 (0..log.partitions).filter_map(place).collect::<Vec<_>>()
             };

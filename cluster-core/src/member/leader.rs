@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::replica::{Frontier, PartitionId};
 use crate::replication::{
-    AckMode, Epoch, Lsn, MemberId, Metadata, NodeSet, Payload, ProducerId, Producers, Refusal, Sequencer, SequencerEffect,
-    SequencerInput,
+    AckMode, Epoch, Lsn, MemberId, Metadata, NodeSet, Payload, ProducerId, Producers, Refusal, Sequencer,
+    SequencerEffect, SequencerInput,
 };
 
 /// Appends of one partition that wait for their answer, and clients that wait for them, at most.

@@ -217,7 +217,8 @@ impl Member {
                 self.with(partition, &mut effects, |part, _, out| part.answered(answer, out))?;
             }
             Input::Away(away) => {
-                let led: Vec<_> = self.parts.iter().filter(|(_, part)| part.leader.is_some()).map(|(id, _)| *id).collect();
+                let led: Vec<_> =
+                    self.parts.iter().filter(|(_, part)| part.leader.is_some()).map(|(id, _)| *id).collect();
                 for partition in led {
                     let away = away.clone();
                     self.with(partition, &mut effects, |part, _, out| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
+use std::time::Duration;
 
 use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{ChangeMembers, EmptyNode, ServerState};
@@ -17,6 +18,18 @@ use crate::replication::MemberId;
 /// A learner that is so many entries behind is near enough to vote.
 const NEAR: u64 = 64;
 
+/// A member that is not heard for so long does not run: see [`Group::is_heard`].
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Why a member is not replaced.
+pub(crate) fn runs(member: MemberId) -> String {
+    format!(
+        "member {} runs, and nobody takes its place meanwhile: stop it first, if its disk is to be given up for this one. If this is a node beside it, give it a \
+         home of its own: `pyralogd join-cluster --home DIR` makes one, with a key of its own",
+        member.0
+    )
+}
+
 type Changes = ChangeMembers<u64, EmptyNode>;
 
 /// What is to be done, or nothing where it is so already. Where it cannot be, why.
@@ -30,7 +43,7 @@ fn plan(change: Change, membership: &Membership) -> Result<Option<(Changes, bool
         Change::Promote(id) if voter(id) => None,
         Change::Promote(id) if !known(id) => return Err("it is not a learner of the group: add it first"),
         Change::Promote(id) => Some((Changes::AddVoterIds(one(id)), true)),
-        Change::Demote(id) | Change::Remove(id) if voter(id) => {
+        Change::Demote(id) | Change::Remove(id) | Change::Replace(id) if voter(id) => {
             if membership.voter_ids().collect::<BTreeSet<u64>>().len() == 1 {
                 return Err("it is the only voter of the group: make another member a voter first");
             }
@@ -38,14 +51,19 @@ fn plan(change: Change, membership: &Membership) -> Result<Option<(Changes, bool
         }
         Change::Demote(id) if known(id) => None,
         Change::Demote(_) => return Err("it is not in the group"),
-        Change::Remove(id) if known(id) => Some((Changes::RemoveNodes(one(id)), false)),
-        Change::Remove(_) => None,
+        Change::Remove(id) | Change::Replace(id) if known(id) => Some((Changes::RemoveNodes(one(id)), false)),
+        Change::Remove(_) | Change::Replace(_) => None,
     })
 }
 
 impl<M: Machine> Group<M> {
     /// As the leader. One that is to lose its own vote hands over first, and the next one does it: openraft would let it lead on without a vote.
     pub(super) async fn lead_change(&self, change: Change) -> Reply {
+        if let Change::Replace(id) = change
+            && self.is_heard(MemberId(id)).await
+        {
+            return Reply::Refused(runs(MemberId(id)));
+        }
         if let Change::Demote(id) | Change::Remove(id) = change
             && id == self.shared.me.0
             && let Some(next) = self.next_leader()
@@ -86,6 +104,22 @@ impl<M: Machine> Group<M> {
                 }
                 Err(RaftError::APIError(e)) => return Reply::Refused(e.to_string()),
                 Err(RaftError::Fatal(e)) => return Reply::Stopped(e.to_string()),
+            }
+            tokio::time::sleep(self.shared.options.heartbeat / 2).await;
+        }
+    }
+
+    /// Whether a member speaks, from the disk that it was added with. One that does is sent heartbeats, and answers. So one that has said nothing for a while,
+    /// and says nothing for as long again, does not run.
+    async fn is_heard(&self, member: MemberId) -> bool {
+        let until = Instant::now() + SILENCE;
+        loop {
+            let lately = self.shared.door.heard(member).is_some_and(|heard| heard.elapsed() < SILENCE);
+            if lately || member == self.shared.me {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
             }
             tokio::time::sleep(self.shared.options.heartbeat / 2).await;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::Stranger;
+use super::{GLOBAL, Stranger};
 use crate::Error;
 use crate::replication::MemberId;
 
@@ -14,7 +14,7 @@ use crate::replication::MemberId;
 pub enum GroupError {
     // -- Bad input of the caller.
     /// The group does not do that.
-    #[error("group {group} refused: {why}")]
+    #[error("{} refuses: {why}", called(*group))]
     Refused {
         /// The group.
         group: u64,
@@ -28,7 +28,7 @@ pub enum GroupError {
     #[error("this home belongs to member {} already: start a cluster with an empty home", .0.0)]
     IsMember(MemberId),
     /// The group does not run on this member.
-    #[error("group {0} does not run on this member")]
+    #[error("{} does not run on this member", called(*.0))]
     NoGroup(u64),
     /// The options do not fit together.
     #[error("the options of Raft do not fit: {0}")]
@@ -36,7 +36,7 @@ pub enum GroupError {
 
     // -- Not now.
     /// No answer within the time that a question may take. Nothing was done.
-    #[error("group {group} has no leader that answers: of its voters {}", heard(answering, silent))]
+    #[error("{} has no leader that answers: of its voters {}", called(*group), heard(answering, silent))]
     Unavailable {
         /// The group.
         group: u64,
@@ -46,7 +46,7 @@ pub enum GroupError {
         silent: BTreeSet<MemberId>,
     },
     /// The command may or may not have been applied, or may be applied later: look before it is given again.
-    #[error("whether group {group} did it is not known yet: of its voters {}", heard(answering, silent))]
+    #[error("whether {} did it is not known yet: of its voters {}", called(*group), heard(answering, silent))]
     Uncertain {
         /// The group.
         group: u64,
@@ -76,7 +76,7 @@ pub enum GroupError {
 
     // -- Fatal.
     /// The group has stopped on this member: its disk failed, or it was shut down.
-    #[error("group {group} has stopped on this member: {why}")]
+    #[error("{} has stopped on this member: {why}", called(*group))]
     Stopped {
         /// The group.
         group: u64,
@@ -86,6 +86,14 @@ pub enum GroupError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+/// A group, for people.
+fn called(group: u64) -> String {
+    match group {
+        GLOBAL => "the cluster".to_owned(),
+        group => format!("the cluster's group {group}, which keeps epochs of partitions,"),
+    }
 }
 
 fn heard(answering: &BTreeSet<MemberId>, silent: &BTreeSet<MemberId>) -> String {

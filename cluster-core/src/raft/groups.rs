@@ -331,6 +331,15 @@ impl RaftGroups {
         self.done(GlobalCommand::RemoveMember { member }).await
     }
 
+    /// Takes a member out as [`RaftGroups::remove`], for one that comes back in its place without its disk.
+    ///
+    /// # Errors
+    /// As [`RaftGroups::remove`]; [`GroupError::Refused`] while the leader hears the member, or might.
+    pub async fn replace(&self, member: MemberId) -> Result<(), GroupError> {
+        self.inner.global.change(Change::Replace(member.0)).await?;
+        self.remove(member).await
+    }
+
     /// Says who hears whom: from now on this member asks for votes only where that leads to something, and waits for no leader that a majority of the voters
     /// does not hear.
     pub fn set_hearing(&self, hearing: &Hearing) {

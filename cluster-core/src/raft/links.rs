@@ -1,8 +1,9 @@
 //! The links between members, which the node provides, and openraft's use of them.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use openraft::raft::{
 };
 use openraft::{EmptyNode, SnapshotSegmentId};
 use thiserror::Error;
+use tokio::time::Instant;
 
 use super::GlobalState;
 use super::error::GroupError;
@@ -52,11 +54,13 @@ pub(super) struct Door {
     links: Arc<dyn RaftLinks>,
     hello: Arc<RwLock<Hello>>,
     known: Applied<GlobalState>,
+    /// When members were heard last that are who they say.
+    heard: Arc<Mutex<BTreeMap<MemberId, Instant>>>,
 }
 
 impl Door {
     pub(super) fn new(links: Arc<dyn RaftLinks>, hello: Hello, known: Applied<GlobalState>) -> Self {
-        Self { links, hello: Arc::new(RwLock::new(hello)), known }
+        Self { links, hello: Arc::new(RwLock::new(hello)), known, heard: Arc::default() }
     }
 
     pub(super) fn hello(&self) -> Hello {
@@ -74,7 +78,19 @@ impl Door {
         } else {
             Err(Stranger::OtherMember)
         };
-        judged.map_err(|why| GroupError::Stranger { member, why })
+        judged.map_err(|why| GroupError::Stranger { member, why })?;
+        self.heard_of().insert(member, Instant::now());
+        Ok(())
+    }
+
+    /// When a member was heard last, from the disk that it was added with.
+    pub(super) fn heard(&self, member: MemberId) -> Option<Instant> {
+        self.heard_of().get(&member).copied()
+    }
+
+    fn heard_of(&self) -> MutexGuard<'_, BTreeMap<MemberId, Instant>> {
+        // Nothing in the locked sections panics.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks a member, and checks who answers.

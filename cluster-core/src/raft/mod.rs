@@ -42,8 +42,11 @@ mod transfer;
 mod types;
 mod wire;
 
+pub(crate) use change::runs;
 pub use error::GroupError;
-pub use global::{GlobalAnswer, GlobalCommand, GlobalRefusal, GlobalState, LogPlace, Member, NewLog, NewMember, Role, Spread};
+pub use global::{
+    GlobalAnswer, GlobalCommand, GlobalRefusal, GlobalState, LogPlace, Member, NewLog, NewMember, Role, Spread,
+};
 pub use global::{MAX_ADDRESS, MAX_ADDRESSES, MAX_MEMBER_NAME};
 pub use group::Group;
 pub use groups::RaftGroups;

@@ -29,6 +29,8 @@ pub enum Change {
     Demote(u64),
     /// Send the log to this member no more; a voter loses its vote first.
     Remove(u64),
+    /// The same, for another one that takes its place: refused while the leader hears the member.
+    Replace(u64),
 }
 
 /// A question to a member of a group.
@@ -85,6 +87,7 @@ impl Encode for Change {
             Self::Promote(member) => (1, member),
             Self::Demote(member) => (2, member),
             Self::Remove(member) => (3, member),
+            Self::Replace(member) => (4, member),
         };
         out.u8(tag).u64(*member);
     }
@@ -97,6 +100,7 @@ impl Decode for Change {
             1 => Self::Promote,
             2 => Self::Demote,
             3 => Self::Remove,
+            4 => Self::Replace,
             found => return Err(CodecError::Tag { what: "change of a group", found: found.into() }),
         };
         input.u64().map(kind)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::backend::Backend;
 use crate::chain::BlockRecord;
+use crate::signing::state_text;
 use crate::store::AnchorPlace;
 
 /// `/v1/status`.
@@ -24,7 +25,7 @@ pub fn status(backend: &dyn Backend, peers: usize, log: Value) -> Value {
         "round": live.round,
         "catching_up": live.catching_up,
         "target_height": live.target.max(state.height),
-        "signer": live.signer.to_string(),
+        "signer": state_text(&live.signer),
         "validator": {"public_key": identity.validator, "address": hex::encode(address.0), "power": power.to_string()},
         "validators": state.validators.len(),
         "log": log,

@@ -156,7 +156,10 @@ impl From<GroupError> for Problem {
         let message = error.to_string();
         let unavailable = |code| Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message.clone()).retry_after(2);
         match error {
-            GroupError::Refused { .. } | GroupError::IsMember(_) | GroupError::Stranger { .. } => {
+            // That it is refused the code says.
+            GroupError::Refused { why, .. } => Self::new(StatusCode::CONFLICT, "refused", why)
+                .remedy("GET /v1/cluster shows the members, who leads, and the logs"),
+            GroupError::IsMember(_) | GroupError::Stranger { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", message)
                     .remedy("GET /v1/cluster shows the members, who leads, and the logs")
             }

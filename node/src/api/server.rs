@@ -24,7 +24,7 @@ use crate::driver::{EngineHandle, Shared};
 use crate::http::{AccessRules, Arrival, ClientAddr, RateLimiter};
 use crate::logs::RecordLogs;
 use crate::notary::{Admission, NotaryLeaves, NotaryReceipts, ReceiptState};
-use crate::signing::SigningDriver;
+use crate::signing::{SigningDriver, state_text};
 use crate::store::LedgerView;
 
 /// What the handlers share.
@@ -269,7 +269,7 @@ async fn refresh(State(api): Api, Path(height): Path<u64>) -> Result<Response, P
 /// `POST /v1/admin/signer/resume`
 async fn signer_resume(State(api): Api, headers: HeaderMap) -> Result<Json<serde_json::Value>, Problem> {
     api.admin_token.require(&headers, "run `pyralogd signer resume --home HOME` as the user of the node")?;
-    let before = api.backend.live().signer.to_string();
+    let before = state_text(&api.backend.live().signer);
     api.engine.input(Input::SignerResume);
     tracing::warn!(before, "the operator resumed the signer");
     Ok(Json(json!({"resumed": true, "before": before})))

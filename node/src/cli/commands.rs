@@ -131,7 +131,7 @@ fn init_home(args: &InitArgs, flags: BTreeMap<&'static str, String>) -> Result<(
     };
     let plan = InitPlan {
         genesis,
-        settings: flags,
+        settings: super::join::settings_of(flags)?,
         moniker: resolved.config.node.moniker.clone(),
         generate_password: args.generate_password,
         cheap_kdf: args.cheap_kdf,

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use clap::ArgMatches;
 use serde_json::json;
 
@@ -85,6 +87,32 @@ fn a_relative_password_file_in_the_file_stands_in_the_home_and_in_a_flag_does_no
     assert_eq!(resolve(&home, BTreeMap::new()).unwrap().config.keys.password_file, dir.path().join("p"));
     let flags = BTreeMap::from([("keys.password_file", "q".to_owned())]);
     assert_eq!(resolve(&home, flags).unwrap().config.keys.password_file, std::path::Path::new("q"));
+}
+
+#[test]
+fn a_relative_password_file_that_is_typed_is_kept_as_it_was_meant() {
+    let typed = |file: &str| super::super::join::settings_of(BTreeMap::from([("keys.password_file", file.to_owned())]));
+    let here = std::env::current_dir().unwrap();
+    assert_eq!(typed("a/p").unwrap()["keys.password_file"], here.join("a/p").to_str().unwrap());
+    assert_eq!(typed("/a/p").unwrap()["keys.password_file"], "/a/p");
+    assert_eq!(typed("").unwrap()["keys.password_file"], "", "it is asked for");
+
+    let dir = tempfile::Builder::new().tempdir_in(".").unwrap();
+    let (home, file) = (dir.path().join("home"), dir.path().join("password"));
+    std::fs::write(&file, "secret\n").unwrap();
+    let relative = Path::new(file.parent().unwrap().file_name().unwrap()).join("password");
+    run(&parse(&[
+        "init",
+        "--home",
+        home.to_str().unwrap(),
+        "--cheap-kdf",
+        "--json",
+        "--password-file",
+        relative.to_str().unwrap(),
+    ]))
+    .unwrap();
+    let kept = resolve(&Home::new(&home), BTreeMap::new()).unwrap().config.keys.password_file;
+    assert_eq!(kept, here.join(relative), "where it was typed, and not below the home");
 }
 
 #[test]

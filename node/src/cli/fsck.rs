@@ -1,6 +1,7 @@
 //! `fsck`: checks what a stopped node has on disk.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use pyralog_cluster_core::{Backend, Finding, FsckReport, Options, Severity, fsck};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::args::FsckArgs;
 use crate::chain::check_blocks;
 use crate::home::Home;
+use crate::notary::check_copies;
 
 /// Checks the home and says what was found; an error where something is damaged.
 pub(super) fn run(home: &Home, args: &FsckArgs) -> Result<()> {
@@ -24,12 +26,14 @@ fn check(home: &Home, args: &FsckArgs) -> Result<(String, Result<()>)> {
         bail!("{}: there is nothing to check; name the node's home with --home", dir.display());
     }
     super::commands::raise_file_limit();
-    let tables = dir.join("tables");
+    let (tables, notary) = (dir.join("tables"), dir.join("notary"));
     let checked = fsck(&dir, &Options::default(), Backend::default(), args.repair, |core| {
         let mut findings = Vec::new();
-        check_blocks(core.chain(), &mut |what| {
-            findings.push(Finding { severity: Severity::Damage, path: tables.clone(), offset: None, what });
-        });
+        let mut damage = |path: &Path, what| {
+            findings.push(Finding { severity: Severity::Damage, path: path.to_owned(), offset: None, what });
+        };
+        check_blocks(core.chain(), &mut |what| damage(&tables, what));
+        check_copies(core, &mut |what| damage(&notary, what));
         findings
     });
     let report = match checked {

@@ -11,6 +11,23 @@ fn checked(home: &Path, json: bool) -> (String, Result<()>) {
     check(&Home::new(home), &args).unwrap()
 }
 
+#[test]
+fn a_leaf_that_is_not_its_record_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Home::new(dir.path()).store();
+    std::fs::create_dir_all(&store).unwrap();
+    crate::notary::made_copies(&store, &["a", "b"], &["a", "x"]).close().unwrap();
+    let (document, verdict) = document_of(dir.path());
+    assert!(verdict.is_err());
+    let finding = &document["findings"][0];
+    assert_eq!(
+        (&finding["severity"], document["findings"].as_array().unwrap().len()),
+        (&json!("damage"), 1),
+        "{document}"
+    );
+    assert!(finding["what"].as_str().unwrap().starts_with("leaf 1 of the notary log"), "{document}");
+}
+
 fn document_of(home: &Path) -> (Value, Result<()>) {
     let (text, verdict) = checked(home, true);
     (serde_json::from_str(&text).unwrap(), verdict)

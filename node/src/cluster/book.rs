@@ -77,6 +77,12 @@ impl Book {
         entries.live.get(peer).map(|(id, _)| *id).or_else(was)
     }
 
+    /// Whether a peer was the member of this id, and is none any more: for ever, whatever else it is by now.
+    pub fn is_removed(&self, member: MemberId, peer: &PeerId) -> bool {
+        let entries = self.read();
+        entries.peers.get(&member) == Some(peer) && entries.live.get(peer).is_none_or(|(id, _)| *id != member)
+    }
+
     /// Those that are there.
     pub fn live(&self) -> BTreeMap<PeerId, (MemberId, Vec<Multiaddr>)> {
         self.read().live.clone()

@@ -7,10 +7,11 @@ use std::time::Duration;
 use pyralog_cluster_core::cluster::{Cluster, Envelope};
 use pyralog_cluster_core::raft::{GlobalCommand, GroupError, Stranger};
 use pyralog_cluster_core::replication::MemberId;
-use pyralog_p2p::{LaneEvents, MemberEvent, MemberEvents, MemberLinks, Multiaddr, PeerId};
+use pyralog_p2p::{Handle, LaneEvents, MemberEvent, MemberEvents, MemberLinks, Multiaddr, PeerId};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::removal::{Removal, removed_text};
 use super::{Book, write_contacts};
 use crate::driver::{EngineHandle, LoopEvent};
 use crate::error::Error;
@@ -24,6 +25,7 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 /// What the driver works with.
 pub struct Driver {
     pub(super) cluster: Cluster,
+    pub(super) network: Handle,
     pub(super) links: MemberLinks,
     pub(super) book: Book,
     pub(super) home: Home,
@@ -58,12 +60,15 @@ impl Driver {
             addresses: std::mem::take(&mut self.addresses),
             engine: self.engine.clone(),
             started: self.started.clone(),
+            home: self.home.clone(),
         };
         // It waits for others, and their links come up below.
         let mut confirming = pin!(confirming.run());
         let mut confirmed = false;
         let cluster = self.cluster.clone();
         let mut removed = pin!(cluster.removed());
+        let removal = Removal { network: self.network.clone(), links: self.links.clone(), book: self.book.clone() };
+        let mut heard = pin!(removal.heard_of(Some(cluster.id())));
         loop {
             let before = self.book.live();
             if self.cluster.groups().global().look(|state| self.book.set_state(state)) {
@@ -74,10 +79,8 @@ impl Driver {
             tokio::select! {
                 changed = applied.changed() => if changed.is_err() { return },
                 changed = peers.changed() => if changed.is_err() { return },
-                () = &mut removed => {
-                    let why = GroupError::Stranger { member: self.cluster.id(), why: Stranger::Removed };
-                    return fail(&self.engine, &why);
-                }
+                () = &mut removed => return self.end(),
+                _me = &mut heard => return self.end(),
                 goes_on = &mut confirming, if !confirmed => {
                     if !goes_on {
                         return;
@@ -86,6 +89,12 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// This member was removed.
+    fn end(&self) {
+        let why = GroupError::Stranger { member: self.cluster.id(), why: Stranger::Removed };
+        fail(&self.engine, &self.home, &why);
     }
 
     /// Tells members that were removed, as long as there is a link to them.
@@ -132,6 +141,7 @@ struct Confirming {
     addresses: Vec<String>,
     engine: EngineHandle,
     started: watch::Sender<bool>,
+    home: Home,
 }
 
 impl Confirming {
@@ -145,7 +155,7 @@ impl Confirming {
                     return true;
                 }
                 Err(error @ (GroupError::Stranger { .. } | GroupError::Store(_) | GroupError::Stopped { .. })) => {
-                    fail(&self.engine, &error);
+                    fail(&self.engine, &self.home, &error);
                     return false;
                 }
                 Err(reason) => {
@@ -170,9 +180,13 @@ impl Confirming {
 }
 
 /// Ends the node.
-fn fail(engine: &EngineHandle, error: &GroupError) {
-    tracing::error!(%error, "this node is no member of its cluster any more");
-    engine.send(LoopEvent::Failed(Error::Cluster(error.to_string())));
+fn fail(engine: &EngineHandle, home: &Home, error: &GroupError) {
+    let why = match error {
+        GroupError::Stranger { member, why: Stranger::Removed } => removed_text(home, *member),
+        other => other.to_string(),
+    };
+    tracing::error!(why, "this node is no member of its cluster any more");
+    engine.send(LoopEvent::Failed(Error::Cluster(why)));
 }
 
 /// Reads one lane until the network ends.

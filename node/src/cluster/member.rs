@@ -12,10 +12,11 @@ use pyralog_crypto::{LogId, PublicKey};
 use pyralog_p2p::{Handle, Lane, MemberEvent, MemberEvents, PeerId};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::book::NodeLinks;
 use super::driver::Driver;
+use super::removal::{Removal, removed_text};
 use super::{Book, Contact, View, read_contacts};
 use crate::config::ClusterConfig;
 use crate::driver::{EngineHandle, Shared};
@@ -29,6 +30,8 @@ pub const NOT_STARTED: &str = "\
 const FIRST: MemberId = MemberId(1);
 /// How long a member that lost its disk waits for others to let it in.
 const LET_IN: Duration = Duration::from_secs(60);
+/// It gives up so long after it was told that it must not be let in: members that have just died are taken for running ones for a few seconds.
+const GIVE_UP: Duration = Duration::from_secs(20);
 /// It asks so often.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -48,6 +51,8 @@ pub struct Begin<'a> {
     pub addresses: Vec<String>,
     /// Hears of what ends the node.
     pub engine: EngineHandle,
+    /// Gets to know who the members are.
+    pub book: Book,
 }
 
 /// This node in its cluster. Clones share it.
@@ -65,10 +70,10 @@ impl ClusterMember {
     /// # Errors
     /// The store failed, the settings do not fit, or nobody lets a member in that lost its disk.
     pub async fn start(core: &Core, network: &Handle, begin: Begin<'_>) -> Result<(Self, Vec<AbortHandle>)> {
-        let Begin { home, config, name, chain_id, owner, addresses, engine } = begin;
+        let Begin { home, config, name, chain_id, owner, addresses, engine, book } = begin;
         let replication = numbers(config)?;
         let mut events = network.take_member_events().ok_or(Error::TaskEnded("the member links"))?;
-        let (links, book) = (network.members(), Book::default());
+        let links = network.members();
         let local = network.local_peer_id();
         let contacts = read_contacts(home)?;
         book.set_contacts(&contacts);
@@ -79,8 +84,18 @@ impl ClusterMember {
         let others: Vec<&Contact> = contacts.iter().filter(|contact| contact.peer() != Some(local)).collect();
         let given = identity.as_ref().and_then(|identity| identity.member);
         if given.is_none() && !others.is_empty() {
+            let was =
+                contacts.iter().find(|contact| contact.peer() == Some(local)).map(|contact| MemberId(contact.member));
             let asking = Asking { network, events: &mut events, others: &others, name, addresses: &addresses };
-            let member = asking.run(core).await?;
+            let removed = Removal { network: network.clone(), links: links.clone(), book: book.clone() };
+            let member = match asking.run(core).await {
+                Ok(member) => member,
+                // Not before: whoever is let in is first removed as what it was.
+                Err(error) => match timeout(ASK * 3, removed.heard_of(was)).await {
+                    Ok(member) => return Err(Error::Cluster(removed_text(home, member))),
+                    Err(_) => return Err(error),
+                },
+            };
             tracing::info!(member = member.0, "this node had lost its disk, and is a new member of its cluster");
             let mut contacts: Vec<Contact> = others.iter().copied().cloned().collect();
             contacts.push(Contact { member: member.0, peer_id: local.to_string(), addresses: addresses.clone() });
@@ -105,9 +120,18 @@ impl ClusterMember {
         };
         let cluster = cluster.map_err(|e| Error::Cluster(e.to_string()))?;
         let (started, is_started) = watch::channel(false);
-        let (linked, home) = (BTreeSet::new(), home.clone());
-        let driver =
-            Driver { cluster: cluster.clone(), links, book: book.clone(), home, addresses, engine, started, linked };
+        let (linked, home, network) = (BTreeSet::new(), home.clone(), network.clone());
+        let driver = Driver {
+            cluster: cluster.clone(),
+            network,
+            links,
+            book: book.clone(),
+            home,
+            addresses,
+            engine,
+            started,
+            linked,
+        };
         let tasks = driver.start(events, watch::Sender::new(0));
         Ok((Self { cluster, book, started: is_started, replication }, tasks))
     }
@@ -134,6 +158,11 @@ impl ClusterMember {
         if self.started.wait_for(|started| *started).await.is_ok() {
             shared.update(|live| live.cluster = None);
         }
+    }
+
+    /// The member that a peer is.
+    pub fn member_of(&self, peer: &PeerId) -> Option<MemberId> {
+        self.book.member(peer)
     }
 
     /// R and W of a new log.
@@ -200,19 +229,36 @@ impl Asking<'_> {
         tracing::warn!(members = peers.len(), "this node's disk is empty: it asks the other members for a new id");
         let deadline = Instant::now() + LET_IN;
         let mut turns = peers.iter().cycle();
-        while Instant::now() < deadline {
+        // Why, and since when nobody says otherwise.
+        let mut refused: Option<(String, Option<Instant>)> = None;
+        let given_up = |refused: &Option<(String, Option<Instant>)>| {
+            let since = refused.as_ref().and_then(|(_, since)| *since);
+            since.is_some_and(|since| since.elapsed() > GIVE_UP)
+        };
+        while Instant::now() < deadline && !given_up(&refused) {
             let asked = turns.next().is_some_and(|peer| links.send(peer, Lane::Urgent, question.clone()).is_ok());
             let again = Instant::now() + if asked { ASK } else { ASK / 10 };
             while let Ok(event) = timeout_at(again, self.events.urgent.recv()).await {
                 let Some(event) = event else { return Err(Error::TaskEnded("the member links")) };
-                if let MemberEvent::Message { data, .. } = event
-                    && let Ok(Envelope::Joined { member }) = Envelope::from_shared(&data)
-                {
-                    core.assign(member).map_err(failed)?;
-                    return Ok(member);
+                let MemberEvent::Message { data, .. } = event else { continue };
+                match Envelope::from_shared(&data) {
+                    Ok(Envelope::Joined { member }) => {
+                        core.assign(member).map_err(failed)?;
+                        return Ok(member);
+                    }
+                    Ok(Envelope::NotJoined { lasts, why }) => {
+                        let since = refused.and_then(|(_, since)| since).unwrap_or_else(Instant::now);
+                        refused = Some((why, lasts.then_some(since)));
+                    }
+                    _ => {}
                 }
             }
             sleep(ASK / 10).await;
+        }
+        if let Some((why, _)) = refused {
+            return Err(Error::Cluster(format!(
+                "this node's disk is empty, and the other members do not let it in: {why}"
+            )));
         }
         Err(Error::Cluster(format!(
             "this node's disk is empty and no other member lets it in: start a majority of the members first (of {}), or see whether this one was \

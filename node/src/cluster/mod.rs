@@ -12,6 +12,7 @@ mod join;
 mod member;
 mod members_file;
 mod own_logs;
+mod removal;
 mod view;
 
 pub use book::Book;

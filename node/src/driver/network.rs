@@ -21,6 +21,7 @@ use super::wire::{
     CONSENSUS_TOPIC, MAX_GOSSIP_BUNDLES, MAX_SYNC_REQUEST_BYTES, MAX_SYNC_RESPONSE_BYTES, MAX_TX_GOSSIP_BYTES,
     SYNC_PROTOCOL, TX_TOPIC, TxGossip,
 };
+use crate::cluster::Book as Members;
 use crate::config::P2pConfig;
 use crate::store::CoreChain;
 
@@ -122,12 +123,14 @@ impl Network {
         engine: EngineHandle,
         chain: CoreChain,
         shared: Arc<Shared>,
+        members: Members,
     ) -> Vec<AbortHandle> {
         let book: Arc<Mutex<Book>> = Arc::default();
         let numbers = Arc::clone(&book);
-        let (sync, mut tasks) = Sync::start(handle.clone(), engine.clone(), chain, Arc::clone(&shared), move |peer| {
-            lock(&numbers).number(peer)
-        });
+        let (sync, mut tasks) = {
+            let shared = Arc::clone(&shared);
+            Sync::start(handle.clone(), engine.clone(), chain, shared, members, move |peer| lock(&numbers).number(peer))
+        };
         let network = Self { handle, engine, commands: commands.0, shared, sync, book };
         tasks.push(tokio::spawn(network.clone().receive(events)).abort_handle());
         tasks.push(tokio::spawn(network.send(commands.1)).abort_handle());
@@ -141,7 +144,7 @@ impl Network {
                     self.consensus(message, source, data);
                 }
                 Event::Gossip { message, data, .. } => self.transactions(message, &data),
-                Event::Request { data, reply, .. } => self.sync.serve(data, reply),
+                Event::Request { peer, data, reply, .. } => self.sync.serve(peer, data, reply),
                 Event::Connected(peer) => {
                     self.shared.peer_came();
                     self.sync.connected(peer.peer_id);

@@ -19,7 +19,7 @@ use super::shared::{Shared, lock};
 use super::{NetCommand, Ports};
 use crate::chain::{BlockRecord, ChainReader};
 use crate::error::{Error, Result};
-use crate::signing::Wal as Rests;
+use crate::signing::{Wal as Rests, state_text};
 use crate::store::CoreChain;
 
 /// See the module.
@@ -304,7 +304,7 @@ impl Ports for NodePorts {
                 self.shared.metrics.signer_active.set(i64::from(state == SignerState::Active));
                 match state {
                     SignerState::Suspended { .. } | SignerState::Abstaining { .. } => tracing::error!(%state, "signer"),
-                    _ => tracing::info!(%state, "signer"),
+                    state => tracing::info!(state = state_text(&state), "signer"),
                 }
             }
             Report::Unattended { power, total } => tracing::warn!(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use pyralog_cluster_core::replication::MemberId;
 use pyralog_consensus::engine::{Input, PeerNumber};
 use pyralog_crypto::codec::{Decode, Encode};
 use pyralog_p2p::{Handle, PeerId, Reply};
@@ -15,8 +16,9 @@ use tokio::time::{sleep, timeout};
 
 use super::engine_handle::EngineHandle;
 use super::shared::{Shared, lock};
-use super::wire::{MAX_SYNC_BLOCKS, SYNC_PROTOCOL, SyncRequest, SyncResponse};
+use super::wire::{MAX_SYNC_BLOCKS, SYNC_PROTOCOL, SyncRequest, SyncResponse, WasRemoved};
 use crate::chain::ChainReader;
+use crate::cluster::Book;
 use crate::store::CoreChain;
 
 /// How often connected peers are asked for their height.
@@ -40,6 +42,7 @@ pub struct Sync {
     number: Number,
     needed: watch::Sender<(u64, u64)>,
     connected: Arc<Mutex<BTreeSet<PeerId>>>,
+    members: Book,
     serving: Arc<Semaphore>,
 }
 
@@ -50,6 +53,7 @@ impl Sync {
         engine: EngineHandle,
         chain: CoreChain,
         shared: Arc<Shared>,
+        members: Book,
         number: impl Fn(PeerId) -> PeerNumber + Send + std::marker::Sync + 'static,
     ) -> (Self, Vec<AbortHandle>) {
         let sync = Self {
@@ -60,6 +64,7 @@ impl Sync {
             number: Arc::new(number),
             needed: watch::Sender::new((0, 0)),
             connected: Arc::default(),
+            members,
             serving: Arc::new(Semaphore::new(SERVED)),
         };
         let tasks = [tokio::spawn(sync.clone().ask_heights()), tokio::spawn(sync.clone().fetch())];
@@ -89,13 +94,18 @@ impl Sync {
     }
 
     /// Answers a peer, off the event task.
-    pub fn serve(&self, request: Bytes, reply: Reply) {
+    pub fn serve(&self, peer: PeerId, request: Bytes, reply: Reply) {
         let Ok(request) = SyncRequest::from_bytes(&request) else { return reply.refuse() };
         let chain = self.chain.clone();
         let (from, max) = match request {
             SyncRequest::Status => {
                 let answer = SyncResponse { height: chain.height(), blocks: Vec::new() };
                 let _ = reply.send(answer.to_bytes());
+                return;
+            }
+            SyncRequest::Removed { member } => {
+                let removed = WasRemoved(self.members.is_removed(MemberId(member), &peer));
+                let _ = reply.send(removed.to_bytes());
                 return;
             }
             SyncRequest::Blocks { from, max } => (from, max),

@@ -63,7 +63,7 @@ impl Decode for TxGossip {
 
 /// A question to a peer.
 ///
-/// Canonical form: version 1, kind (0 status, 1 blocks); for blocks the first height (u64) and the most wanted (u32).
+/// Canonical form: version 1, kind (0 status, 1 blocks, 2 removed); for blocks the first height (u64) and the most wanted (u32), for 2 the member (u64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncRequest {
     /// Which height it has.
@@ -75,6 +75,11 @@ pub enum SyncRequest {
         /// At most so many.
         max: u32,
     },
+    /// Whether the asker was removed from the cluster of the answering node, whose member of this id it was. Members do not link with one that was.
+    Removed {
+        /// Which.
+        member: u64,
+    },
 }
 
 impl Encode for SyncRequest {
@@ -83,6 +88,7 @@ impl Encode for SyncRequest {
         match self {
             Self::Status => w.u8(0),
             Self::Blocks { from, max } => w.u8(1).u64(*from).u32(*max),
+            Self::Removed { member } => w.u8(2).u64(*member),
         };
     }
 }
@@ -93,6 +99,7 @@ impl Decode for SyncRequest {
         match r.u8()? {
             0 => Ok(Self::Status),
             1 => Ok(Self::Blocks { from: r.u64()?, max: r.u32()? }),
+            2 => Ok(Self::Removed { member: r.u64()? }),
             other => Err(CodecError::Tag { what: "sync request", found: other.into() }),
         }
     }
@@ -126,6 +133,25 @@ impl Decode for SyncResponse {
             Ok((block, Bytes::copy_from_slice(r.bytes(1 << 20)?)))
         })?;
         Ok(Self { height, blocks })
+    }
+}
+
+/// The answer to [`SyncRequest::Removed`]; `false` also of a node that does not know.
+///
+/// Canonical form: version 1, bool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WasRemoved(pub bool);
+
+impl Encode for WasRemoved {
+    fn encode(&self, w: &mut Writer) {
+        w.u8(VERSION).bool(self.0);
+    }
+}
+
+impl Decode for WasRemoved {
+    fn decode(r: &mut Reader<'_>) -> Result<Self, CodecError> {
+        r.version("answer about a removed member", VERSION)?;
+        r.bool().map(Self)
     }
 }
 

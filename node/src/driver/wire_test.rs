@@ -18,6 +18,11 @@ fn vectors() {
     assert_eq!(SyncRequest::from_bytes(&request.to_bytes()).unwrap(), request);
     assert_eq!(TxGossip::from_bytes(&gossip().to_bytes()).unwrap(), gossip());
     assert_eq!(SyncResponse::from_bytes(&response().to_bytes()).unwrap(), response());
+    let removed = SyncRequest::Removed { member: 3 };
+    assert_eq!(SyncRequest::from_bytes(&removed.to_bytes()).unwrap(), removed);
+    for said in [true, false] {
+        assert_eq!(WasRemoved::from_bytes(&WasRemoved(said).to_bytes()), Ok(WasRemoved(said)));
+    }
     assert_eq!(hex::encode(gossip().to_bytes()), "010000000200000001000000036f6e65000000020000000374776f00000000");
 }
 
@@ -37,6 +42,8 @@ fn the_document_prints_what_this_encoding_makes() {
     assert_eq!(SyncRequest::Blocks { from: 258, max: 16 }.to_bytes(), printed("sync.request.blocks"));
     assert_eq!(SyncResponse { height: 9, blocks: vec![] }.to_bytes(), printed("sync.answer.status"));
     assert_eq!(response().to_bytes(), printed("sync.answer.blocks"));
+    assert_eq!(SyncRequest::Removed { member: 3 }.to_bytes(), printed("sync.request.removed"));
+    assert_eq!(WasRemoved(true).to_bytes(), printed("sync.answer.removed"));
 }
 
 #[test]

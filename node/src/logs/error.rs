@@ -49,7 +49,9 @@ pub enum LogError {
         partitions: u32,
     },
     /// Copies of a log that one node has alone.
-    #[error("{0} would be on this node alone, which keeps one copy: add members to the cluster first, or say nothing about copies")]
+    #[error(
+        "{0} would be on this node alone, which keeps one copy: add members to the cluster first, or say nothing about copies"
+    )]
     NoCopies(String),
     /// Numbers of copies that contradict themselves.
     #[error("{0}")]

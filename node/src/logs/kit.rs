@@ -57,7 +57,14 @@ pub fn open(dir: &Path, options: Options) -> Opened {
 
 pub fn new_log(name: &str, partitions: u32) -> NewLog {
     let retention = Retention::default();
-    NewLog { name: name.into(), partitions, storage: Storage::Disk, segment_bytes: 64 << 20, retention, copies: Copies::default() }
+    NewLog {
+        name: name.into(),
+        partitions,
+        storage: Storage::Disk,
+        segment_bytes: 64 << 20,
+        retention,
+        copies: Copies::default(),
+    }
 }
 
 pub fn record(timestamp: u64, key: Option<&str>, value: Vec<u8>) -> Record {

@@ -17,9 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use append::{Appended, Place};
 pub use consistency::Growth;
+pub use copies::{Copies, Copysets};
 pub use error::{LogError, Partly};
 pub use read::{Found, Page, Question, Start};
-pub use copies::{Copies, Copysets};
 pub use record_logs::{NewLog, RecordLogs};
 pub use report::{Held, LogReport, PartitionReport};
 pub use retention::RetentionDriver;

@@ -157,7 +157,7 @@ impl RecordLogs {
     /// What [`Logs::delete`] answers.
     pub async fn delete(&self, name: String) -> Result<(), LogError> {
         refuse_own(&name)?;
-        if let Some(log) = self.replicated(&name) {
+        if let Some(log) = self.to_delete(&name).await? {
             return self.delete_replicated(&log).await;
         }
         let (logs, metrics, counting) = (self.logs.clone(), self.metrics.clone(), Arc::clone(&self.counting));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use pyralog_cluster_core::cluster::{AppendError, ReplicatedLog};
 use pyralog_cluster_core::member::Acked;
-use pyralog_cluster_core::{LogName, LogSpec, Storage};
+use pyralog_cluster_core::{Error as StoreError, Log, LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
 
 use super::append::{Outcome, Part, Place, Sender};
@@ -42,8 +42,8 @@ impl RecordLogs {
     ) -> Result<LogReport, LogError> {
         let (name, spread) = (spec.name.clone(), copies.spread(member.replication()));
         copies.contradiction(&spread).map_or(Ok(()), |why| Err(LogError::Copies(why)))?;
-        if self.logs.open_log(name.as_str()).is_ok() {
-            return Err(pyralog_cluster_core::Error::LogExists { name: name.to_string() }.into());
+        if self.decided(member, &name).await?.is_some() || self.is_left(name.as_str()).await {
+            return Err(StoreError::LogExists { name: name.to_string() }.into());
         }
         let incarnation = member.cluster().create_log(&spec, spread, false).await?;
         tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
@@ -53,6 +53,42 @@ impl RecordLogs {
         self.seen(made).await;
         self.recount();
         self.describe(name.to_string()).await
+    }
+
+    /// The log of this name, if the cluster has decided that there is one, up to now: this member may be behind, and nobody is refused by what it knew
+    /// a while ago. What is to be done first is seen here then.
+    async fn decided(&self, member: &ClusterMember, name: &LogName) -> Result<Option<ReplicatedLog>, LogError> {
+        member.cluster().groups().global().read(|_| ()).await?;
+        Ok(member.cluster().log(name))
+    }
+
+    /// Whether a log of this name stays on this member though it is none of the cluster's: one in memory, or that the cluster has yet to take over. The
+    /// files of a deleted one go at once, unless the disk is slow.
+    async fn is_left(&self, name: &str) -> bool {
+        let is_there = || self.logs.open_log(name).is_ok();
+        let in_memory = |log: Log| log.spec().storage == Storage::Memory;
+        if !self.logs.open_log(name).is_ok_and(in_memory) {
+            self.seen(|| !is_there()).await;
+        }
+        is_there()
+    }
+
+    /// The log to be deleted on all members, if the cluster has it; where it has none, files of one that was deleted elsewhere are gone behind this.
+    pub(super) async fn to_delete(&self, name: &str) -> Result<Option<ReplicatedLog>, LogError> {
+        let here = self.logs.open_log(name).ok();
+        let in_memory = here.as_ref().is_some_and(|log| log.spec().storage == Storage::Memory);
+        // A name that is none is refused by who looks for the log.
+        let Ok(name) = name.parse::<LogName>() else { return Ok(None) };
+        match &self.member {
+            Some(member) if !in_memory && !member.cluster().is_alone() => {
+                let log = self.decided(serving(member)?, &name).await?;
+                if log.is_none() {
+                    self.is_left(name.as_str()).await;
+                }
+                Ok(log)
+            }
+            _ => Ok(self.replicated(name.as_str())),
+        }
     }
 
     /// Deletes it on all members.

@@ -21,7 +21,7 @@ use super::{Endpoints, Node, NodeBackend, genesis, start_number};
 use crate::api::{AdminToken, ApiService, ApiState};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
-use crate::cluster::{Begin, ClusterMember, OwnLogs};
+use crate::cluster::{Begin, Book, ClusterMember, OwnLogs};
 use crate::config::{Config, ConsensusConfig, P2pConfig};
 use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
@@ -101,6 +101,7 @@ impl Node {
         };
         let (commands, command_queue) = mpsc::unbounded_channel();
         let view = LedgerView::new(chain.clone(), &chain_id, LedgerOptions::default());
+        let members = Book::default();
         let bridge = Network::start(
             network.clone(),
             network_events,
@@ -108,6 +109,7 @@ impl Node {
             engine.clone(),
             chain.clone(),
             Arc::clone(&shared),
+            members.clone(),
         );
 
         let log_signer: Arc<dyn Signer> = Arc::new(keys.log);
@@ -119,6 +121,7 @@ impl Node {
             owner: log_signer.public_key(),
             addresses: member_addresses(&config.p2p, &addresses),
             engine: engine.clone(),
+            book: members,
         };
         let (member, mut member_tasks) = ClusterMember::start(&core, &network, begin).await?;
         let names = OwnLogs::new()?;
@@ -156,6 +159,7 @@ impl Node {
                 chain_id: chain_id.clone(),
                 owner: log_signer.public_key(),
                 engine: engine.clone(),
+                shared: Arc::clone(&shared),
                 home: home.clone(),
                 number,
                 wal,

@@ -34,8 +34,26 @@ pub struct AnchorDriver {
     shared: Arc<Shared>,
     /// While an anchor waits it is replaced at most this often.
     pause: Duration,
-    /// Since when the cluster's log is shorter here than what is anchored.
-    short_since: Option<Instant>,
+    short: Short,
+}
+
+/// A log of the cluster that is shorter here than what is anchored.
+#[derive(Default)]
+struct Short {
+    /// Since when, though this member should have all of it.
+    since: Option<Instant>,
+}
+
+impl Short {
+    /// Whether that is nothing to complain of: the cluster has the rest, and this member enters it as it comes. One that leads has all there is, as soon
+    /// as it is brought together; the time for that does not begin before.
+    fn is_excused(&mut self, short: bool, may_lag: impl FnOnce() -> bool, now: Instant) -> bool {
+        if !short || may_lag() {
+            self.since = None;
+            return short;
+        }
+        now.duration_since(*self.since.get_or_insert(now)) < BROUGHT_TOGETHER
+    }
 }
 
 /// What the ledger says of our log.
@@ -66,7 +84,7 @@ impl AnchorDriver {
             engine,
             shared,
             pause,
-            short_since: None,
+            short: Short::default(),
         }
     }
 
@@ -149,12 +167,8 @@ impl AnchorDriver {
     fn compare(&mut self, record: &LogRecord) -> Result<()> {
         let size = self.log.size();
         let short = size < record.size && !self.leaves.is_alone();
-        let since = *self.short_since.get_or_insert_with(Instant::now);
-        match short {
-            // The cluster has the rest, and this member enters it as it comes. One that leads has all there is, as soon as it is brought together.
-            true if self.leaves.may_lag() || since.elapsed() < BROUGHT_TOGETHER => return Ok(()),
-            true => {}
-            false => self.short_since = None,
+        if self.short.is_excused(short, || self.leaves.may_lag(), Instant::now()) {
+            return Ok(());
         }
         let why = if size < record.size {
             format!("the notary log has {size} leaves, and the chain has witnessed {}", record.size)
@@ -241,5 +255,23 @@ impl AnchorDriver {
             .map_err(|e| Error::Consensus(format!("the log key cannot sign: {e}")))?;
         let companion = CompanionTx::new(self.log.id(), proofs.blake3, proofs.sha256);
         Ok(vec![AnchorTx { checkpoint: signed }.to_bytes().into(), companion.to_bytes().into()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_syncing_is_excused_and_its_time_begins_when_it_should_have_all() {
+        let (mut short, begin) = (Short::default(), Instant::now());
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        assert!(!short.is_excused(false, || panic!("it does not matter"), begin));
+        assert!(short.is_excused(true, || true, begin));
+        assert!(short.is_excused(true, || true, at(600)), "it takes as long as it takes");
+        assert!(short.is_excused(true, || false, at(601)), "it has just begun to lead");
+        assert!(short.is_excused(true, || false, at(660)));
+        assert!(!short.is_excused(true, || false, at(661)));
+        assert!(!short.is_excused(false, || false, at(662)) && short.is_excused(true, || false, at(700)));
     }
 }

@@ -125,8 +125,10 @@ impl NotaryLeaves {
     }
 
     fn has_all(&self) -> bool {
-        let copy = self.cluster.as_ref().and_then(|cluster| cluster.copy().ok().flatten());
-        copy.is_some_and(|copy| copy.end() > 0 && copy.end() <= self.log.size())
+        let Some(cluster) = &self.cluster else { return false };
+        let copy = cluster.copy().ok().flatten();
+        // One that leads may still lack records that others have: it takes them meanwhile.
+        cluster.is_whole() && copy.is_some_and(|copy| copy.end() > 0 && copy.end() <= self.log.size())
     }
 
     /// Appends leaves, all or none, and answers the place of the first one and the size of this node's copy, when they are durable.
@@ -322,6 +324,13 @@ impl InCluster {
     fn leader(&self) -> Option<MemberId> {
         let cluster = self.member.cluster();
         cluster.leader_of(cluster.partition(&self.names.notary, 0).ok()?)
+    }
+
+    /// Whether no records are known to be missing in this member's copy, and all earlier epochs are brought together.
+    fn is_whole(&self) -> bool {
+        let all = self.member.cluster().partitions();
+        let of = all.iter().find(|status| status.log == self.names.notary);
+        of.is_some_and(|status| !status.behind && status.last_clean.next() == Some(status.epoch))
     }
 
     /// This member's copy of the replicated log, if it has one.

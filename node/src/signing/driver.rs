@@ -15,10 +15,10 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::quorum_wal::append;
-use super::{QuorumWal, Role, Said, SignerLog, SignerRecord, Signing};
+use super::{Handing, QuorumWal, Role, Said, SignerLog, SignerRecord, Signing, lacks_blocks};
 use crate::chain::ChainReader;
 use crate::cluster::{ClusterMember, OwnLogs, unreadable};
-use crate::driver::{EngineHandle, LoopEvent};
+use crate::driver::{EngineHandle, LoopEvent, Shared};
 use crate::error::Error;
 use crate::home::{Home, PUBLIC, write_atomic};
 use crate::logs::LogError;
@@ -28,6 +28,8 @@ use crate::store::CoreChain;
 const LOOK: Duration = Duration::from_millis(10);
 /// After a lease could not be taken, or the store does not answer, nothing is tried for so long.
 const REST: Duration = Duration::from_millis(200);
+/// After another member was asked to lead, this one waits so long for it to do so.
+const HANDED: Duration = Duration::from_secs(2);
 /// A block that was handed to the engine and is not in the chain is handed over again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// In this time a height is decided, or a member cannot be admitted now.
@@ -62,6 +64,8 @@ pub struct SigningParts {
     pub owner: PublicKey,
     /// The engine's thread.
     pub engine: EngineHandle,
+    /// Which heights peers have.
+    pub shared: Arc<Shared>,
     /// The home.
     pub home: Home,
     /// The number of this start.
@@ -90,6 +94,7 @@ struct Now {
     looked: Instant,
     /// Whether the cluster was asked to take the log, and may have.
     offered: bool,
+    handing: Handing,
 }
 
 enum Doing {
@@ -115,6 +120,7 @@ impl SigningDriver {
             rests_until: now,
             looked: now,
             offered: false,
+            handing: Handing::default(),
         };
         Arc::new(Self { parts, now: Mutex::new(now) })
     }
@@ -174,14 +180,23 @@ impl SigningDriver {
             }
             Doing::Follow => {
                 self.hand_block(now);
-                if let Some(epoch) = led.filter(|_| Instant::now() >= now.rests_until)
-                    && !self.take_lease(now, partition, &copy, epoch).await?
-                {
-                    now.rests_until = Instant::now() + REST;
+                if let Some(epoch) = led.filter(|_| Instant::now() >= now.rests_until) {
+                    if self.hand_over(now, partition) {
+                        now.rests_until = Instant::now() + HANDED;
+                    } else if !self.take_lease(now, partition, &copy, epoch).await? {
+                        now.rests_until = now.rests_until.max(Instant::now() + REST);
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Asks another member to lead the log, where this one cannot sign before it has fetched blocks, and somebody has them.
+    fn hand_over(&self, now: &mut Now, partition: PartitionId) -> bool {
+        let SigningParts { member, names, chain, shared, .. } = &self.parts;
+        lacks_blocks(chain.height(), &now.log)
+            && now.handing.hand_over(member, shared, (&names.signer, partition), now.log.decided())
     }
 
     /// Whether this node is its cluster's only member, and certainly so.
@@ -237,6 +252,10 @@ impl SigningDriver {
                 return Ok(false);
             }
             read_on(copy, &mut now.log).await?;
+            if self.hand_over(now, partition) {
+                now.rests_until = Instant::now() + HANDED;
+                return Ok(false);
+            }
             self.hand_block(now);
             sleep(LOOK).await;
         }

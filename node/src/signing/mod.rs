@@ -13,13 +13,17 @@
 //! A node that is its cluster's only member signs over its own disk, until a second one is admitted ([`SigningDriver::share`]).
 
 mod driver;
+mod handing;
 mod quorum_wal;
 mod record;
 mod signer_log;
 mod source;
+mod state;
 
 pub use driver::{SHARED_KEYS, SigningDriver, SigningParts};
+pub use handing::{Handing, lacks_blocks};
 pub use quorum_wal::QuorumWal;
 pub use record::{Said, SignerRecord};
 pub use signer_log::SignerLog;
 pub use source::{EngineSource, Role, Signing, Wal};
+pub use state::state_text;

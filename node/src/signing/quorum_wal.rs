@@ -135,6 +135,23 @@ impl QuorumWal {
     }
 }
 
+/// Why a record of the signer's log is not acknowledged. What an appending client is told to do is no advice to a member that signs.
+fn said_of(reason: &AppendError) -> String {
+    match reason {
+        AppendError::NoLeader => {
+            "another member leads pyralog.signer from now on, or is about to; `pyralog cluster status` says who signs".to_owned()
+        }
+        AppendError::Unknown { wanted: 0, .. } => {
+            "its lead of pyralog.signer has ended, and what it was about to sign stays here; `pyralog cluster status` says who signs"
+                .to_owned()
+        }
+        AppendError::Unknown { copies, wanted } => format!(
+            "{copies} of {wanted} members have stored what it was about to sign, which stays here: see which members are up (`pyralog cluster status`)"
+        ),
+        other => other.to_string(),
+    }
+}
+
 /// Appends a record in an epoch.
 ///
 /// # Errors
@@ -162,10 +179,26 @@ async fn tell(
             (Ok(_), Some(ticket)) => engine.send(LoopEvent::Durable(generation, ticket)),
             (Ok(_), None) => {}
             (Err(reason), _) => {
-                tracing::warn!(%reason, "this member signs no more for its cluster");
+                tracing::warn!(reason = said_of(&reason), "this member signs no more for its cluster");
                 lost.store(true, Ordering::Release);
                 return engine.send(LoopEvent::Lost(generation));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_lease_gives_no_advice_about_records() {
+        let unknown = |copies, wanted| AppendError::Unknown { copies, wanted };
+        for reason in [AppendError::NoLeader, unknown(0, 0), unknown(1, 2)] {
+            let said = said_of(&reason);
+            assert!(said.contains("pyralog cluster status") && !said.contains("append"), "{said}");
+        }
+        assert!(said_of(&unknown(1, 2)).starts_with("1 of 2 members"));
+        assert_eq!(said_of(&AppendError::Busy), AppendError::Busy.to_string());
     }
 }

@@ -40,7 +40,10 @@ impl Driver {
                 let _ = answer.send(Ok(self.peer_infos()));
             }
             Command::ListenAddresses { answer } => {
-                let _ = answer.send(Ok(self.swarm.listeners().cloned().collect()));
+                // The swarm keeps them in no order, and callers compare them with those of before.
+                let mut addresses: Vec<_> = self.swarm.listeners().cloned().collect();
+                addresses.sort_unstable();
+                let _ = answer.send(Ok(addresses));
             }
             Command::AddressBook { answer } => {
                 let _ = answer.send(Ok(self.book.encode().into()));

@@ -111,6 +111,7 @@ fn style(state: PartitionState) -> Style {
     match state {
         PartitionState::NoLeader => BAD,
         PartitionState::UnderReplicated | PartitionState::Behind => WARN,
+        PartitionState::Elsewhere => Style::new(),
         PartitionState::Full => GOOD,
     }
 }
@@ -119,13 +120,17 @@ fn style(state: PartitionState) -> Style {
 fn closing(info: &ClusterInfo) -> String {
     let (up, members, all) = (info.up(), info.members.len(), info.partitions.len());
     let states: Vec<PartitionState> = info.partitions.iter().map(|partition| info.state(partition)).collect();
-    let full = states.iter().filter(|state| **state == PartitionState::Full).count();
-    let stored = match all {
+    let count = |of: PartitionState| states.iter().filter(|state| **state == of).count();
+    let (full, elsewhere) = (count(PartitionState::Full), count(PartitionState::Elsewhere));
+    let mut stored = match all {
         0 => "no partitions".to_owned(),
         1 if full == 1 => "the only partition full".to_owned(),
         _ if full == all => format!("all {all} partitions full"),
         _ => format!("{full} of {all} partitions full"),
     };
+    if elsewhere > 0 {
+        stored.push_str(&format!(", {elsewhere} not known here: ask a member that stores them, with --node URL"));
+    }
     let leads = if info.leader.is_none() { ", nobody leads the cluster" } else { "" };
     let worst = states.into_iter().min().unwrap_or(PartitionState::Full);
     let style = match info.leader {

@@ -28,8 +28,12 @@ fn members_and_partitions_stand_in_tables_and_the_sum_in_a_line() {
     assert_eq!(lines[4], ["2", "node1", "voter", "up", "/ip4/127.0.0.1/tcp/26657"]);
     assert_eq!(lines[7], ["LOG", "PARTITION", "LEADER", "EPOCH", "MEMBERS", "RECORDS", "STATE"]);
     assert_eq!(lines[8], ["orders", "0", "1", "3", "1,2,3", "100", "full"]);
-    assert_eq!(lines[11], ["orders", "3", "1", "3", "1,2,3", "-", "full"]);
-    assert_eq!(text.lines().last().unwrap(), "3 of 3 members up, all 4 partitions full");
+    assert_eq!(lines[11], ["orders", "3", "1", "3", "1,2,3", "-", "not", "known", "here"]);
+    assert_eq!(
+        text.lines().last().unwrap(),
+        "3 of 3 members up, 3 of 4 partitions full, 1 not known here: ask a member that stores them, with --node URL"
+    );
+    assert_eq!(plain(&shown(&cluster(4), false)).lines().last().unwrap(), "3 of 3 members up, all 4 partitions full");
     assert!(text.lines().all(|line| line == line.trim_end()), "{text:?}");
 }
 

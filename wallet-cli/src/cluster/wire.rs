@@ -69,7 +69,7 @@ pub struct PartitionInfo {
     /// How many records it has, where the answering member stores it.
     #[serde(with = "maybe_digits", default)]
     pub records: Option<u64>,
-    /// Whether records are known to be missing at the answering member.
+    /// Whether records are known to be missing at the answering member, or the partition is on its way to other members.
     pub behind: bool,
 }
 
@@ -80,8 +80,10 @@ pub enum PartitionState {
     NoLeader,
     /// A member that should store it is down, or was removed.
     UnderReplicated,
-    /// Records are missing at the member that answers.
+    /// Records are missing at the member that answers, or it is on its way to other members.
     Behind,
+    /// Those who store it are up, and the member that answers is none of them: only they know whether records are missing.
+    Elsewhere,
     /// All is as it should be.
     Full,
 }
@@ -119,6 +121,8 @@ impl ClusterInfo {
             PartitionState::UnderReplicated
         } else if partition.behind {
             PartitionState::Behind
+        } else if partition.records.is_none() {
+            PartitionState::Elsewhere
         } else {
             PartitionState::Full
         }
@@ -147,6 +151,7 @@ impl PartitionState {
             Self::NoLeader => "no leader",
             Self::UnderReplicated => "under-replicated",
             Self::Behind => "behind",
+            Self::Elsewhere => "not known here",
             Self::Full => "full",
         }
     }

@@ -25,6 +25,12 @@ fn a_partition_is_as_good_as_its_worst_part() {
         info["partitions"][0]["leader"] = Value::Null;
     };
     assert_eq!(state(worst), PartitionState::NoLeader);
+    assert_eq!(state(|info| info["partitions"][0]["records"] = Value::Null), PartitionState::Elsewhere);
+    let moves = |info: &mut Value| {
+        info["partitions"][0]["records"] = Value::Null;
+        info["partitions"][0]["behind"] = true.into();
+    };
+    assert_eq!(state(moves), PartitionState::Behind, "that is known to all");
     // A member that stores nothing of it does not matter.
     assert_eq!(state(|info| info["members"].as_array_mut().unwrap().push(member(4, false))).words(), "full");
 }

@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const MAX_PARTITIONS: usize = 4096;
 /// Where the API's paths begin.
 const LOGS: &str = "/v1/cluster/logs";
+/// Names of the logs that a cluster keeps for itself begin with this.
+const OWN: &str = "pyralog.";
 
 /// Which node holds the logs. One: a log of the same name on another node is another log, and each node has a token of its own.
 #[derive(Debug, Clone, Default, Args)]
@@ -177,6 +179,12 @@ impl Client {
         let url = self.url();
         let log = name.unwrap_or("NAME");
         match fault {
+            NodeFault::NotFound { code, .. } if code == "no_such_log" && log.starts_with(OWN) => {
+                let why = format!(
+                    "{url} has no log {log}; names that begin with {OWN} are the cluster's own: nobody else makes such a log"
+                );
+                Failure::error(why).next(format!("see the logs that are there: {}", self.command("list")))
+            }
             NodeFault::NotFound { code, .. } if code == "no_such_log" => {
                 let create = self.command(&format!("create {log}"));
                 Failure::error(format!("{url} has no log {log}"))

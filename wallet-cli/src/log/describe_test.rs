@@ -35,6 +35,15 @@ fn a_log_that_is_not_there_names_the_commands_that_make_and_list() {
 }
 
 #[test]
+fn nobody_is_told_to_make_a_log_whose_name_is_the_clusters_own() {
+    let node = FakeNode::start(|_| problem(404, "no_such_log"));
+    let failure = run(&DescribeArgs { name: "pyralog.orders".to_owned(), node: node.args() }).unwrap_err();
+    assert!(failure.to_string().contains("names that begin with pyralog. are the cluster's own"), "{failure}");
+    let next = failure.report().next.clone().unwrap();
+    assert!(!next.contains("create") && next.contains("pyralog log list"), "{next}");
+}
+
+#[test]
 fn a_damaged_partition_is_said_beside_the_others_and_ends_with_1() {
     let mut document = log("orders", &[(3, 18), (0, 0), (0, 4)]);
     document["partitions"][1] = serde_json::json!({ "partition": 1, "error": "0.seg is damaged\u{1b}[2J" });

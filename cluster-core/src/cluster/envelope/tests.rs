@@ -32,8 +32,10 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
     prop_oneof![
         (any::<u64>(), any::<u64>(), bytes()).prop_map(|(id, group, frame)| Envelope::Call { id, group, frame }),
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, frame)| Envelope::Answer { id, frame }),
-        (any::<u64>(), any::<u64>())
-            .prop_map(|(id, from)| Envelope::Note { partition: PartitionId(id), note: Note::Fetch { from, stubs: false } }),
+        (any::<u64>(), any::<u64>()).prop_map(|(id, from)| Envelope::Note {
+            partition: PartitionId(id),
+            note: Note::Fetch { from, stubs: true }
+        }),
         (any::<u64>(), any::<u64>(), modes(), bytes()).prop_map(|(id, at, mode, payload)| Envelope::Append {
             id,
             partition: PartitionId(at),
@@ -56,9 +58,14 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         ),
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
         any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
+        (any::<bool>(), "[a-zé]{0,40}").prop_map(|(lasts, why)| Envelope::NotJoined { lasts, why }),
         proptest::collection::btree_set(any::<u64>().prop_map(MemberId), 0..=MAX_HEARD)
             .prop_map(|members| Envelope::Hears { members }),
         (any::<u64>(), bytes()).prop_map(|(id, question)| Envelope::Ask { id, question }),
+        (any::<bool>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(survey, id, partition, from)| {
+            let partition = PartitionId(partition);
+            if survey { Envelope::Survey { id, partition, from } } else { Envelope::Records { id, partition, from } }
+        }),
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, answer)| Envelope::Told { id, answer }),
     ]
 }
@@ -70,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..15_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..18_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);

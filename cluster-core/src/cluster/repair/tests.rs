@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::holdings::Holdings;
-use super::{wanted};
+use super::wanted;
 use crate::PartitionId;
 use crate::replication::{MemberId, NodeSet};
 
@@ -20,7 +20,8 @@ fn plan(replication: usize, all: &[&[u64]]) -> Vec<BTreeSet<MemberId>> {
     let (nodeset, all) = (NodeSet::new((1..=5).map(MemberId), replication, 2).unwrap(), holdings(all));
     let mut plan = Vec::new();
     for (me, own) in &all {
-        let others: BTreeMap<_, _> = all.iter().filter(|(id, _)| *id != me).map(|(id, held)| (*id, held.clone())).collect();
+        let others: BTreeMap<_, _> =
+            all.iter().filter(|(id, _)| *id != me).map(|(id, held)| (*id, held.clone())).collect();
         for (offset, source) in wanted(*me, PARTITION, &nodeset, (own, own.end), &others) {
             assert_eq!(own.has(offset), Some(false));
             assert_eq!(others[&source].has(offset), Some(true), "{source:?} has none");
@@ -33,7 +34,8 @@ fn plan(replication: usize, all: &[&[u64]]) -> Vec<BTreeSet<MemberId>> {
 
 #[test]
 fn as_many_members_get_a_record_as_are_missing() {
-    let counts: Vec<usize> = plan(3, &[&[1], &[2, 3], &[1, 4, 5], &[1, 2, 3, 4], &[5]]).iter().map(BTreeSet::len).collect();
+    let counts: Vec<usize> =
+        plan(3, &[&[1], &[2, 3], &[1, 4, 5], &[1, 2, 3, 4], &[5]]).iter().map(BTreeSet::len).collect();
     assert_eq!(counts, [2, 1, 0, 0, 2]);
 }
 

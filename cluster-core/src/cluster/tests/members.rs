@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::world::{LONG, World, append, options, runtime};
+use crate::cluster::Envelope;
 use crate::logs::tests::{record, spec};
 use crate::raft::Spread;
 use crate::{LogName, LogSpec};
@@ -83,6 +84,36 @@ fn a_log_that_a_member_had_alone_is_taken_over_with_its_records() {
         let numbers = world.agree(&name, 0, before.len() + 2).await;
         assert_eq!(numbers[..before.len()], before);
         assert_eq!(numbers[before.len()..], [100, 101]);
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_home_with_the_key_of_a_member_that_runs_does_not_take_its_place() {
+    runtime(async {
+        let mut world = World::new(3).await;
+        let leader = world.cluster(0).groups().global().status().leader.member.unwrap();
+        let leader = world.nodes.iter().position(|node| node.id == leader).unwrap();
+        for kept in 0..3 {
+            let (asked, new) = (world.cluster((kept + 1) % 3), world.stranger(kept));
+            let id = world.nodes[kept].id;
+            for _ in 0..5 {
+                asked.receive(id, Envelope::Join(new.clone()));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            // One that the asked member has never heard a word of: the leader hears it, or is it.
+            let refused = asked.groups().replace(id).await.unwrap_err().to_string();
+            assert!(
+                refused.contains(&format!("member {} runs", id.0)) && refused.contains("join-cluster"),
+                "{refused}"
+            );
+        }
+        let live: Vec<_> = world.cluster(0).groups().global().look(|state| state.live().map(|(id, _)| id).collect());
+        assert_eq!(live, world.nodes.iter().map(|node| node.id).collect::<Vec<_>>());
+        // One that does not run is replaced, the leader too.
+        world.wipe(leader, 20).await;
+        let name = world.create("orders").await;
+        world.stored_by(&name, 3).await;
         world.end().await;
     });
 }

@@ -3,8 +3,8 @@
 use super::world::{World, runtime};
 use crate::LogSpec;
 use crate::logs::tests::{record, spec};
-use crate::raft::Spread;
 use crate::member::Acked;
+use crate::raft::Spread;
 use crate::replication::{AckMode, Lsn};
 
 #[test]

@@ -142,6 +142,14 @@ impl World {
         self.open(place).await;
     }
 
+    /// What a home asks for that has the key of a member, and an empty disk.
+    pub(super) fn stranger(&self, place: usize) -> NewMember {
+        let known = self.cluster(place).groups().global().look(|state| state.member(self.nodes[place].id).cloned());
+        let old = known.unwrap();
+        let (incarnation, life) = ([0xee; 16], crate::raft::Life::default());
+        NewMember { name: old.name, peer: old.peer, addresses: Vec::new(), incarnation, life }
+    }
+
     pub(super) fn cluster(&self, place: usize) -> Cluster {
         self.nodes[place].running.as_ref().unwrap().1.clone()
     }

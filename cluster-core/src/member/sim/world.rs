@@ -288,7 +288,9 @@ impl World {
                 let answer = self.epochs.apply(&command);
                 self.send(to, life, Body::Answer(answer));
             }
-            Body::Answer(Answer::Taken(taken)) if alive => self.step(to, Input::Lead { partition: PARTITION, taken, coordinator_only: false }),
+            Body::Answer(Answer::Taken(taken)) if alive => {
+                self.step(to, Input::Lead { partition: PARTITION, taken, coordinator_only: false })
+            }
             Body::Answer(answer) if alive => self.step(to, Input::Answer { partition: PARTITION, answer }),
             Body::Answer(_) => {}
         }

@@ -205,7 +205,8 @@ pub enum GlobalRefusal {
     },
     /// N that cannot work.
     #[error(
-        "{nodeset} members for {replication} copies of each entry: at least as many are needed, one more where the leader stores none, and at most {}", crate::replication::MAX_NODESET
+        "{nodeset} members for {replication} copies of each entry: at least as many are needed, one more where the leader stores none, and at most {}",
+        crate::replication::MAX_NODESET
     )]
     Nodeset {
         /// N.

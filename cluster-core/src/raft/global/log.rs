@@ -37,7 +37,6 @@ const OWN_LOGS: u64 = u32::MAX as u64;
 
 type Answer = Result<GlobalAnswer, GlobalRefusal>;
 
-
 impl GlobalState {
     pub(super) fn create_log(&mut self, new: &NewLog) -> Answer {
         if let Some(old) = self.logs.get(&new.name) {

@@ -49,6 +49,50 @@ fn refusal(state: &mut GlobalState, command: GlobalCommand) -> GlobalRefusal {
 }
 
 #[test]
+fn records_are_spread_over_as_many_members_as_the_log_says() {
+    let mut state = cluster(5);
+    let spread = Spread { nodeset: 4, replication: 2, copies: 2, coordinator_only: true };
+    let new = NewLog { spread, ..new_log("a", 3, 0, 0) };
+    let command = GlobalCommand::CreateLog(new);
+    assert_eq!(GlobalCommand::from_bytes(&command.to_bytes()).unwrap(), command);
+    assert!(matches!(state.apply(&command), GlobalAnswer::Created { .. }));
+    let nodesets = |state: &GlobalState| state.partitions().map(|(_, place)| place.nodeset.clone()).collect::<Vec<_>>();
+    let numbers = |of: &NodeSet| (of.members().len(), of.replication(), of.copies());
+    assert!(nodesets(&state).iter().all(|of| numbers(of) == (4, 2, 2) && of.is_sparse()));
+    assert_eq!(GlobalState::from_bytes(&state.to_bytes()).unwrap(), state);
+    assert_eq!(state.to_bytes()[0], 2);
+    // A member that goes is replaced, and the numbers stay.
+    let gone = nodesets(&state)[0].members()[0];
+    assert_eq!(state.apply(&GlobalCommand::RemoveMember { member: gone }), GlobalAnswer::Done);
+    let up: BTreeSet<MemberId> = state.live().map(|(id, _)| id).collect();
+    for member in &up {
+        state.apply(&GlobalCommand::SetRole { member: *member, role: Role::Voter });
+    }
+    for (partition, nodeset) in state.better_places(&up) {
+        assert_eq!(numbers(&nodeset), (4, 2, 2));
+        assert_eq!(state.apply(&GlobalCommand::MovePartition { partition, nodeset }), GlobalAnswer::Done);
+    }
+    assert!(nodesets(&state).iter().all(|of| !of.contains(gone) && numbers(of) == (4, 2, 2)));
+    // Where all members have all records nothing is written otherwise than it was.
+    let mut whole = cluster(3);
+    whole.apply(&GlobalCommand::CreateLog(new_log("a", 1, 3, 2)));
+    assert_eq!((whole.to_bytes()[0], GlobalState::from_bytes(&whole.to_bytes()).unwrap()), (1, whole.clone()));
+}
+
+#[test]
+fn members_that_are_too_few_for_the_copies_are_refused() {
+    let mut state = cluster(5);
+    for (nodeset, replication, coordinator_only) in [(2, 3, false), (3, 3, true), (33, 3, false)] {
+        let spread = Spread { nodeset, replication, copies: 2, coordinator_only };
+        let create = GlobalCommand::CreateLog(NewLog { spread, ..new_log("a", 1, 0, 0) });
+        let why = refusal(&mut state, create);
+        assert_eq!(why, GlobalRefusal::Nodeset { nodeset, replication });
+        assert!(why.to_string().starts_with(&format!("{nodeset} members for {replication} copies")), "{why}");
+        assert_eq!(GlobalRefusal::from_bytes(&why.to_bytes()).unwrap(), why);
+    }
+}
+
+#[test]
 fn an_id_is_never_given_twice() {
     let mut state = cluster(3);
     let add = |number| GlobalCommand::AddMember(new_member(number));

@@ -38,11 +38,12 @@ fn any_request() -> impl Strategy<Value = Request> {
             Request::Snapshot(InstallSnapshotRequest { vote, meta, offset, data, done })
         }),
         bytes().prop_map(|command| Request::Propose(command.into())),
-        (0..4u8, any::<u64>()).prop_map(|(kind, member)| Request::Change(match kind {
+        (0..5u8, any::<u64>()).prop_map(|(kind, member)| Request::Change(match kind {
             0 => Change::AddLearner(member),
             1 => Change::Promote(member),
             2 => Change::Demote(member),
-            _ => Change::Remove(member),
+            3 => Change::Remove(member),
+            _ => Change::Replace(member),
         })),
         prop_oneof![Just(Request::ReadAt), Just(Request::TakeOver), Just(Request::Ping)],
     ]

@@ -60,6 +60,21 @@ fn a_copyset_has_r_members_and_moves_with_the_wave() {
 }
 
 #[test]
+fn whom_to_avoid_comes_behind_all_that_are_there_and_before_those_that_are_not() {
+    let set = NodeSet::new((1..=4).map(MemberId), 2, 2).unwrap();
+    let of = |block: u64, avoid: u64, away: &[u64]| {
+        let away = away.iter().copied().map(MemberId).collect();
+        set.copyset(1, Lsn::new(Epoch(3), block * NodeSet::BLOCK), 1, Some(MemberId(avoid)), &away)
+    };
+    for block in 0..64 {
+        assert!(!of(block, 3, &[]).contains(&MemberId(3)));
+        assert!(!of(block, 3, &[1]).contains(&MemberId(3)), "two others are there");
+        let few = of(block, 3, &[1, 2]);
+        assert!(few.contains(&MemberId(3)) && few.contains(&MemberId(4)), "{few:?}");
+    }
+}
+
+#[test]
 fn vectors_of_copysets() {
     let set = nodeset(5, 3, 2).unwrap();
     let found = [(0, 1), (0, 64), (0, 128), (7, 1)].map(|(partition, number)| copyset(&set, partition, number, 1, &[]));

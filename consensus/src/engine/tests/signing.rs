@@ -345,6 +345,49 @@ fn a_second_process_with_the_same_key_suspends_the_first() {
 }
 
 #[test]
+fn a_resumed_signer_signs_again_behind_the_height_that_was_seen() {
+    let mut net = Net::new(39, 4, 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    let foreign = net.forge_vote(1, Step::Precommit, net.height(1) + 1, 0, None);
+    net.inject(0, 1, foreign);
+    net.run_ms(100);
+    assert!(matches!(net.engine(1).signer_state(), SignerState::Suspended { .. }));
+    net.step(1, Input::SignerResume);
+    net.nodes[1].sent.clear();
+    let target = net.height(0) + 6;
+    net.run_to(target, 20_000);
+    assert_eq!(net.engine(1).signer_state(), SignerState::Active);
+    assert!(!own(&net, 1).is_empty());
+    net.assert_no_fork();
+}
+
+#[test]
+fn who_decides_alone_stands_at_a_height_that_it_gave_up_until_it_is_started_again() {
+    let mut net = Net::new(40, 1, 0);
+    net.start_all();
+    net.run_to(3, 6_000);
+    let height = net.height(0) + 1;
+    let foreign = net.forge_vote(0, Step::Prevote, height, 5, None);
+    net.inject(0, 0, foreign);
+    net.run_ms(20);
+    net.step(0, Input::SignerResume);
+    net.run_ms(5_000);
+    assert_eq!(net.engine(0).signer_state(), SignerState::Abstaining { through: height });
+    assert_eq!(net.height(0) + 1, height, "nobody else decides it");
+    // What was seen is in the WAL: it is sent again as it is, and nothing new is signed at or below it.
+    net.crash(0);
+    net.nodes[0].sent.clear();
+    net.start(0);
+    net.run_ms(5_000);
+    assert!(net.height(0) > height);
+    let seen = SignMark { height, round: 5, step: Step::Prevote };
+    let sent = own(&net, 0);
+    assert!(sent.iter().all(|(mark, _)| *mark >= seen));
+    assert_eq!(sent.iter().filter(|(mark, _)| *mark == seen).count(), 1);
+}
+
+#[test]
 fn an_invented_signature_suspends_nobody() {
     let mut net = Net::new(36, 4, 0);
     net.start_all();

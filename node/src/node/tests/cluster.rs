@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::kit::{Homes, PASSPHRASE, Running, ask, homes, start};
+use super::kit::{Homes, PASSPHRASE, Running, ask, config, homes, start};
 use crate::cluster::{JoinPlan, join};
 use crate::home::Home;
+use crate::node::Node;
 
 /// Nothing takes so long.
 const LONG: Duration = Duration::from_secs(60);
@@ -187,9 +188,21 @@ async fn a_cluster_of_three_loses_nothing_whoever_goes_and_comes_back() {
     }
     let gone = |view: &Value| view["members"].as_array().unwrap().iter().all(|member| member["member"] != 2);
     members[2].until("", "it is gone", gone).await;
-    // It is told, and ends.
+    // It is told, and ends; and so it does whenever it is started again.
     let why = members[1].running.take().unwrap().ended().await;
-    assert!(why.contains("the member was removed"), "{why}");
+    let remedy = format!("Delete the home {}", members[1].home.root().display());
+    assert!(why.contains("the member was removed") && why.contains(&remedy), "{why}");
+    let begin = Instant::now();
+    let again = loop {
+        match Node::start(&members[1].home, &config(&[]), PASSPHRASE).await {
+            Ok(node) => break tokio::time::timeout(LONG, node.run(std::future::pending())).await.expect("it runs on"),
+            // What ended in this process lets go of its files a moment later.
+            Err(error) => assert!(begin.elapsed() < LONG, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(again.unwrap_err().to_string(), why);
+    assert!(begin.elapsed() < LONG / 2, "{:?}", begin.elapsed());
     for place in [0, 2] {
         assert_eq!(expected.insert(members[place].append(next).await, next), None);
         next += 1;
@@ -199,5 +212,50 @@ async fn a_cluster_of_three_loses_nothing_whoever_goes_and_comes_back() {
     members[2].until("/logs", "it is gone there too", |all| all["logs"].as_array().is_some_and(Vec::is_empty)).await;
     for place in [0, 2] {
         members[place].stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_second_home_with_the_key_of_a_member_that_runs_is_refused_and_harms_nobody() {
+    let homes = homes(1);
+    let mut members = vec![Member::begin(homes.homes[0].clone()).await];
+    for name in ["b", "c"] {
+        members.push(grow(&homes, &members[0], name).await);
+    }
+    let copy = |of: &Member| {
+        let home = Home::new(&homes.path().join("copy"));
+        home.create().unwrap();
+        let files = [(of.home.genesis(), home.genesis()), (of.home.members(), home.members())];
+        let keys = std::fs::read_dir(of.home.keys()).unwrap().map(|key| key.unwrap());
+        let keys = keys.map(|key| (key.path(), home.keys().join(key.file_name())));
+        for (from, to) in files.into_iter().chain(keys) {
+            std::fs::copy(from, to).unwrap();
+        }
+        home
+    };
+    let home = copy(&members[1]);
+    // In a runtime of its own, which ends with it as a process does.
+    let refused = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let refused = runtime.block_on(Node::start(&home, &config(&[]), PASSPHRASE)).err().unwrap().to_string();
+        runtime.shutdown_background();
+        refused
+    });
+    let refused = refused.await.unwrap();
+    assert!(refused.contains("member 2 runs") && refused.contains("join-cluster"), "{refused}");
+    // All are who they were, and go on.
+    let whole = |view: &Value| {
+        let members = view["members"].as_array().unwrap();
+        members.iter().map(|member| member["member"].as_u64()).eq([1, 2, 3].map(Some))
+            && members.iter().all(|member| member["up"] == true)
+    };
+    for member in &members {
+        member.until("", "all are up", whole).await;
+    }
+    let (status, answer) = members[1].ask("POST", "/logs", Some(json!({"name": "orders"}))).await;
+    assert_eq!(status, 201, "{answer}");
+    members[1].append(7).await;
+    for member in &mut members {
+        member.stop().await;
     }
 }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use pyralog_cluster_core::cluster::Envelope;
 use pyralog_cluster_core::member::{Acked, Note, Placed, Unplaced};
 use pyralog_cluster_core::raft::global::NewMember;
-use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, Role, ShardAnswer, ShardCommand};
+use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, NewLog, Role, ShardAnswer, ShardCommand, Spread};
 use pyralog_cluster_core::replication::{AckMode, Command, Epoch, Lsn, MemberId, Message, NodeSet};
 use pyralog_cluster_core::tree::TrimmedPrefix;
-use pyralog_cluster_core::{PartitionId, Stub};
+use pyralog_cluster_core::{LogName, PartitionId, Stub};
 use pyralog_crypto::{Encode, Hash, SegmentLeaf};
 
 use super::Out;
@@ -46,6 +46,9 @@ pub(super) fn put(out: &mut Out) {
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),
         ("removed", Envelope::Removed { member: MemberId(4) }),
+        ("not_joined", Envelope::NotJoined { lasts: true, why: "it runs".into() }),
+        ("survey", Envelope::Survey { id: 3, partition, from: 7 }),
+        ("records", Envelope::Records { id: 3, partition, from: 7 }),
         ("ask", Envelope::Ask { id: 3, question: Bytes::from_static(b"/v1/cluster/logs/orders/records") }),
         ("told", Envelope::Told { id: 3, answer: Some(Bytes::from_static(b"\0\xc8{}")) }),
     ] {
@@ -68,6 +71,19 @@ fn new_member() -> NewMember {
     }
 }
 
+/// A log whose records have copysets of their own.
+fn sparse_log(name: LogName) -> NewLog {
+    NewLog {
+        name,
+        spec: vec![1, 2],
+        partitions: 1,
+        spread: Spread { nodeset: 3, replication: 2, copies: 2, coordinator_only: true },
+        weak: false,
+        healthy: Default::default(),
+        adopt: None,
+    }
+}
+
 fn groups(out: &mut Out) {
     // A hello of zeros, and a question that says nothing; a vote of term 0.
     out.put("raft_message", "heard", [&[1][..], &[0; 72], &[7]].concat());
@@ -81,6 +97,9 @@ fn groups(out: &mut Out) {
         ("number", GlobalCommand::LeaseNumber { member }),
     ] {
         out.put("global_group", name, command.to_bytes());
+    }
+    if let Ok(name) = "orders".parse() {
+        out.put("global_group", "sparse_log", GlobalCommand::CreateLog(sparse_log(name)).to_bytes());
     }
     out.put("global_group", "added", GlobalAnswer::Added { member }.to_bytes());
     let Ok(nodeset) = NodeSet::new([MemberId(1), MemberId(2), member], 3, 2) else { return };

@@ -1,6 +1,6 @@
 //! Logs that several clients make, delete and list through all members while these are killed. For each log there must be one order that explains all
-//! answers, in which what was made or deleted stands between question and answer. What a member says of a log by itself, in a list or as the reason of a
-//! refusal, may be a moment old: a log that was deleted through another member is there until this one has removed it.
+//! answers, in which what was made, deleted or refused stands between question and answer. A list alone is what a member knows by itself, which may be a
+//! moment old: a log that was deleted through another member is there until this one has removed it.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -25,7 +25,7 @@ const PACE: Duration = Duration::from_millis(30);
 /// Calls that were answered before each fault, and after the last one.
 const CALLS: usize = 40;
 
-/// How old it may be what a member says by itself, in microseconds: much more than it is.
+/// How old a list may be, in microseconds: much more than it is.
 const MOMENT: u64 = 10_000_000;
 
 /// One log.
@@ -96,8 +96,7 @@ impl Seen {
             (Heard::Known(calls), _) => {
                 self.answered.fetch_add(1, Ordering::SeqCst);
                 for (name, call) in calls {
-                    let changes = matches!(call, Call::Create | Call::Delete);
-                    let began = if changes { began } else { began.saturating_sub(MOMENT) };
+                    let began = if matches!(call, Call::Seen(_)) { began.saturating_sub(MOMENT) } else { began };
                     histories[name].push(Timed { began, ended: Some(ended), call });
                 }
             }
