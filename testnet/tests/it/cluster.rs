@@ -2,8 +2,10 @@
 //! What was acknowledged must be there at the end, where it was said to be and at every member, and what was refused must not.
 //!
 //! `PYRALOG_FAULT_ROUNDS=300` runs longer (with `cargo test`: nextest ends a test after 10 minutes), `PYRALOG_FAULT_SEED` repeats a choice of faults,
-//! `PYRALOG_FAULT_KINDS=cut,part` does these alone, and `PYRALOG_FAULT_KEEP=DIR` keeps homes and logs of a run that failed.
+//! `PYRALOG_FAULT_KINDS=cut,part` does these alone, `PYRALOG_FAULT_COPYSETS=record` has each record stored by two of the members, and
+//! `PYRALOG_FAULT_KEEP=DIR` keeps homes and logs of a run that failed.
 
+mod copysets;
 mod disk;
 mod history;
 mod members;
@@ -158,7 +160,8 @@ fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_cut_off_or_loses
     net.launcher(&["up", "--validators", "1", "--members", "3", "--detach"]).expect(0);
     let _keep = Keep(&net);
     let members = Members::of(&net);
-    until(LONG, "a log is made", || members.create());
+    let copysets = std::env::var("PYRALOG_FAULT_COPYSETS").unwrap_or_else(|_| "partition".to_owned());
+    until(LONG, "a log is made", || members.create_with(&copysets));
     until(LONG, "the cluster is whole", || members.whole());
 
     let (ledger, stop) = (Ledger::new(seed), AtomicBool::new(false));
@@ -190,6 +193,7 @@ fn what_a_cluster_acknowledged_is_kept_whoever_is_killed_paused_cut_off_or_loses
     });
 
     compare(&members, &ledger);
+    signs_on(&net);
     down_and_clean(&net);
     for ((kind, of_leader), mut gaps) in gaps {
         gaps.sort();
@@ -239,6 +243,15 @@ fn play(net: &Net, members: &Members<'_>, ledger: &Ledger, Fault { kind, node, o
     }
     until(LONG, &format!("the cluster is whole after {kind:?} of {name}"), || members.whole());
     progress(members, ledger, &format!("after {kind:?} of {name}"));
+}
+
+/// Waits until blocks go on: the cluster is a validator all the while, and the only one.
+fn signs_on(net: &Net) {
+    let begun = net.height(0);
+    until(LONG, "the cluster signs", || {
+        let heights: Vec<u64> = (0..SIZE).map(|node| net.height(node)).collect();
+        if heights.iter().all(|height| *height > begun + 1) { Ok(()) } else { Err(format!("{begun}, now {heights:?}")) }
+    });
 }
 
 /// Waits until writes go on.

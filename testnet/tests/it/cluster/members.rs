@@ -55,8 +55,13 @@ impl<'a> Members<'a> {
 
     /// Makes the log.
     pub fn create(&self) -> Result<(), String> {
+        self.create_with("partition")
+    }
+
+    /// The same, with these copysets.
+    pub fn create_with(&self, copysets: &str) -> Result<(), String> {
         // Small segments, so that some are sealed.
-        let log = json!({"name": LOG, "segment_bytes": (1 << 20).to_string()});
+        let log = json!({"name": LOG, "segment_bytes": (1 << 20).to_string(), "copysets": copysets});
         match self.ask(0, "/v1/cluster/logs", Some(log), LOOK) {
             Ok(Answer { status: 201, .. }) => Ok(()),
             Ok(Answer { body, .. }) if body["error"]["code"] == "log_exists" => Ok(()),
