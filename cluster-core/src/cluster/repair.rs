@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -23,6 +23,8 @@ use crate::{Error, LogName, PartitionId, items};
 
 /// Time between two looks where nothing is to be done.
 const EVERY: Duration = Duration::from_millis(500);
+/// Time until a partition is looked at again where somebody had no answer, or not the record: a look reads many records.
+const REST: Duration = Duration::from_secs(5);
 /// How long a member may take for an answer.
 const WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of records that are put in their places at once, about.
@@ -37,6 +39,8 @@ pub(super) struct Strength {
     whole_to: u64,
     /// They are looked at up to here even where their segment is not sealed: somebody came or went when the partition had so many.
     changed_at: u64,
+    /// Nothing is done before.
+    rests_until: Instant,
 }
 
 /// Where there is nothing to be done now, or there was.
@@ -75,9 +79,13 @@ async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
     let Some(replica) = shared.replicas.get(place.id).filter(|replica| !replica.lacks()) else {
         return Ok(Progress::Waits);
     };
-    // Before the nodeset has an epoch, those of the one before are asked.
-    let Some(nodeset) = shared.stands(place.id).map(|stands| stands.nodeset) else { return Ok(Progress::Waits) };
+    // Not before it has an epoch.
+    let nodeset = shared.stands(place.id).map(|stands| stands.nodeset).filter(|nodeset| nodeset.contains(shared.me));
+    let Some(nodeset) = nodeset.filter(|nodeset| shared.hears_all_of(nodeset)) else { return Ok(Progress::Waits) };
     let strength = shared.strength_of(place.id, &nodeset, replica.applied().offset);
+    if strength.rests_until > Instant::now() {
+        return Ok(Progress::Waits);
+    }
     let own = {
         let (replica, strength) = (Arc::clone(&replica), strength.clone());
         blocking(move || {
@@ -91,15 +99,22 @@ async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
         shared.is_whole_to(place.id, &nodeset, own.end);
         return Ok(progress);
     }
+    // Where it goes wrong in between.
+    shared.rest(place.id);
     let Some(others) = ask_all(shared, place.id, &nodeset, own.from).await else { return Ok(Progress::Waits) };
     let end = others.values().map(|held| held.end).min().unwrap_or(own.end).min(own.end);
-    if end <= own.from {
-        return Ok(Progress::Waits);
+    let lost = (own.from..end).filter(|offset| own.has(*offset) == Some(false));
+    let lost = lost.filter(|offset| others.values().all(|held| held.has(*offset) == Some(false))).count();
+    if lost > 0 {
+        tracing::error!(log = %place.spec.name, partition = place.number, from = own.from, end, lost, "no member has some of these records any more");
     }
     let wanted = wanted(shared.me, place.id, &nodeset, (&own, end), &others);
-    let filled = fill(shared, place.id, &replica, wanted).await?;
-    shared.is_whole_to(place.id, &nodeset, filled.unwrap_or(end));
-    Ok(if filled.is_none_or(|to| to > strength.whole_to) { Progress::Some } else { Progress::Waits })
+    let filled = fill(shared, place.id, &replica, wanted).await?.unwrap_or(end);
+    if filled <= strength.whole_to {
+        return Ok(Progress::Waits);
+    }
+    shared.is_whole_to(place.id, &nodeset, filled);
+    Ok(Progress::Some)
 }
 
 /// What the others have from an offset on; `None` where one of them that may come back does not say.
@@ -111,8 +126,7 @@ async fn ask_all(
 ) -> Option<BTreeMap<MemberId, Holdings>> {
     let mut others = BTreeMap::new();
     for member in nodeset.members().iter().copied().filter(|member| *member != shared.me) {
-        // Whoever was removed has nothing any more.
-        if shared.groups.global().look(|state| state.live().all(|(id, _)| id != member)) {
+        if !shared.is_member(member) {
             continue;
         }
         let asked = shared.calls.ask(member, |id| Envelope::Survey { id, partition, from });
@@ -197,7 +211,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 impl Shared {
     /// How far a partition was looked at, which has so many records now.
     fn strength_of(&self, partition: PartitionId, nodeset: &NodeSet, records: u64) -> Strength {
-        let new = || Strength { nodeset: nodeset.clone(), whole_to: 0, changed_at: records };
+        let new =
+            || Strength { nodeset: nodeset.clone(), whole_to: 0, changed_at: records, rests_until: Instant::now() };
         let mut all = lock(&self.strength);
         let known = all.entry(partition).or_insert_with(new);
         if known.nodeset != *nodeset {
@@ -208,8 +223,25 @@ impl Shared {
 
     fn is_whole_to(&self, partition: PartitionId, nodeset: &NodeSet, offset: u64) {
         if let Some(known) = lock(&self.strength).get_mut(&partition).filter(|known| known.nodeset == *nodeset) {
-            known.whole_to = known.whole_to.max(offset);
+            (known.whole_to, known.rests_until) = (known.whole_to.max(offset), Instant::now());
         }
+    }
+
+    fn rest(&self, partition: PartitionId) {
+        if let Some(known) = lock(&self.strength).get_mut(&partition) {
+            known.rests_until = Instant::now() + REST;
+        }
+    }
+
+    /// Whoever was removed has nothing any more.
+    fn is_member(&self, member: MemberId) -> bool {
+        self.groups.global().look(|state| state.live().any(|(id, _)| id == member))
+    }
+
+    /// Whether all members of a nodeset that are still some can be asked: whoever is away may have what seems to be missing.
+    fn hears_all_of(&self, nodeset: &NodeSet) -> bool {
+        let up = self.ears.up();
+        nodeset.members().iter().all(|member| up.contains(member) || !self.is_member(*member))
     }
 
     /// Whether this member has all that it should have of the records that a partition had when its nodeset changed last.
