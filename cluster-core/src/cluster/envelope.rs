@@ -38,7 +38,7 @@ pub const MAX_HEARD: usize = 64;
 /// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
 /// 13:u8 id:u64 partition:u64 mode payload      an append for who leads the partition, whom the sender does not hear
 /// 14:u8 lasts:u64 text                    whoever asked is not let in, and why; 1 where that stays so unless somebody mends it, else 0
-/// 15:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, `from:u64 end:u64` and a bit of each
+/// 15:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, see `Holdings`
 /// 16:u8 id:u64 partition:u64 from:u64     the records from an offset on, as the receiver has them; answered by 11, see `crate::items`
 /// ```
 ///

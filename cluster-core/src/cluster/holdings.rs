@@ -20,6 +20,8 @@ pub(super) struct Holdings {
     pub(super) from: u64,
     /// Where it ends.
     pub(super) end: u64,
+    /// The member has looked at the records before this one, and does not look again for what others lack.
+    pub(super) whole_to: u64,
     /// One of each record, the lowest first in a byte.
     bits: Vec<u8>,
 }
@@ -29,12 +31,12 @@ impl Holdings {
     ///
     /// # Errors
     /// [`Error::Damaged`].
-    pub(super) fn of(replica: &Replica, from: u64, limit: u64) -> Result<Self, Error> {
+    pub(super) fn of(replica: &Replica, from: u64, limit: u64, whole_to: u64) -> Result<Self, Error> {
         let partition = replica.partition();
         let (first, _) = partition.range()?;
         let from = from.max(first);
         let most = limit.min(replica.applied().offset).min(from.saturating_add(WINDOW));
-        let (mut held, mut read) = (Self { from, end: from, bits: Vec::new() }, 0);
+        let (mut held, mut read) = (Self { from, end: from, whole_to, bits: Vec::new() }, 0);
         if from >= most {
             return Ok(held);
         }
@@ -48,7 +50,7 @@ impl Holdings {
 
     #[cfg(test)]
     pub(super) fn from_bits(from: u64, all: &[bool]) -> Self {
-        let mut held = Self { from, end: from, bits: Vec::new() };
+        let mut held = Self { from, end: from, whole_to: 0, bits: Vec::new() };
         all.iter().for_each(|has| held.push(*has));
         held
     }
@@ -76,10 +78,10 @@ impl Holdings {
         (self.from..self.end).all(|offset| self.has(offset) == Some(true))
     }
 
-    /// `from:u64 end:u64 bits`.
+    /// `from:u64 end:u64 whole_to:u64 bits`.
     pub(super) fn to_bytes(&self) -> Bytes {
-        let mut out = Writer::with_capacity(16 + self.bits.len());
-        out.u64(self.from).u64(self.end).raw(&self.bits);
+        let mut out = Writer::with_capacity(24 + self.bits.len());
+        out.u64(self.from).u64(self.end).u64(self.whole_to).raw(&self.bits);
         out.into_bytes().into()
     }
 
@@ -88,13 +90,13 @@ impl Holdings {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         let invalid = |why| CodecError::Invalid { what: "records that a member has", why };
         let mut input = Reader::new(bytes);
-        let (from, end) = (input.u64()?, input.u64()?);
+        let (from, end, whole_to) = (input.u64()?, input.u64()?, input.u64()?);
         let bits = bytes[bytes.len() - input.remaining()..].to_vec();
         let count = end.checked_sub(from).ok_or(invalid("they end before they begin"))?;
         if bits.len() > MAX_BITS || bits.len() as u64 != count.div_ceil(8) {
             return Err(invalid("not one bit of each"));
         }
-        Ok(Self { from, end, bits })
+        Ok(Self { from, end, whole_to, bits })
     }
 }
 

@@ -5,7 +5,7 @@
 //! have and that it should have: of the members that lack a record, those first that are wanted most by [`score`]. It looks once at every
 //! record, when its segment is sealed, and again at all of them where the nodeset has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::envelope::Envelope;
 use super::holdings::Holdings;
 use super::host::{Cluster, Shared, lock};
-use super::place::{Place, places};
+use super::place::{Place, Stands, places};
 use crate::member::FETCH_BYTES;
 use crate::replica::Replica;
 use crate::replication::{MemberId, NodeSet, score};
@@ -33,14 +33,17 @@ const FILL_BYTES: usize = 64 << 20;
 /// How far a partition was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Strength {
-    /// Who stored it then.
+    /// Who stored it then, and who of those was still a member.
     nodeset: NodeSet,
+    live: BTreeSet<MemberId>,
     /// All records before this one are where they should be, as far as this member can see to it.
     whole_to: u64,
     /// They are looked at up to here even where their segment is not sealed: somebody came or went when the partition had so many.
     changed_at: u64,
     /// Nothing is done before.
     rests_until: Instant,
+    /// How often it was tried.
+    tries: usize,
 }
 
 /// Where there is nothing to be done now, or there was.
@@ -79,10 +82,14 @@ async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
     let Some(replica) = shared.replicas.get(place.id).filter(|replica| !replica.lacks()) else {
         return Ok(Progress::Waits);
     };
-    // Not before it has an epoch.
-    let nodeset = shared.stands(place.id).map(|stands| stands.nodeset).filter(|nodeset| nodeset.contains(shared.me));
-    let Some(nodeset) = nodeset.filter(|nodeset| shared.hears_all_of(nodeset)) else { return Ok(Progress::Waits) };
-    let strength = shared.strength_of(place.id, &nodeset, replica.applied().offset);
+    let Some(Stands { epoch, nodeset, .. }) = shared.stands(place.id) else { return Ok(Progress::Waits) };
+    // What the nodeset before has acknowledged is here by then, and what comes later has its copies on this one.
+    let at = replica.applied();
+    let has_begun = !at.between && at.lsn.epoch >= epoch;
+    if !has_begun || !nodeset.contains(shared.me) || !shared.hears_all_of(&nodeset) {
+        return Ok(Progress::Waits);
+    }
+    let strength = shared.strength_of(place.id, &nodeset, at.offset);
     if strength.rests_until > Instant::now() {
         return Ok(Progress::Waits);
     }
@@ -90,7 +97,7 @@ async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
         let (replica, strength) = (Arc::clone(&replica), strength.clone());
         blocking(move || {
             let sealed = replica.partition().segments()?.last().map_or(0, |last| last.first);
-            Holdings::of(&replica, strength.whole_to, sealed.max(strength.changed_at))
+            Holdings::of(&replica, strength.whole_to, sealed.max(strength.changed_at), strength.whole_to)
         })
         .await?
     };
@@ -108,7 +115,7 @@ async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
     if lost > 0 {
         tracing::error!(log = %place.spec.name, partition = place.number, from = own.from, end, lost, "no member has some of these records any more");
     }
-    let wanted = wanted(shared.me, place.id, &nodeset, (&own, end), &others);
+    let wanted = wanted(shared.me, place.id, &nodeset, (&own, end), &others, strength.tries);
     let filled = fill(shared, place.id, &replica, wanted).await?.unwrap_or(end);
     if filled <= strength.whole_to {
         return Ok(Progress::Waits);
@@ -136,22 +143,28 @@ async fn ask_all(
     Some(others)
 }
 
-/// The records up to `end` that this member should get, and who has each.
+/// The records up to `end` that this member should get, and who has each: with each try another one. Members that have looked at a record
+/// before do not look again.
 fn wanted(
     me: MemberId,
     partition: PartitionId,
     nodeset: &NodeSet,
     (own, end): (&Holdings, u64),
     others: &BTreeMap<MemberId, Holdings>,
+    tries: usize,
 ) -> BTreeMap<u64, MemberId> {
     let mut wanted = BTreeMap::new();
     for offset in (own.from..end).filter(|offset| own.has(*offset) == Some(false)) {
         let has = |held: &Holdings| held.has(offset) == Some(true);
         let holders = others.iter().filter(|(_, held)| has(held));
         let lacking = nodeset.replication().saturating_sub(holders.clone().count());
-        let Some((source, _)) = holders.clone().nth(offset as usize % holders.count().max(1)) else { continue };
+        let Some((source, _)) = holders.clone().nth((offset as usize).wrapping_add(tries) % holders.count().max(1))
+        else {
+            continue;
+        };
         let rank = |member: MemberId| (score(partition.0, offset / NodeSet::BLOCK, member), member);
-        let before = others.iter().filter(|(member, held)| !has(held) && rank(**member) > rank(me)).count();
+        let looks = |held: &Holdings| !has(held) && held.whole_to <= offset;
+        let before = others.iter().filter(|(member, held)| looks(held) && rank(**member) > rank(me)).count();
         if before < lacking {
             wanted.insert(offset, *source);
         }
@@ -211,14 +224,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 impl Shared {
     /// How far a partition was looked at, which has so many records now.
     fn strength_of(&self, partition: PartitionId, nodeset: &NodeSet, records: u64) -> Strength {
-        let new =
-            || Strength { nodeset: nodeset.clone(), whole_to: 0, changed_at: records, rests_until: Instant::now() };
-        let mut all = lock(&self.strength);
-        let known = all.entry(partition).or_insert_with(new);
-        if known.nodeset != *nodeset {
-            *known = new();
+        if let Some(known) = self.known_of(partition, nodeset) {
+            return known;
         }
-        known.clone()
+        let (live, nodeset, rests_until) = (self.live_of(nodeset), nodeset.clone(), Instant::now());
+        let new = Strength { nodeset, live, whole_to: 0, changed_at: records, rests_until, tries: 0 };
+        lock(&self.strength).insert(partition, new.clone());
+        new
     }
 
     fn is_whole_to(&self, partition: PartitionId, nodeset: &NodeSet, offset: u64) {
@@ -229,8 +241,20 @@ impl Shared {
 
     fn rest(&self, partition: PartitionId) {
         if let Some(known) = lock(&self.strength).get_mut(&partition) {
-            known.rests_until = Instant::now() + REST;
+            (known.rests_until, known.tries) = (Instant::now() + REST, known.tries.wrapping_add(1));
         }
+    }
+
+    /// Members of a nodeset that are still some.
+    fn live_of(&self, nodeset: &NodeSet) -> BTreeSet<MemberId> {
+        nodeset.members().iter().copied().filter(|member| self.is_member(*member)).collect()
+    }
+
+    /// What is known of a partition that this nodeset stores, if it was looked at since that changed.
+    fn known_of(&self, partition: PartitionId, nodeset: &NodeSet) -> Option<Strength> {
+        let live = self.live_of(nodeset);
+        let known = lock(&self.strength).get(&partition).cloned();
+        known.filter(|known| known.nodeset == *nodeset && known.live == live)
     }
 
     /// Whoever was removed has nothing any more.
@@ -246,8 +270,7 @@ impl Shared {
 
     /// Whether this member has all that it should have of the records that a partition had when its nodeset changed last.
     pub(super) fn is_repaired(&self, partition: PartitionId, nodeset: &NodeSet) -> bool {
-        let all = lock(&self.strength);
-        all.get(&partition).is_some_and(|known| known.nodeset == *nodeset && known.whole_to >= known.changed_at)
+        self.known_of(partition, nodeset).is_some_and(|known| known.whole_to >= known.changed_at)
     }
 
     /// Records of a member from an offset on, as it has them: about [`FETCH_BYTES`] of them.
@@ -259,7 +282,9 @@ impl Shared {
 
     /// Tells a member which records this one has from an offset on.
     pub(super) fn survey(self: &Arc<Self>, to: (MemberId, u64), partition: PartitionId, from: u64) {
-        self.tell_of(to, partition, move |replica| Ok(Holdings::of(replica, from, u64::MAX)?.to_bytes()));
+        let known = self.stands(partition).and_then(|stands| self.known_of(partition, &stands.nodeset));
+        let whole_to = known.map_or(0, |known| known.whole_to);
+        self.tell_of(to, partition, move |replica| Ok(Holdings::of(replica, from, u64::MAX, whole_to)?.to_bytes()));
     }
 
     /// Gives a member the records from an offset on, as they are here.
@@ -293,7 +318,8 @@ impl Cluster {
     /// Records of a partition from offset `from` on that other members have, the first of which is that of `stub`; none where nobody gives that one.
     pub async fn records_elsewhere(&self, name: &LogName, partition: u32, from: u64, stub: &Stub) -> Vec<(u64, Bytes)> {
         let Ok(id) = self.partition(name, partition) else { return Vec::new() };
-        for member in self.stored_by(name, partition) {
+        // Whoever leads may keep none.
+        for member in self.stored_by(name, partition).into_iter().rev() {
             let found = self.shared.records_of(member, id, from).await.unwrap_or_default();
             if items::iter(&found).next().is_some_and(|first| stub.fits(first)) {
                 let all = (from..).zip(items::iter(&found)).filter(|(_, item)| !is_stub(item));

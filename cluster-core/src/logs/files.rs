@@ -21,6 +21,8 @@ use crate::slot::SlotFile;
 use crate::stub::leaf_of;
 use crate::tree::{PartitionTree, TrimmedPrefix};
 
+/// Bytes of batches that are appended at once, about; one batch is never larger. A replica may have much more that becomes due in one moment.
+const APPLIED_BYTES: usize = 8 << 20;
 /// The file of what was last handed out for signing.
 pub(super) const SIGNED: &str = "signed";
 
@@ -145,12 +147,23 @@ impl PartitionFiles {
 
     /// Appends what was accepted.
     pub(super) fn append(&self, batches: &[Arc<RecordBatch>]) -> Result<(), Error> {
-        let items: Vec<Item<'_>> = batches.iter().flat_map(|batch| batch.items()).collect();
-        let first = self.records.append(&items)?;
-        // Whoever appends them hashes them meanwhile.
-        let hashes: Vec<Hash> = batches.iter().flat_map(|batch| batch.hashes()).copied().collect();
-        self.grow(first, &hashes)?;
-        self.place.applied.changed();
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |batch: &&Arc<RecordBatch>| {
+                bytes += batch.bytes().len();
+                bytes <= APPLIED_BYTES
+            };
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (part, later) = rest.split_at(count);
+            let items: Vec<Item<'_>> = part.iter().flat_map(|batch| batch.items()).collect();
+            let first = self.records.append(&items)?;
+            // Whoever appends them hashes them meanwhile.
+            let hashes: Vec<Hash> = part.iter().flat_map(|batch| batch.hashes()).copied().collect();
+            self.grow(first, &hashes)?;
+            self.place.applied.changed();
+            rest = later;
+        }
         // Memory is not lent until the next look.
         if self.segments.is_none() { self.retain(&self.retention, 0, false) } else { Ok(()) }
     }

@@ -19,6 +19,9 @@ const RECORDS: u8 = 2;
 /// First byte of a prefix.
 const BEHIND: u8 = 3;
 
+/// Bytes of records that take the places of stubs at once, about: one entry of the journal has them.
+const FILLED_BYTES: usize = 8 << 20;
+
 /// How far the records of a partition go, counted both ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Frontier {
@@ -221,17 +224,24 @@ impl Held {
     }
 
     /// The same items, with the records in place of their stubs that there are copies of here: they were promised, and the copies go when these are in the
-    /// files.
-    pub(super) fn fill(&self, given: Bytes) -> Bytes {
+    /// files. Only the first of them where they become many bytes; whether it is all.
+    pub(super) fn fill(&self, given: Bytes) -> (Bytes, bool) {
         if !items::iter(&given).any(is_stub) {
-            return given;
+            return (given, true);
         }
         let mut own: BTreeMap<Hash, &[u8]> = BTreeMap::new();
         for batch in self.copies.values().filter_map(|(_, batch)| batch.as_ref()) {
             own.extend(batch.hashes().iter().copied().zip(items::iter(batch.bytes())));
         }
         let whole = |item| Stub::read(item).and_then(|stub| own.get(&stub.leaf).copied()).unwrap_or(item);
-        items::encode(items::iter(&given).map(whole).collect::<Vec<_>>().into_iter()).into()
+        let (mut bytes, mut all) = (0, true);
+        let fits = |item: &&[u8]| {
+            all = bytes < FILLED_BYTES;
+            bytes += item.len();
+            all
+        };
+        let filled: Vec<&[u8]> = items::iter(&given).map(whole).take_while(fits).collect();
+        (items::encode(filled.into_iter()).into(), all)
     }
 
     /// The files have what was handed over up to here. What the tables may say goes on with it: the journal does not tell again of what was taken before.

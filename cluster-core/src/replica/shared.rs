@@ -19,7 +19,7 @@ use crate::stub::{Stub, is_stub};
 use crate::tree::TrimmedPrefix;
 
 /// Where stubs are wanted so many times the bytes are read that are given.
-const STUBBED: usize = 16;
+const STUBBED: usize = 4;
 
 /// One replicated partition on this member.
 pub struct Replica {
@@ -136,11 +136,11 @@ impl Replica {
         let empty = items.is_empty();
         // Only what is released counts: a recovery asks for what is behind it.
         let released = self.held().state.released();
-        let reached = reached.filter(|to| to.lsn <= released);
-        let further = reached.as_ref().map(|to| to.lsn);
         let mut held = self.held();
         // A record that this member promised to keep stays, whatever the other one has of it.
-        let items = held.fill(items);
+        let (items, all) = held.fill(items);
+        let reached = reached.filter(|to| to.lsn <= released && all);
+        let further = reached.as_ref().map(|to| to.lsn);
         let checked = check(Step::Records { first, reached, items })?;
         // Whoever goes on behind records without positions is told the same position again, where there is none behind it.
         let Frontier { lsn: here, between, .. } = held.handed;

@@ -176,6 +176,11 @@ impl StoringMember {
             return Ok(());
         }
         let precedence = entry.precedence;
+        if matches!(precedence, Precedence::Recovery(_)) && lsn <= self.state.released() {
+            // It is final, and may be here without its bytes: another attempt learns that it is known good.
+            self.persist(changes, effects);
+            return Ok(());
+        }
         let news = known_good > self.state.known_good(lsn.epoch)
             && lsn.epoch >= self.state.released().epoch.max(self.state.clean());
         // Recoveries go in order. Whoever has so many open epochs missed some of them, and forgets those once it has purged them.

@@ -314,6 +314,8 @@ fn requests(out: &mut Vectors) {
     let mut blocks = Writer::new();
     blocks.u8(1).u8(1).u64(258).u32(16);
     put(out, "sync.request.blocks", blocks.into_bytes());
+    put(out, "sync.request.removed", [&[1, 2][..], &3_u64.to_be_bytes()].concat());
+    put(out, "sync.answer.removed", [1, 1]);
     let mut status = Writer::new();
     status.u8(1).u64(9).u32(0);
     put(out, "sync.answer.status", status.into_bytes());

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
     future::Future,
-    num::NonZeroU8,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -153,6 +152,9 @@ impl Members {
             return;
         }
         let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        if wanted.carrier == Some(id) {
+            wanted.comes = None;
+        }
         if wanted.carrier.is_none_or(|old| old == id) {
             return;
         }
@@ -284,11 +286,9 @@ impl Members {
         let options = if wanted.addresses.is_empty() {
             options.addresses(Vec::new()).extend_addresses_through_behaviour().allocate_new_port().build()
         } else {
-            // One after the other: QUIC where TCP leads nowhere.
-            let mut addresses = wanted.addresses.clone();
-            addresses.sort_by_key(|address| !is_tcp(address));
-            let options = options.addresses(addresses).allocate_new_port();
-            options.override_dial_concurrency_factor(NonZeroU8::MIN).build()
+            // Where something else carries the streams already, it is TCP that is wanted.
+            let all = wanted.addresses.iter().filter(|address| wanted.carrier.is_none() || is_tcp(address));
+            options.addresses(all.cloned().collect()).allocate_new_port().build()
         };
         wanted.dial = Dial::Under(options.connection_id());
         Some(options)

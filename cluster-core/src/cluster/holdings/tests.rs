@@ -21,11 +21,12 @@ proptest! {
 
 #[test]
 fn what_is_none_is_refused() {
-    let bytes =
-        |from: u64, end: u64, bits: usize| [&from.to_be_bytes()[..], &end.to_be_bytes(), &vec![255; bits]].concat();
+    let bytes = |from: u64, end: u64, bits: usize| {
+        [&from.to_be_bytes()[..], &end.to_be_bytes(), &[0; 8], &vec![255; bits]].concat()
+    };
     assert!(Holdings::from_bytes(&bytes(0, 8, 1)).is_ok());
     let long = MAX_BITS as u64 * 8 + 1;
-    for none in [bytes(8, 7, 0), bytes(0, 9, 1), bytes(0, 8, 2), bytes(0, long, MAX_BITS + 1), vec![0; 15]] {
+    for none in [bytes(8, 7, 0), bytes(0, 9, 1), bytes(0, 8, 2), bytes(0, long, MAX_BITS + 1), vec![0; 23]] {
         assert!(Holdings::from_bytes(&none).is_err(), "{} bytes", none.len());
     }
 }

@@ -143,7 +143,15 @@ impl Decode for GlobalCommand {
             7 => Self::MovePartition { partition: input.u64()?, nodeset: input.get()? },
             8 => Self::LeaseNumber { member: member(input)? },
             9 => Self::ReleaseNumber { member: member(input)? },
-            10 => Self::CreateLog(NewLog::decode_with(input, |input| input.get())?),
+            10 => match NewLog::decode_with(input, |input| input.get())? {
+                new if new.spread.is_whole() => {
+                    return Err(CodecError::Invalid {
+                        what: "copies of a log",
+                        why: "they stand elsewhere where all have all",
+                    });
+                }
+                new => Self::CreateLog(new),
+            },
             found => return Err(CodecError::Tag { what: "global command", found: found.into() }),
         })
     }

@@ -111,7 +111,7 @@ impl GlobalState {
 
     /// Partitions that should be stored elsewhere, and where: members that were removed are replaced, and there are as many as the log wants, as far
     /// as there are voters that are `up`. Nobody who is in the cluster is taken out of a nodeset, and it shrinks only where
-    /// those that are left could acknowledge nothing: who was removed may be about to come back as another one, and without it nothing is won.
+    /// those that are left could acknowledge nothing, or could soon recover nothing: who was removed may be about to come back as another one, and without it nothing is won.
     #[must_use]
     pub fn better_places(&self, up: &BTreeSet<MemberId>) -> Vec<(u64, NodeSet)> {
         let voters = self.live().filter(|(_, member)| member.role == Role::Voter).map(|(id, _)| id);
@@ -128,7 +128,12 @@ impl GlobalState {
         let lacks = usize::from(log.spread.nodeset).saturating_sub(chosen.len());
         let others: BTreeSet<MemberId> = able.difference(&chosen).copied().collect();
         chosen.extend(place(partition, &others, able, lacks));
-        let shrinks = chosen.len() < now.len() && chosen.len() >= found.nodeset.copies();
+        // Where not all have all records more members are needed to recover an epoch than to acknowledge in it.
+        let enough = match found.nodeset.is_sparse() {
+            true => found.nodeset.recovery_quorum() + 1,
+            false => found.nodeset.copies(),
+        };
+        let shrinks = chosen.len() < now.len() && chosen.len() >= enough;
         if chosen.is_empty() || shrinks || chosen.iter().eq(now) {
             return None;
         }

@@ -105,6 +105,10 @@ impl Decode for GlobalState {
         let members = map(input, MAX_MEMBERS, |input| Ok((MemberId(input.u64()?), member(input)?)))?;
         let last_member = input.u64()?;
         let logs = map(input, MAX_LOGS, |input| Ok((log_name(input)?, log(input, version)?)))?;
+        let sparse = logs.values().any(|log| !log.spread.is_whole());
+        if sparse != (version == 2) || logs.values().any(|log| log.spread.check(true).is_err()) {
+            return Err(CodecError::Invalid { what: "global state", why: "copies that cannot be" });
+        }
         let partitions = map(input, MAX_ALL_PARTITIONS, |input| {
             Ok((input.u64()?, PartitionPlace { log: input.u64()?, nodeset: input.get()? }))
         })?;

@@ -64,9 +64,10 @@ impl SegmentLog {
     fn fill_active(&self, records: &[(u64, Bytes)], may: &dyn Fn() -> Result<(), Error>) -> Result<usize, Error> {
         let _appends = self.appends.lock().unwrap_or_else(PoisonError::into_inner);
         let old = {
-            let Active { file, path, identity, .. } = &self.view().active;
-            let footer = self.view().active.footer();
-            Old { file: Arc::clone(file), path: path.clone(), identity: *identity, footer, sealed: false }
+            let view = self.view();
+            let Active { file, path, identity, .. } = &view.active;
+            let (file, path, footer) = (Arc::clone(file), path.clone(), view.active.footer());
+            Old { file, path, identity: *identity, footer, sealed: false }
         };
         if records.first().is_some_and(|(first, _)| *first < old.identity.base) {
             // It was sealed in between: whoever comes again finds it so.
