@@ -33,18 +33,26 @@ fn status(groups: &RaftGroups) -> Status {
 }
 
 async fn led_by(rig: &Rig, ids: &[u64], by: u64) {
-    eventually(&format!("member {by} leads all groups"), || {
-        ids.iter().all(|id| {
+    led_by_one_of(rig, ids, &[by]).await;
+}
+
+/// Each group is led by one of these, as all members say.
+async fn led_by_one_of(rig: &Rig, ids: &[u64], by: &[u64]) {
+    eventually(&format!("one of {by:?} leads each group"), || {
+        let leaders = |id: &u64| {
             let groups = rig.groups(*id);
             let leaders = groups.shards().into_iter().map(|shard| shard.status().leader.member);
-            leaders.chain([status(&groups).leader.member]).all(|leader| leader == Some(MemberId(by)))
-        })
+            leaders.chain([status(&groups).leader.member]).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = ids.iter().map(leaders).collect();
+        all.windows(2).all(|pair| pair[0] == pair[1])
+            && all[0].iter().all(|leader| leader.is_some_and(|leader| by.contains(&leader.0)))
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_majority_that_does_not_hear_the_leader_elects_the_one_of_the_highest_id_at_once() {
+async fn a_majority_that_does_not_hear_the_leader_elects_another_one_at_once() {
     for members in [3, 5] {
         let mut rig = patient(21, members).await;
         let mut left: Vec<u64> = (1..=members.into()).collect();
@@ -55,7 +63,8 @@ async fn a_majority_that_does_not_hear_the_leader_elects_the_one_of_the_highest_
             rig.kill(leader).await;
             left.retain(|id| *id != leader);
             hear(&rig, &left);
-            led_by(&rig, &left, *left.last().unwrap()).await;
+            // As a rule the one of the highest id; on a busy machine another one may come first.
+            led_by_one_of(&rig, &left, &left).await;
             let command = GlobalCommand::DeleteLog { name: "a".parse().unwrap() };
             rig.groups(left[0]).global().propose(&command).await.unwrap();
         }

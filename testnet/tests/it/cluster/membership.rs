@@ -77,7 +77,7 @@ fn a_member_comes_back_at_once_and_without_old_records_and_ends_when_it_is_remov
     until(LONG, "it is removed", || members.remove(0, id));
     until(LONG, "it ends", || if entry.pid.is_some_and(lives) { Err("it runs".into()) } else { Ok(()) });
     let said = net.launcher(&["logs", NAME, "--lines", "40"]).expect(0);
-    assert!(said.out.contains("the member was removed from the cluster"), "{}", said.out);
+    assert!(said.out.contains("the member was removed from its cluster"), "{}", said.out);
 }
 
 /// First and next offset of the log's partition at a member.
