@@ -16,7 +16,7 @@ const ID: PartitionId = PartitionId(9);
 const ALL: u64 = 240;
 
 fn kept(offset: u64) -> bool {
-    offset % 3 == 0
+    offset.is_multiple_of(3)
 }
 
 fn opened(core: &Core) -> (Partition, Arc<Replica>) {

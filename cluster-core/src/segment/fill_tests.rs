@@ -15,7 +15,7 @@ use crate::stub::leaf_of;
 
 /// Two of three records are stubs.
 fn kept(offset: u64) -> bool {
-    offset % 3 == 0
+    offset.is_multiple_of(3)
 }
 
 /// At least four sealed segments, and one that is written.

@@ -154,7 +154,7 @@ struct Oracle {
 }
 
 fn kept(offset: u64) -> bool {
-    offset % 3 == 0
+    offset.is_multiple_of(3)
 }
 
 impl Oracle {
