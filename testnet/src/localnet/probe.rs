@@ -70,6 +70,21 @@ impl Probe {
         info["result"]["n_peers"].as_str()?.parse().ok()
     }
 
+    /// Whether a member says that every partition is led and lacks nothing, and that as many members store it as are up, or three; `None` without
+    /// an answer.
+    pub fn is_settled(&self, ports: &Ports, token: &str) -> Option<bool> {
+        let request = self.agent.get(format!("{}/v1/cluster", url(ports.api)));
+        let mut response = request.header("authorization", format!("Bearer {token}")).call().ok()?;
+        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().ok()?;
+        let view: Value = serde_json::from_str(&body).ok()?;
+        let up = view["members"].as_array()?.iter().filter(|member| member["up"] == true).count();
+        let settled = |partition: &Value| {
+            let stored = partition["members"].as_array().map_or(0, Vec::len);
+            partition["leader"].is_u64() && partition["behind"] == false && stored >= up.min(3)
+        };
+        Some(view["partitions"].as_array()?.iter().all(settled))
+    }
+
     fn json(&self, url: &str) -> Option<Value> {
         let (_, body) = self.get(url)?;
         serde_json::from_str(&body).ok()

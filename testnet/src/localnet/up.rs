@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use rustix::process::Signal;
@@ -12,6 +13,7 @@ use super::interrupt::Interrupt;
 use super::layout::Layout;
 use super::manifest::Manifest;
 use super::node::{self, Goal, Started, Unreached};
+use super::probe::Probe;
 use super::process::RunState;
 use super::state::{self, Node, State};
 use super::{banner, config, create, foreground, join, note, or_document, partition, print_stdout};
@@ -22,6 +24,11 @@ const VALIDATORS: usize = 4;
 const MEMBERS: usize = 1;
 /// Target time between blocks of a network that was not told.
 const BLOCK_INTERVAL_MS: u64 = 500;
+
+/// New clusters get so long to store what they should on all their members.
+const SETTLED: Duration = Duration::from_secs(5);
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs `up`. Returns when the network serves (`--detach`) or when it was stopped.
 pub fn run(layout: &Layout, args: &UpArgs) -> Result<()> {
@@ -199,8 +206,29 @@ fn bring_up(
             return Ok(Some(unreached));
         }
     }
+    let all_were_there = joined(state).len() == state.nodes.len();
     let unjoined = join_members(layout, state, started, args, program, interrupt)?;
-    Ok(Unreached::with_unjoined(serve(state, started), joined(state).len(), unjoined))
+    let unreached = serve(state, started);
+    if unreached.is_none() && !all_were_there {
+        settle(layout, state, interrupt);
+    }
+    Ok(Unreached::with_unjoined(unreached, joined(state).len(), unjoined))
+}
+
+/// Gives new clusters a moment until all their members store what they should: whoever looks at once need not see them take it.
+fn settle(layout: &Layout, state: &State, interrupt: &Interrupt) {
+    let probe = Probe::default();
+    let deadline = Instant::now() + SETTLED;
+    for node in &state.nodes {
+        let token = layout.home(&node.name).join("data").join("admin.token");
+        let is_settled = || {
+            let token = std::fs::read_to_string(&token).unwrap_or_default();
+            probe.is_settled(&node.ports, token.trim()).unwrap_or(false)
+        };
+        while !is_settled() && Instant::now() < deadline && interrupt.count() == 0 {
+            std::thread::sleep(LOOK);
+        }
+    }
 }
 
 /// Makes and starts the members that have no home yet, one after the other: a cluster takes one in at a time. Returns those that have none
