@@ -194,16 +194,27 @@ impl Members {
 
     fn opened(&mut self, peer: PeerId, id: ConnectionId, tcp: bool) {
         self.connections.entry(peer).or_default().insert(id, Path { stays: true, tcp });
-        match self.wanted.get(&peer).map(|wanted| wanted.carrier) {
-            Some(None) => drop(self.choose_carrier(peer)),
-            // Never back: whoever is killed would be taken for alive.
-            Some(Some(old)) if tcp && self.path(&peer, old).is_some_and(|path| !path.tcp) => self.move_to(peer, id),
-            _ => {}
-        }
-        if let Some(wanted) = self.wanted.get_mut(&peer)
-            && wanted.dial == Dial::Under(id)
-        {
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
+        // Before a carrier is chosen, which may want another dial.
+        let dialled = wanted.dial == Dial::Under(id);
+        if dialled {
             wanted.dial = Dial::None;
+        }
+        let Some(old) = wanted.carrier else {
+            self.choose_carrier(peer);
+            return;
+        };
+        if self.path(&peer, old).is_none_or(|path| path.tcp) {
+            return;
+        }
+        if tcp {
+            // Never back: whoever is killed would be taken for alive.
+            self.move_to(peer, id);
+        } else if let Some(wanted) = self.wanted.get_mut(&peer).filter(|_| dialled)
+            && wanted.addresses.iter().any(is_tcp)
+        {
+            // QUIC was quicker: once more, over TCP.
+            wanted.dial = Dial::At(Instant::now());
         }
     }
 
