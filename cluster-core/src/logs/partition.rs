@@ -109,8 +109,7 @@ impl Partition {
         Ok(())
     }
 
-    /// The stubs from offset `from` on, at most `most` of them, and the offset behind the last record that was looked at. Those from the first record of
-    /// the last segment on ([`Partition::segments`]) cannot be filled yet.
+    /// The stubs from offset `from` on, at most `most` of them, and the offset behind the last record that was looked at.
     ///
     /// # Errors
     /// As [`Partition::read`].
