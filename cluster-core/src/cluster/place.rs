@@ -19,9 +19,7 @@ pub(super) struct Place {
     pub(super) number: u32,
     pub(super) spec: Arc<LogSpec>,
     pub(super) nodeset: NodeSet,
-    pub(super) coordinator_only: bool,
-    /// Whether not all members of a full nodeset have all records.
-    pub(super) is_sparse: bool,
+    pub(super) spread: Spread,
 }
 
 /// The member of a nodeset that is up and has the highest score.
@@ -74,14 +72,8 @@ pub(super) fn places(state: &GlobalState, log_id: &(dyn Fn(&LogName, u64) -> Log
         for number in 0..log.partitions {
             let id = log.first_partition + u64::from(number);
             let nodeset = state.partition(id).map(|place| place.nodeset.clone());
-            let place = |nodeset| Place {
-                id: PartitionId(id),
-                number,
-                spec: Arc::clone(&spec),
-                nodeset,
-                coordinator_only: log.spread.coordinator_only,
-                is_sparse: log.spread.nodeset > log.spread.replication,
-            };
+            let place =
+                |nodeset| Place { id: PartitionId(id), number, spec: Arc::clone(&spec), nodeset, spread: log.spread };
             places.extend(nodeset.map(place));
         }
     }

@@ -16,6 +16,7 @@ use super::holdings::Holdings;
 use super::host::{Cluster, Shared, lock};
 use super::place::{Place, Stands, places};
 use crate::member::FETCH_BYTES;
+use crate::raft::GlobalState;
 use crate::replica::Replica;
 use crate::replication::{MemberId, NodeSet, score};
 use crate::stub::{Stub, is_stub};
@@ -58,9 +59,12 @@ enum Progress {
 pub(super) async fn keep_repairing(shared: Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
         let log_id = Arc::clone(&shared.options.log_id);
-        let all = shared.groups.global().look(|state| places(state, log_id.as_ref()));
+        // Most clusters have no such log.
+        let is_any = |state: &GlobalState| state.logs().any(|(_, log)| log.spread.is_sparse());
+        let look_at = |state: &GlobalState| if is_any(state) { places(state, log_id.as_ref()) } else { Vec::new() };
+        let all = shared.groups.global().look(look_at);
         let mut progress = Progress::Waits;
-        for place in all.iter().filter(|place| place.is_sparse && place.nodeset.contains(shared.me)) {
+        for place in all.iter().filter(|place| place.spread.is_sparse() && place.nodeset.contains(shared.me)) {
             match look(&shared, place).await {
                 Ok(Progress::Some) => progress = Progress::Some,
                 Ok(Progress::Waits) => {}
@@ -259,7 +263,7 @@ impl Shared {
 
     /// Whoever was removed has nothing any more.
     fn is_member(&self, member: MemberId) -> bool {
-        self.groups.global().look(|state| state.live().any(|(id, _)| id == member))
+        self.groups.global().look(|state| state.member(member).is_some_and(|member| !member.removed))
     }
 
     /// Whether all members of a nodeset that are still some can be asked: whoever is away may have what seems to be missing.

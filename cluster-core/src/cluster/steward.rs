@@ -244,7 +244,7 @@ impl Steward {
         match shard.propose(&ShardCommand::Batch(batch)).await {
             Ok((_, ShardAnswer::Batch(answers))) => {
                 for ((place, _), answer) in partitions.iter().zip(answers) {
-                    let (partition, coordinator_only) = (place.id, place.coordinator_only);
+                    let (partition, coordinator_only) = (place.id, place.spread.coordinator_only);
                     lock(&shared.asked).remove(&partition);
                     if let Some(Answer::Taken(taken)) = answer {
                         self.taken.insert(partition, (taken.epoch, Instant::now()));

@@ -105,7 +105,7 @@ impl Cluster {
                 let (name, first) = (name.clone(), log.first_partition);
                 let place = |number| {
                     let id = first + u64::from(number);
-                    let sparse = log.spread.nodeset > log.spread.replication;
+                    let sparse = log.spread.is_sparse();
                     state
                         .partition(id)
                         .map(|place| (name.clone(), number, PartitionId(id), place.nodeset.clone(), sparse))

@@ -34,7 +34,7 @@ impl Copysets {
     pub fn of(spread: &Spread) -> Self {
         match spread {
             Spread { coordinator_only: true, .. } => Self::CoordinatorOnly,
-            Spread { nodeset, replication, .. } if nodeset > replication => Self::Record,
+            spread if spread.is_sparse() => Self::Record,
             _ => Self::Partition,
         }
     }

@@ -36,6 +36,12 @@ impl Spread {
         self.nodeset == self.replication && !self.coordinator_only
     }
 
+    /// Whether a record has a copyset of its own where the nodeset is full: not all of its members have all records.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        self.nodeset > self.replication
+    }
+
     /// R and W where only so many members can store a partition: R as far as it goes, and of fewer than R more than half before an acknowledgement.
     #[must_use]
     pub fn numbers(&self, members: usize) -> (usize, usize) {
