@@ -46,7 +46,7 @@ mod view;
 pub use answers::{AppendError, PartitionStatus};
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_HEARD, MAX_WHY};
 pub use host::{Cluster, ClusterOptions, Links, LogIds};
-pub use place::ReplicatedLog;
+pub use place::{Keeps, ReplicatedLog};
 pub use questions::{Answering, MAX_TOLD_BYTES};
 
 #[cfg(test)]

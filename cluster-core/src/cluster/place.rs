@@ -8,6 +8,7 @@ use pyralog_crypto::{Decode, LogId};
 use super::host::Shared;
 use crate::raft::global::score;
 use crate::raft::{GlobalState, LogPlace, Spread};
+use crate::replica::Frontier;
 use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
 use crate::{Error, LogName, LogSpec, PartitionId, Replicas};
 
@@ -134,7 +135,37 @@ impl Stands {
     }
 }
 
+/// What a member can say of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Nothing: it stores none of it, or is new in it and has taken nothing over yet.
+    Nothing,
+    /// Records; what was appended before the newest epoch, or moved here, may be missing.
+    Some,
+    /// What was appended before the newest epoch, and of this epoch what has come.
+    All,
+}
+
 impl Shared {
+    /// See [`Keeps`].
+    pub(super) fn keeps(&self, partition: PartitionId) -> Keeps {
+        let Some(replica) = self.replicas.get(partition) else { return Keeps::Nothing };
+        let Some(stands) = self.stands(partition).filter(|stands| stands.epoch > Epoch::NONE) else {
+            return Keeps::All;
+        };
+        let at = replica.applied();
+        let stores = stands.nodeset.contains(self.me);
+        // Before the first epoch there was nothing.
+        let is_first = Epoch::NONE.next() == Some(stands.epoch);
+        if stores && !at.between && (is_first || at.lsn.epoch >= stands.epoch) {
+            Keeps::All
+        } else if at == Frontier::behind(0) {
+            Keeps::Nothing
+        } else {
+            Keeps::Some
+        }
+    }
+
     /// How a partition stands, as far as this member knows.
     pub(super) fn stands(&self, partition: PartitionId) -> Option<Stands> {
         self.epochs(partition, Stands::of)

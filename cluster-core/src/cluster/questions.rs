@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::envelope::{Envelope, MAX_ENVELOPE_BYTES};
 use super::host::Cluster;
+use super::place::Keeps;
 use crate::raft::{BoxFuture, LinkError};
 use crate::replication::MemberId;
 use crate::{LogName, PartitionId};
@@ -50,6 +51,12 @@ impl Cluster {
             // Whoever does not hear of it waits until its time is up.
             let _sent = shared.links.send(from, Envelope::Told { id, answer });
         });
+    }
+
+    /// What this member can say of a partition, which may be none of the cluster's.
+    #[must_use]
+    pub fn keeps(&self, name: &LogName, partition: u32) -> Keeps {
+        self.partition(name, partition).map_or(Keeps::Nothing, |id| self.shared.keeps(id))
     }
 
     /// Members that store a partition and are up, whoever leads it first; this one is not among them.

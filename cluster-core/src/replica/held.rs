@@ -106,7 +106,7 @@ pub(super) struct Due {
 
 impl Frontier {
     /// Before the first record of a partition that has so many from before it was replicated.
-    pub(super) fn behind(records: u64) -> Self {
+    pub(crate) fn behind(records: u64) -> Self {
         Self { lsn: Lsn::new(Epoch(1), 0), offset: records, between: false }
     }
 }

@@ -183,9 +183,10 @@ impl ClusterMember {
 
 fn numbers(config: &ClusterConfig) -> Result<(u8, u8)> {
     let ClusterConfig { replication, copies, .. } = *config;
-    if copies > replication || copies * 2 <= replication {
+    // One that has lost its disk must be dispensable, unless there is one copy only.
+    if copies * 2 <= replication || copies >= replication.max(2) {
         return Err(Error::Usage(format!(
-            "cluster.copies is {copies} of cluster.replication {replication}: choose more than half of them, such as 2 of 3"
+            "cluster.copies is {copies} of cluster.replication {replication}: choose more than half of them and not all, such as 2 of 3, or 1 of 1"
         )));
     }
     // The settings have bounds.

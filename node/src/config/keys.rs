@@ -192,7 +192,7 @@ pub static KEYS: &[Key] = &[
         "cluster.copies",
         cluster.copies,
         1..=7,
-        "Durable copies before a record is acknowledged, more than half of cluster.replication"
+        "Durable copies before a record is acknowledged, more than half of cluster.replication and not all"
     ),
     key!(
         "cluster.epoch_shards",

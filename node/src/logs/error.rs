@@ -69,6 +69,16 @@ pub enum LogError {
         /// Its offset.
         offset: u64,
     },
+    /// This member stores the partition from now on, and has taken nothing over.
+    #[error(
+        "log {log}, partition {partition}: this member is new in it and has none of its records yet, and reached no member that has them"
+    )]
+    Newcomer {
+        /// Name of the log.
+        log: String,
+        /// The partition.
+        partition: u32,
+    },
     /// The log is the cluster's, and this member stores none of it.
     #[error("{0}")]
     Elsewhere(String),

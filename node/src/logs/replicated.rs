@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use pyralog_cluster_core::cluster::{AppendError, ReplicatedLog};
+use pyralog_cluster_core::cluster::{AppendError, Keeps, ReplicatedLog};
 use pyralog_cluster_core::member::Acked;
 use pyralog_cluster_core::{Error as StoreError, Log, LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
@@ -153,13 +153,11 @@ impl RecordLogs {
 
     /// Says what a report of this member's files cannot know.
     pub(super) fn complete(&self, mut report: LogReport) -> LogReport {
-        let Some((log, member)) = self.replicated(report.spec.name.as_str()).zip(self.member.as_ref()) else {
-            return report;
-        };
+        let Some(log) = self.replicated(report.spec.name.as_str()) else { return report };
         (report.incarnation, report.spread) = (log.incarnation, Some(log.spread));
-        for (partition, nodeset) in report.partitions.iter_mut().zip(&log.nodesets) {
-            if !nodeset.contains(member.cluster().id()) {
-                partition.held = Err(elsewhere(&log, partition.partition));
+        for partition in &mut report.partitions {
+            if let Err(why) = self.incarnation_here(log.spec.name.as_str(), partition.partition) {
+                partition.held = Err(why.to_string());
             }
         }
         report
@@ -172,11 +170,14 @@ impl RecordLogs {
         LogReport { spec: log.spec, incarnation: log.incarnation, spread: Some(log.spread), partitions }
     }
 
-    /// The incarnation that the cluster knows the log under, if it is the cluster's. Refuses a partition that this member does not store.
+    /// The incarnation that the cluster knows the log under, if it is the cluster's. Refuses a partition that this member has nothing of.
     pub(super) fn incarnation_here(&self, name: &str, partition: u32) -> Result<Option<u64>, LogError> {
         let Some((log, member)) = self.replicated(name).zip(self.member.as_ref()) else { return Ok(None) };
         match log.nodesets.get(partition as usize) {
-            Some(nodeset) if !nodeset.contains(member.cluster().id()) => {
+            Some(nodeset) if member.cluster().keeps(&log.spec.name, partition) == Keeps::Nothing => {
+                if nodeset.contains(member.cluster().id()) {
+                    return Err(LogError::Newcomer { log: name.to_owned(), partition });
+                }
                 Err(LogError::Elsewhere(elsewhere(&log, partition)))
             }
             _ => Ok(Some(log.incarnation)),

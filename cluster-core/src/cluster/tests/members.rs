@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::world::{LONG, World, append, options, runtime};
-use crate::cluster::Envelope;
+use crate::cluster::{Envelope, Keeps};
 use crate::logs::tests::{record, spec};
 use crate::raft::Spread;
 use crate::{LogName, LogSpec};
@@ -155,6 +155,57 @@ fn a_damaged_partition_is_taken_from_the_others_after_a_restart() {
         for (offset, number) in &acknowledged {
             assert_eq!(numbers[*offset as usize], *number);
         }
+        world.end().await;
+    });
+}
+
+#[test]
+fn who_is_new_in_a_partition_says_that_it_has_nothing_until_it_has() {
+    runtime(async {
+        let mut world = World::new(5).await;
+        let spec = LogSpec { partitions: 1, ..spec("orders") };
+        let name = spec.name.clone();
+        world.cluster(0).create_log(&spec, Spread::whole(3, 2), false).await.unwrap();
+        let (mut next, mut acknowledged, mut unknown) = (0, BTreeMap::new(), BTreeSet::new());
+        for _ in 0..20 {
+            append(&world, &name, 0, &mut next, &mut acknowledged, &mut unknown).await;
+        }
+        let nodeset = world.cluster(0).log(&name).unwrap().nodesets.remove(0);
+        let place = |id| world.nodes.iter().position(|node| node.id == id).unwrap();
+        let stored: Vec<usize> = nodeset.members().iter().map(|id| place(*id)).collect();
+        let others: Vec<usize> = (0..5).filter(|place| !stored.contains(place)).collect();
+        for number in 0..5 {
+            let keeps = if stored.contains(&number) { Keeps::All } else { Keeps::Nothing };
+            assert_eq!(world.cluster(number).keeps(&name, 0), keeps, "{number}");
+        }
+        // Two of three are away, and one of them for ever: nobody can tell what they had acknowledged.
+        for away in &stored[..2] {
+            world.kill(*away).await;
+        }
+        let begin = Instant::now();
+        let removed = world.nodes[stored[0]].id;
+        while let Err(reason) = world.cluster(stored[2]).groups().remove(removed).await {
+            assert!(begin.elapsed() < LONG, "{reason}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let new = loop {
+            let nodeset = world.cluster(stored[2]).log(&name).unwrap().nodesets.remove(0);
+            if let Some(new) = others.iter().find(|place| nodeset.contains(world.nodes[**place].id)) {
+                break *new;
+            }
+            assert!(begin.elapsed() < LONG, "{nodeset:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.cluster(new).keeps(&name, 0), Keeps::Nothing);
+        assert_ne!(world.cluster(stored[2]).keeps(&name, 0), Keeps::Nothing);
+        world.restart(stored[1]).await;
+        while world.cluster(new).keeps(&name, 0) != Keeps::All {
+            assert!(begin.elapsed() < LONG, "{:?}", world.cluster(new).partitions());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let numbers = world.numbers(new, &name, 0).unwrap();
+        assert!(acknowledged.iter().all(|(offset, number)| numbers[*offset as usize] == *number));
         world.end().await;
     });
 }

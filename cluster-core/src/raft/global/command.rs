@@ -214,10 +214,21 @@ pub enum GlobalRefusal {
         /// R.
         replication: u8,
     },
+    /// W = 1 or W = N, of several members: nobody could do without one of them.
+    #[error(
+        "an acknowledgement after {copies} copies, of {nodeset} members that store a partition: one lost disk would hold the log up for ever, since whoever \
+         takes over must hear all {nodeset} of them. Take 3 members or more, and from 2 copies to one less than there are members"
+    )]
+    HeldUp {
+        /// N.
+        nodeset: u8,
+        /// W.
+        copies: u8,
+    },
     /// W ≤ R / 2.
     #[error(
-        "an acknowledgement after {copies} of {replication} copies is not more than half: what is acknowledged could be lost with fewer members than half. \
-         Ask for more copies, or say that the log may be weak"
+        "an acknowledgement after {copies} of {replication} copies is not more than half: what is acknowledged could be lost with fewer disks than half. \
+         Ask for more copies, or say that the log may lose what it has acknowledged"
     )]
     Weak {
         /// R.

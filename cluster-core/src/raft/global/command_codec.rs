@@ -205,6 +205,7 @@ impl Encode for GlobalRefusal {
             Self::NoNumbers => out.u8(9),
             Self::Incarnation { incarnation } => out.u8(10).u64(*incarnation),
             Self::Nodeset { nodeset, replication } => out.u8(11).u8(*nodeset).u8(*replication),
+            Self::HeldUp { nodeset, copies } => out.u8(12).u8(*nodeset).u8(*copies),
         };
     }
 }
@@ -229,6 +230,7 @@ impl Decode for GlobalRefusal {
             9 => Self::NoNumbers,
             10 => Self::Incarnation { incarnation: input.u64()? },
             11 => Self::Nodeset { nodeset: input.u8()?, replication: input.u8()? },
+            12 => Self::HeldUp { nodeset: input.u8()?, copies: input.u8()? },
             found => return Err(CodecError::Tag { what: "global refusal", found: found.into() }),
         })
     }

@@ -59,8 +59,8 @@ impl Spread {
         GlobalRefusal::Numbers { replication: self.replication, copies: self.copies }
     }
 
-    /// Refuses numbers that cannot work, or that lose what nobody expects to be lost: unless W > R / 2, two halves of a copyset may each
-    /// acknowledge what the other never sees, and a recovery needs more members than W copies promise.
+    /// Refuses numbers that cannot work, that one lost disk would hold up for ever (a recovery needs max(N − W + 1, W) members of the nodeset that
+    /// was), or under which fewer disks than half may take what was acknowledged with them (W ≤ R / 2), unless that is `weak` on purpose.
     pub(super) fn check(&self, weak: bool) -> Result<(), GlobalRefusal> {
         let Self { nodeset, replication, copies, coordinator_only } = *self;
         if replication == 0 || usize::from(replication) > MAX_NODESET || copies == 0 || copies > replication {
@@ -69,6 +69,9 @@ impl Spread {
         // Both are small.
         if nodeset < replication + u8::from(coordinator_only) || usize::from(nodeset) > MAX_NODESET {
             return Err(GlobalRefusal::Nodeset { nodeset, replication });
+        }
+        if nodeset > 1 && copies.max(nodeset - copies + 1) == nodeset {
+            return Err(GlobalRefusal::HeldUp { nodeset, copies });
         }
         if copies * 2 <= replication && !weak {
             return Err(GlobalRefusal::Weak { replication, copies });

@@ -179,10 +179,16 @@ fn numbers_that_lose_records_are_refused_in_words() {
             }
         }
     };
-    for (replication, copies) in [(1, 1), (2, 2), (3, 2), (3, 3), (4, 3)] {
+    for (replication, copies) in [(1, 1), (3, 2), (4, 3), (5, 3), (5, 4)] {
         assert_eq!(create(replication, copies, false), Ok(()), "{replication} {copies}");
     }
-    for (replication, copies) in [(2, 1), (3, 1), (4, 2)] {
+    for (nodeset, copies) in [(2, 1), (2, 2), (3, 1), (3, 3), (5, 1), (5, 5)] {
+        let why = create(nodeset, copies, true).unwrap_err();
+        assert_eq!(why, GlobalRefusal::HeldUp { nodeset, copies });
+        assert!(why.to_string().contains("one lost disk would hold the log up for ever"), "{why}");
+        assert_eq!(GlobalRefusal::from_bytes(&why.to_bytes()).unwrap(), why);
+    }
+    for (replication, copies) in [(4, 2), (6, 3), (7, 2)] {
         let why = create(replication, copies, false).unwrap_err();
         assert_eq!(why, GlobalRefusal::Weak { replication, copies });
         assert!(why.to_string().contains(&format!("after {copies} of {replication} copies")), "{why}");

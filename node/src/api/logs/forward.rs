@@ -1,4 +1,4 @@
-//! Reads of partitions that this member does not store: a member that does answers them, over the member link.
+//! Reads of partitions that this member has nothing of, or perhaps not all: a member that has answers them, over the member link.
 //!
 //! The question is path and query of the read; the answer `status:u16` and the body.
 
@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use pyralog_cluster_core::LogName;
-use pyralog_cluster_core::cluster::{Cluster, MAX_TOLD_BYTES};
+use pyralog_cluster_core::cluster::{Cluster, Keeps, MAX_TOLD_BYTES};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -31,27 +31,34 @@ struct Where {
     partition: Option<String>,
 }
 
-/// Has others answer what this member refuses, since it has nothing of it.
+/// Has others answer what this member has not all of. What nobody answers it answers itself, as far as it has something.
 pub(super) async fn forward(State(api): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
-    let (read, uri) = (request.method() == Method::GET, request.uri().clone());
-    let refused = next.run(request).await;
-    if !read || refused.status() != StatusCode::MISDIRECTED_REQUEST {
-        return refused;
+    let asked = (request.method() == Method::GET)
+        .then(|| request.uri())
+        .and_then(|uri| Some((name_of(uri)?, partition_of(uri)?)));
+    if let Some((name, partition)) = asked
+        && let Some(answer) = ask_others(&api, request.uri(), &name, partition).await
+    {
+        return answer;
     }
-    let Some((name, partition)) = name_of(&uri).and_then(|name| Some((name, partition_of(&uri)?))) else {
-        return refused;
-    };
+    next.run(request).await
+}
+
+async fn ask_others(api: &ApiState, uri: &Uri, name: &LogName, partition: u32) -> Option<Response> {
     let cluster = api.member.cluster();
+    if cluster.log(name).is_none() || cluster.keeps(name, partition) == Keeps::All {
+        return None;
+    }
     let within = WAY + Duration::from_millis(api.config.max_wait_ms);
-    for member in cluster.stored_by(&name, partition) {
+    for member in cluster.stored_by(name, partition) {
         let question = Bytes::from(uri.to_string());
         match cluster.ask_node(member, question, within).await {
-            Ok(answer) => return read_answer(&answer).unwrap_or(refused),
+            Ok(answer) => return read_answer(&answer),
             // The next one may be nearer.
             Err(reason) => tracing::debug!(member = member.0, %reason, "a read could not be sent on"),
         }
     }
-    refused
+    None
 }
 
 /// Has the reads of other members answered here.
@@ -67,10 +74,9 @@ async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
     let uri = std::str::from_utf8(question).ok().filter(|text| text.len() <= MAX_QUESTION)?;
     let uri: Uri = uri.parse().ok()?;
     let (name, partition) = (name_of(&uri)?, partition_of(&uri)?);
-    // Nothing but what the cluster has, and this member stores of it.
+    // Nothing but what the cluster has, and this member has all of.
     let cluster = api.member.cluster();
-    let nodesets = cluster.log(&name)?.nodesets;
-    nodesets.get(partition as usize).filter(|nodeset| nodeset.contains(cluster.id()))?;
+    (cluster.keeps(&name, partition) == Keeps::All).then_some(())?;
     let name = name.to_string();
     let api = State(api);
     let response = match uri.path().rsplit('/').next()? {

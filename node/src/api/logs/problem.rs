@@ -40,6 +40,9 @@ impl From<LogError> for Problem {
             LogError::Absent { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "absent", message)
                 .remedy("start the members that store the partition, and send again")
                 .retry_after(2),
+            LogError::Newcomer { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", message)
+                .remedy("send again in a moment; where it stays so, start the members that stored the partition before")
+                .retry_after(2),
             LogError::NotStarted => Self::new(StatusCode::SERVICE_UNAVAILABLE, "not_started", message)
                 .remedy("start the other members, or send again in a few seconds; nothing was taken")
                 .retry_after(2),
