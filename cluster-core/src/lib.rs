@@ -102,5 +102,5 @@ pub use pyralog_crypto::{
 pub use replica::{Frontier, PartitionId, Reached, Replica, Replicas, payload, payload_records, stamped_payload};
 pub use slot::MAX_SLOT_BYTES;
 pub use stats::Stats;
-pub use stub::{STUB_BYTES, Stub, is_stub, leaf_of, real_len, stub_batch};
+pub use stub::{STUB_BYTES, Stub, is_stub, leaf_of, real_len};
 pub use wal::{MAX_WAL_ENTRY_BYTES, Wal, WalRecovery};

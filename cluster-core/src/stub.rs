@@ -8,11 +8,8 @@
 //! begins with its version, 1; no version of a record may ever be 2. `length` is the bytes of the record, and `leaf` its hash as a
 //! leaf of the trees. So offsets, segments, roots and proofs are the same on a member that has the record and on one that has its stub.
 
-use bytes::Bytes;
-use pyralog_crypto::codec::Writer;
 use pyralog_crypto::{Blake3, Hash, MAX_RECORD_BYTES, MAX_TIMESTAMP, MerkleHash};
 
-use crate::items;
 use crate::parts::{u32_at, u64_at};
 
 /// Bytes of a stub.
@@ -92,15 +89,12 @@ pub fn real_len(item: &[u8]) -> usize {
 }
 
 /// Items, each behind its length, with a stub in the place of each record; `None` for bytes that are not one or more records and stubs.
-#[must_use]
-pub fn stub_batch(items: &[u8]) -> Option<Bytes> {
-    let items = items::decode(items, MAX_RECORD_BYTES)?;
-    let mut out = Writer::with_capacity(items.len() * (items::ITEM_HEADER + STUB_BYTES));
-    for item in items {
-        let stub = Stub::read(item).or_else(|| Stub::of(item))?;
-        out.u32(STUB_BYTES as u32).raw(&stub.to_bytes());
-    }
-    Some(out.into_bytes().into())
+#[cfg(test)]
+pub(crate) fn stub_batch(items: &[u8]) -> Option<bytes::Bytes> {
+    let stub = |item: &&[u8]| Stub::read(item).or_else(|| Stub::of(item)).map(|stub| stub.to_bytes());
+    let stubs: Vec<[u8; STUB_BYTES]> =
+        crate::items::decode(items, MAX_RECORD_BYTES)?.iter().map(stub).collect::<Option<_>>()?;
+    Some(crate::items::encode(stubs.iter().map(|stub| &stub[..])).into())
 }
 
 /// The timestamp in an item, where it is a stub, or a record as far as its front shows.

@@ -14,7 +14,6 @@ use crate::event::{Completion, Ticket};
 use crate::queue::{CheckpointReply, Operation, Queue};
 use crate::segment::{SegmentInfo, Stored};
 use crate::stream::Stream;
-use crate::stub::Stub;
 
 /// What a checkpoint counts for in a group, in bytes: it costs a sync of its own.
 const CHECKPOINT_COST: u64 = 64 << 10;
@@ -107,22 +106,6 @@ impl Partition {
             next = ready;
         }
         Ok(())
-    }
-
-    /// The stubs from offset `from` on, at most `most` of them, and the offset behind the last record that was looked at.
-    ///
-    /// # Errors
-    /// As [`Partition::read`].
-    pub fn stubs(&self, from: u64, most: usize) -> Result<(Vec<(u64, Stub)>, u64), Error> {
-        let (mut stubs, mut next) = (Vec::new(), from);
-        if most > 0 {
-            self.read(from, &mut |stored| {
-                stubs.extend(stored.stub().map(|stub| (stored.offset, stub)));
-                next = stored.offset + 1;
-                stubs.len() < most
-            })?;
-        }
-        Ok((stubs, next))
     }
 
     /// Puts encoded records in the places of their stubs, durably, and answers how many of them, from the first on, are in theirs now.

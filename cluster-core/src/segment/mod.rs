@@ -26,7 +26,7 @@
 //! synced records, has a footer, or is damaged. A segment without synced records may be torn or missing after a crash: what stands behind the first one
 //! that does not check is removed, since the journal has it.
 //!
-//! **Stubs.** In a log of records a stub may stand for a record: see [`crate::stub_batch`]. What a segment holds is then less than what it
+//! **Stubs.** In a log of records a stub may stand for a record: see [`crate::Stub`]. What a segment holds is then less than what it
 //! counts for. A segment may be written anew with records in the places of their stubs: under a temporary name, which takes the place of the old
 //! file when it is durable. It has another salt, so that no index of the old file checks.
 //!

@@ -1,9 +1,11 @@
 //! Stubs as bytes, and what they say of their records.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use pyralog_crypto::{Decode, Encode, Record};
 
 use super::*;
+use crate::items;
 use crate::logs::RecordBatch;
 
 fn record(timestamp: u64, value: Vec<u8>) -> Record {

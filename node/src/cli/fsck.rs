@@ -70,12 +70,17 @@ fn text(report: &FsckReport, repair: bool) -> String {
         let at = finding.offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
         text += &format!("{severity}: {}{at}: {}\n", finding.path.display(), finding.what);
     }
+    let elsewhere = match report.stubs {
+        0 => String::new(),
+        stubs => format!(" ({stubs} of them on other members, with their hashes here)"),
+    };
     text += &format!(
-        "checked {} leaves in {} notary logs, {} records in {} partitions, {} blocks, {} WAL entries, {} table entries\n",
+        "checked {} leaves in {} notary logs, {} records in {} partitions{}, {} blocks, {} WAL entries, {} table entries\n",
         report.leaves,
         report.notary_logs,
         report.records,
         report.partitions,
+        elsewhere,
         report.blocks,
         report.wal_entries,
         report.table_entries
@@ -111,6 +116,7 @@ fn document(report: &FsckReport, repair: bool) -> Value {
             "leaves": report.leaves.to_string(),
             "partitions": report.partitions.to_string(),
             "records": report.records.to_string(),
+            "records_elsewhere": report.stubs.to_string(),
             "blocks": report.blocks.to_string(),
             "wal_entries": report.wal_entries.to_string(),
             "table_entries": report.table_entries.to_string(),
