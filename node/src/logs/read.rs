@@ -114,7 +114,7 @@ impl RecordLogs {
             Ok((place, page))
         });
         let (place, page) = opening.await?;
-        let mut page = self.whole(&place, page).await?;
+        let mut page = self.filled(&place, question, page).await?;
         loop {
             // The time is looked at here too: what comes in may all be older than what is asked for.
             let waits = page.records.is_empty() && Instant::now() < until;
@@ -138,7 +138,22 @@ impl RecordLogs {
     async fn look(&self, place: &Place, question: Question) -> Result<Page, LogError> {
         let of = place.clone();
         let page = self.work(move || of.look(question)).await?;
-        self.whole(place, page).await
+        self.filled(place, question, page).await
+    }
+
+    /// The page with all its records, or a later one where retention has taken some in between.
+    async fn filled(&self, place: &Place, question: Question, mut page: Page) -> Result<Page, LogError> {
+        loop {
+            let absent = match self.whole(place, page).await {
+                Err(LogError::Absent { offset, .. }) if !question.from.is_exact() => offset,
+                answer => return answer,
+            };
+            let of = place.clone();
+            page = self.work(move || of.look(question)).await?;
+            if page.first <= absent {
+                return self.whole(place, page).await;
+            }
+        }
     }
 
     /// Gets the records of a page that other members have.
