@@ -8,7 +8,7 @@ use pyralog_crypto::Encode;
 use super::answers::{AppendError, PartitionStatus};
 use super::host::Cluster;
 use super::place::ReplicatedLog;
-use crate::raft::{GlobalAnswer, GlobalCommand, GlobalState, GroupError, LogPlace, NewLog, Spread};
+use crate::raft::{GlobalAnswer, GlobalCommand, GlobalRefusal, GlobalState, GroupError, LogPlace, NewLog, Spread};
 use crate::replication::{Epoch, EpochStore, MemberId, NodeSet};
 use crate::{Error as StoreError, LogName, LogSpec, PartitionId};
 
@@ -46,7 +46,7 @@ impl Cluster {
     /// Makes a log, and answers its incarnation when this member has seen it.
     ///
     /// # Errors
-    /// As [`crate::raft::Group::propose`]; [`GroupError::Refused`] where it cannot be.
+    /// As [`crate::raft::Group::propose`]; [`GroupError::Unfit`] where its numbers do not fit, [`GroupError::Refused`] where it cannot be.
     pub async fn create_log(&self, spec: &LogSpec, spread: Spread, weak: bool) -> Result<u64, GroupError> {
         let healthy = self.up();
         let (name, partitions) = (spec.name.clone(), spec.partitions);
@@ -58,6 +58,9 @@ impl Cluster {
                 self.shared.look.notify_one();
                 Ok(incarnation)
             }
+            GlobalAnswer::Refused(
+                why @ (GlobalRefusal::Numbers { .. } | GlobalRefusal::Nodeset { .. } | GlobalRefusal::Weak { .. }),
+            ) => Err(GroupError::Unfit { why: why.to_string() }),
             GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
             _ => Err(GroupError::Refused { group: 0, why: "the group answered another question".to_owned() }),
         }

@@ -21,6 +21,12 @@ pub enum GroupError {
         /// What does not fit.
         why: String,
     },
+    /// The numbers of a log do not fit each other.
+    #[error("{why}")]
+    Unfit {
+        /// What does not fit.
+        why: String,
+    },
     /// The home holds no member, or one without an id.
     #[error("this home belongs to no member of a cluster yet: start a cluster with it, or add it to one")]
     NoMember,

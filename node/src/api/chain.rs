@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Path, Query};
+use super::object::read_object;
 use super::{ApiState, Problem, answers};
 use crate::rpc::json as cometbft;
 
@@ -158,8 +159,7 @@ struct Bundle {
 /// `POST /v1/tx`
 pub async fn submit(State(api): Api, Body(body): Body) -> Answer {
     let help = "send {\"txs\": [\"base64\"]}";
-    let bundle: Bundle = serde_json::from_slice(&body)
-        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
+    let bundle: Bundle = read_object(&body, help)?;
     if bundle.txs.is_empty() || bundle.txs.len() > 2 {
         return Err(
             Problem::bad(format!("a bundle has 1 or 2 transactions, this one has {}", bundle.txs.len())).remedy(help)

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use super::extract::{Body, Path};
 use super::logs::authorize;
+use super::object::read_object;
+use super::values::short;
 use super::{ApiState, Problem};
 use crate::cluster::{ClusterMember, View};
 use crate::home::read_bounded;
@@ -74,9 +76,9 @@ impl Newcomer {
             let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
             bytes.ok_or_else(|| format!("{what} is not 32 hex digits"))
         };
-        let peer: PeerId = self.peer_id.parse().map_err(|_| format!("{:?} is not a peer id", self.peer_id))?;
+        let peer: PeerId = self.peer_id.parse().map_err(|_| format!("{:?} is not a peer id", short(&self.peer_id)))?;
         if let Some(address) = self.addresses.iter().find(|address| address.parse::<Multiaddr>().is_err()) {
-            return Err(format!("{address:?} is not a multiaddress such as /ip4/10.0.0.2/tcp/26656"));
+            return Err(format!("{:?} is not a multiaddress such as /ip4/10.0.0.2/tcp/26656", short(address)));
         }
         let long = self.addresses.iter().any(|address| address.len() > pyralog_cluster_core::raft::MAX_ADDRESS);
         if self.name.is_empty() || self.name.len() > pyralog_cluster_core::raft::MAX_MEMBER_NAME {
@@ -94,8 +96,7 @@ impl Newcomer {
 /// `POST /v1/cluster/members`: what `pyralogd join-cluster` asks.
 async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let help = "this call is made by `pyralogd join-cluster` on the new machine";
-    let asked: Newcomer = serde_json::from_slice(&body)
-        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
+    let asked: Newcomer = read_object(&body, help)?;
     let new = asked.check().map_err(|why| Problem::bad(why).remedy(help))?;
     let member = serving(&api.member)?;
     let (peer_id, addresses) = (PeerId::from_bytes(&new.peer), new.addresses.clone());
@@ -134,8 +135,7 @@ struct To {
 
 /// `POST /v1/cluster/leader`
 async fn transfer(State(api): Api, Body(body): Body) -> Answer {
-    let To { member: to } = serde_json::from_slice(&body)
-        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy("send {\"member\": 2}"))?;
+    let To { member: to } = read_object(&body, "send {\"member\": 2}")?;
     let member = serving(&api.member)?;
     let asked = member.cluster().transfer(MemberId(to)).await?;
     Ok(Json(json!({"leader": to, "asked": asked})))
@@ -159,6 +159,9 @@ impl From<GroupError> for Problem {
             // That it is refused the code says.
             GroupError::Refused { why, .. } => Self::new(StatusCode::CONFLICT, "refused", why)
                 .remedy("GET /v1/cluster shows the members, who leads, and the logs"),
+            GroupError::Unfit { .. } => Self::bad(message).remedy(
+                "send nodeset, replication and copies that fit each other, each from 1 to 7, or leave them out",
+            ),
             GroupError::IsMember(_) | GroupError::Stranger { .. } => {
                 Self::new(StatusCode::CONFLICT, "refused", message)
                     .remedy("GET /v1/cluster shows the members, who leads, and the logs")

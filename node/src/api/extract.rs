@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
 use super::Problem;
+use super::object::plain;
+use super::values::short;
 
 /// The parameters behind `?`.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +31,22 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 /// A query that was refused, with which of its parameters is wrong.
 pub fn unread_query(refused: &dyn Error) -> Problem {
     // Its own text names a type, that below it the parameter.
-    let which = refused.source().map(|which| format!(": {which}")).unwrap_or_default();
+    let which = refused.source().map(|which| format!(": {}", in_query(&which.to_string()))).unwrap_or_default();
     Problem::bad(format!("the query is not understood{which}")).remedy(
         "write name=value, with & between several, each name once and none but those of this call; see docs/node.md",
     )
+}
+
+/// `name: why` of a parameter, or why alone, with no more of what was sent than has room in a line.
+fn in_query(text: &str) -> String {
+    // A name that nobody knows has anything in it, and stands twice in the text.
+    if let Some(at) = text.find("unknown field `") {
+        return plain(&text[at..]);
+    }
+    match text.split_once(": ") {
+        Some((name, why)) => format!("{}: {}", short(name), plain(why)),
+        None => plain(text),
+    }
 }
 
 /// The parts of the path that vary.

@@ -34,6 +34,12 @@ async fn a_query_that_cannot_be_read_is_refused_with_the_name_and_a_remedy() {
             "{problem:?}"
         );
     }
+    for query in [format!("?{}=1", "x".repeat(5_000)), format!("?{}=1", "x:%20".repeat(1_000))] {
+        let (mut parts, ()) = Request::builder().uri(format!("/v1/logs{query}")).body(()).unwrap().into_parts();
+        let problem = Query::<Asked>::from_request_parts(&mut parts, &()).await.unwrap_err();
+        sound(&problem);
+        assert!(problem.message.len() < 300, "{problem:?}");
+    }
     let (mut parts, ()) = Request::builder().uri("/v1/logs?from=7").body(()).unwrap().into_parts();
     assert_eq!(Query::<Asked>::from_request_parts(&mut parts, &()).await.unwrap().0.from, Some(7));
 }

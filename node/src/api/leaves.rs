@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 
 use super::Problem;
+use super::object::in_words;
 use super::values::{NotHex, lower_hex};
 
 /// Reads `{"leaves": ["hex", …]}`. Hex digits are lower-case, and none is missing.
@@ -17,9 +18,8 @@ pub fn parse_leaves(body: &[u8], max: usize) -> Result<Vec<Vec<u8>>, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = json.deserialize_map(Body(&mut reading)).and_then(|()| json.end());
     if let Err(error) = read {
-        return Err(
-            Problem::bad(format!("the body is not understood: {error}")).remedy("send {\"leaves\": [\"hex\", …]}")
-        );
+        return Err(Problem::bad(format!("the body is not understood: {}", in_words(&error)))
+            .remedy("send {\"leaves\": [\"hex\", …]}"));
     }
     if reading.count > max {
         return Err(Problem::bad(format!("{} leaves in one submission, at most {max} are taken", reading.count))

@@ -6,6 +6,7 @@ mod cluster;
 mod extract;
 mod leaves;
 mod logs;
+mod object;
 mod problem;
 mod server;
 mod token;

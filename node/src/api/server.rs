@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::extract::{Body, Path, Query};
+use super::values::short;
 use super::{AdminToken, Problem, answers, chain, cluster, logs, parse_leaves};
 use crate::backend::Backend;
 use crate::cluster::ClusterMember;
@@ -199,7 +200,7 @@ async fn leaves(State(api): Api, Query(how): Query<HowPromised>, Body(body): Bod
     let one_for_all = match how.promise.as_deref() {
         None | Some("each") => false,
         Some("range") => true,
-        Some(other) => return Err(Problem::bad(format!("promise={other} is neither \"each\" nor \"range\""))),
+        Some(other) => return Err(Problem::bad(format!("promise={} is neither \"each\" nor \"range\"", short(other)))),
     };
     let leaves = parse_leaves(&body, api.max_leaves)?;
     drop(body);
@@ -222,10 +223,12 @@ struct Wait {
 
 /// `GET /v1/notary/receipts/{index}`
 async fn receipt(State(api): Api, Path(index): Path<String>, Query(wait): Query<Wait>) -> Result<Response, Problem> {
-    let index: u64 = index.parse().map_err(|_| Problem::bad(format!("{index:?} is not a leaf's index")))?;
+    let index: u64 = index.parse().map_err(|_| Problem::bad(format!("{:?} is not a leaf's index", short(&index))))?;
     let log = match wait.log {
         None => None,
-        Some(text) => Some(text.parse().map_err(|e| Problem::bad(format!("log={text} is not a log id: {e}")))?),
+        Some(text) => {
+            Some(text.parse().map_err(|e| Problem::bad(format!("log={} is not a log id: {e}", short(&text))))?)
+        }
     };
     let patience = Duration::from_millis(wait.wait_ms.unwrap_or(0).min(api.config.max_wait_ms));
     match api.receipts.receipt(log, index, patience).await.map_err(Problem::internal)? {

@@ -2,10 +2,21 @@
 
 use std::fmt;
 
-use serde::de::{Error, Visitor};
+use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Problem;
+
+/// Most characters of a text of a caller that come back to it.
+const MAX_SHOWN: usize = 64;
+
+/// As much of a text as is repeated to whoever sent it.
+pub fn short(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// Why a text is not lower-case hex.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -92,6 +103,33 @@ impl Visitor<'_> for Digits {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Decimal, E> {
         digits(text, u64::MAX).map(Decimal).map_err(E::custom)
+    }
+}
+
+/// A whole number within bounds, as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Within<const MIN: u64, const MAX: u64>(pub u64);
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(Bounds)
+    }
+}
+
+struct Bounds<const MIN: u64, const MAX: u64>;
+
+impl<const MIN: u64, const MAX: u64> Visitor<'_> for Bounds<MIN, MAX> {
+    type Value = Within<MIN, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        match number {
+            number if (MIN..=MAX).contains(&number) => Ok(Within(number)),
+            number => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+        }
     }
 }
 

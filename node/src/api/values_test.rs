@@ -14,6 +14,22 @@ fn hex_is_lower_case_and_whole() {
 }
 
 #[test]
+fn of_a_long_text_the_beginning_is_repeated() {
+    assert_eq!(short("orders"), "orders");
+    assert_eq!(short(&"ä".repeat(64)), "ä".repeat(64));
+    assert_eq!(short(&"ä".repeat(65)), format!("{}…", "ä".repeat(64)));
+}
+
+#[test]
+fn a_number_within_bounds_has_them() {
+    let read = |text: &str| serde_json::from_str::<Within<1, 7>>(text);
+    assert_eq!((read("1").unwrap(), read("7").unwrap()), (Within(1), Within(7)));
+    for wrong in ["0", "8", "-1", "1.0", "\"1\"", "null", "1e400", "[1]"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn numbers_are_digits_within_their_range() {
     let read = |text: &str| serde_json::from_value::<Decimal>(text.into());
     assert_eq!(read("18446744073709551615").unwrap(), Decimal(u64::MAX));

@@ -172,7 +172,7 @@ impl ClusterMember {
 
     /// Everything that an operator wants to see.
     pub fn view(&self) -> View {
-        View::of(&self.cluster)
+        View::of(&self.cluster, self.is_started())
     }
 
     /// The members, as whoever joins must know them.

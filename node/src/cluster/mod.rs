@@ -19,5 +19,5 @@ pub use book::Book;
 pub use join::{JoinPlan, Joined, join};
 pub use member::{Begin, ClusterMember, NOT_STARTED};
 pub use members_file::{Contact, read as read_contacts, write as write_contacts};
-pub use own_logs::{OwnLogs, is_own, unreadable};
+pub use own_logs::{OwnLogs, is_own, is_reserved, unreadable};
 pub use view::{MemberView, PartitionView, View};

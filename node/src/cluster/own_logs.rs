@@ -18,6 +18,12 @@ pub fn is_own(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
+/// Whether nobody may make a log of this name: it is one of the cluster's own, or people would take it for one.
+pub fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    is_own(&name) || PREFIX.strip_suffix('.') == Some(name.as_str())
+}
+
 /// The error of a record of such a log that is none.
 pub fn unreadable(name: &str, offset: u64, why: &impl std::fmt::Display) -> pyralog_cluster_core::Error {
     let why = format!(
@@ -89,5 +95,16 @@ mod tests {
         assert_ne!(own.notary, own.signer);
         assert!(is_own(own.notary.as_str()) && is_own(own.signer.as_str()));
         assert!(!is_own("orders") && !is_own("pyralog"));
+    }
+
+    #[test]
+    fn nobody_makes_a_log_that_would_be_taken_for_one() {
+        let own = OwnLogs::new().unwrap();
+        for name in [own.notary.as_str(), "pyralog", "PyraLog", "PYRALOG.x", "pyralog."] {
+            assert!(is_reserved(name), "{name}");
+        }
+        for name in ["orders", "pyralogs", "pyralog-x", "pyralog_x", "my.pyralog.x", "notary"] {
+            assert!(!is_reserved(name), "{name}");
+        }
     }
 }

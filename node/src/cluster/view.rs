@@ -17,6 +17,10 @@ pub struct View {
     pub leader: Option<u64>,
     /// Who signs for the cluster. None where nobody does at the moment, and where it has one member only, which signs by itself.
     pub signer: Option<u64>,
+    /// Whether the answering member hears a majority of the voters: without one no log is made, and no partition gets a leader.
+    pub majority: bool,
+    /// Whether the cluster has confirmed its start: before it nothing is taken there.
+    pub started: bool,
     /// All that are there.
     pub members: Vec<MemberView>,
     /// All, by log and number.
@@ -67,7 +71,7 @@ pub struct PartitionView {
 }
 
 impl View {
-    pub(super) fn of(cluster: &Cluster) -> Self {
+    pub(super) fn of(cluster: &Cluster, started: bool) -> Self {
         let up = cluster.up();
         let global = cluster.groups().global();
         let members = global.look(|state| {
@@ -102,10 +106,13 @@ impl View {
             let recovered = of.last_clean.next() == Some(of.epoch);
             Some(of.sequencer).filter(|member| recovered && up.contains(member))
         });
+        let status = global.status();
         Self {
+            majority: status.voters.intersection(&up).count() > status.voters.len() / 2,
+            started,
             signer: signer.map(|member| member.0),
             member: cluster.id().0,
-            leader: global.status().leader.member.map(|member| member.0),
+            leader: status.leader.member.map(|member| member.0),
             members,
             partitions: partitions.into_iter().map(partition).collect(),
             disk_low: cluster.disk_low().map(|reason| reason.to_string()),

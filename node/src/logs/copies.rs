@@ -1,11 +1,14 @@
 //! How many members keep a log's records, and which.
 
 use pyralog_cluster_core::raft::Spread;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+
+/// Most members that store a partition: as many as clusters are meant for.
+pub const MAX_COPIES: u8 = 7;
 
 /// Where the copies of records go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(variant_identifier, rename_all = "kebab-case")]
 pub enum Copysets {
     /// All records of a partition to the same members.
     #[default]
@@ -38,6 +41,15 @@ impl Copysets {
             _ => Self::Partition,
         }
     }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Partition => "partition",
+            Self::Record => "record",
+            Self::CoordinatorOnly => "coordinator-only",
+        }
+    }
 }
 
 impl Copies {
@@ -62,11 +74,28 @@ impl Copies {
 
     /// Why they contradict themselves, if so.
     pub fn contradiction(&self, spread: &Spread) -> Option<String> {
-        let Spread { nodeset, replication, .. } = spread;
+        let Spread { nodeset, replication, copies, .. } = spread;
+        if *nodeset > MAX_COPIES {
+            return Some(format!(
+                "with a copyset for each record and replication {replication} the nodeset would have {nodeset} members, and it has 2 to {MAX_COPIES}: \
+                 give replication one less"
+            ));
+        }
+        if copies > replication {
+            return Some(format!(
+                "copies is {copies} and replication {replication}: an append cannot wait for more copies than a record has. Give copies from {} to \
+                 {replication}, or replication, from 1 to {MAX_COPIES}, as well",
+                replication / 2 + 1
+            ));
+        }
         match self.copysets.unwrap_or_default() {
             Copysets::Partition if nodeset != replication => Some(format!(
                 "all {nodeset} members of the nodeset store every record, so replication cannot be {replication}: say copysets \"record\", or the same \
                  number twice"
+            )),
+            Copysets::Record | Copysets::CoordinatorOnly if *replication == 0 => Some(format!(
+                "a record has a copyset of its own where there are more members than copies, and nodeset is {nodeset}: give 2 to {MAX_COPIES}, or leave \
+                 copysets out"
             )),
             Copysets::Record | Copysets::CoordinatorOnly if nodeset <= replication => Some(format!(
                 "a record has a copyset of its own where there are more members than copies, and {nodeset} is not more than {replication}: give nodeset \
@@ -102,12 +131,20 @@ mod tests {
 
     #[test]
     fn contradictions_are_named() {
-        let refused = |copysets, nodeset, replication| {
-            let copies = Copies { copysets, nodeset, replication, copies: None };
+        let waiting = |copysets, nodeset, replication, copies| {
+            let copies = Copies { copysets, nodeset, replication, copies };
             copies.contradiction(&copies.spread((3, 2))).unwrap()
         };
+        let refused = |copysets, nodeset, replication| waiting(copysets, nodeset, replication, None);
         assert!(refused(None, Some(5), Some(3)).contains("copysets \"record\""));
         assert!(refused(Some(Copysets::Record), Some(3), Some(3)).contains("3 is not more than 3"));
         assert!(refused(Some(Copysets::CoordinatorOnly), Some(2), Some(3)).contains("leave copysets out"));
+        let one = refused(Some(Copysets::Record), Some(1), None);
+        assert!(one.contains("nodeset is 1: give 2 to 7"), "{one}");
+        let many = refused(Some(Copysets::Record), None, Some(7));
+        assert!(many.contains("8 members, and it has 2 to 7"), "{many}");
+        let more = waiting(None, None, None, Some(5));
+        assert!(more.contains("copies is 5 and replication 3") && more.contains("from 2 to 3"), "{more}");
+        assert!(waiting(Some(Copysets::Record), Some(3), None, Some(3)).contains("replication 2"));
     }
 }

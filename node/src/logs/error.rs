@@ -53,6 +53,9 @@ pub enum LogError {
         "{0} would be on this node alone, which keeps one copy: add members to the cluster first, or say nothing about copies"
     )]
     NoCopies(String),
+    /// Copies of a log in memory.
+    #[error("{0} is to be in memory, and a log in memory is not replicated: it is on one node, with one copy")]
+    CopiesInMemory(String),
     /// Numbers of copies that contradict themselves.
     #[error("{0}")]
     Copies(String),
@@ -85,6 +88,11 @@ pub enum LogError {
     /// A log of this name is the cluster's own.
     #[error("logs whose names begin with \"pyralog.\" are the cluster's own: nobody else makes, writes or deletes {0}")]
     OwnName(String),
+    /// A new log would be taken for one of the cluster's own.
+    #[error(
+        "the name \"pyralog\" and all that begin with \"pyralog.\", in either case, are kept for the cluster's own logs: nobody else makes {0}"
+    )]
+    ReservedName(String),
     /// The node signs, and a height is not decided in time.
     #[error(
         "the node signs for its cluster alone, and the height under way is not decided: a member is admitted when it is"

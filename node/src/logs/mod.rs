@@ -17,11 +17,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use append::{Appended, Place};
 pub use consistency::Growth;
-pub use copies::{Copies, Copysets};
+pub use copies::{Copies, Copysets, MAX_COPIES};
 pub use error::{LogError, Partly};
 pub use read::{Found, Page, Question, Start};
 pub use record_logs::{NewLog, RecordLogs};
-pub use report::{Held, LogReport, PartitionReport};
+pub use report::{Held, LogReport, PartitionReport, Placed};
 pub use retention::RetentionDriver;
 
 /// The node's clock: milliseconds since 1970-01-01T00:00:00Z.

@@ -10,7 +10,7 @@ use pyralog_crypto::{LogId, Signer};
 use tokio::sync::{Semaphore, watch};
 
 use super::{Copies, LogError, LogReport};
-use crate::cluster::{ClusterMember, is_own};
+use crate::cluster::{ClusterMember, is_own, is_reserved};
 use crate::driver::{EngineHandle, LoopEvent, lock};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -79,16 +79,22 @@ impl RecordLogs {
     /// Makes a log; its id is derived from its incarnation too.
     ///
     /// # Errors
-    /// [`LogError::NotaryName`], [`LogError::OwnName`], [`LogError::NoCopies`], [`LogError::Copies`], and what [`Logs::create`] answers.
+    /// [`LogError::NotaryName`], [`LogError::ReservedName`], [`LogError::CopiesInMemory`], [`LogError::NoCopies`], [`LogError::Copies`], and what
+    /// [`Logs::create`] answers.
     pub async fn create(&self, new: NewLog) -> Result<LogReport, LogError> {
         let NewLog { name, partitions, storage, segment_bytes, retention, copies } = new;
-        refuse_own(&name)?;
         let name: LogName = name.parse()?;
+        if is_reserved(name.as_str()) {
+            return Err(LogError::ReservedName(name.to_string()));
+        }
         let (chain_id, owner) = (self.chain_id.clone(), self.signer.public_key());
         // Each has its own id, but people would take one for the other.
         let id = LogId::derive(&chain_id, &owner, name.as_str());
         if id == self.notary {
             return Err(LogError::NotaryName(name.to_string()));
+        }
+        if storage == Storage::Memory && !copies.is_silent() {
+            return Err(LogError::CopiesInMemory(name.to_string()));
         }
         let spec = LogSpec { name: name.clone(), id, partitions, storage, retention, segment_bytes };
         if let Some(member) = self.creator(storage)? {
@@ -129,8 +135,10 @@ impl RecordLogs {
             .await?;
         let own = own.into_iter().map(|report| (report.spec.name.clone(), self.complete(report)));
         let mut all: BTreeMap<LogName, LogReport> = own.collect();
-        for log in self.member.iter().flat_map(|member| member.cluster().logs()) {
-            all.entry(log.spec.name.clone()).or_insert_with(|| Self::foreign(log));
+        for cluster in self.member.iter().map(ClusterMember::cluster) {
+            for log in cluster.logs() {
+                all.entry(log.spec.name.clone()).or_insert_with(|| Self::foreign(log, cluster.id()));
+            }
         }
         // Whoever wants to see the cluster's own finds them among its partitions.
         all.retain(|name, _| !is_own(name.as_str()));
@@ -143,10 +151,12 @@ impl RecordLogs {
     /// There is none of this name.
     pub async fn describe(&self, name: String) -> Result<LogReport, LogError> {
         self.caught_up(&name).await;
-        let (logs, known) = (self.logs.clone(), self.replicated(&name));
+        let (logs, known) = (self.logs.clone(), self.replicated(&name).zip(self.member.as_ref()));
         let report = self.work(move || Ok(LogReport::of(&logs.open_log(&name)?)?)).await;
         match (report, known) {
-            (Err(LogError::Store(core::Error::NoSuchLog { .. })), Some(log)) => Ok(Self::foreign(log)),
+            (Err(LogError::Store(core::Error::NoSuchLog { .. })), Some((log, member))) => {
+                Ok(Self::foreign(log, member.cluster().id()))
+            }
             (report, _) => report.map(|report| self.complete(report)),
         }
     }

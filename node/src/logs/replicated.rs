@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use pyralog_cluster_core::cluster::{AppendError, Keeps, ReplicatedLog};
 use pyralog_cluster_core::member::Acked;
+use pyralog_cluster_core::replication::MemberId;
 use pyralog_cluster_core::{Error as StoreError, Log, LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
 
 use super::append::{Outcome, Part, Place, Sender};
-use super::{Appended, Copies, LogError, LogReport, PartitionReport, RecordLogs};
+use super::{Appended, Copies, LogError, LogReport, PartitionReport, Placed, RecordLogs};
 use crate::cluster::ClusterMember;
 use crate::driver::lock;
 
@@ -155,17 +156,24 @@ impl RecordLogs {
     pub(super) fn complete(&self, mut report: LogReport) -> LogReport {
         let Some(log) = self.replicated(report.spec.name.as_str()) else { return report };
         (report.incarnation, report.spread) = (log.incarnation, Some(log.spread));
-        for partition in &mut report.partitions {
-            if let Err(why) = self.incarnation_here(log.spec.name.as_str(), partition.partition) {
+        for (partition, nodeset) in report.partitions.iter_mut().zip(&log.nodesets) {
+            let here = self.incarnation_here(log.spec.name.as_str(), partition.partition);
+            if let Err(why) = &here {
                 partition.held = Err(why.to_string());
             }
+            partition.placed = Some(Placed { nodeset: nodeset.clone(), here: here.is_ok() });
         }
         report
     }
 
-    /// A report of a log that this member stores nothing of.
-    pub(super) fn foreign(log: ReplicatedLog) -> LogReport {
-        let partition = |partition| PartitionReport { partition, held: Err(elsewhere(&log, partition)) };
+    /// A report of a log that is not on this member, `me`.
+    pub(super) fn foreign(log: ReplicatedLog, me: MemberId) -> LogReport {
+        let partition = |partition: u32| {
+            let nodeset = log.nodesets.get(partition as usize);
+            let why = if nodeset.is_some_and(|nodeset| nodeset.contains(me)) { not_yet } else { elsewhere };
+            let placed = nodeset.map(|nodeset| Placed { nodeset: nodeset.clone(), here: false });
+            PartitionReport { partition, held: Err(why(&log, partition)), placed }
+        };
         let partitions = (0..log.spec.partitions).map(partition).collect();
         LogReport { spec: log.spec, incarnation: log.incarnation, spread: Some(log.spread), partitions }
     }
@@ -237,6 +245,11 @@ fn is_here(log: &ReplicatedLog, member: &ClusterMember) -> bool {
 /// Nobody is served before the cluster has confirmed the member's start.
 pub(super) fn serving(member: &ClusterMember) -> Result<&ClusterMember, LogError> {
     if member.is_started() { Ok(member) } else { Err(LogError::NotStarted) }
+}
+
+/// A member makes its files of a log when it hears of it; one whose disk is full, later.
+fn not_yet(log: &ReplicatedLog, partition: u32) -> String {
+    format!("this member is to store partition {partition} of log {}, and has nothing of it yet", log.spec.name)
 }
 
 fn elsewhere(log: &ReplicatedLog, partition: u32) -> String {

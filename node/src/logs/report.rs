@@ -1,6 +1,7 @@
 //! What is known of a log without reading its records.
 
 use pyralog_cluster_core::raft::Spread;
+use pyralog_cluster_core::replication::NodeSet;
 use pyralog_cluster_core::{Error, Log, LogSpec, Partition};
 
 /// A log as it is now.
@@ -23,6 +24,17 @@ pub struct PartitionReport {
     pub partition: u32,
     /// What it holds, or why that cannot be seen: the others are not worse for it.
     pub held: Result<Held, String>,
+    /// Who stores it, where it is the cluster's.
+    pub placed: Option<Placed>,
+}
+
+/// Where a partition is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its members, and the numbers that hold while there are no more of them.
+    pub nodeset: NodeSet,
+    /// Whether this member has it: else it is none of them, or is about to begin.
+    pub here: bool,
 }
 
 /// What a partition holds.
@@ -61,7 +73,7 @@ impl PartitionReport {
                 Err(error.to_string())
             }
         };
-        Ok(Self { partition: partition.number(), held })
+        Ok(Self { partition: partition.number(), held, placed: None })
     }
 }
 

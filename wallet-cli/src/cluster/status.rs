@@ -58,6 +58,9 @@ fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
             safe(why)
         ));
     }
+    if let Some(why) = info.stands_still() {
+        text.push_str(&format!("\n{BAD}{why}{BAD:#}\n"));
+    }
     text.push_str(&format!("\n{}", closing(info)));
     text
 }

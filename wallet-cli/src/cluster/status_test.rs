@@ -47,6 +47,33 @@ fn a_member_whose_disk_is_full_says_so() {
 }
 
 #[test]
+fn a_member_that_hears_no_majority_says_what_is_not_done() {
+    let mut document = cluster(1);
+    (document["majority"], document["started"]) = (true.into(), true.into());
+    assert!(!plain(&shown(&document, false)).contains("until"), "all is well");
+    for lost in [1, 2] {
+        document["members"][lost] = member(lost as u64 + 1, false);
+    }
+    document["majority"] = false.into();
+    let output = shown(&document, false);
+    let text = plain(&output);
+    let why = "\nno majority of the members is heard, 1 of 3: nothing is appended where too few copies are up, no partition gets another leader, and no \
+               log is made or deleted, until 2 are up\n\n1 of 3 members up";
+    assert!(text.contains(why), "{text}");
+    assert!(output.text.contains("\u{1b}") && output.document["majority"] == false, "{}", output.text);
+    document["started"] = false.into();
+    let text = plain(&shown(&document, false));
+    assert!(text.contains("1 of 3: nothing is appended through this member, until 2 are up\n"), "{text}");
+    // An older node does not say so, and its list of members does.
+    document.as_object_mut().unwrap().retain(|field, _| !["majority", "started"].contains(&field.as_str()));
+    assert!(plain(&shown(&document, false)).contains("no majority of the members is heard, 1 of 3"));
+    let mut waits = cluster(1);
+    waits["started"] = false.into();
+    let text = plain(&shown(&waits, false));
+    assert!(text.contains("the cluster has not confirmed the start of member 1 (node0) yet"), "{text}");
+}
+
+#[test]
 fn columns_stay_in_line_also_where_words_have_colours() {
     let mut document = cluster(2);
     document["members"][2] = member(3, false);

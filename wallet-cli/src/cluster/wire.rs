@@ -17,6 +17,12 @@ pub struct ClusterInfo {
     /// Who signs for the cluster, if somebody does for others than itself.
     #[serde(default)]
     pub signer: Option<u64>,
+    /// Whether the member that answers hears a majority of the voters; not said by older nodes.
+    #[serde(default)]
+    pub majority: Option<bool>,
+    /// Whether the cluster has confirmed the start of the member that answers; not said by older nodes.
+    #[serde(default)]
+    pub started: Option<bool>,
     /// All members that were not removed; none where the answering member has not heard of the cluster yet.
     pub members: Vec<MemberInfo>,
     /// All partitions of all logs.
@@ -111,6 +117,29 @@ impl ClusterInfo {
     /// How many members are up.
     pub fn up(&self) -> usize {
         self.members.iter().filter(|member| member.up).count()
+    }
+
+    /// What is not done now, for people, where the member that answers hears too few others, or has not been let in since its start.
+    pub fn stands_still(&self) -> Option<String> {
+        let voters: Vec<&MemberInfo> = self.members.iter().filter(|member| member.role == Role::Voter).collect();
+        let (heard, all) = (voters.iter().filter(|member| member.up).count(), voters.len());
+        let waits = self.started == Some(false);
+        if self.majority.unwrap_or(heard > all / 2) {
+            let me = self.called(self.member);
+            return waits.then(|| {
+                format!(
+                    "the cluster has not confirmed the start of {me} yet: nothing is appended through it until then"
+                )
+            });
+        }
+        let not_done = match waits {
+            true => "nothing is appended through this member",
+            false => {
+                "nothing is appended where too few copies are up, no partition gets another leader, and no log is made or deleted"
+            }
+        };
+        let most = all / 2 + 1;
+        Some(format!("no majority of the members is heard, {heard} of {all}: {not_done}, until {most} are up"))
     }
 
     /// How well a partition is stored.

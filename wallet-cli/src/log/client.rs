@@ -179,9 +179,9 @@ impl Client {
         let url = self.url();
         let log = name.unwrap_or("NAME");
         match fault {
-            NodeFault::NotFound { code, .. } if code == "no_such_log" && log.starts_with(OWN) => {
+            NodeFault::NotFound { code, .. } if code == "no_such_log" && is_reserved(log) => {
                 let why = format!(
-                    "{url} has no log {log}; names that begin with {OWN} are the cluster's own: nobody else makes such a log"
+                    "{url} has no log {log}; \"pyralog\" and names that begin with {OWN} are the cluster's own: nobody else makes such a log"
                 );
                 Failure::error(why).next(format!("see the logs that are there: {}", self.command("list")))
             }
@@ -244,6 +244,12 @@ pub struct Ask {
     pub wait: Duration,
     /// With a proof of each.
     pub proof: bool,
+}
+
+/// Whether nobody but a cluster may have a log of this name, or of one that people would take for it.
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with(OWN) || OWN.strip_suffix('.') == Some(name.as_str())
 }
 
 /// Whether a refusal says that the log of the name is another one than was meant.

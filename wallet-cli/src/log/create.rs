@@ -22,7 +22,7 @@ pub struct CreateArgs {
     #[arg(value_name = "NAME", value_parser = log_name)]
     pub name: String,
     /// Number of partitions: records are ordered within one, and those of one key are in one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub partitions: u32,
     /// Keep the records in memory: they are gone when the node stops
     #[arg(long)]
@@ -40,13 +40,13 @@ pub struct CreateArgs {
     #[arg(long, value_enum, value_name = "WHICH", conflicts_with = "memory")]
     pub copysets: Option<Copysets>,
     /// In a cluster: members that store a partition (default: the node's, as many as copies, or one more)
-    #[arg(long, value_name = "N", conflicts_with = "memory")]
+    #[arg(long, value_name = "N", conflicts_with = "memory", value_parser = clap::value_parser!(u8).range(1..=7))]
     pub nodeset: Option<u8>,
     /// In a cluster: copies of each record (default: the node's, or one less than members)
-    #[arg(long, value_name = "R", conflicts_with = "memory")]
+    #[arg(long, value_name = "R", conflicts_with = "memory", value_parser = clap::value_parser!(u8).range(1..=7))]
     pub replication: Option<u8>,
     /// In a cluster: durable copies before an append is acknowledged, more than half (default: the node's)
-    #[arg(long, value_name = "W", conflicts_with = "memory")]
+    #[arg(long, value_name = "W", conflicts_with = "memory", value_parser = clap::value_parser!(u8).range(1..=7))]
     pub copies: Option<u8>,
     #[command(flatten)]
     pub node: LogNodeArgs,

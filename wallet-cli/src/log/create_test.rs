@@ -34,7 +34,13 @@ fn what_no_log_can_be_is_a_usage_error() {
         vec!["ä"],
         vec![long.as_str()],
         vec!["a", "--partitions", "0"],
+        vec!["a", "--partitions", "4097"],
         vec!["a", "--partitions", "4294967296"],
+        vec!["a", "--nodeset", "0"],
+        vec!["a", "--nodeset", "8"],
+        vec!["a", "--replication", "255"],
+        vec!["a", "--copies", "0"],
+        vec!["a", "--copies", "2", "--memory"],
         vec!["a", "--keep-for", "7 weeks"],
         vec!["a", "--keep-bytes", "10G"],
         vec!["a", "--segment-bytes", "-1"],
@@ -61,6 +67,17 @@ fn a_log_that_was_made_is_shown() {
     assert!(output.text.contains("created") && output.text.contains("orders"), "{}", output.text);
     assert_eq!(node.asked(), ["POST /v1/cluster/logs"]);
     assert_eq!(node.requests.lock().unwrap()[0].body["partitions"], 2);
+}
+
+#[test]
+fn a_log_that_other_members_store_is_made_all_the_same() {
+    let mut made = log("orders", &[(0, 0)]);
+    made["partitions"][0] = json!({ "partition": 0, "error": "this member stores nothing", "absent": true });
+    let node = FakeNode::start(move |_| Reply::Answer(201, made.clone()));
+    let output = run(&CreateArgs { node: node.args(), ..args(&["orders"]) }).unwrap();
+    assert!(output.text.contains("created") && output.failure.is_none(), "{}", output.text);
+    assert!(!output.text.contains("stores nothing"), "{}", output.text);
+    assert!(output.text.contains("the partition is not stored by this member"), "{}", output.text);
 }
 
 #[test]

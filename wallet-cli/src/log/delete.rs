@@ -84,11 +84,19 @@ fn typed(name: &str, contents: &str) -> Result<String> {
 
 /// What is lost with a log.
 fn contents(info: &LogInfo) -> String {
+    let (all, absent) = (info.partitions.len(), info.absent());
+    if absent == all {
+        return format!("partitions: {all}, not stored by this member: what is in them is not known here");
+    }
     let damaged = match info.damaged().len() {
         0 => String::new(),
         count => format!(", of which {count} cannot be read and are not counted"),
     };
-    format!("{} records, {}, partitions: {}{damaged}", info.records(), show_size(info.bytes()), info.partitions.len())
+    let absent = match absent {
+        0 => String::new(),
+        count => format!(", of which {count} are not stored by this member and not counted"),
+    };
+    format!("{} records, {}, partitions: {all}{damaged}{absent}", info.records(), show_size(info.bytes()))
 }
 
 #[cfg(test)]

@@ -73,6 +73,30 @@ fn a_damaged_log_is_deleted_too() {
 }
 
 #[test]
+fn of_what_other_members_store_nothing_is_known() {
+    let with = |absent: &[usize]| {
+        let mut log = log("orders", &[(3, 18), (0, 0)]);
+        for number in absent {
+            log["partitions"][*number] =
+                json!({ "partition": number, "error": "this member stores nothing of it", "absent": true });
+        }
+        log
+    };
+    for (absent, what) in [
+        (&[0, 1][..], "orders: partitions: 2, not stored by this member: what is in them is not known here"),
+        (&[1], "orders: 15 records, 1 KiB, partitions: 2, of which 1 are not stored by this member and not counted"),
+    ] {
+        let described = with(absent);
+        let node = FakeNode::start(move |request: &Request| match request.method.as_str() {
+            "DELETE" => gone(),
+            _ => Reply::Answer(200, described.clone()),
+        });
+        let output = ask(&node, true, false, None).unwrap();
+        assert!(output.text.ends_with(what), "{}", output.text);
+    }
+}
+
+#[test]
 fn a_lost_answer_leaves_it_open() {
     for reply in [Reply::Hang, Reply::Answer(200, json!({ "deleted": "other" })), problem(500, "internal")] {
         let failure = ask(&node(reply), true, false, None).unwrap_err();

@@ -8,7 +8,7 @@ use super::log_name;
 use super::parse::{show_size, show_time};
 use super::wire::{LogInfo, PartitionInfo};
 use crate::error::{Context, Failure, Result};
-use crate::output::{BAD, Output, safe};
+use crate::output::{BAD, Output, WARN, safe};
 
 /// Options of `log describe`.
 #[derive(Debug, Args)]
@@ -51,7 +51,10 @@ pub fn described(info: &LogInfo) -> Result<Output> {
     for partition in &info.partitions {
         table.add_row(row(partition));
     }
-    let copies = info.spread.map_or_else(String::new, |spread| format!("copies   {}\n", spread.words()));
+    let mut copies = info.spread.map_or_else(String::new, |spread| format!("copies   {}\n", spread.words()));
+    if let Some(now) = info.for_now() {
+        copies.push_str(&format!("now      {WARN}{now}{WARN:#}\n"));
+    }
     let mut text = format!(
         "log      {}\nid       {}\nmade as  {}\nstorage  {}, segments of {}\n{copies}kept     {}\n\n{}",
         info.name,
@@ -64,6 +67,14 @@ pub fn described(info: &LogInfo) -> Result<Output> {
     );
     for (number, why) in info.damaged() {
         text.push_str(&format!("\n{BAD}partition {number}{BAD:#} {}", safe(why)));
+    }
+    let absent = info.absent();
+    if absent > 0 {
+        let all = info.partitions.len();
+        let which = if all == 1 { "the partition is".to_owned() } else { format!("{absent} of {all} partitions are") };
+        text.push_str(&format!(
+            "\n{which} not stored by this member, and what is in them is not known here: pyralog cluster status shows who stores them"
+        ));
     }
     Ok(Output::new(document, text))
 }

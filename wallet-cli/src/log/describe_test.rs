@@ -37,10 +37,55 @@ fn a_log_that_is_not_there_names_the_commands_that_make_and_list() {
 #[test]
 fn nobody_is_told_to_make_a_log_whose_name_is_the_clusters_own() {
     let node = FakeNode::start(|_| problem(404, "no_such_log"));
-    let failure = run(&DescribeArgs { name: "pyralog.orders".to_owned(), node: node.args() }).unwrap_err();
-    assert!(failure.to_string().contains("names that begin with pyralog. are the cluster's own"), "{failure}");
-    let next = failure.report().next.clone().unwrap();
-    assert!(!next.contains("create") && next.contains("pyralog log list"), "{next}");
+    for name in ["pyralog.orders", "PYRALOG.orders", "pyralog"] {
+        let failure = run(&DescribeArgs { name: name.to_owned(), node: node.args() }).unwrap_err();
+        assert!(failure.to_string().contains("names that begin with pyralog. are the cluster's own"), "{failure}");
+        let next = failure.report().next.clone().unwrap();
+        assert!(!next.contains("create") && next.contains("pyralog log list"), "{next}");
+    }
+}
+
+/// The log `orders` of a cluster that has two members, of which the answering one stores all partitions but the last.
+fn of_two_members() -> serde_json::Value {
+    let mut document = log("orders", &[(3, 18), (0, 0)]);
+    document["partitions"][1] =
+        serde_json::json!({ "partition": 1, "error": "this member stores nothing", "absent": true });
+    for partition in document["partitions"].as_array_mut().unwrap() {
+        partition["members"] = serde_json::json!([1, 2]);
+        (partition["replication"], partition["copies"]) = (2.into(), 2.into());
+    }
+    document["copysets"] = "partition".into();
+    for (field, number) in [("nodeset", 3), ("replication", 3), ("copies", 2)] {
+        document[field] = number.into();
+    }
+    document
+}
+
+#[test]
+fn the_numbers_that_hold_stand_beside_those_that_were_asked_for() {
+    let plain = |document: &serde_json::Value| {
+        let output = describe(Reply::Answer(200, document.clone())).unwrap();
+        assert_eq!(&output.document, document);
+        anstream::adapter::strip_str(&output.text).to_string()
+    };
+    let mut document = of_two_members();
+    let text = plain(&document);
+    let now = "copies   3; acknowledged with 2\nnow      2 of 3 replicas on 2 members, acknowledged with 2, until there are more members\n";
+    assert!(text.contains(now), "{text}");
+    for partition in document["partitions"].as_array_mut().unwrap() {
+        partition["members"] = serde_json::json!([1, 2, 3]);
+        partition["replication"] = 3.into();
+    }
+    let text = plain(&document);
+    assert!(text.contains("copies   3; acknowledged with 2\nkept"), "{text}");
+}
+
+#[test]
+fn what_other_members_store_is_no_damage() {
+    let output = describe(Reply::Answer(200, of_two_members())).unwrap();
+    assert_eq!(output.failure, None);
+    let end = "\n1 of 2 partitions are not stored by this member, and what is in them is not known here: pyralog cluster status shows who stores them";
+    assert!(output.text.ends_with(end), "{}", output.text);
 }
 
 #[test]

@@ -30,6 +30,10 @@ pub fn run(args: &ListArgs) -> Result<Output> {
         let (name, describe) = (&info.name, client.command(&format!("describe {}", info.name)));
         note(&format!("{WARN}{name}{WARN:#} has partitions that cannot be read, and are not counted: {describe}"));
     }
+    for info in logs.iter().filter(|info| info.absent() > 0) {
+        let (name, describe) = (&info.name, client.command(&format!("describe {}", info.name)));
+        note(&format!("{name} has partitions that this member does not store, and that are not counted: {describe}"));
+    }
     Ok(Output::new(json!({ "logs": listed }), if logs.is_empty() { String::new() } else { table(&logs) }))
 }
 
@@ -47,13 +51,18 @@ fn table(logs: &[LogInfo]) -> String {
         table.add_row([
             info.name.clone(),
             info.partitions.len().to_string(),
-            info.records().to_string(),
-            show_size(info.bytes()),
+            known(info, info.records().to_string()),
+            known(info, show_size(info.bytes())),
             info.storage.word().to_owned(),
             info.retention.words(),
         ]);
     }
     table.trim_fmt()
+}
+
+/// A sum over the partitions, unless other members store all of them.
+fn known(info: &LogInfo, sum: String) -> String {
+    if info.absent() == info.partitions.len() { "-".to_owned() } else { sum }
 }
 
 #[cfg(test)]

@@ -21,6 +21,19 @@ fn a_node_without_logs_is_no_error() {
 }
 
 #[test]
+fn of_a_log_that_other_members_store_no_sum_is_known() {
+    let mut absent = log("a", &[(0, 0)]);
+    absent["partitions"][0] = json!({ "partition": 0, "error": "it is not here", "absent": true });
+    let logs = json!({ "logs": [absent] });
+    let served = logs.clone();
+    let node = FakeNode::start(move |_| Reply::Answer(200, served.clone()));
+    let output = run(&ListArgs { node: node.args() }).unwrap();
+    assert_eq!(output.document, logs);
+    let lines: Vec<Vec<&str>> = output.text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1], ["a", "1", "-", "-", "disk", "all"]);
+}
+
+#[test]
 fn a_damaged_partition_hides_no_log() {
     let mut damaged = log("a", &[(3, 18), (0, 0)]);
     damaged["partitions"][1] = json!({ "partition": 1, "error": "it is damaged" });

@@ -74,7 +74,7 @@ pub fn run(args: &ReadArgs, json: bool) -> Result<Output> {
     let mut reader = Reader { client: &client, info: &info, left, read: 0, sink, verifier, gone: false };
     let mut places = Vec::new();
     for partition in chosen {
-        places.push(reader.partition(partition, start(args, partition, &client)?)?);
+        places.push(reader.partition(partition, start(args, &info, partition, &client)?)?);
     }
     Ok(reader.output(&places))
 }
@@ -103,16 +103,21 @@ pub fn partitions<'a>(
     };
     let extent = |partition: &'a PartitionInfo| {
         partition.extent().map_err(|why| {
-            let why = format!("partition {} of {name} cannot be read: {}", partition.number(), safe(why));
-            Failure::error(why)
-                .next(format!("read the others with --partition N: {}", client.command(&format!("describe {name}"))))
+            let describe = client.command(&format!("describe {name}"));
+            let next = match count {
+                _ if partition.is_absent() => "name a member that stores it with --node URL".to_owned(),
+                1 => describe,
+                _ => format!("read the others with --partition N: {describe}"),
+            };
+            Failure::error(format!("partition {} of {name} cannot be read: {}", partition.number(), safe(why)))
+                .next(next)
         })
     };
     chosen.into_iter().map(extent).collect()
 }
 
 /// Checks an offset to begin at, so that a wrong one is said with the right ones.
-pub fn within(name: &str, partition: &Extent, offset: u64, client: &Client) -> Result<At> {
+pub fn within(info: &LogInfo, partition: &Extent, offset: u64, client: &Client) -> Result<At> {
     let Extent { partition: number, first_offset: first, next_offset: next, .. } = *partition;
     if (first..=next).contains(&offset) {
         return Ok(At::Offset(offset));
@@ -122,13 +127,19 @@ pub fn within(name: &str, partition: &Extent, offset: u64, client: &Client) -> R
     } else {
         (format!("the next record gets {next}"), next)
     };
-    let command = client.command(&format!("read {name} --partition {number} --from {from}"));
+    let name = &info.name;
+    let command = client.command(&format!("read {name}{} --from {from}", flag(info, number)));
     Err(Failure::error(format!("offset {offset} is not in partition {number} of {name}: {why}")).next(command))
 }
 
-fn start(args: &ReadArgs, partition: &Extent, client: &Client) -> Result<At> {
+/// ` --partition N` for a command to type; nothing where the log has one only.
+pub fn flag(info: &LogInfo, number: u32) -> String {
+    if info.partitions.len() > 1 { format!(" --partition {number}") } else { String::new() }
+}
+
+fn start(args: &ReadArgs, info: &LogInfo, partition: &Extent, client: &Client) -> Result<At> {
     match (args.from, args.since) {
-        (Some(offset), _) => within(&args.name, partition, offset, client),
+        (Some(offset), _) => within(info, partition, offset, client),
         (None, Some(time)) => Ok(At::Time(time)),
         (None, None) => Ok(At::First),
     }
@@ -222,7 +233,7 @@ impl Reader<'_> {
         if let (Some(place), false) = (open, self.gone) {
             note(&format!("{name} was not read to its end"));
             let from = place.next.map(|next| format!(" --from {next}")).unwrap_or_default();
-            print_next(&self.client.command(&format!("read {name} --partition {}{from}", place.partition)));
+            print_next(&self.client.command(&format!("read {name}{}{from}", flag(self.info, place.partition))));
         } else if self.read == 0 && !self.gone {
             note(&format!("{name} holds no records there"));
         }

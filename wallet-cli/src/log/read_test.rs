@@ -102,8 +102,12 @@ fn an_offset_that_the_log_does_not_hold_is_said_with_the_right_one() {
         assert_eq!(failure.code(), 1);
         assert!(failure.to_string().contains(why), "{failure}");
         let next = failure.report().next.clone().unwrap();
-        assert!(next.starts_with(&format!("pyralog log read orders --partition 0 --from {from} --node")), "{next}");
+        assert!(next.starts_with(&format!("pyralog log read orders --from {from} --node")), "{next}");
     }
+    let several = self::node(&[(3, 10), (0, 0)], 3);
+    let failure = run(&args(&several, &["--partition", "0", "--from", "11"]), true).unwrap_err();
+    let next = failure.report().next.clone().unwrap();
+    assert!(next.starts_with("pyralog log read orders --partition 0 --from 10 --node"), "{next}");
     let output = run(&args(&node, &["--from", "10"]), true).unwrap();
     assert_eq!(output.document["records"], json!([]), "the end is an offset to begin at");
 }
@@ -124,6 +128,20 @@ fn a_damaged_partition_is_said_before_anything_is_read_and_the_others_are_read()
         assert!(queries(&node).is_empty());
     }
     assert_eq!(offsets(&run(&args(&node, &["--partition", "0"]), true).unwrap().document), expected(0, 0..2));
+}
+
+#[test]
+fn of_an_only_partition_no_others_are_named() {
+    let next = |absent: bool| {
+        let node = FakeNode::start(move |_| {
+            let mut log = log("orders", &[(0, 2)]);
+            log["partitions"][0] = json!({ "partition": 0, "error": "it is not here", "absent": absent });
+            Reply::Answer(200, log)
+        });
+        run(&args(&node, &[]), true).unwrap_err().report().next.clone().unwrap()
+    };
+    assert!(next(false).starts_with("pyralog log describe orders --node"), "{}", next(false));
+    assert_eq!(next(true), "name a member that stores it with --node URL");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn cursors(args: &TailArgs, info: &LogInfo, client: &Client) -> Result<Vec<Curso
             .next("follow one of them with --partition N"));
     }
     let at = |partition: &Extent| match (args.from, args.since) {
-        (Some(From::Offset(offset)), _) => within(&args.name, partition, offset, client),
+        (Some(From::Offset(offset)), _) => within(info, partition, offset, client),
         (Some(From::First), _) => Ok(At::First),
         (None, Some(time)) => Ok(At::Time(time)),
         (None, None) => Ok(At::Offset(partition.next_offset)),
@@ -119,6 +119,8 @@ fn cursors(args: &TailArgs, info: &LogInfo, client: &Client) -> Result<Vec<Curso
 struct Shared {
     client: Arc<Client>,
     name: String,
+    /// Whether it has more partitions than one.
+    several: bool,
     incarnation: u64,
     /// Whether the node does not answer, and this was said.
     lost: AtomicBool,
@@ -129,7 +131,8 @@ struct Shared {
 impl Shared {
     fn new(client: Arc<Client>, info: &LogInfo, cursors: &[Cursor]) -> Self {
         let (name, incarnation, places) = (info.name.clone(), info.incarnation, Mutex::new(cursors.to_vec()));
-        Self { client, name, incarnation, lost: AtomicBool::new(false), places }
+        let several = info.partitions.len() > 1;
+        Self { client, name, several, incarnation, lost: AtomicBool::new(false), places }
     }
 
     fn lost(&self, fault: &NodeFault) {
@@ -158,9 +161,14 @@ impl Shared {
     fn tell(&self) {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let [Cursor { partition, at: At::Offset(offset), .. }] = places.as_slice() {
-            let again = format!("tail {} --partition {partition} --from {offset}", self.name);
-            interrupt::so_far(format!("the next record is {offset}"), Some(self.client.command(&again)));
+            interrupt::so_far(format!("the next record is {offset}"), Some(self.again(*partition, *offset)));
         }
+    }
+
+    /// The command that goes on at an offset.
+    fn again(&self, partition: u32, offset: u64) -> String {
+        let which = if self.several { format!(" --partition {partition}") } else { String::new() };
+        self.client.command(&format!("tail {}{which} --from {offset}", self.name))
     }
 }
 

@@ -158,6 +158,19 @@ fn it_begins_at_the_end_unless_told_otherwise() {
 }
 
 #[test]
+fn the_command_that_goes_on_names_no_partition_where_there_is_one() {
+    for (partitions, command) in [
+        (&[(3, 10)][..], "pyralog log tail orders --from 7 --node"),
+        (&[(3, 10), (0, 4)], "pyralog log tail orders --partition 0 --from 7 --node"),
+    ] {
+        let node = FakeNode::start(move |_| Reply::Answer(200, log("orders", partitions)));
+        let info = node.client().describe("orders").unwrap();
+        let shared = Shared::new(Arc::new(node.client()), &info, &[Cursor::new(0, At::First)]);
+        assert!(shared.again(0, 7).starts_with(command), "{}", shared.again(0, 7));
+    }
+}
+
+#[test]
 fn more_partitions_than_connections_are_refused() {
     let many = vec![(0, 0); MAX_PARTITIONS + 1];
     let node = FakeNode::start(move |_| Reply::Answer(200, log("orders", &many)));

@@ -96,18 +96,24 @@ pub struct Retention {
 #[serde(untagged)]
 pub enum PartitionInfo {
     /// It cannot be looked at.
-    Damaged {
+    Unseen {
         /// Its number.
         partition: u32,
         /// Why.
         error: String,
+        /// Whether this node does not store it, or not yet: nothing is wrong with it then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        absent: bool,
+        /// Who stores it, where it is a cluster's.
+        #[serde(flatten)]
+        placed: Option<Placed>,
     },
     /// It is as it should be.
     Sound(Extent),
 }
 
 /// What a partition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
     /// Its number.
     pub partition: u32,
@@ -128,6 +134,20 @@ pub struct Extent {
     /// Greatest timestamp of its records.
     #[serde(with = "maybe_digits", default)]
     pub max_time: Option<u64>,
+    /// Who stores it, where it is a cluster's.
+    #[serde(flatten)]
+    pub placed: Option<Placed>,
+}
+
+/// Where a partition of a cluster is, and the numbers that hold while no more members store it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Who stores it.
+    pub members: Vec<u64>,
+    /// Copies of each record.
+    pub replication: u8,
+    /// Durable copies before an acknowledgement.
+    pub copies: u8,
 }
 
 impl LogInfo {
@@ -141,9 +161,28 @@ impl LogInfo {
         self.sum(|partition| partition.bytes)
     }
 
-    /// Numbers of the partitions that cannot be looked at, and why not.
+    /// Numbers of the partitions that cannot be looked at though this node stores them, and why not.
     pub fn damaged(&self) -> Vec<(u32, &str)> {
-        self.partitions.iter().filter_map(|partition| Some((partition.number(), partition.extent().err()?))).collect()
+        let here = self.partitions.iter().filter(|partition| !partition.is_absent());
+        here.filter_map(|partition| Some((partition.number(), partition.extent().err()?))).collect()
+    }
+
+    /// How many partitions this node does not store, though other members do or will: what is in them is not known here.
+    pub fn absent(&self) -> usize {
+        self.partitions.iter().filter(|partition| partition.is_absent()).count()
+    }
+
+    /// What holds of the numbers of copies, for people, where a partition has fewer members than the log wants.
+    pub fn for_now(&self) -> Option<String> {
+        let spread = self.spread?;
+        let placed = self.partitions.iter().filter_map(PartitionInfo::placed);
+        let least = placed.min_by_key(|placed| placed.members.len())?;
+        let Placed { members, replication, copies } = least;
+        (members.len() < usize::from(spread.nodeset)).then(|| {
+            let (count, wanted) = (members.len(), spread.replication);
+            let members = if count == 1 { "1 member".to_owned() } else { format!("{count} members") };
+            format!("{replication} of {wanted} replicas on {members}, acknowledged with {copies}, until there are more members")
+        })
     }
 
     /// What a node claims need not fit.
@@ -178,15 +217,26 @@ impl PartitionInfo {
     /// Its number.
     pub fn number(&self) -> u32 {
         match self {
-            Self::Damaged { partition, .. } | Self::Sound(Extent { partition, .. }) => *partition,
+            Self::Unseen { partition, .. } | Self::Sound(Extent { partition, .. }) => *partition,
         }
     }
 
     /// What it holds, or why that cannot be seen.
     pub fn extent(&self) -> Result<&Extent, &str> {
         match self {
-            Self::Damaged { error, .. } => Err(error),
+            Self::Unseen { error, .. } => Err(error),
             Self::Sound(extent) => Ok(extent),
+        }
+    }
+
+    /// Whether this node does not store it, though other members do or will.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Unseen { absent: true, .. })
+    }
+
+    fn placed(&self) -> Option<&Placed> {
+        match self {
+            Self::Unseen { placed, .. } | Self::Sound(Extent { placed, .. }) => placed.as_ref(),
         }
     }
 }

@@ -45,6 +45,21 @@ fn a_partition_that_cannot_be_seen_says_why_and_counts_for_nothing() {
 }
 
 #[test]
+fn a_partition_of_other_members_is_not_damaged() {
+    let mut document = log();
+    document["partitions"][0]["members"] = json!([1, 2]);
+    (document["partitions"][0]["replication"], document["partitions"][0]["copies"]) = (2.into(), 2.into());
+    let absent = json!({
+        "partition": 1, "error": "this member stores nothing of it", "absent": true, "members": [2, 3], "replication": 2, "copies": 2,
+    });
+    document["partitions"].as_array_mut().unwrap().push(absent);
+    let info: LogInfo = serde_json::from_value(document.clone()).unwrap();
+    assert_eq!((info.damaged(), info.absent()), (vec![], 1));
+    assert_eq!(info.for_now(), None, "the log says nothing of copies");
+    assert_eq!(serde_json::to_value(&info).unwrap(), document);
+}
+
+#[test]
 fn an_append_sends_the_record_that_is_read_back() {
     let record: StoredRecord = serde_json::from_value(stored()).unwrap();
     let canonical = record.canonical().unwrap();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::values::{Decimal, HexOf};
-use crate::logs::{Appended, Copysets, Found, Held, LogReport, Page, PartitionReport, Place};
+use crate::logs::{Appended, Copysets, Found, Held, LogReport, Page, PartitionReport, Place, Placed};
 
 /// A log and its partitions.
 pub fn log(report: &LogReport) -> Value {
@@ -25,17 +25,29 @@ pub fn log(report: &LogReport) -> Value {
     });
     if let Some(spread) = &report.spread {
         let Spread { nodeset, replication, copies, .. } = spread;
-        log["copysets"] = json!(Copysets::of(spread));
+        log["copysets"] = json!(Copysets::of(spread).word());
         (log["nodeset"], log["replication"], log["copies"]) = (json!(nodeset), json!(replication), json!(copies));
     }
     log
 }
 
-fn partition(PartitionReport { partition, held }: &PartitionReport) -> Value {
-    let Held { first, next, bytes, segments, times } = match held {
-        Ok(held) => held,
-        Err(error) => return json!({"partition": partition, "error": error}),
+fn partition(report: &PartitionReport) -> Value {
+    let mut partition = match &report.held {
+        Ok(held) => holding(report.partition, held),
+        Err(error) => json!({"partition": report.partition, "error": error}),
     };
+    if let Some(Placed { nodeset, here }) = &report.placed {
+        let members: Vec<u64> = nodeset.members().iter().map(|member| member.0).collect();
+        partition["members"] = json!(members);
+        (partition["replication"], partition["copies"]) = (json!(nodeset.replication()), json!(nodeset.copies()));
+        if !here {
+            partition["absent"] = json!(true);
+        }
+    }
+    partition
+}
+
+fn holding(partition: u32, Held { first, next, bytes, segments, times }: &Held) -> Value {
     let (lowest, highest) = times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
     json!({
         "partition": partition,

@@ -27,6 +27,18 @@ fn a_reader_says_where_it_begins_and_how_much_it_wants() {
 }
 
 #[test]
+fn when_an_append_is_answered_is_one_of_three_words() {
+    let asked = |ack: &str| {
+        let uri = format!("http://localhost/?ack={ack}").parse().unwrap();
+        axum::extract::Query::<To>::try_from_uri(&uri).map_err(|refused| super::super::unread_query(&refused))
+    };
+    assert!(matches!(asked("cached").unwrap().0.ack, Some(Ack::Cached)));
+    let problem = asked(&"x".repeat(5_000)).err().unwrap();
+    assert_eq!(problem.status, 400);
+    assert!(problem.message.contains("ack: found \"xxx") && problem.message.len() < 300, "{}", problem.message);
+}
+
+#[test]
 fn what_is_no_question_is_refused_with_a_remedy() {
     for (query, part) in [
         ("from=-1", "from: "),

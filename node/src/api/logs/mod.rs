@@ -15,17 +15,18 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use pyralog_cluster_core::Storage;
 use pyralog_cluster_core::replication::AckMode;
 use pyralog_cluster_core::segment::Retention;
+use pyralog_cluster_core::{MAX_PARTITIONS, Storage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Path, Query};
+use super::object::{Object, read_object};
 use super::server::raw_json;
-use super::values::{Decimal, number};
+use super::values::{Decimal, Within, number};
 use super::{ApiState, Problem};
-use crate::logs::{Copies, Copysets, Growth, NewLog, Question, Start, now_ms};
+use crate::logs::{Copies, Copysets, Growth, MAX_COPIES, NewLog, Question, Start, now_ms};
 pub use forward::answer_members;
 use forward::forward;
 use records::{Append, parse_append};
@@ -66,18 +67,21 @@ pub(super) async fn authorize(State(api): Api, request: Request, next: Next) -> 
 #[serde(deny_unknown_fields)]
 struct Creation {
     name: String,
-    partitions: Option<u32>,
+    partitions: Option<Within<1, { MAX_PARTITIONS as u64 }>>,
     storage: Option<Kind>,
     segment_bytes: Option<Decimal>,
-    retention: Option<Limits>,
+    retention: Option<Object<Limits>>,
     copysets: Option<Copysets>,
-    nodeset: Option<u8>,
-    replication: Option<u8>,
-    copies: Option<u8>,
+    nodeset: Option<Number>,
+    replication: Option<Number>,
+    copies: Option<Number>,
 }
 
+/// Of members or copies.
+type Number = Within<1, { MAX_COPIES as u64 }>;
+
 #[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(variant_identifier, rename_all = "lowercase")]
 enum Kind {
     Disk,
     Memory,
@@ -95,9 +99,8 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
     let help = "send {\"name\": \"orders\", \"partitions\": 1, \"storage\": \"disk\" or \"memory\", \"segment_bytes\": \"67108864\", \
                 \"retention\": {\"max_age_ms\": null, \"max_bytes\": null}, \"copysets\": \"partition\", \"record\" or \"coordinator-only\", \
                 \"nodeset\": 3, \"replication\": 2, \"copies\": 2}, of which only name is needed";
-    let asked: Creation = serde_json::from_slice(&body)
-        .map_err(|e| Problem::bad(format!("the body is not understood: {e}")).remedy(help))?;
-    let limits = asked.retention.unwrap_or_default();
+    let asked: Creation = read_object(&body, help)?;
+    let Object(limits) = asked.retention.unwrap_or_default();
     let limit = |limit: Option<Decimal>| limit.map(|Decimal(limit)| limit);
     let segment_bytes = limit(asked.segment_bytes).unwrap_or(SEGMENT_BYTES);
     if !SEGMENT_BOUNDS.contains(&segment_bytes) {
@@ -105,9 +108,11 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
             format!("segment_bytes is {segment_bytes}, from 1048576 (1 MiB) to 1073741824 (1 GiB) are allowed");
         return Err(Problem::bad(message).remedy("give a number within these bounds, or none for 67108864 (64 MiB)"));
     }
+    let number = |number: Option<Number>| number.map(|Within(number)| number as u8);
     let new = NewLog {
         name: asked.name,
-        partitions: asked.partitions.unwrap_or(1),
+        // Within their bounds they fit.
+        partitions: asked.partitions.map_or(1, |Within(partitions)| partitions as u32),
         storage: match asked.storage {
             None | Some(Kind::Disk) => Storage::Disk,
             Some(Kind::Memory) => Storage::Memory,
@@ -116,9 +121,9 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
         retention: Retention { max_age_ms: limit(limits.max_age_ms), max_bytes: limit(limits.max_bytes) },
         copies: Copies {
             copysets: asked.copysets,
-            nodeset: asked.nodeset,
-            replication: asked.replication,
-            copies: asked.copies,
+            nodeset: number(asked.nodeset),
+            replication: number(asked.replication),
+            copies: number(asked.copies),
         },
     };
     let report = api.records.create(new).await?;
@@ -189,10 +194,7 @@ struct Opening {
 
 /// `POST /v1/cluster/logs/{name}/producers`
 async fn open_producer(State(api): Api, Path(name): Path<String>, Body(body): Body) -> Result<Response, Problem> {
-    let asked: Opening = serde_json::from_slice(&body).map_err(|e| {
-        Problem::bad(format!("the body is not understood: {e}"))
-            .remedy("send {\"partition\": 0}, or {} for partition 0")
-    })?;
+    let asked: Opening = read_object(&body, "send {\"partition\": 0}, or {} for partition 0")?;
     let id = api.records.open_producer(name, asked.partition).await?;
     Ok((StatusCode::CREATED, Json(answers::producer(id, asked.partition))).into_response())
 }

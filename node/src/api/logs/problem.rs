@@ -16,7 +16,9 @@ impl From<LogError> for Problem {
             LogError::NotaryName(_) => {
                 Self::new(StatusCode::CONFLICT, "log_exists", message).remedy("choose another name")
             }
-            LogError::OwnName(_) => Self::new(StatusCode::FORBIDDEN, "own_log", message).remedy("choose another name"),
+            LogError::OwnName(_) | LogError::ReservedName(_) => {
+                Self::new(StatusCode::FORBIDDEN, "own_log", message).remedy("choose another name")
+            }
             LogError::Signing => Self::new(StatusCode::SERVICE_UNAVAILABLE, "signing", message)
                 .remedy("see why no block is decided, and send again; nothing was done")
                 .retry_after(5),
@@ -36,6 +38,8 @@ impl From<LogError> for Problem {
                 .remedy("GET /v1/cluster shows where the members listen and who stores which partition"),
             LogError::NoCopies(_) => Self::new(StatusCode::CONFLICT, "no_cluster", message)
                 .remedy("make the log without copysets, nodeset, replication and copies, or add members first"),
+            LogError::CopiesInMemory(_) => Self::bad(message)
+                .remedy("leave copysets, nodeset, replication and copies out, or take storage \"disk\""),
             LogError::Copies(_) => Self::bad(message).remedy("send numbers that fit, or leave them out"),
             LogError::Absent { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "absent", message)
                 .remedy("start the members that store the partition, and send again")

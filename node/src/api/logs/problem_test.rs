@@ -76,6 +76,23 @@ async fn producers_are_told_what_to_send() {
 }
 
 #[tokio::test]
+async fn copies_that_cannot_be_are_the_callers_to_mend() {
+    use pyralog_cluster_core::raft::GroupError;
+    let unfit = GroupError::Unfit { why: "2 copies of 5".into() };
+    for (error, part) in [
+        (LogError::Group(unfit), "each from 1 to 7"),
+        (LogError::Copies("copies is 5".into()), "numbers that fit"),
+        (LogError::CopiesInMemory("orders".into()), "storage \"disk\""),
+    ] {
+        let (status, _, problem) = answer(error).await;
+        assert_eq!((status, problem["code"].as_str()), (400, Some("bad_request")), "{problem}");
+        assert!(problem["remedy"].as_str().unwrap().contains(part), "{problem}");
+    }
+    let (status, _, problem) = answer(LogError::ReservedName("PYRALOG".into())).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("own_log")), "{problem}");
+}
+
+#[tokio::test]
 async fn who_is_out_of_range_is_told_the_range() {
     let error = Error::NoSuchRecord { stream: 77, first: 2, next: u64::MAX, asked: 1 };
     let (_, _, problem) = answer(LogError::Store(error)).await;

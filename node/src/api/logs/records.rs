@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visito
 use serde::{Deserialize, Deserializer};
 
 use crate::api::Problem;
+use crate::api::object::{Object, field, in_words};
 use crate::api::values::{Decimal, Hex};
 
 const REMEDY: &str = "send {\"records\": [{\"timestamp\": \"milliseconds since 1970\", \"key\": \"hex\", \"value\": \
@@ -35,17 +36,31 @@ pub fn parse_append(body: &[u8], now: u64) -> Result<Append, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = json.deserialize_map(Body(&mut reading)).and_then(|()| json.end());
     if let Err(error) = read {
-        let place = if reading.inside { format!("record {}: ", reading.count) } else { String::new() };
-        return Err(Problem::bad(format!("the body is not understood: {place}{error}")).remedy(REMEDY));
+        let inside = reading.inside.then_some(reading.count);
+        drop(reading);
+        let why = in_words(&error);
+        let place = inside.map(|count| format!("record {count}: ")).unwrap_or_default();
+        let field = field_of(body, if inside.is_some() { 2 } else { 0 }, &why);
+        return Err(Problem::bad(format!("the body is not understood: {place}{field}{why}")).remedy(REMEDY));
     }
     if reading.count == 0 || reading.count > MAX_APPEND_RECORDS {
         let message = format!("{} records in one request, 1 to {MAX_APPEND_RECORDS} are taken", reading.count);
         return Err(Problem::bad(message).remedy("send more than that in several requests"));
     }
-    let sound = |(n, record): (usize, Given)| record.into_record(now).map_err(|error| refusal(n, &error));
+    let sound =
+        |(n, Object(record)): (usize, Object<Given>)| record.into_record(now).map_err(|error| refusal(n, &error));
     let stamp = stamp(reading.producer, reading.sequence)?;
     let records = reading.records.into_iter().enumerate().map(sound).collect::<Result<_, _>>()?;
     Ok(Append { records, stamp })
+}
+
+/// The field of a body that is refused, without the first parts of the way to it. It is read a second time for this: who sends what can be read does not wait
+/// for the way to each of its fields.
+fn field_of(body: &[u8], skip: usize, why: &str) -> String {
+    let (mut json, mut way) = (serde_json::Deserializer::from_slice(body), serde_path_to_error::Track::new());
+    let mut reading = Reading::default();
+    let again = serde_path_to_error::Deserializer::new(&mut json, &mut way).deserialize_map(Body(&mut reading));
+    if again.is_ok() { String::new() } else { field(&way.path(), skip, why) }
 }
 
 fn stamp(producer: Option<Hex>, sequence: Option<Decimal>) -> Result<Option<Stamp>, Problem> {
@@ -82,7 +97,7 @@ fn refusal(n: usize, error: &RecordError) -> Problem {
 #[derive(Default)]
 struct Reading {
     /// At most as many as one request may have: the others are only counted.
-    records: Vec<Given>,
+    records: Vec<Object<Given>>,
     producer: Option<Hex>,
     sequence: Option<Decimal>,
     count: usize,
@@ -136,6 +151,7 @@ impl<'de> Visitor<'de> for Headers {
             if headers.len() == MAX_RECORD_HEADERS {
                 return Err(A::Error::custom(format_args!("more than {MAX_RECORD_HEADERS} headers")));
             }
+            let Object(header) = header;
             headers.push(header);
         }
         Ok(headers)

@@ -1,6 +1,7 @@
 //! Whole nodes in this process: real engine, ledger, storage, network and listeners.
 
 mod cluster;
+mod cluster_logs;
 mod cluster_signing;
 mod disk;
 mod kit;

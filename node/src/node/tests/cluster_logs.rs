@@ -1,0 +1,77 @@
+//! Logs of a cluster that has fewer members than they want: what of their numbers holds, who says what of them, and what cannot be.
+
+use serde_json::{Value, json};
+
+use super::cluster::{Member, grow};
+use super::kit::homes;
+
+/// The numbers of a partition, and who stores it.
+fn placed(log: &Value) -> (usize, u64, u64) {
+    let partition = &log["partitions"][0];
+    let number = |field: &str| partition[field].as_u64().unwrap_or_else(|| panic!("no {field}: {log}"));
+    (partition["members"].as_array().unwrap().len(), number("replication"), number("copies"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be() {
+    let homes = homes(1);
+    let first = Member::begin(homes.homes[0].clone()).await;
+    let mut second = grow(&homes, &first, "b").await;
+
+    for (fields, part) in [
+        (json!({"nodeset": 0}), "nodeset: found 0, expected a whole number from 1 to 7"),
+        (json!({"nodeset": 255}), "nodeset: found 255, expected a whole number from 1 to 7"),
+        (json!({"partitions": 0}), "partitions: found 0, expected a whole number from 1 to 4096"),
+        (json!({"replication": 3, "copies": 1}), "not more than half"),
+        (json!({"replication": 3, "copies": 4}), "copies is 4 and replication 3"),
+        (json!({"replication": 3, "nodeset": 5}), "copysets \"record\""),
+        (json!({"copysets": "record", "nodeset": 1}), "give 2 to 7"),
+        (json!({"storage": "memory", "copysets": "record"}), "a log in memory is not replicated"),
+        (json!({"storage": "memory", "copies": 2}), "a log in memory is not replicated"),
+    ] {
+        let mut body = fields.clone();
+        body["name"] = "none".into();
+        let (status, answer) = first.ask("POST", "/logs", Some(body)).await;
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{fields}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains(part), "{fields}: {answer}");
+        assert!(answer["error"]["remedy"].is_string(), "{fields}: {answer}");
+    }
+    let (status, answer) = first.ask("POST", "/logs", Some(json!({"name": "PYRALOG.notary"}))).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (403, Some("own_log")), "{answer}");
+    // All the same to a body of another call.
+    let (status, answer) = first.ask("POST", "/leader", Some(json!([2]))).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (400, Some("bad_request")), "{answer}");
+
+    // What was asked for stays beside what holds.
+    let (status, made) = first.ask("POST", "/logs", Some(json!({"name": "orders"}))).await;
+    assert_eq!(status, 201, "{made}");
+    let asked = ["nodeset", "replication", "copies"].map(|field| made[field].as_u64());
+    assert_eq!((asked, placed(&made)), ([Some(3), Some(3), Some(2)], (2, 2, 2)), "{made}");
+
+    // Of two members one stores a log of one copy, and the other one knows who.
+    let (status, made) = first.ask("POST", "/logs", Some(json!({"name": "single", "replication": 1}))).await;
+    assert_eq!((status, placed(&made)), (201, (1, 1, 1)), "{made}");
+    let mut who = Vec::new();
+    for (member, id) in [(&first, 1), (&second, 2)] {
+        // Whoever is to store it makes its files when it hears of it.
+        let settled = |log: &Value| {
+            let partition = &log["partitions"][0];
+            partition["members"].is_array() && (partition["absent"] == true) == (partition["members"] != json!([id]))
+        };
+        let log = member.until("/logs/single", "it is known", settled).await;
+        let partition = &log["partitions"][0];
+        assert_eq!(partition["error"].is_string(), partition["absent"] == true, "{log}");
+        who.push(partition["members"].clone());
+    }
+    assert_eq!(who[0], who[1]);
+    assert!(who[0] == json!([1]) || who[0] == json!([2]), "{who:?}");
+
+    for member in [&first, &second] {
+        member.until("", "both are up", |view| view["majority"] == true && view["started"] == true).await;
+    }
+    second.stop().await;
+    let view = first.until("", "one of two is no majority", |view| view["majority"] == false).await;
+    assert_eq!(view["started"], true, "{view}");
+    let mut first = first;
+    first.stop().await;
+}
