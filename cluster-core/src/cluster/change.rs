@@ -1,9 +1,11 @@
 //! What changes a running cluster: who leads, and who comes back.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::envelope::{Envelope, MAX_WHY};
 use super::host::{Cluster, lock};
+use super::knocking::Say;
 use super::place::first_up;
 use crate::PartitionId;
 use crate::raft::{GroupError, NewMember, runs};
@@ -40,30 +42,6 @@ impl Cluster {
         best.filter(|(best, partition)| self.ask_member(*best, *partition)).count()
     }
 
-    /// Takes a member out of the cluster, for ever. Its partitions are given to others, where there are some.
-    ///
-    /// # Errors
-    /// [`GroupError::Refused`] where a partition would be left with too few members that are up, or is not yet where it should be; and as
-    /// [`crate::raft::RaftGroups::remove`].
-    pub async fn remove(&self, member: MemberId) -> Result<(), GroupError> {
-        let up = self.up();
-        let stored = self.partitions().into_iter().filter(|status| status.nodeset.contains(member));
-        for status in stored {
-            let others =
-                status.nodeset.members().iter().filter(|other| **other != member && up.contains(other)).count();
-            let needed = status.nodeset.recovery_quorum().min(status.nodeset.members().len() - 1);
-            if !status.settled || others < needed.max(1) {
-                let why = format!(
-                    "partition {} of log {} has {others} other members that are up, and needs {needed} that have all of it: start those, add \
-                     another member, or wait until its state is full",
-                    status.number, status.log
-                );
-                return Err(GroupError::Refused { group: 0, why });
-            }
-        }
-        self.groups().remove(member).await
-    }
-
     /// Asks a member to lead a partition that it stores: it takes the next epoch as soon as it can, or never. Answers whether it was asked.
     #[must_use]
     pub fn ask_to_lead(&self, member: MemberId, partition: PartitionId) -> bool {
@@ -89,11 +67,12 @@ impl Cluster {
     /// The member `from` says that it lost its disk: what it was is removed, and it comes back as another one. Its link has proven who it is.
     pub(super) fn let_in(&self, from: MemberId, new: NewMember) {
         let Ok(place) = Arc::clone(&self.shared.serving).try_acquire_owned() else { return };
-        let this = self.clone();
+        let (this, home) = (self.clone(), new.incarnation);
         tokio::spawn(async move {
             let _place = place;
             match this.replace(from, new).await {
                 Ok(member) => {
+                    lock(&this.shared.knocking).let_in(from, home);
                     if member != from {
                         tracing::info!(was = from.0, member = member.0, "a member that lost its disk has a new id");
                     }
@@ -101,7 +80,12 @@ impl Cluster {
                 }
                 // It asks again.
                 Err(reason) => {
-                    tracing::warn!(member = from.0, %reason, "a member cannot be let in yet");
+                    let say = lock(&this.shared.knocking).refused(from, home, Instant::now());
+                    match say {
+                        Say::Info => tracing::info!(member = from.0, %reason, "a member cannot be let in yet"),
+                        Say::Warn => tracing::warn!(member = from.0, %reason, "a member is still not let in"),
+                        Say::Nothing => tracing::debug!(member = from.0, %reason, "a member cannot be let in yet"),
+                    }
                     let (lasts, why) = match reason {
                         GroupError::Refused { why, .. } => (true, why),
                         other => (false, other.to_string()),

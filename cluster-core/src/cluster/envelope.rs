@@ -40,6 +40,7 @@ pub const MAX_HEARD: usize = 64;
 /// 14:u8 lasts:u64 text                    whoever asked is not let in, and why; 1 where that stays so unless somebody mends it, else 0
 /// 15:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, see `Holdings`
 /// 16:u8 id:u64 partition:u64 from:u64     the records from an offset on, as the receiver has them; answered by 11, see `crate::items`
+/// 17:u8 id:u64 member:u64                 what the receiver has of the partitions that it stores with a member; answered by 11, see `stock`
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -148,6 +149,13 @@ pub enum Envelope {
         /// Offset of the first one that is wanted.
         from: u64,
     },
+    /// A member is to be removed: what has the receiver of the partitions that it stores with it? Answered by [`Envelope::Told`].
+    Leaving {
+        /// Of the sender's own; it comes back.
+        id: u64,
+        /// Who is to be removed.
+        member: MemberId,
+    },
     /// Whom the sender hears, itself among them.
     Hears {
         /// At most [`MAX_HEARD`].
@@ -166,7 +174,8 @@ impl Envelope {
     pub fn is_bulk(&self) -> bool {
         match self {
             Self::Note { note, .. } => note.is_bulk(),
-            Self::Ask { .. } | Self::Told { .. } | Self::Survey { .. } | Self::Records { .. } => true,
+            Self::Ask { .. } | Self::Told { .. } => true,
+            Self::Survey { .. } | Self::Records { .. } | Self::Leaving { .. } => true,
             _ => false,
         }
     }
@@ -236,6 +245,10 @@ impl Envelope {
             }
             Self::Records { id, partition, from } => {
                 out.u8(16).u64(*id).u64(partition.0).u64(*from);
+                Bytes::new()
+            }
+            Self::Leaving { id, member } => {
+                out.u8(17).u64(*id).u64(member.0);
                 Bytes::new()
             }
             Self::Hears { members } => {
@@ -310,6 +323,10 @@ impl Envelope {
                 } else {
                     Self::Records { id, partition, from }
                 })
+            }
+            17 => {
+                let member = MemberId(input.u64()?);
+                input.finish().map(|()| Self::Leaving { id, member })
             }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }

@@ -12,6 +12,7 @@ use super::calls::Calls;
 use super::envelope::Envelope;
 use super::forward::Forwarded;
 use super::hearing::{Ears, keep_telling};
+use super::knocking::Knocking;
 use super::looping::{self, Inputs};
 use super::questions::Answering;
 use super::relay::MAX_RELAYED;
@@ -73,6 +74,8 @@ pub(super) struct Shared {
     pub(super) look: Notify,
     /// Partitions that this member was asked to lead.
     pub(super) asked: Mutex<BTreeSet<PartitionId>>,
+    /// Homes that ask to be let in.
+    pub(super) knocking: Mutex<Knocking>,
     pub(super) calls: Calls,
     /// Who answers the questions of other nodes.
     pub(super) answering: OnceLock<Answering>,
@@ -163,6 +166,7 @@ impl Cluster {
             removed,
             look,
             asked,
+            knocking: Mutex::default(),
             calls,
             answering: OnceLock::new(),
             forwarded,

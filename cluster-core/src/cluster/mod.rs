@@ -33,6 +33,8 @@ mod handing;
 mod hearing;
 mod holdings;
 mod host;
+mod knocking;
+mod leaving;
 mod looping;
 mod place;
 mod questions;
@@ -41,6 +43,7 @@ mod relay;
 mod renewal;
 mod repair;
 mod steward;
+mod stock;
 mod view;
 
 pub use answers::{AppendError, PartitionStatus};

@@ -32,6 +32,7 @@ impl Cluster {
             Envelope::Records { id, partition, from: offset } => {
                 self.shared.give_records((from, id), partition, offset)
             }
+            Envelope::Leaving { id, member } => self.shared.tell_stock((from, id), member),
             Envelope::Ask { id, question } => self.answer_node(from, id, question),
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);

@@ -134,6 +134,12 @@ impl EpochStore {
         self.last_clean
     }
 
+    /// Whether a member stores epochs that are not clean, of an earlier nodeset.
+    #[must_use]
+    pub fn earlier_stands_on(&self, member: MemberId) -> bool {
+        self.earlier.iter().any(|(_, nodeset)| nodeset.contains(member))
+    }
+
     /// Applies one command. The same commands in the same order give the same answers on every replica.
     pub fn apply(&mut self, command: &Command) -> Answer {
         match command {

@@ -15,7 +15,7 @@ use pyralog_p2p::{Multiaddr, PeerId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::{Body, Path};
+use super::extract::{Body, Path, Query};
 use super::logs::authorize;
 use super::object::read_object;
 use super::values::short;
@@ -118,12 +118,23 @@ async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     Ok((StatusCode::CREATED, Json(json!({"member": id.0, "members": members}))).into_response())
 }
 
+/// `?may_lose_records=`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Removing {
+    #[serde(default)]
+    may_lose_records: bool,
+}
+
 /// `DELETE /v1/cluster/members/{id}`
-async fn remove(State(api): Api, Path(id): Path<String>) -> Answer {
+async fn remove(State(api): Api, Path(id): Path<String>, Query(asked): Query<Removing>) -> Answer {
     let member = serving(&api.member)?;
     let id = super::values::number("the member", &id, u64::MAX)?;
-    member.cluster().remove(MemberId(id)).await?;
-    tracing::info!(member = id, "a member was removed from the cluster");
+    // Whoever asks may go away: what is begun is brought to its end.
+    let cluster = member.cluster().clone();
+    let removing = tokio::spawn(async move { cluster.remove(MemberId(id), asked.may_lose_records).await });
+    removing.await.map_err(|error| Problem::internal(error.to_string()))??;
+    tracing::info!(member = id, may_lose_records = asked.may_lose_records, "a member was removed from the cluster");
     Ok(Json(json!({"removed": id})))
 }
 

@@ -303,6 +303,15 @@ impl Ports for NodePorts {
                 self.shared.update(|live| (live.signer, live.watching) = (state, watching));
                 self.shared.metrics.signer_active.set(i64::from(state == SignerState::Active));
                 match state {
+                    // The driver of a cluster says whose it is, or that it is nobody's.
+                    SignerState::Suspended { seen } if matches!(self.rests_on, Rests::Quorum(_)) => {
+                        self.shared.saw_strange(seen);
+                        tracing::warn!(
+                            %seen,
+                            "this member signs nothing more for its cluster: a signature with the cluster's key was seen that it did not make; whose it is \
+                             is said as soon as pyralog.signer says it, or in a few seconds"
+                        );
+                    }
                     SignerState::Suspended { .. } | SignerState::Abstaining { .. } => tracing::error!(%state, "signer"),
                     state => tracing::info!(state = state_text(&state), "signer"),
                 }

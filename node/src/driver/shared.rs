@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use pyralog_consensus::application::{BundleCheck, CheckedTx, TxSource};
-use pyralog_consensus::engine::SignerState;
+use pyralog_consensus::engine::{SignMark, SignerState};
 use pyralog_consensus::mempool::{Mempool, MempoolLimits};
 use pyralog_consensus::tx::TxError;
 use pyralog_p2p::PeerId;
@@ -29,6 +29,8 @@ pub struct Shared {
     /// Transactions that wait.
     pub pool: SharedPool,
     live: Mutex<Live>,
+    /// A signature of ours that was seen and that this node's engine did not make, until somebody looks after it.
+    strange: Mutex<Option<SignMark>>,
     claims: Mutex<BTreeMap<PeerId, u64>>,
 }
 
@@ -57,8 +59,24 @@ impl Shared {
             metrics,
             pool: SharedPool(Arc::new(Mutex::new(Mempool::new(limits)))),
             live: Mutex::new(live),
+            strange: Mutex::default(),
             claims: Mutex::default(),
         })
+    }
+
+    /// What the engine may sign.
+    pub fn signer(&self) -> SignerState {
+        self.lock().signer
+    }
+
+    /// A signature of ours was seen that the engine did not make.
+    pub fn saw_strange(&self, seen: SignMark) {
+        *lock(&self.strange) = Some(seen);
+    }
+
+    /// The last one that was seen since this was asked.
+    pub fn take_strange(&self) -> Option<SignMark> {
+        lock(&self.strange).take()
     }
 
     /// The changing facts. `catching_up` follows from what peers claim: more than the block that is being decided is missing.

@@ -8,16 +8,18 @@ use pyralog_cluster_core::cluster::Cluster;
 use pyralog_cluster_core::raft::GroupError;
 use pyralog_cluster_core::replication::Epoch;
 use pyralog_cluster_core::{self as core, Logs, Mark, Partition, PartitionId};
-use pyralog_consensus::engine::{Input, PeerNumber, SignMark, WalRecovery};
+use pyralog_consensus::engine::{Input, PeerNumber, SignMark, SignerState, WalRecovery};
 use pyralog_crypto::codec::{Decode, Encode};
 use pyralog_crypto::{PublicKey, Record};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::quorum_wal::append;
+use super::reading::read_on;
+use super::strange::Strange;
 use super::{Handing, QuorumWal, Role, Said, SignerLog, SignerRecord, Signing, lacks_blocks};
 use crate::chain::ChainReader;
-use crate::cluster::{ClusterMember, OwnLogs, unreadable};
+use crate::cluster::{ClusterMember, OwnLogs};
 use crate::driver::{EngineHandle, LoopEvent, Shared};
 use crate::error::Error;
 use crate::home::{Home, PUBLIC, write_atomic};
@@ -38,8 +40,6 @@ const RESIGNED: Duration = Duration::from_secs(20);
 const SEEN: Duration = Duration::from_secs(10);
 /// How often it is looked where this member's copy is.
 const PLACES: Duration = Duration::from_secs(1);
-/// Bytes of records that are read at once, about.
-const READ_BYTES: usize = 4 << 20;
 /// Blocks of the log are nobody's; no peer has this number.
 const LOG: PeerNumber = PeerNumber(u64::MAX);
 /// What stands in a home whose validator key other members have too.
@@ -95,6 +95,8 @@ struct Now {
     /// Whether the cluster was asked to take the log, and may have.
     offered: bool,
     handing: Handing,
+    /// A signature that this member did not make.
+    strange: Option<Strange>,
 }
 
 enum Doing {
@@ -121,6 +123,7 @@ impl SigningDriver {
             looked: now,
             offered: false,
             handing: Handing::default(),
+            strange: None,
         };
         Arc::new(Self { parts, now: Mutex::new(now) })
     }
@@ -169,6 +172,7 @@ impl SigningDriver {
         }
         let Some((partition, copy)) = now.copy.clone() else { return Ok(()) };
         read_on(&copy, &mut now.log).await?;
+        self.explain(now);
         let led = self.cluster().epoch_led(partition).filter(|_| self.parts.member.is_started());
         match &now.role {
             // It became the cluster's in the course of an earlier start.
@@ -190,6 +194,24 @@ impl SigningDriver {
             }
         }
         Ok(())
+    }
+
+    /// Says whose a signature is that this member did not make. Nothing but words: the engine has stopped signing at once.
+    fn explain(&self, now: &mut Now) {
+        if let Doing::Sign(quorum) = &now.role {
+            let number = quorum.number();
+            let state = match (self.parts.shared.take_strange(), self.parts.shared.signer()) {
+                // Its epoch was over a moment later.
+                (Some(seen), SignerState::NoKey) => SignerState::Suspended { seen },
+                (_, state) => state,
+            };
+            now.strange = Strange::seen(now.strange.take(), state, number, Instant::now());
+        }
+        if let Some(strange) = &now.strange
+            && strange.explain(&now.log, self.cluster().id().0, Instant::now())
+        {
+            now.strange = strange.said();
+        }
     }
 
     /// Asks another member to lead the log, where this one cannot sign before it has fetched blocks, and somebody has them.
@@ -375,40 +397,4 @@ impl SigningDriver {
             Err(other) => Err(other),
         }
     }
-}
-
-/// Reads what is new in a copy of the log.
-async fn read_on(copy: &Partition, log: &mut SignerLog) -> std::result::Result<(), core::Error> {
-    while log.next() == 0 || copy.end() > log.next() {
-        let (copy, from) = (copy.clone(), log.next());
-        let read = tokio::task::spawn_blocking(move || read(&copy, from));
-        let records = read.await.map_err(|_| core::Error::Closed)??;
-        if records.is_empty() {
-            return Ok(());
-        }
-        for (place, record) in records {
-            log.take(place, &record).map_err(|error| unreadable("pyralog.signer", place, &error))?;
-        }
-    }
-    Ok(())
-}
-
-/// Records from a place on, or from the first one that is still there, as many as are read at once.
-fn read(copy: &Partition, from: u64) -> std::result::Result<Vec<(u64, Bytes)>, core::Error> {
-    let (first, end) = copy.range()?;
-    let from = from.max(first);
-    let (mut records, mut bytes, mut outcome) = (Vec::new(), 0, Ok(()));
-    if from < end {
-        copy.read(from, &mut |stored| {
-            match Record::from_bytes(stored.bytes) {
-                Ok(record) => {
-                    bytes += record.value().len();
-                    records.push((stored.offset, record.value().clone()));
-                }
-                Err(error) => outcome = Err(unreadable("pyralog.signer", stored.offset, &error)),
-            }
-            outcome.is_ok() && bytes < READ_BYTES
-        })?;
-    }
-    outcome.map(|()| records)
 }

@@ -15,10 +15,12 @@
 mod driver;
 mod handing;
 mod quorum_wal;
+mod reading;
 mod record;
 mod signer_log;
 mod source;
 mod state;
+mod strange;
 
 pub use driver::{SHARED_KEYS, SigningDriver, SigningParts};
 pub use handing::{Handing, lacks_blocks};

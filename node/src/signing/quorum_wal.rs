@@ -69,6 +69,11 @@ impl QuorumWal {
         self.epoch
     }
 
+    /// The number that its records have.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether something may never be durable.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)

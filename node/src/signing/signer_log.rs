@@ -25,6 +25,10 @@ pub struct SignerLog {
     height: u64,
     entries: Vec<Bytes>,
     mark: Option<SignMark>,
+    /// Who raised the mark last, and under which number.
+    marked: Option<(u64, u64)>,
+    /// Who began under the highest number, if that is still there.
+    member: Option<u64>,
     /// The highest number that was seen, and the sequence that comes next of it; `None` behind a gap.
     number: u64,
     sequence: Option<u64>,
@@ -51,19 +55,22 @@ impl SignerLog {
     pub fn take(&mut self, place: u64, record: &Bytes) -> Result<(), CodecError> {
         if self.next != Some(place) {
             // A mark stays: it only rises.
-            let (mark, number) = (self.mark, self.number);
-            *self = Self { complete: place == 0, mark, number, resumes: true, ..Self::default() };
+            let (mark, marked, number, member) = (self.mark, self.marked, self.number, self.member);
+            *self = Self { complete: place == 0, mark, marked, number, member, resumes: true, ..Self::default() };
         }
         self.next = Some(place + 1);
         match SignerRecord::from_shared(record)? {
-            SignerRecord::Begin { number, .. } if number > self.number => {
+            SignerRecord::Begin { number, member } if number > self.number => {
                 self.begin(number, 1);
-                self.begun = Some(place);
+                (self.begun, self.member) = (Some(place), Some(member));
             }
             // It lost a race with a higher one, or was made by somebody who had not read that of the same number, and signs nothing.
             SignerRecord::Begin { .. } => {}
             SignerRecord::Said { number: 0, what: Said::Mark(mark), .. } => self.mark = self.mark.max(Some(mark)),
             SignerRecord::Said { number, sequence, what } => {
+                if number > self.number {
+                    self.member = None;
+                }
                 if number > self.number || (self.resumes && number == self.number) {
                     // Its begin was removed by retention, or what stood behind that.
                     self.begin(number, sequence);
@@ -101,7 +108,11 @@ impl SignerLog {
                 self.entries.clear();
                 (self.height, self.complete) = (height, true);
             }
-            Said::Mark(mark) => self.mark = self.mark.max(Some(mark)),
+            Said::Mark(mark) if Some(mark) > self.mark => {
+                self.mark = Some(mark);
+                self.marked = self.member.map(|member| (self.number, member));
+            }
+            Said::Mark(_) => {}
             Said::Block { last, part } => {
                 if let Some(whole) = joined(&mut self.block, &part, last)? {
                     let (height, block, commit) = split_block(&whole)?;
@@ -126,6 +137,11 @@ impl SignerLog {
     /// How far may have been signed.
     pub fn mark(&self) -> Option<SignMark> {
         self.mark
+    }
+
+    /// Under which number the mark was raised last, and by which member, if that is known.
+    pub fn marked(&self) -> Option<(u64, u64)> {
+        self.marked
     }
 
     /// The highest number that a member began under.

@@ -69,9 +69,10 @@ impl Client {
         Ok((info, document))
     }
 
-    /// Removes a member.
-    pub fn remove(&self, member: u64) -> Result<(), NodeFault> {
-        let answer = self.node.call(&format!("{CLUSTER}/members/{member}"), Call::Delete, PATIENCE)?;
+    /// Removes a member; nobody asks before whether the others have what they need where records may be lost.
+    pub fn remove(&self, member: u64, may_lose_records: bool) -> Result<(), NodeFault> {
+        let query = if may_lose_records { "?may_lose_records=true" } else { "" };
+        let answer = self.node.call(&format!("{CLUSTER}/members/{member}{query}"), Call::Delete, PATIENCE)?;
         says(&answer, "removed", member)
     }
 

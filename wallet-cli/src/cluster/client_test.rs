@@ -6,7 +6,7 @@ fn every_call_goes_under_the_token() {
     let node = serving(cluster(1), Reply::Answer(200, json!({ "removed": 2, "leader": 3, "asked": 4 })));
     let client = client(&node);
     client.status().unwrap();
-    client.remove(2).unwrap();
+    client.remove(2, false).unwrap();
     client.transfer(3).unwrap();
     assert_eq!(client.rebalance().unwrap(), 4);
     let asked =
@@ -48,7 +48,9 @@ fn what_is_no_cluster_is_refused() {
 fn an_answer_for_another_member_leaves_it_open() {
     let node = serving(cluster(0), Reply::Answer(200, json!({ "removed": 3, "leader": "2" })));
     let client = client(&node);
-    for fault in [client.remove(2).unwrap_err(), client.transfer(2).unwrap_err(), client.rebalance().unwrap_err()] {
+    for fault in
+        [client.remove(2, false).unwrap_err(), client.transfer(2).unwrap_err(), client.rebalance().unwrap_err()]
+    {
         let failure = client.failure_of_change(fault, "it may be done or not");
         assert!(failure.to_string().contains("it may be done or not"), "{failure}");
         assert!(failure.report().next.as_ref().unwrap().starts_with("pyralog cluster status --node http://"));
@@ -59,7 +61,7 @@ fn an_answer_for_another_member_leaves_it_open() {
 fn a_refusal_keeps_the_remedy_of_the_node() {
     let node = serving(cluster(0), problem(409, "last_voter"));
     let client = client(&node);
-    let failure = client.failure_of_change(client.remove(2).unwrap_err(), "open");
+    let failure = client.failure_of_change(client.remove(2, false).unwrap_err(), "open");
     assert!(failure.to_string().contains("it is last_voter") && !failure.to_string().contains("open"), "{failure}");
     assert_eq!(failure.report().next.as_deref(), Some("do this"));
 }
@@ -69,7 +71,7 @@ fn without_a_majority_nothing_was_done() {
     for (code, open) in [("no_leader", false), ("not_started", false), ("uncertain", true), ("unavailable", true)] {
         let node = serving(cluster(0), problem(503, code));
         let client = client(&node);
-        let failure = client.failure_of_change(client.remove(2).unwrap_err(), "it may be done or not");
+        let failure = client.failure_of_change(client.remove(2, false).unwrap_err(), "it may be done or not");
         assert_eq!(failure.to_string().contains("it may be done or not"), open, "{failure}");
         let next = failure.report().next.clone().unwrap();
         assert_eq!(next.contains("a majority of the voters is up"), !open, "{next}");
@@ -81,7 +83,7 @@ fn a_node_without_clusters_and_an_unknown_member_are_told_apart() {
     for (code, next) in [("not_found", "version of this program"), ("no_such_member", "pyralog cluster status")] {
         let node = FakeNode::start(move |_| problem(404, code));
         let client = args(&node).connect().unwrap();
-        let failure = client.failure(client.remove(9).unwrap_err());
+        let failure = client.failure(client.remove(9, false).unwrap_err());
         assert!(failure.report().next.as_ref().unwrap().contains(next), "{failure:?}");
     }
 }

@@ -19,6 +19,9 @@ pub struct RemoveArgs {
     /// Do not ask; needed where there is no terminal to ask on
     #[arg(long)]
     pub yes: bool,
+    /// Remove it even where others do not have its records yet, or cannot be asked: what it alone has is lost, and a partition may stand still for ever
+    #[arg(long)]
+    pub may_lose_records: bool,
     #[command(flatten)]
     pub node: ClusterNodeArgs,
 }
@@ -38,17 +41,23 @@ fn remove(
     answer: impl Fn(&str, &str) -> Result<String>,
 ) -> Result<Output> {
     let chosen = Chosen::find(client, &args.member)?;
-    let (id, called, follows) = (chosen.id, chosen.called(), follows(&chosen));
+    let (id, called, follows) = (chosen.id, chosen.called(), follows(&chosen, args.may_lose_records));
     if !args.yes {
         if !terminal {
-            return Err(Failure::usage(format!("{called} is not removed: there is no terminal to ask on"))
-                .next(client.command(&format!("remove {id} --yes"))));
+            return Err(Failure::usage(format!("{called} is not removed: there is no terminal to ask on")).next(
+                client.command(&format!(
+                    "remove {id} --yes{}",
+                    if args.may_lose_records { " --may-lose-records" } else { "" }
+                )),
+            ));
         }
         if answer(&called, &follows)? != id.to_string() {
             return Err(Failure::error(format!("{called} is not removed: that is not its number")));
         }
     }
-    client.remove(id).map_err(|fault| client.failure_of_change(fault, "the member may be removed or not"))?;
+    client
+        .remove(id, args.may_lose_records)
+        .map_err(|fault| client.failure_of_change(fault, "the member may be removed or not"))?;
     let document = json!({ "status": "removed", "member": id, "name": chosen.name });
     let machine = "it ends by itself where it runs; the machine comes back as a new member with an empty home: pyralog cluster add";
     Ok(Output::new(document, format!("{GOOD}removed{GOOD:#} {called}: {follows}\n{machine}")))
@@ -64,8 +73,11 @@ fn typed(called: &str, follows: &str) -> Result<String> {
 }
 
 /// What the cluster is without the member.
-fn follows(chosen: &Chosen) -> String {
-    let number = "its number is never given again";
+fn follows(chosen: &Chosen, may_lose_records: bool) -> String {
+    let number = match may_lose_records {
+        true => "records that it alone has are lost; its number is never given again",
+        false => "its number is never given again",
+    };
     let Some(cluster) = &chosen.cluster else {
         return format!("{number}; what it stores is not known");
     };

@@ -6,7 +6,7 @@ fn gone() -> Reply {
 }
 
 fn ask(node: &FakeNode, yes: bool, terminal: bool, answer: Option<&str>) -> Result<Output> {
-    let args = RemoveArgs { member: "node1".to_owned(), yes, node: args(node) };
+    let args = RemoveArgs { member: "node1".to_owned(), yes, may_lose_records: false, node: args(node) };
     remove(&args, &client(node), terminal, |_, _| Ok(answer.expect("nobody is to be asked").to_owned()))
 }
 
@@ -32,7 +32,7 @@ fn what_follows_is_said_before_and_after() {
     let node = serving(cluster(3), gone());
     let follows =
         "members left: 2; partitions that it stores: 3, under-replicated until another member has their records";
-    let args = RemoveArgs { member: "2".to_owned(), yes: false, node: args(&node) };
+    let args = RemoveArgs { member: "2".to_owned(), yes: false, may_lose_records: false, node: args(&node) };
     let output = remove(&args, &client(&node), true, |called, said| {
         assert_eq!(called, "member 2 (node1)");
         assert!(said.contains("never given again") && said.contains(follows), "{said}");
@@ -63,4 +63,19 @@ fn a_lost_answer_leaves_it_open() {
     }
     let refused = ask(&serving(cluster(1), problem(409, "conflict")), true, false, None).unwrap_err();
     assert!(!refused.to_string().contains("may be"), "{refused}");
+}
+
+#[test]
+fn records_are_lost_only_where_that_is_said() {
+    let node = serving(cluster(3), problem(409, "refused"));
+    assert_eq!(ask(&node, true, false, None).unwrap_err().code(), 1);
+    assert_eq!(removals(&node), ["DELETE /v1/cluster/members/2"]);
+    let node = serving(cluster(3), gone());
+    let args = RemoveArgs { member: "2".to_owned(), yes: true, may_lose_records: true, node: args(&node) };
+    let output = remove(&args, &client(&node), false, |_, _| Err(Failure::error("nobody is to be asked"))).unwrap();
+    assert_eq!(removals(&node), ["DELETE /v1/cluster/members/2?may_lose_records=true"]);
+    assert!(output.text.contains("records that it alone has are lost"), "{}", output.text);
+    let unasked = RemoveArgs { yes: false, ..args };
+    let failure = remove(&unasked, &client(&node), false, |_, _| Ok(String::new())).unwrap_err();
+    assert!(failure.report().next.as_ref().unwrap().contains("remove 2 --yes --may-lose-records"));
 }

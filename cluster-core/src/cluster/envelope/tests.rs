@@ -66,6 +66,7 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
             let partition = PartitionId(partition);
             if survey { Envelope::Survey { id, partition, from } } else { Envelope::Records { id, partition, from } }
         }),
+        (any::<u64>(), any::<u64>()).prop_map(|(id, member)| Envelope::Leaving { id, member: MemberId(member) }),
         (any::<u64>(), proptest::option::of(bytes())).prop_map(|(id, answer)| Envelope::Told { id, answer }),
     ]
 }
@@ -77,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_is_written_the_same(kind in 0..18_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+    fn whatever_is_read_is_written_the_same(kind in 0..19_u8, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
         let bytes = Bytes::from([&[kind][..], &rest].concat());
         if let Ok(envelope) = Envelope::from_shared(&bytes) {
             prop_assert_eq!(envelope.to_bytes(), bytes);

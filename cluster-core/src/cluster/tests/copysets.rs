@@ -11,15 +11,15 @@ use crate::logs::tests::{record, spec};
 use crate::raft::Spread;
 use crate::{LogName, LogSpec, Partition};
 
-const RECORDS: usize = 400;
+pub(super) const RECORDS: usize = 400;
 
-async fn create(world: &World, spread: Spread) -> LogName {
+pub(super) async fn create(world: &World, spread: Spread) -> LogName {
     let spec = LogSpec { partitions: 1, segment_bytes: 4 << 10, ..spec("orders") };
     world.cluster(0).create_log(&spec, spread, false).await.unwrap();
     spec.name
 }
 
-async fn fill(world: &World, name: &LogName, next: &mut u64, acknowledged: &mut BTreeMap<u64, u64>) {
+pub(super) async fn fill(world: &World, name: &LogName, next: &mut u64, acknowledged: &mut BTreeMap<u64, u64>) {
     let mut unknown = BTreeSet::new();
     for number in 0..RECORDS {
         append(world, name, number % world.nodes.len(), next, acknowledged, &mut unknown).await;
@@ -33,7 +33,7 @@ fn partition(world: &World, place: usize, name: &LogName) -> Option<Partition> {
 }
 
 /// The number of each record of a member, and nothing where a stub stands for it.
-fn held(world: &World, place: usize, name: &LogName) -> Vec<Option<u64>> {
+pub(super) fn held(world: &World, place: usize, name: &LogName) -> Vec<Option<u64>> {
     let mut held = Vec::new();
     let Some(partition) = partition(world, place, name) else { return held };
     partition

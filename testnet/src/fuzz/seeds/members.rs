@@ -49,6 +49,7 @@ pub(super) fn put(out: &mut Out) {
         ("not_joined", Envelope::NotJoined { lasts: true, why: "it runs".into() }),
         ("survey", Envelope::Survey { id: 3, partition, from: 7 }),
         ("records", Envelope::Records { id: 3, partition, from: 7 }),
+        ("leaving", Envelope::Leaving { id: 3, member: MemberId(4) }),
         ("ask", Envelope::Ask { id: 3, question: Bytes::from_static(b"/v1/cluster/logs/orders/records") }),
         ("told", Envelope::Told { id: 3, answer: Some(Bytes::from_static(b"\0\xc8{}")) }),
     ] {
