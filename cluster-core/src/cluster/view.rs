@@ -59,7 +59,10 @@ impl Cluster {
                 Ok(incarnation)
             }
             GlobalAnswer::Refused(
-                why @ (GlobalRefusal::Numbers { .. } | GlobalRefusal::Nodeset { .. } | GlobalRefusal::Weak { .. }),
+                why @ (GlobalRefusal::Numbers { .. }
+                | GlobalRefusal::Nodeset { .. }
+                | GlobalRefusal::HeldUp { .. }
+                | GlobalRefusal::Weak { .. }),
             ) => Err(GroupError::Unfit { why: why.to_string() }),
             GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
             _ => Err(GroupError::Refused { group: 0, why: "the group answered another question".to_owned() }),

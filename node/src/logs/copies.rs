@@ -30,6 +30,8 @@ pub struct Copies {
     pub replication: Option<u8>,
     /// W: durable copies before an acknowledgement.
     pub copies: Option<u8>,
+    /// Half of R is enough for W, too.
+    pub may_lose_acknowledged: bool,
 }
 
 impl Copysets {
@@ -59,13 +61,13 @@ impl Copies {
     }
 
     /// N, R and W where a log without a word has R and W of `(replication, copies)`: with copysets of its own a record has a copy less than there are
-    /// members, and more than half of the copies are waited for.
+    /// members, who are three at least, and more than half of the copies are waited for.
     pub fn spread(&self, (replication, copies): (u8, u8)) -> Spread {
         let each = !matches!(self.copysets, None | Some(Copysets::Partition));
         let nodeset = match (self.nodeset, self.replication) {
             (Some(nodeset), _) => nodeset,
             (None, Some(replication)) => replication.saturating_add(u8::from(each)),
-            (None, None) => replication.max(1 + u8::from(each)),
+            (None, None) => replication.max(if each { 3 } else { 1 }),
         };
         let replication = self.replication.unwrap_or(nodeset.saturating_sub(u8::from(each)));
         let copies = self.copies.unwrap_or(copies.max(replication / 2 + 1).min(replication));
@@ -119,10 +121,12 @@ mod tests {
 
     #[test]
     fn what_is_not_said_follows() {
-        let copies = |copysets, nodeset, replication| Copies { copysets, nodeset, replication, copies: None };
+        let copies = |copysets, nodeset, replication| Copies { copysets, nodeset, replication, ..Copies::default() };
         assert_eq!(spread(Copies::default()), (3, 3, 2, false));
         assert_eq!(spread(copies(Some(Copysets::Partition), None, Some(5))), (5, 5, 3, false));
         assert_eq!(spread(copies(Some(Copysets::Record), None, None)), (3, 2, 2, false));
+        let one = copies(Some(Copysets::Record), None, None).spread((1, 1));
+        assert_eq!((one.nodeset, one.replication, one.copies), (3, 2, 2));
         assert_eq!(spread(copies(Some(Copysets::Record), Some(5), None)), (5, 4, 3, false));
         assert_eq!(spread(copies(Some(Copysets::Record), Some(5), Some(2))), (5, 2, 2, false));
         assert_eq!(spread(copies(Some(Copysets::CoordinatorOnly), None, Some(3))), (4, 3, 2, true));
@@ -132,7 +136,7 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         let waiting = |copysets, nodeset, replication, copies| {
-            let copies = Copies { copysets, nodeset, replication, copies };
+            let copies = Copies { copysets, nodeset, replication, copies, ..Copies::default() };
             copies.contradiction(&copies.spread((3, 2))).unwrap()
         };
         let refused = |copysets, nodeset, replication| waiting(copysets, nodeset, replication, None);

@@ -46,7 +46,7 @@ impl RecordLogs {
         if self.decided(member, &name).await?.is_some() || self.is_left(name.as_str()).await {
             return Err(StoreError::LogExists { name: name.to_string() }.into());
         }
-        let incarnation = member.cluster().create_log(&spec, spread, false).await?;
+        let incarnation = member.cluster().create_log(&spec, spread, copies.may_lose_acknowledged).await?;
         tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
         // A member whose disk is full makes it later.
         let waits = |log: &ReplicatedLog| is_here(log, member) && member.cluster().disk_low().is_none();

@@ -41,6 +41,7 @@ fn what_no_log_can_be_is_a_usage_error() {
         vec!["a", "--replication", "255"],
         vec!["a", "--copies", "0"],
         vec!["a", "--copies", "2", "--memory"],
+        vec!["a", "--may-lose-acknowledged"],
         vec!["a", "--keep-for", "7 weeks"],
         vec!["a", "--keep-bytes", "10G"],
         vec!["a", "--segment-bytes", "-1"],
@@ -57,6 +58,13 @@ fn what_the_node_refuses_is_said_with_the_names_of_the_flags() {
     let node = FakeNode::start(move |_| Reply::Answer(400, body.clone()));
     let error = run(&CreateArgs { node: node.args(), ..args(&["orders"]) }).unwrap_err().to_string();
     assert!(error.contains("--segment-bytes is 5; limit them with --keep-bytes or --keep-for"), "{error}");
+}
+
+#[test]
+fn what_may_be_lost_is_asked_for_by_name() {
+    let asked = |words: &[&str]| request(&args(words)).unwrap()["may_lose_acknowledged"].clone();
+    assert_eq!(asked(&["orders", "--replication", "4", "--copies", "2"]), Value::Null);
+    assert_eq!(asked(&["orders", "--replication", "4", "--copies", "2", "--may-lose-acknowledged"]), true);
 }
 
 #[test]

@@ -228,7 +228,7 @@ pub enum GlobalRefusal {
     /// W ≤ R / 2.
     #[error(
         "an acknowledgement after {copies} of {replication} copies is not more than half: what is acknowledged could be lost with fewer disks than half. \
-         Ask for more copies, or say that the log may lose what it has acknowledged"
+         Ask for more copies, or say that it may (may_lose_acknowledged)"
     )]
     Weak {
         /// R.

@@ -75,6 +75,7 @@ struct Creation {
     nodeset: Option<Number>,
     replication: Option<Number>,
     copies: Option<Number>,
+    may_lose_acknowledged: Option<bool>,
 }
 
 /// Of members or copies.
@@ -124,6 +125,7 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
             nodeset: number(asked.nodeset),
             replication: number(asked.replication),
             copies: number(asked.copies),
+            may_lose_acknowledged: asked.may_lose_acknowledged.unwrap_or(false),
         },
     };
     let report = api.records.create(new).await?;

@@ -22,7 +22,11 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
         (json!({"nodeset": 0}), "nodeset: found 0, expected a whole number from 1 to 7"),
         (json!({"nodeset": 255}), "nodeset: found 255, expected a whole number from 1 to 7"),
         (json!({"partitions": 0}), "partitions: found 0, expected a whole number from 1 to 4096"),
-        (json!({"replication": 3, "copies": 1}), "not more than half"),
+        (json!({"replication": 4, "copies": 2}), "not more than half"),
+        (json!({"replication": 3, "copies": 1, "may_lose_acknowledged": true}), "hold the log up for ever"),
+        (json!({"copies": 3}), "hold the log up for ever"),
+        (json!({"nodeset": 2}), "hold the log up for ever"),
+        (json!({"may_lose_acknowledged": 1}), "may_lose_acknowledged: found 1"),
         (json!({"replication": 3, "copies": 4}), "copies is 4 and replication 3"),
         (json!({"replication": 3, "nodeset": 5}), "copysets \"record\""),
         (json!({"copysets": "record", "nodeset": 1}), "give 2 to 7"),
@@ -47,6 +51,10 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
     assert_eq!(status, 201, "{made}");
     let asked = ["nodeset", "replication", "copies"].map(|field| made[field].as_u64());
     assert_eq!((asked, placed(&made)), ([Some(3), Some(3), Some(2)], (2, 2, 2)), "{made}");
+
+    let weak = json!({"name": "weak", "replication": 4, "copies": 2, "may_lose_acknowledged": true});
+    let (status, made) = first.ask("POST", "/logs", Some(weak)).await;
+    assert_eq!((status, made["copies"].as_u64()), (201, Some(2)), "{made}");
 
     // Of two members one stores a log of one copy, and the other one knows who.
     let (status, made) = first.ask("POST", "/logs", Some(json!({"name": "single", "replication": 1}))).await;
