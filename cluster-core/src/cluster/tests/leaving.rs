@@ -164,7 +164,7 @@ fn a_partition_keeps_as_many_members_as_it_needs_to_recover() {
     runtime(async {
         let mut world = World::new(2).await;
         let spec = LogSpec { partitions: 1, ..spec("pair") };
-        world.cluster(0).create_log(&spec, Spread::whole(2, 2), false).await.unwrap();
+        world.cluster(0).create_log(&spec, Spread::whole(3, 2), false).await.unwrap();
         let (mut next, mut acknowledged, mut unknown) = (0, BTreeMap::new(), BTreeSet::new());
         for _ in 0..5 {
             append(&world, &spec.name, 0, &mut next, &mut acknowledged, &mut unknown).await;
