@@ -122,12 +122,13 @@ impl Cluster {
         Self::run(core, options, links, calls, groups)
     }
 
-    /// Has the cluster confirm this start: as [`RaftGroups::start`]. Links must be there before.
+    /// Has the cluster confirm this start: as [`RaftGroups::start`]. Links must be there before. What the cluster had decided by then is known here behind it.
     ///
     /// # Errors
     /// As [`RaftGroups::start`].
     pub async fn start(&self) -> Result<(), GroupError> {
-        self.shared.groups.start().await
+        self.shared.groups.start().await?;
+        self.shared.hear_of_all().await
     }
 
     fn run(

@@ -195,7 +195,7 @@ impl Shared {
     ///
     /// # Errors
     /// As [`crate::raft::Group::read`].
-    async fn hear_of_all(&self) -> Result<(), GroupError> {
+    pub(super) async fn hear_of_all(&self) -> Result<(), GroupError> {
         self.groups.global().read(|_| ()).await?;
         let mut reading = JoinSet::new();
         for shard in self.groups.shards() {

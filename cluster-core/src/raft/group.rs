@@ -274,6 +274,14 @@ impl<M: Machine> Group<M> {
         !quiet && self.shared.raft.metrics().borrow().state == ServerState::Leader
     }
 
+    /// Why the group does not go on, once it does not: it was shut down, its disk has failed, or its task has ended otherwise.
+    pub(super) fn ended(&self) -> Option<GroupError> {
+        let metrics = self.shared.raft.metrics();
+        let why = metrics.borrow().running_state.as_ref().err().map(ToString::to_string);
+        let gone = || metrics.has_changed().is_err().then(|| "its task has ended".to_owned());
+        why.or_else(gone).map(|why| self.stopped(&why))
+    }
+
     pub(super) fn stopped(&self, why: &str) -> GroupError {
         GroupError::Stopped { group: self.shared.number, why: why.to_owned() }
     }

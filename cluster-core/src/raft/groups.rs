@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role};
 use super::hearing::Hearing;
-use super::identity::{Hello, Identity};
+use super::identity::{Hello, Identity, Life, Stranger};
 use super::links::{Door, RaftLinks};
 use super::store::{LogStore, MachineStore, Shelf, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
@@ -18,6 +20,11 @@ use crate::replication::MemberId;
 
 /// The first group that belongs to one partition.
 pub(super) const FIRST_PARTITION_GROUP: u64 = 1 << 32;
+
+/// For so long a leader waits until it knows whether a member that has started lacks what it had acknowledged.
+const JUDGED: Duration = Duration::from_secs(1);
+/// So often it looks.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// All groups of a member. Clones share them.
 #[derive(Clone)]
@@ -193,6 +200,13 @@ impl RaftGroups {
         let reply = match self.inner.door.check(from, &hello) {
             Err(GroupError::Stranger { why, .. }) => Reply::Stranger(why),
             Err(other) => return Err(other),
+            Ok(()) if group == GLOBAL && hello.previous != hello.next && matches!(request, Request::Propose(_)) => {
+                self.hear_first(from, hello.next).await;
+                match self.inner.door.check(from, &hello) {
+                    Err(GroupError::Stranger { why, .. }) => Reply::Stranger(why),
+                    _ => self.inner.global.serve(request).await,
+                }
+            }
             Ok(()) if group == GLOBAL => self.inner.global.serve(request).await,
             Ok(()) => self.shard_or_open(group).await?.serve(request).await,
         };
@@ -350,6 +364,35 @@ impl RaftGroups {
             }
             new
         });
+    }
+
+    /// Why a group of this member does not go on, if so: the member is of no use then until it is started again.
+    #[must_use]
+    pub fn ended(&self) -> Option<GroupError> {
+        let shard = || self.inner.shards.read().unwrap_or_else(PoisonError::into_inner).values().find_map(Group::ended);
+        self.inner.global.ended().or_else(shard)
+    }
+
+    /// Waits until another member says that it does not let this one in, and why.
+    pub async fn refused(&self) -> Stranger {
+        let mut refused = self.inner.door.refused();
+        let why = refused.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+        match why {
+            Some(why) => why,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits a little until a member that asks for its start to be confirmed has answered the groups that this one leads: then it is known whether it lacks
+    /// what it had acknowledged.
+    async fn hear_first(&self, member: MemberId, life: Life) {
+        let until = Instant::now() + JUDGED;
+        let led = self.shards().into_iter().filter(Group::leads).map(|group| group.number());
+        let led: Vec<u64> = led.chain(self.inner.global.leads().then_some(GLOBAL)).collect();
+        let known = |group: &u64| self.inner.door.has_answered(member, *group, life);
+        while !led.iter().all(known) && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Stops all groups, and waits until they stand still. Nothing of it stops by being dropped.

@@ -15,13 +15,14 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse, VoteRequest,
     VoteResponse,
 };
-use openraft::{EmptyNode, SnapshotSegmentId};
+use openraft::{EmptyNode, LogId, SnapshotSegmentId, Vote};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::GlobalState;
 use super::error::GroupError;
-use super::identity::{Hello, Stranger, check};
+use super::identity::{Hello, Life, Stranger, check};
 use super::store::Applied;
 use super::types::Types;
 use super::wire::{Reply, Request, frame, unframe};
@@ -56,11 +57,28 @@ pub(super) struct Door {
     known: Applied<GlobalState>,
     /// When members were heard last that are who they say.
     heard: Arc<Mutex<BTreeMap<MemberId, Instant>>>,
+    /// What members have acknowledged of the groups that this one leads.
+    acknowledged: Arc<Mutex<BTreeMap<(MemberId, u64), Acknowledged>>>,
+    /// Lives of members that lack what they had acknowledged.
+    reverted: Arc<Mutex<BTreeMap<MemberId, Life>>>,
+    /// Why other members do not let this one in, if so.
+    refused: watch::Sender<Option<Stranger>>,
+}
+
+/// How far a member has the log of a group, as it has said to its leader.
+struct Acknowledged {
+    /// Of this leadership.
+    vote: Vote<u64>,
+    log: Option<LogId<u64>>,
+    /// Who has answered last.
+    life: Life,
 }
 
 impl Door {
     pub(super) fn new(links: Arc<dyn RaftLinks>, hello: Hello, known: Applied<GlobalState>) -> Self {
-        Self { links, hello: Arc::new(RwLock::new(hello)), known, heard: Arc::default() }
+        let (heard, acknowledged, reverted) = Default::default();
+        let (hello, refused) = (Arc::new(RwLock::new(hello)), watch::Sender::new(None));
+        Self { links, hello, known, heard, acknowledged, reverted, refused }
     }
 
     pub(super) fn hello(&self) -> Hello {
@@ -78,6 +96,8 @@ impl Door {
         } else {
             Err(Stranger::OtherMember)
         };
+        let is_reverted = lock(&self.reverted).get(&member) == Some(&hello.next);
+        let judged = judged.and(if is_reverted { Err(Stranger::OldCopy) } else { Ok(()) });
         judged.map_err(|why| GroupError::Stranger { member, why })?;
         self.heard_of().insert(member, Instant::now());
         Ok(())
@@ -89,17 +109,65 @@ impl Door {
     }
 
     fn heard_of(&self) -> MutexGuard<'_, BTreeMap<MemberId, Instant>> {
-        // Nothing in the locked sections panics.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.heard)
+    }
+
+    /// Why other members do not let this one in, once one has said so.
+    pub(super) fn refused(&self) -> watch::Receiver<Option<Stranger>> {
+        self.refused.subscribe()
+    }
+
+    /// A member has answered the leader of this vote: it has the log up to `reached`, or not even the entry `previous`. Whoever lacks what it had
+    /// acknowledged to the same leader runs on a copy of its disk that was made before.
+    fn answered(
+        &self,
+        (member, group): (MemberId, u64),
+        vote: Vote<u64>,
+        life: Life,
+        reached: Result<Option<LogId<u64>>, Option<LogId<u64>>>,
+    ) -> Result<(), Stranger> {
+        let mut all = lock(&self.acknowledged);
+        let known = all.entry((member, group)).or_insert(Acknowledged { vote, log: None, life });
+        if known.vote != vote {
+            *known = Acknowledged { vote, log: None, life };
+        }
+        known.life = life;
+        match reached {
+            Ok(log) => known.log = known.log.max(log),
+            Err(previous) if previous.is_some() && previous <= known.log => {
+                lock(&self.reverted).insert(member, life);
+                tracing::error!(
+                    member = member.0,
+                    group,
+                    "a member lacks what it had acknowledged: its disk is an old copy"
+                );
+                return Err(Stranger::OldCopy);
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a member has answered this one, which leads the group, in this life.
+    pub(super) fn has_answered(&self, member: MemberId, group: u64, life: Life) -> bool {
+        lock(&self.acknowledged).get(&(member, group)).is_some_and(|known| known.life == life)
     }
 
     /// Asks a member, and checks who answers.
     pub(super) async fn ask(&self, to: MemberId, group: u64, request: &Request) -> Result<Reply, AskError> {
+        self.ask_whom(to, group, request).await.map(|(_, reply)| reply)
+    }
+
+    /// The same, with who answers.
+    async fn ask_whom(&self, to: MemberId, group: u64, request: &Request) -> Result<(Hello, Reply), AskError> {
         let bytes = self.links.call(to, group, frame(&self.hello(), request)).await.map_err(AskError::Link)?;
         let unreadable = |e: pyralog_crypto::CodecError| GroupError::Frame { member: to, why: e.to_string() };
         let (hello, reply) = unframe(&bytes).map_err(unreadable)?;
         self.check(to, &hello)?;
-        Ok(reply)
+        if let Reply::Stranger(why @ (Stranger::Removed | Stranger::OldCopy | Stranger::OtherIncarnation)) = reply {
+            self.refused.send_replace(Some(why));
+        }
+        Ok((hello, reply))
     }
 
     /// As [`Door::ask`], within this time.
@@ -159,15 +227,24 @@ impl Peer {
         kind: RPCTypes,
         option: &RPCOption,
     ) -> Result<Reply, Failed<E>> {
+        self.ask_whom(request, kind, option).await.map(|(_, reply)| reply)
+    }
+
+    async fn ask_whom<E: std::error::Error>(
+        &self,
+        request: Request,
+        kind: RPCTypes,
+        option: &RPCOption,
+    ) -> Result<(Hello, Reply), Failed<E>> {
         let timeout = option.hard_ttl();
-        match tokio::time::timeout(timeout, self.door.ask(self.to, self.group, &request)).await {
+        match tokio::time::timeout(timeout, self.door.ask_whom(self.to, self.group, &request)).await {
             Err(_) => {
                 let id = self.door.hello().member.0;
                 Err(openraft::error::Timeout { action: kind, id, target: self.to.0, timeout }.into())
             }
             Ok(Err(error @ AskError::Link(_))) => Err(Unreachable::new(&error).into()),
             Ok(Err(error)) => Err(NetworkError::new(&error).into()),
-            Ok(Ok(reply)) => Ok(reply),
+            Ok(Ok(answered)) => Ok(answered),
         }
     }
 }
@@ -186,10 +263,20 @@ impl RaftNetwork<Types> for Peer {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed> {
-        match self.ask(Request::Append(rpc), RPCTypes::AppendEntries, &option).await? {
-            Reply::Append(answer) => Ok(answer),
-            other => Err(unexpected(&other)),
-        }
+        let (vote, previous) = (rpc.vote, rpc.prev_log_id);
+        let last = rpc.entries.last().map(|entry| entry.log_id).or(previous);
+        let (hello, reply) = self.ask_whom(Request::Append(rpc), RPCTypes::AppendEntries, &option).await?;
+        let Reply::Append(answer) = reply else { return Err(unexpected(&reply)) };
+        let reached = match &answer {
+            AppendEntriesResponse::Success => Ok(last),
+            AppendEntriesResponse::PartialSuccess(reached) => Ok(*reached),
+            AppendEntriesResponse::Conflict => Err(previous),
+            AppendEntriesResponse::HigherVote(_) => return Ok(answer),
+        };
+        // openraft would end where an acknowledged entry is missing.
+        let judged = self.door.answered((self.to, self.group), vote, hello.next, reached);
+        judged.map_err(|why| Failed::Network(NetworkError::new(&why)))?;
+        Ok(answer)
     }
 
     async fn install_snapshot(
@@ -219,4 +306,9 @@ impl RaftNetwork<Types> for Peer {
     fn backoff(&self) -> Backoff {
         Backoff::new(std::iter::repeat(self.heartbeat * 2))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in the locked sections panics.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

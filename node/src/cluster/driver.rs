@@ -19,6 +19,8 @@ use crate::home::Home;
 
 /// A member asks so often whether its start counts, while nobody answers.
 const AGAIN: Duration = Duration::from_millis(200);
+/// So often it is looked at whether all groups go on.
+const LOOK: Duration = Duration::from_secs(1);
 /// The link to a member that was removed stays so long, for it to hear that.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
@@ -64,9 +66,11 @@ impl Driver {
         };
         // It waits for others, and their links come up below.
         let mut confirming = pin!(confirming.run());
-        let mut confirmed = false;
+        let (mut confirmed, mut closed) = (false, false);
         let cluster = self.cluster.clone();
         let mut removed = pin!(cluster.removed());
+        let mut refused = pin!(cluster.groups().refused());
+        let mut ended = pin!(ended(&cluster));
         let removal = Removal { network: self.network.clone(), links: self.links.clone(), book: self.book.clone() };
         let mut heard = pin!(removal.heard_of(Some(cluster.id())));
         loop {
@@ -77,10 +81,12 @@ impl Driver {
             }
             self.set_links();
             tokio::select! {
-                changed = applied.changed() => if changed.is_err() { return },
+                changed = applied.changed(), if !closed => closed = changed.is_err(),
                 changed = peers.changed() => if changed.is_err() { return },
-                () = &mut removed => return self.end(),
-                _me = &mut heard => return self.end(),
+                () = &mut removed => return self.end(Stranger::Removed),
+                _me = &mut heard => return self.end(Stranger::Removed),
+                why = &mut refused => return self.end(why),
+                error = &mut ended => return fail(&self.engine, &self.home, &error),
                 goes_on = &mut confirming, if !confirmed => {
                     if !goes_on {
                         return;
@@ -91,9 +97,9 @@ impl Driver {
         }
     }
 
-    /// This member was removed.
-    fn end(&self) {
-        let why = GroupError::Stranger { member: self.cluster.id(), why: Stranger::Removed };
+    /// This member is none any more.
+    fn end(&self, why: Stranger) {
+        let why = GroupError::Stranger { member: self.cluster.id(), why };
         fail(&self.engine, &self.home, &why);
     }
 
@@ -132,6 +138,16 @@ impl Driver {
             self.cluster.link(*come, true);
         }
         self.linked = up;
+    }
+}
+
+/// Waits until a group does not go on.
+async fn ended(cluster: &Cluster) -> GroupError {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(error) = cluster.groups().ended() {
+            return error;
+        }
     }
 }
 
@@ -185,7 +201,7 @@ fn fail(engine: &EngineHandle, home: &Home, error: &GroupError) {
         GroupError::Stranger { member, why: Stranger::Removed } => removed_text(home, *member),
         other => other.to_string(),
     };
-    tracing::error!(why, "this node is no member of its cluster any more");
+    tracing::error!(why, "this node cannot go on as a member of its cluster");
     engine.send(LoopEvent::Failed(Error::Cluster(why)));
 }
 

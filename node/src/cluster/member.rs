@@ -147,6 +147,12 @@ impl ClusterMember {
         self.cluster.id() == FIRST
     }
 
+    /// The same, after a while at most.
+    pub async fn started_within(&self, time: Duration) -> bool {
+        let mut started = self.started.clone();
+        timeout(time, started.wait_for(|started| *started)).await.is_ok_and(|started| started.is_ok())
+    }
+
     /// Whether the cluster has confirmed this start: nobody is served before.
     pub fn is_started(&self) -> bool {
         *self.started.borrow()

@@ -211,6 +211,22 @@ impl RecordLogs {
         *told = end.max(*told);
     }
 
+    /// Up to where callers were told here that a partition of a log has records.
+    pub fn told_end(&self, name: &LogName, partition: u32) -> u64 {
+        let Some(log) = self.replicated(name.as_str()) else { return 0 };
+        lock(&self.ends).get(&(log.spec.id, partition)).copied().unwrap_or(0)
+    }
+
+    /// Waits a little until this member's copy of a partition has all records before `end`; whether it has.
+    pub async fn reaches(&self, name: &LogName, partition: u32, end: u64) -> bool {
+        let Some(copy) = self.logs.open_log(name.as_str()).ok().and_then(|log| log.partition(partition).ok().cloned())
+        else {
+            return false;
+        };
+        self.seen(|| copy.end() >= end).await;
+        copy.end() >= end
+    }
+
     /// Waits a little until this member's copies of a log have all records that callers were told of here: whoever appends here can read here what was
     /// acknowledged.
     pub(super) async fn caught_up(&self, name: &str) {

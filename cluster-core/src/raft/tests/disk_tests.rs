@@ -90,13 +90,46 @@ async fn an_old_copy_of_a_disk_is_refused_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_running_disk_is_refused_where_the_leader_knows_that_it_lacks_something() {
+    let mut rig = Rig::new(5).await;
+    rig.grow().await;
+    // Of the same life as the original.
+    let (disk, copied) = copy(&rig.members[&2].tables);
+    for _ in 0..5 {
+        let lease = GlobalCommand::LeaseNumber { member: MemberId(2) };
+        rig.groups(1).global().propose(&lease).await.unwrap();
+    }
+    let last = |id: u64| rig.groups(id).global().status().last_log;
+    eventually("member 2 has all of the log", || last(2) == last(1)).await;
+    eventually("the leader knows", || rig.groups(1).global().status().matched.get(&MemberId(2)) == Some(&last(1)))
+        .await;
+    rig.kill(2).await;
+    let newest = std::mem::replace(rig.members.get_mut(&2).unwrap(), Member { disk, tables: copied, groups: None });
+    rig.open(2).await.unwrap();
+    let groups = rig.groups(2);
+    assert_eq!(stranger(groups.start().await), Some(Stranger::OldCopy));
+    let told = tokio::time::timeout(Duration::from_secs(20), groups.refused()).await;
+    assert_eq!(told.unwrap(), Stranger::OldCopy);
+    // Nobody else minds.
+    rig.groups(1).global().propose(&GlobalCommand::LeaseNumber { member: MemberId(1) }).await.unwrap();
+    assert!(rig.groups(1).ended().is_none() && rig.groups(3).ended().is_none());
+    rig.kill(2).await;
+    rig.members.insert(2, newest);
+    rig.open(2).await.unwrap();
+    rig.groups(2).start().await.unwrap();
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fails_stops_the_group_and_says_so() {
     let mut rig = Rig::new(3).await;
+    assert!(rig.groups(1).ended().is_none());
     rig.members[&1].disk.cut_power_after(0);
     let global = rig.groups(1).global().clone();
     let error = global.propose(&GlobalCommand::LeaseNumber { member: MemberId(1) }).await.unwrap_err();
     assert!(matches!(error, GroupError::Uncertain { .. }), "{error}");
     eventually("the group has stopped", || global.status().stopped.is_some()).await;
+    assert!(matches!(rig.groups(1).ended(), Some(GroupError::Stopped { .. })));
     let error = global.propose(&GlobalCommand::LeaseNumber { member: MemberId(1) }).await.unwrap_err();
     assert!(matches!(error, GroupError::Stopped { .. }), "{error}");
     rig.kill(1).await;

@@ -1,6 +1,7 @@
 //! Reads of partitions that this member has nothing of, or perhaps not all: a member that has answers them, over the member link.
 //!
-//! The question is path and query of the read; the answer `status:u16` and the body.
+//! The question is `end:u64`, up to which callers were told here that there are records, and path and query of the read; the answer `status:u16` and the
+//! body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,12 +47,14 @@ pub(super) async fn forward(State(api): State<Arc<ApiState>>, request: Request, 
 
 async fn ask_others(api: &ApiState, uri: &Uri, name: &LogName, partition: u32) -> Option<Response> {
     let cluster = api.member.cluster();
-    if cluster.log(name).is_none() || cluster.keeps(name, partition) == Keeps::All {
+    // A full disk takes nothing in.
+    if cluster.log(name).is_none() || (cluster.keeps(name, partition) == Keeps::All && cluster.disk_low().is_none()) {
         return None;
     }
+    let end = api.records.told_end(name, partition);
     let within = WAY + Duration::from_millis(api.config.max_wait_ms);
     for member in cluster.stored_by(name, partition) {
-        let question = Bytes::from(uri.to_string());
+        let question = Bytes::from([&end.to_be_bytes(), uri.to_string().as_bytes()].concat());
         match cluster.ask_node(member, question, within).await {
             Ok(answer) => return read_answer(&answer),
             // The next one may be nearer.
@@ -71,12 +74,14 @@ pub fn answer_members(cluster: &Cluster, api: &Arc<ApiState>) {
 }
 
 async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
-    let uri = std::str::from_utf8(question).ok().filter(|text| text.len() <= MAX_QUESTION)?;
+    let (end, uri) = question.split_first_chunk()?;
+    let uri = std::str::from_utf8(uri).ok().filter(|text| text.len() <= MAX_QUESTION)?;
     let uri: Uri = uri.parse().ok()?;
     let (name, partition) = (name_of(&uri)?, partition_of(&uri)?);
     // Nothing but what the cluster has, and this member has all of.
     let cluster = api.member.cluster();
-    (cluster.keeps(&name, partition) == Keeps::All).then_some(())?;
+    (cluster.keeps(&name, partition) == Keeps::All && cluster.disk_low().is_none()).then_some(())?;
+    api.records.reaches(&name, partition, u64::from_be_bytes(*end)).await.then_some(())?;
     let name = name.to_string();
     let api = State(api);
     let response = match uri.path().rsplit('/').next()? {

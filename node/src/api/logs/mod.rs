@@ -26,7 +26,7 @@ use super::object::{Object, read_object};
 use super::server::raw_json;
 use super::values::{Decimal, Within, number};
 use super::{ApiState, Problem};
-use crate::logs::{Copies, Copysets, Growth, MAX_COPIES, NewLog, Question, Start, now_ms};
+use crate::logs::{Copies, Copysets, Growth, LogError, MAX_COPIES, NewLog, Question, Start, now_ms};
 pub use forward::answer_members;
 use forward::forward;
 use records::{Append, parse_append};
@@ -34,6 +34,8 @@ use records::{Append, parse_append};
 type Answer = Result<Json<Value>, Problem>;
 type Api = State<Arc<ApiState>>;
 
+/// For so long a request waits for the node's start to be confirmed.
+const START: Duration = Duration::from_secs(1);
 /// Records of one answer, where nothing else is asked.
 const DEFAULT_LIMIT: u64 = 100;
 /// Records of one answer.
@@ -52,7 +54,14 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/logs/{name}/producers", post(open_producer))
         .route("/v1/cluster/logs/{name}/consistency", get(consistency))
         .route_layer(from_fn_with_state(Arc::clone(state), forward))
+        .route_layer(from_fn_with_state(Arc::clone(state), await_start))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
+}
+
+/// Until the cluster has confirmed the node's start, the node does not know which logs there are. As a rule that takes a moment.
+async fn await_start(State(api): Api, request: Request, next: Next) -> Result<Response, Problem> {
+    api.member.started_within(START).await.then_some(()).ok_or(LogError::NotStarted)?;
+    Ok(next.run(request).await)
 }
 
 /// Lets through who shows the token.
