@@ -3,7 +3,8 @@
 //! A member's hard state (votes, logs) is worth something only while all of it is there. So three things stand beside it, in the same table:
 //! the **id**, given once by the global group; the **incarnation**, 16 random bytes made with the disk; and the **life**, a number and
 //! 16 random bytes, new at each start. At a start the member has the global group replace its last life by the next one, by
-//! compare-and-set; a copy of the disk that was made before holds an older life, and is refused from then on.
+//! compare-and-set; a copy of the disk that was made before holds an older life, and is refused from then on. A copy that was made since has the same
+//! life: it is refused where a leader knows that it lacks what the member had acknowledged to it, and cannot be told from its original otherwise.
 //!
 //! Every frame between members carries a [`Hello`], and *both* ends check the other's, since an old disk must neither ask for votes nor give
 //! one. [`check`] judges by what the global group has said so far as this member knows. It may know less than the other one does, and then must
