@@ -4,6 +4,7 @@
 //! each other per log. Signed transactions follow by fee per byte, then by arrival, and never before a lower nonce of one
 //! of their signers.
 
+mod look;
 mod order;
 mod recent;
 
@@ -133,11 +134,6 @@ impl Mempool {
     /// Count of transactions; a pair of anchor and companion counts as two.
     pub fn transactions(&self) -> usize {
         self.by_hash.len()
-    }
-
-    /// At most `limit` transactions that wait, in order of arrival.
-    pub fn unconfirmed(&self, limit: usize) -> Vec<Bytes> {
-        self.bundles.values().flat_map(|b| b.txs.iter().cloned()).take(limit).collect()
     }
 
     /// What became of a transaction, as far as this mempool remembers.

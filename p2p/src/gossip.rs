@@ -2,6 +2,7 @@
 
 pub(crate) mod guard;
 pub(crate) mod limited;
+pub(crate) mod paths;
 pub(crate) mod score;
 
 use std::{collections::HashSet, time::Duration};

@@ -6,6 +6,7 @@ mod engine_queue;
 mod engine_thread;
 mod network;
 mod node_ports;
+mod offers;
 mod ports;
 mod shared;
 mod sync;

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::engine_handle::{EngineHandle, GossipGroup, Judged};
 use super::engine_queue::Permit;
+use super::offers::{Offers, PAUSE};
 use super::shared::{Shared, lock};
 use super::sync::Sync;
 use super::wire::{
@@ -23,6 +24,7 @@ use super::wire::{
 };
 use crate::cluster::Book as Members;
 use crate::config::P2pConfig;
+use crate::keys::random;
 use crate::store::CoreChain;
 
 /// Messages that wait for the engine's verdict; more are ignored.
@@ -133,6 +135,7 @@ impl Network {
         };
         let network = Self { handle, engine, commands: commands.0, shared, sync, book };
         tasks.push(tokio::spawn(network.clone().receive(events)).abort_handle());
+        tasks.push(tokio::spawn(network.clone().offer_again()).abort_handle());
         tasks.push(tokio::spawn(network.send(commands.1)).abort_handle());
         tasks
     }
@@ -245,9 +248,30 @@ impl Network {
         }
     }
 
+    /// Offers again what blocks go without. The numbers of two nodes differ, so that none of them is silent where the other has spoken.
+    async fn offer_again(self) {
+        let mut height = self.shared.height.subscribe();
+        let mut attempt = random().map_or(0, u32::from_be_bytes);
+        let (mut offers, mut next) = (Offers::default(), Instant::now());
+        while height.changed().await.is_ok() {
+            let is_due = Instant::now() >= next && self.shared.live().peers > 0;
+            let bundles = self.shared.pool.read(|pool| {
+                offers.block(pool);
+                if is_due { offers.choose(pool) } else { Vec::new() }
+            });
+            if bundles.is_empty() {
+                continue;
+            }
+            next = Instant::now() + PAUSE;
+            attempt = attempt.checked_add(1).unwrap_or(1);
+            tracing::debug!(bundles = bundles.len(), attempt, "blocks go without them: offering transactions again");
+            self.publish(TX_TOPIC, TxGossip { attempt, bundles }.to_bytes().into()).await;
+        }
+    }
+
     async fn publish(&self, topic: &str, bytes: Bytes) {
         match self.handle.publish(topic, bytes).await {
-            // Alone, or said already: the engine repeats what matters.
+            // Alone, or said already: the engine repeats what matters, and what waits in the mempool is offered again.
             Ok(()) | Err(p2p::Error::NoPeers(_) | p2p::Error::Duplicate(_) | p2p::Error::Closed) => {}
             Err(error) => {
                 self.shared.metrics.gossip_dropped.inc();

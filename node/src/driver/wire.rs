@@ -8,6 +8,8 @@ use pyralog_crypto::CodecError;
 use pyralog_crypto::codec::{Decode, Encode, Reader, Writer};
 
 const VERSION: u8 = 1;
+/// Of transactions that are offered again.
+const VERSION_AGAIN: u8 = 2;
 
 /// Gossip topic of the engine's messages.
 pub const CONSENSUS_TOPIC: &str = "consensus";
@@ -31,16 +33,23 @@ pub const MAX_SYNC_BLOCKS: usize = 16;
 
 /// Transactions on their way to the next proposers.
 ///
-/// Canonical form: version 1, list of bundles, each a list of 1 to 2 byte strings.
+/// Canonical form: version 1, list of bundles, each a list of 1 to 2 byte strings. Offered again: version 2, attempt (u32, not 0), list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TxGossip {
+    /// 0 of what is offered for the first time. Else a number that makes the message differ from those before, which the network would drop as
+    /// repetitions.
+    pub attempt: u32,
     /// Bundles in order of arrival.
     pub bundles: Vec<Vec<Bytes>>,
 }
 
 impl Encode for TxGossip {
     fn encode(&self, w: &mut Writer) {
-        w.u8(VERSION).list(&self.bundles, |w, bundle| {
+        match self.attempt {
+            0 => w.u8(VERSION),
+            attempt => w.u8(VERSION_AGAIN).u32(attempt),
+        };
+        w.list(&self.bundles, |w, bundle| {
             w.list(bundle, |w, tx| {
                 w.bytes(tx);
             });
@@ -50,14 +59,21 @@ impl Encode for TxGossip {
 
 impl Decode for TxGossip {
     fn decode(r: &mut Reader<'_>) -> Result<Self, CodecError> {
-        r.version("transaction gossip", VERSION)?;
+        let attempt = match r.u8()? {
+            VERSION => 0,
+            VERSION_AGAIN => match r.u32()? {
+                0 => return Err(CodecError::Invalid { what: "transaction gossip", why: "an attempt is 0" }),
+                attempt => attempt,
+            },
+            found => return Err(CodecError::Version { what: "transaction gossip", expected: VERSION, found }),
+        };
         let bundles: Vec<Vec<Bytes>> = r.list(MAX_GOSSIP_BUNDLES, |r| {
             r.list(MAX_BUNDLE_TXS, |r| Ok(Bytes::copy_from_slice(r.bytes(MAX_TX_BYTES)?)))
         })?;
         if bundles.is_empty() || bundles.iter().any(Vec::is_empty) {
             return Err(CodecError::Invalid { what: "transaction gossip", why: "a list is empty" });
         }
-        Ok(Self { bundles })
+        Ok(Self { attempt, bundles })
     }
 }
 

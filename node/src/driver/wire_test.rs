@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn gossip() -> TxGossip {
-    TxGossip { bundles: vec![vec![Bytes::from_static(b"one")], vec![Bytes::from_static(b"two"), Bytes::new()]] }
+    TxGossip {
+        attempt: 0,
+        bundles: vec![vec![Bytes::from_static(b"one")], vec![Bytes::from_static(b"two"), Bytes::new()]],
+    }
 }
 
 fn response() -> SyncResponse {
@@ -23,7 +26,13 @@ fn vectors() {
     for said in [true, false] {
         assert_eq!(WasRemoved::from_bytes(&WasRemoved(said).to_bytes()), Ok(WasRemoved(said)));
     }
-    assert_eq!(hex::encode(gossip().to_bytes()), "010000000200000001000000036f6e65000000020000000374776f00000000");
+    let first = "0000000200000001000000036f6e65000000020000000374776f00000000";
+    assert_eq!(hex::encode(gossip().to_bytes()), format!("01{first}"));
+    let again = TxGossip { attempt: 258, ..gossip() };
+    assert_eq!(hex::encode(again.to_bytes()), format!("0200000102{first}"));
+    assert_eq!(TxGossip::from_bytes(&again.to_bytes()).unwrap(), again);
+    let zeroth = hex::decode(format!("0200000000{first}")).unwrap();
+    assert!(TxGossip::from_bytes(&zeroth).is_err(), "one message, one encoding");
 }
 
 #[test]
@@ -76,7 +85,7 @@ proptest! {
 
     #[test]
     fn mutated_bytes_are_refused_or_canonical(at in any::<prop::sample::Index>(), flip in 1u8..) {
-        for bytes in [gossip().to_bytes(), response().to_bytes()] {
+        for bytes in [gossip().to_bytes(), TxGossip { attempt: 1, ..gossip() }.to_bytes(), response().to_bytes()] {
             let mut bytes = bytes;
             let at = at.index(bytes.len());
             bytes[at] ^= flip;

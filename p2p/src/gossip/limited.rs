@@ -2,6 +2,10 @@
 //!
 //! Gossipsub tells the application about new messages only; repetitions, control messages and subscriptions cost work
 //! too, so the limit stands between a connection and the router, where all of them pass.
+//!
+//! It also mends what the router gets wrong where a peer was killed and started again while a connection of its earlier process still stands, as one
+//! over QUIC does for a while. The router takes the new connection for a second way to a peer that knows everything, never says what we are
+//! subscribed to, and so the peer's messages do not come here for as long as it is connected; and what we send goes into the dead connection.
 
 use std::{
     collections::VecDeque,
@@ -14,14 +18,14 @@ use libp2p::{
     core::{Endpoint, transport::PortUse},
     gossipsub,
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
 
 use crate::{Limits, bucket::PeerBuckets};
 
-use super::Router;
+use super::{Router, paths::Paths};
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +52,9 @@ pub(crate) struct LimitedGossip {
     bytes: PeerBuckets,
     /// One entry per peer at most.
     over: VecDeque<(PeerId, u64)>,
+    paths: Paths,
+    /// To be closed.
+    closing: VecDeque<(PeerId, ConnectionId)>,
 }
 
 impl LimitedGossip {
@@ -57,7 +64,23 @@ impl LimitedGossip {
             units: PeerBuckets::new(limits.gossip_rate, MAX_PEERS),
             bytes: PeerBuckets::new(limits.gossip_bytes, MAX_PEERS),
             over: VecDeque::new(),
+            paths: Paths::default(),
+            closing: VecDeque::new(),
         }
+    }
+
+    /// A connection of a peer has ended and others have not: says once more what we are subscribed to. It may have been said where nobody hears it.
+    /// Saying it twice does nothing.
+    fn greet(&mut self, closed: &ConnectionClosed<'_>) {
+        // The router says it to whoever was not connected before. Of the connection it reads the address only, and takes that back when it hears
+        // of the end.
+        self.router.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: closed.peer_id,
+            connection_id: closed.connection_id,
+            endpoint: closed.endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
     }
 
     fn admit(&mut self, peer: PeerId, event: &FromConnection, now: Instant) -> bool {
@@ -125,11 +148,27 @@ impl NetworkBehaviour for LimitedGossip {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match &event {
+            FromSwarm::ConnectionEstablished(opened) => {
+                self.paths.opened(opened.peer_id, opened.connection_id, Instant::now());
+            }
+            FromSwarm::ConnectionClosed(closed) => {
+                self.paths.closed(&closed.peer_id, closed.connection_id);
+                if closed.remaining_established > 0 {
+                    self.greet(closed);
+                }
+            }
+            _ => {}
+        }
         self.router.on_swarm_event(event);
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         if self.admit(peer, &event, Instant::now()) {
+            if matches!(&event, FromConnection::Message { rpc, .. } if !rpc.subscriptions.is_empty()) {
+                let left = self.paths.left_behind(&peer, connection);
+                self.closing.extend(left.into_iter().map(|id| (peer, id)));
+            }
             self.router.on_connection_handler_event(peer, connection, event);
         } else {
             self.report(peer);
@@ -139,6 +178,10 @@ impl NetworkBehaviour for LimitedGossip {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         if let Some((peer, count)) = self.over.pop_front() {
             return Poll::Ready(ToSwarm::GenerateEvent(Event::OverRate(peer, count)));
+        }
+        if let Some((peer_id, id)) = self.closing.pop_front() {
+            tracing::debug!(peer = %peer_id, "closing a connection of an earlier process of the peer");
+            return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::One(id) });
         }
         self.router.poll(cx).map(|event| event.map_out(Event::Router))
     }

@@ -137,3 +137,46 @@ async fn many_large_messages_in_a_row_all_arrive() {
         seen.insert(soon("all messages", received.recv()).await.unwrap()[0]);
     }
 }
+
+/// A node over QUIC in a runtime of its own: ending that kills it, and its peers hear nothing of the end.
+fn killable(seed: u8, hub: String) -> (tokio::runtime::Runtime, std::thread::JoinHandle<()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let place = runtime.handle().clone();
+    let ready = std::thread::spawn(move || {
+        place.block_on(async {
+            let mut node = Node::start(over_quic(seed, Some(hub))).await;
+            node.publish("before").await;
+            tokio::spawn(async move {
+                loop {
+                    node.event().await;
+                }
+            });
+        });
+    });
+    (runtime, ready)
+}
+
+fn over_quic(seed: u8, hub: Option<String>) -> pyralog_p2p::Config {
+    let mut config = config(seed);
+    config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()];
+    config.bootstrap.extend(hub);
+    config
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_killed_and_started_again_is_heard_at_once() {
+    let mut stays = Node::start(over_quic(1, None)).await;
+    let (runtime, ready) = killable(2, stays.address().await);
+    assert_eq!(stays.judge(Verdict::Accept).await, b"before");
+    ready.join().unwrap();
+    // Longer than two ends take that dial each other.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    runtime.shutdown_background();
+
+    let again = Node::start(over_quic(2, Some(stays.address().await))).await;
+    again.publish("after").await;
+    assert_eq!(stays.judge(Verdict::Accept).await, b"after");
+    let mut again = again.accept_all();
+    stays.publish("and back").await;
+    assert_eq!(soon("the answer", again.recv()).await.unwrap(), b"and back");
+}

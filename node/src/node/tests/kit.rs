@@ -85,6 +85,15 @@ impl Homes {
         self.dir.path()
     }
 
+    /// The home of a node that is no validator.
+    pub fn follower(&self) -> Home {
+        let home = Home::new(&self.path().join("follower"));
+        home.create().unwrap();
+        NodeKeys::generate().unwrap().save(&home, PASSPHRASE, KdfParams::CHEAPEST).unwrap();
+        write_atomic(&home.genesis(), self.genesis.to_json().as_bytes(), PUBLIC).unwrap();
+        home
+    }
+
     pub fn transfer(&self, nonce: u64, amount: u64, change: impl FnOnce(&mut TxBody)) -> Vec<u8> {
         let mut body = TxBody {
             chain_id: "pyralog-dev-test".into(),
@@ -120,16 +129,22 @@ pub fn config(settings: &[(&'static str, &str)]) -> Config {
 
 /// Starts a node, and waits until it has compared its log with the chain.
 pub async fn start(home: &Home, settings: &[(&'static str, &str)]) -> Running {
+    let running = launch(home, settings).await;
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while running.backend.live().log == LogState::Unchecked && tokio::time::Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    running
+}
+
+/// Starts a node, and waits for nothing more.
+pub async fn launch(home: &Home, settings: &[(&'static str, &str)]) -> Running {
     let node = Node::start(home, &config(settings), PASSPHRASE).await.unwrap();
     let (endpoints, backend) = (node.endpoints().clone(), node.backend().clone());
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(node.run(async {
         let _ = stopped.await;
     }));
-    let until = tokio::time::Instant::now() + Duration::from_secs(20);
-    while backend.live().log == LogState::Unchecked && tokio::time::Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
     Running { endpoints, backend, stop, task }
 }
 

@@ -2,10 +2,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
+use pyralog_consensus::block::tx_hash;
 use pyralog_crypto::codec::Encode;
 use tokio::time::{sleep, timeout};
 
-use super::kit::{config, get, get_json, homes, start};
+use super::kit::{config, get, get_json, homes, launch, start};
 use crate::driver::p2p_config;
 use crate::driver::wire::{TX_TOPIC, TxGossip};
 
@@ -55,7 +56,7 @@ async fn a_forged_transaction_is_held_against_its_sender_and_an_early_one_is_not
     let publish = |tx: Vec<u8>| {
         let peer = peer.clone();
         async move {
-            let message = Bytes::from(TxGossip { bundles: vec![vec![tx.into()]] }.to_bytes());
+            let message = Bytes::from(TxGossip { attempt: 0, bundles: vec![vec![tx.into()]] }.to_bytes());
             while let Err(pyralog_p2p::Error::NoPeers(_)) = peer.publish(TX_TOPIC, message.clone()).await {
                 sleep(Duration::from_millis(50)).await;
             }
@@ -87,4 +88,26 @@ async fn a_forged_transaction_is_held_against_its_sender_and_an_early_one_is_not
     peer.shutdown().await;
     hears.abort();
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_sent_to_a_node_without_peers_is_in_a_block_when_it_has_some() {
+    let homes = homes(1);
+    let follower = launch(&homes.follower(), &[]).await;
+    let tx = homes.transfer(0, 5, |_| ());
+    let sent =
+        follower.call("broadcast_tx_sync", serde_json::json!({"tx": crate::rpc::json::base64(tx.clone())})).await;
+    assert_eq!(sent["result"]["code"], 0, "{sent}");
+    // Longer than what is sent is collected: it went nowhere.
+    sleep(Duration::from_millis(300)).await;
+    let validator = start(&homes.homes[0], &[("p2p.bootstrap", follower.endpoints.p2p.as_str())]).await;
+    let hash = tx_hash(&tx);
+    let in_a_block = async {
+        while validator.backend.chain().tx(&hash).unwrap().is_none() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), in_a_block).await.expect("it is offered again");
+    validator.stop().await;
+    follower.stop().await;
 }

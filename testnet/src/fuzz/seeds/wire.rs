@@ -11,7 +11,8 @@ use crate::fuzz::chain::{BASE, key, run};
 
 pub(super) fn put(out: &mut Out) {
     let run = run();
-    out.put("tx_gossip", "two-bundles", TxGossip { bundles: txs::later_transactions() }.to_bytes());
+    out.put("tx_gossip", "two-bundles", TxGossip { attempt: 0, bundles: txs::later_transactions() }.to_bytes());
+    out.put("tx_gossip", "again", TxGossip { attempt: 7, bundles: txs::later_transactions() }.to_bytes());
     out.put("sync_request", "status", SyncRequest::Status.to_bytes());
     out.put("sync_request", "blocks", SyncRequest::Blocks { from: 4, max: 16 }.to_bytes());
     let after = run.blocks.iter().filter(|block| block.height > BASE);
