@@ -44,6 +44,14 @@ pub(crate) enum Made {
     Signed,
 }
 
+impl Entry {
+    /// Enters it into a batch.
+    pub(crate) fn put(&self, batch: &mut Batch) {
+        let value = [&[u8::from(self.deleted)][..], &self.stream.to_be_bytes(), &self.spec.to_bytes()].concat();
+        batch.put(Family::Log, [LOG, self.spec.name.as_str().as_bytes()].concat(), value);
+    }
+}
+
 /// Key, without its prefix, and value.
 type Pair = (Vec<u8>, Vec<u8>);
 
@@ -109,9 +117,8 @@ impl Registry {
 
     /// Enters a log, durably, or that it is being deleted.
     pub(crate) fn put_log(&self, entry: &Entry) -> Result<(), Error> {
-        let value = [&[u8::from(entry.deleted)][..], &entry.stream.to_be_bytes(), &entry.spec.to_bytes()].concat();
         let mut batch = Batch::default();
-        batch.put(Family::Log, [LOG, entry.spec.name.as_str().as_bytes()].concat(), value);
+        entry.put(&mut batch);
         self.tables.write(batch, Durability::Synced)
     }
 

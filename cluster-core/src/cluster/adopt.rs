@@ -41,10 +41,12 @@ impl Shared {
         self.groups.global().look(|state: &GlobalState| state.log(name).is_some())
     }
 
-    /// Whether the cluster can take a log over: others would derive the same id.
+    /// Whether the cluster can take a log over: it is not the cluster's already, as far as its files say, and others would derive the same id.
     pub(super) fn is_adoptable(&self, log: &Log) -> bool {
         let spec = log.spec();
-        spec.storage == Storage::Disk && (self.options.log_id)(&spec.name, log.incarnation()) == spec.id
+        spec.storage == Storage::Disk
+            && !log.is_replicated()
+            && (self.options.log_id)(&spec.name, log.incarnation()) == spec.id
     }
 
     /// Has the cluster take a log of this member over.

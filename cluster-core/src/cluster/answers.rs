@@ -85,7 +85,7 @@ pub struct PartitionStatus {
 
 fn known(copies: usize, wanted: usize) -> String {
     match wanted {
-        0 => "the leader of the partition did not answer in time: it went away, or lacks members to recover what was appended before it led".to_owned(),
+        0 => "the leader of the partition did not answer in time: it went away, or does not hear enough members to find out what they stored before it led".to_owned(),
         _ => format!("{copies} of {wanted} copies are known"),
     }
 }

@@ -12,13 +12,19 @@ use crate::raft::{GroupError, NewMember, runs};
 use crate::replication::MemberId;
 
 impl Cluster {
-    /// Hands the lead of the groups to a voter, and asks it to lead the partitions that it stores: on the leader of the global group only. Answers how many
+    /// Hands the lead of the groups to a voter, and asks it to lead the partitions that it stores: on the leader of the global group only, unless that one leads it already. Answers how many
     /// partitions it was asked for; it takes them one after another, and leaves those that it cannot lead.
     ///
     /// # Errors
     /// As [`crate::raft::Group::transfer`].
     pub async fn transfer(&self, to: MemberId) -> Result<usize, GroupError> {
-        self.groups().global().transfer(to).await?;
+        let global = self.groups().global();
+        let leads = || to != self.id() && global.status().leader.member == Some(to);
+        // Whoever leads already need not be handed the lead; what this member knew may be old.
+        let led = leads() && global.read(|_| ()).await.is_ok() && leads();
+        if !led {
+            global.transfer(to).await?;
+        }
         for shard in self.groups().shards() {
             // Where another one leads it, that one goes on.
             if shard.status().leader.member == Some(self.id()) {

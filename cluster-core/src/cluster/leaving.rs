@@ -99,7 +99,10 @@ impl Cluster {
             let (up, needed) = (others.intersection(&up).count(), nodeset.recovery_quorum());
             let of = called(&place);
             if up < needed {
-                let why = format!("{of} would have {up} members that are up, and needs {needed} to go on");
+                let why = match up {
+                    1 => format!("{of} would have 1 member that is up, and needs {needed} to go on"),
+                    _ => format!("{of} would have {up} members that are up, and needs {needed} to go on"),
+                };
                 let remedy = match others.len() < needed {
                     true => "without one of its members nobody can recover it: add another one, or delete the log",
                     false => "start those that are down",

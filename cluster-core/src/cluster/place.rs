@@ -1,6 +1,6 @@
 //! Partitions as the global group says, and what this member has of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pyralog_crypto::{Decode, LogId};
@@ -83,36 +83,30 @@ pub(super) fn places(state: &GlobalState, log_id: &(dyn Fn(&LogName, u64) -> Log
 
 /// Makes the log and the replica of a partition, where they are not there.
 pub(super) fn make(logs: &crate::Logs, replicas: &Replicas, place: &Place) -> Result<(), Error> {
-    if replicas.get(place.id).is_some() {
-        return Ok(());
+    if let Some(replica) = replicas.get(place.id) {
+        return replica.open_first();
     }
-    let log = match logs.open_log(place.spec.name.as_str()) {
-        Ok(log) if log.spec().id == place.spec.id => log,
-        // It belongs to nobody: a replica of an earlier log is removed before its log is.
+    let made = match logs.open_log(place.spec.name.as_str()) {
+        Ok(log) if log.spec().id == place.spec.id => replicas.create(place.id, log.partition(place.number)?),
+        // It is none of the cluster's: an earlier one goes with its replicas.
         Ok(_) => return Err(Error::LogExists { name: place.spec.name.to_string() }),
-        Err(Error::NoSuchLog { .. }) => logs.create(LogSpec::clone(&place.spec))?,
+        Err(Error::NoSuchLog { .. }) => replicas.create_log(logs, LogSpec::clone(&place.spec), place.number, place.id),
         Err(other) => return Err(other),
     };
-    replicas.create(place.id, log.partition(place.number)?).map(|_| ())
+    made.map(|_| ())
 }
 
-/// Removes replicas, and their logs when none of their partitions is replicated any more.
+/// Removes logs with their replicas, which are `gone`.
 pub(super) fn remove(logs: &crate::Logs, replicas: &Replicas, gone: &[PartitionId]) -> Result<(), Error> {
-    let mut names = BTreeSet::new();
+    let mut of: BTreeMap<LogName, Vec<PartitionId>> = BTreeMap::new();
     for partition in gone {
         if let Some(replica) = replicas.get(*partition) {
-            names.insert(replica.log().clone());
-            replicas.remove(*partition)?;
+            of.entry(replica.log().clone()).or_default().push(*partition);
         }
     }
-    for name in names {
-        match logs.delete(name.as_str()) {
-            // Another partition of it is still there.
-            Ok(()) | Err(Error::Replicated { .. } | Error::NoSuchLog { .. }) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(())
+    // What one log suffers from does not keep the others.
+    let removed = of.iter().map(|(name, partitions)| replicas.delete_log(logs, name, partitions));
+    removed.fold(Ok(()), |all, one| all.and(one))
 }
 
 /// How the newest epoch of a partition stands.

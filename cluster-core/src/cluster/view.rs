@@ -58,11 +58,11 @@ impl Cluster {
                 self.shared.look.notify_one();
                 Ok(incarnation)
             }
+            GlobalAnswer::Refused(why @ GlobalRefusal::HeldUp { .. }) => {
+                Err(GroupError::Unfit { why: format!("{why}: {}", spread.instead()) })
+            }
             GlobalAnswer::Refused(
-                why @ (GlobalRefusal::Numbers { .. }
-                | GlobalRefusal::Nodeset { .. }
-                | GlobalRefusal::HeldUp { .. }
-                | GlobalRefusal::Weak { .. }),
+                why @ (GlobalRefusal::Numbers { .. } | GlobalRefusal::Nodeset { .. } | GlobalRefusal::Weak { .. }),
             ) => Err(GroupError::Unfit { why: why.to_string() }),
             GlobalAnswer::Refused(why) => Err(GroupError::Refused { group: 0, why: why.to_string() }),
             _ => Err(GroupError::Refused { group: 0, why: "the group answered another question".to_owned() }),

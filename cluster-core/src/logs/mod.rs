@@ -121,6 +121,16 @@ impl Logs {
     /// # Errors
     /// As [`Logs::create`].
     pub fn create_as(&self, spec: LogSpec, id: impl FnOnce(u64) -> LogId) -> Result<Log, Error> {
+        self.create_with(spec, id, |entry, _| self.registry().put_log(entry))
+    }
+
+    /// The same, where `enter` writes its entry into the table, with something else.
+    pub(crate) fn create_with(
+        &self,
+        spec: LogSpec,
+        id: impl FnOnce(u64) -> LogId,
+        enter: impl FnOnce(&Entry, &Log) -> Result<(), Error>,
+    ) -> Result<Log, Error> {
         let spec = spec.bounded();
         spec.check()?;
         self.queue.usable()?;
@@ -138,14 +148,13 @@ impl Logs {
         if let Some(left) = left {
             self.remove(&left)?;
         }
-        let entry = {
-            let mut registry = self.registry();
-            let stream = registry.take_streams(u64::from(spec.partitions))?;
-            let entry = Entry { stream, spec: LogSpec { id: id(stream), ..spec }, deleted: false };
-            registry.put_log(&entry)?;
-            entry
-        };
-        let log = self.log(&entry, entry.stream, &BTreeMap::new());
+        let stream = self.registry().take_streams(u64::from(spec.partitions))?;
+        let entry = Entry { stream, spec: LogSpec { id: id(stream), ..spec }, deleted: false };
+        let log = self.log(&entry, stream, &BTreeMap::new());
+        if let Err(reason) = enter(&entry, &log) {
+            self.forget(&log);
+            return Err(reason);
+        }
         self.logs().insert(entry.spec.name, log.clone());
         Ok(log)
     }
@@ -170,24 +179,38 @@ impl Logs {
     /// # Errors
     /// [`Error::NoSuchLog`]; why the table or the disk refused, where the next start may finish it.
     pub fn delete(&self, name: &str) -> Result<(), Error> {
+        self.delete_with(name, |entry, log| match log.is_replicated() {
+            true => Err(Error::Replicated { name: name.to_owned() }),
+            false => self.registry().put_log(entry),
+        })
+    }
+
+    /// The same, replicated or not, where `enter` writes into the table that it is being deleted, with something else.
+    pub(crate) fn delete_with(
+        &self,
+        name: &str,
+        enter: impl FnOnce(&Entry, &Log) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.queue.usable()?;
         let _turn = self.turn();
         let log = self.open_log(name)?;
-        if log.partitions.iter().any(|partition| partition.state().is_replicated()) {
-            return Err(Error::Replicated { name: name.to_owned() });
-        }
         let entry = self.registry().logs()?.into_iter().find(|entry| entry.spec.name == log.spec.name);
         let Some(mut entry) = entry else { return Err(Error::NoSuchLog { name: name.to_owned() }) };
         entry.deleted = true;
-        self.registry().put_log(&entry)?;
+        enter(&entry, &log)?;
         self.logs().remove(&entry.spec.name);
-        for number in 0..entry.spec.partitions {
-            let state = self.states().remove(&(log.incarnation + u64::from(number)));
+        self.forget(&log);
+        self.remove(&entry)
+    }
+
+    /// Its partitions take nothing any more.
+    fn forget(&self, log: &Log) {
+        for partition in log.partitions.iter() {
+            let state = self.states().remove(&partition.state().stream);
             if let Some(state) = state {
                 state.delete();
             }
         }
-        self.remove(&entry)
     }
 
     /// Lets go the records that no log need keep at the time `now_ms` (milliseconds since 1970), for ever. Only partitions that were used since the
@@ -222,12 +245,12 @@ impl Logs {
     /// Handles of a log, whose partitions are entered, the first under `stream`.
     fn log(&self, entry: &Entry, stream: u64, made: &BTreeMap<u64, Made>) -> Log {
         let spec = Arc::new(entry.spec.clone());
-        let dir = self.dir(entry);
+        let (dir, replicas) = (self.dir(entry), Arc::default());
         let partition = |number: u32| {
             let stream = stream + u64::from(number);
             let place = Place { dir: dir.join(number.to_string()), ..self.place.clone() };
             let made = made.get(&stream).copied();
-            let state = PartitionState::new(stream, Arc::clone(&spec), number, place, made);
+            let state = PartitionState::new(stream, Arc::clone(&spec), number, place, made, Arc::clone(&replicas));
             let state = Arc::new(state);
             self.states().insert(stream, Arc::clone(&state));
             Partition::new(Arc::clone(&self.queue), state)
@@ -294,6 +317,11 @@ impl Log {
             last: self.spec.partitions - 1,
             asked: number,
         })
+    }
+
+    /// Whether a partition of it is replicated: then it is the cluster's.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.partitions.iter().any(|partition| partition.state().is_replicated())
     }
 
     /// All partitions.

@@ -1,7 +1,7 @@
 //! What readers and the writer share of one partition.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub(crate) struct PartitionState {
     deleted: AtomicBool,
     /// Whether records come from a replica only.
     replicated: AtomicBool,
+    /// Partitions of the same log of which that is so.
+    replicas: Arc<AtomicUsize>,
     /// Whose turn it is to put records in the places of their stubs, or to delete; before `upkeep`.
     fills: Mutex<()>,
     /// Whose turn it is to apply, to sign or to delete.
@@ -42,10 +44,17 @@ pub(crate) struct PartitionState {
 }
 
 impl PartitionState {
-    pub(super) fn new(stream: u64, spec: Arc<LogSpec>, number: u32, place: Place, made: Option<Made>) -> Self {
+    pub(super) fn new(
+        stream: u64,
+        spec: Arc<LogSpec>,
+        number: u32,
+        place: Place,
+        made: Option<Made>,
+        replicas: Arc<AtomicUsize>,
+    ) -> Self {
         let (made, deleted) = (Mutex::new(made), AtomicBool::new(false));
         let (files, broken, replicated, fills, writes, upkeep) = Default::default();
-        Self { stream, spec, number, place, files, broken, made, deleted, replicated, fills, writes, upkeep }
+        Self { stream, spec, number, place, files, broken, made, deleted, replicated, replicas, fills, writes, upkeep }
     }
 
     /// The files, opened, where they were ever made.
@@ -185,20 +194,31 @@ impl PartitionState {
             return Err(Error::NotReplicable { name: self.spec.name.to_string() });
         }
         self.made()?;
-        if let Some(reason) = self.refusal() {
-            return Err(reason);
-        }
-        if self.replicated.swap(true, Ordering::AcqRel) { Err(self.is_replica()) } else { Ok(()) }
+        self.unusable().map_or(Ok(()), Err)?;
+        if self.set_replicated() { Ok(()) } else { Err(self.is_replica()) }
     }
 
-    /// A start says that records come from a replica only.
-    pub(crate) fn set_replicated(&self) {
-        self.replicated.store(true, Ordering::Release);
+    /// The table says that records come from a replica only; `false` where that was so before.
+    pub(crate) fn set_replicated(&self) -> bool {
+        let is_first = !self.replicated.swap(true, Ordering::AcqRel);
+        self.replicas.fetch_add(usize::from(is_first), Ordering::AcqRel);
+        is_first
     }
 
-    /// Takes appends of its own again.
+    /// Takes appends of its own again, where the whole log does.
     pub(crate) fn end_replica(&self) {
-        self.replicated.store(false, Ordering::Release);
+        let was = self.replicated.swap(false, Ordering::AcqRel);
+        self.replicas.fetch_sub(usize::from(was), Ordering::AcqRel);
+    }
+
+    /// Makes the files where they were never made.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_first(&self) -> Result<(), Error> {
+        // What was made and cannot be opened is the trouble of whoever uses it.
+        let is_made = self.made_lock().is_some();
+        if is_made { Ok(()) } else { self.open() }
     }
 
     /// Where its files are.
@@ -330,7 +350,8 @@ impl Stream for PartitionState {
     }
 
     fn refusal(&self) -> Option<Error> {
-        self.unusable().or_else(|| self.is_replicated().then(|| self.is_replica()))
+        // A log of which one partition is the cluster's is the cluster's.
+        self.unusable().or_else(|| (self.replicas.load(Ordering::Acquire) > 0).then(|| self.is_replica()))
     }
 
     fn next(&self) -> u64 {

@@ -40,4 +40,6 @@ pub(crate) use shared::{Written, are_records};
 #[cfg(test)]
 mod missing_tests;
 #[cfg(test)]
+mod removal_tests;
+#[cfg(test)]
 mod tests;

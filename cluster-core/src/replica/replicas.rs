@@ -11,7 +11,7 @@ use super::shared::Replica;
 use super::snapshot::{Saved, Snapshot, Value, copies_prefix};
 use crate::Error;
 use crate::chain::{Batch, Durability, Family, Tables};
-use crate::logs::{Partition, PartitionState, Partitions};
+use crate::logs::{LogName, LogSpec, Logs, Partition, PartitionState, Partitions};
 use crate::parts::u64_at;
 use crate::queue::{Operation, Queue};
 use crate::registry::Registry;
@@ -96,16 +96,74 @@ impl Replicas {
         if self.table.replicas().contains_key(&id) {
             return Err(Error::Replicated { name: of.spec.name.to_string() });
         }
+        self.enter(id, of, Batch::default())
+    }
+
+    /// Enters a new replica into the table, with what `batch` has; it is the caller's turn.
+    fn enter(&self, id: PartitionId, of: &Arc<PartitionState>, mut batch: Batch) -> Result<Arc<Replica>, Error> {
         let held = Held::new(Frontier::behind(of.next()));
         let stream = self.registry.lock().unwrap_or_else(PoisonError::into_inner).take_streams(1)?;
         let value = Value::new(stream, of.stream(), &held);
-        let mut batch = Batch::default();
         batch.put(Family::Log, key(id), value.to_bytes());
         self.table.tables.write(batch, Durability::Synced)?;
         let saved = Saved::new(&value, &BTreeMap::new());
         let replica = Arc::new(Replica::new(stream, Arc::clone(of), Arc::clone(&self.queue), held, saved));
         self.table.replicas().insert(id, Arc::clone(&replica));
         Ok(replica)
+    }
+
+    /// Makes a log of the cluster, of which this member stores partition `number` first: the table has both or neither, so that no start takes it for a
+    /// log of this member's own.
+    ///
+    /// # Errors
+    /// As [`Logs::create`] and [`Replicas::create`].
+    pub fn create_log(&self, logs: &Logs, spec: LogSpec, number: u32, id: PartitionId) -> Result<Arc<Replica>, Error> {
+        if self.get(id).is_some() {
+            return Err(Error::Replicated { name: spec.name.to_string() });
+        }
+        let (log_id, mut made) = (spec.id, None);
+        logs.create_with(
+            spec,
+            |_| log_id,
+            |entry, log| {
+                let of = log.partition(number)?.state();
+                let _turn = self.table.turn();
+                of.set_replicated();
+                let mut batch = Batch::default();
+                entry.put(&mut batch);
+                made = Some(self.enter(id, of, batch)?);
+                Ok(())
+            },
+        )?;
+        let replica = made.ok_or(Error::Closed)?;
+        replica.of.open_first()?;
+        Ok(replica)
+    }
+
+    /// Deletes a log of the cluster with these replicas, all that it has, and its records, for ever: the table loses all of it at once, so that no start
+    /// takes what is left for a log of this member's own. Nothing may be persisted in them any more.
+    ///
+    /// # Errors
+    /// [`Error::Replicated`] where it has other replicas, [`Error::NoSuchLog`], or why the table or the disk refused, where the next start may finish it.
+    pub fn delete_log(&self, logs: &Logs, name: &LogName, ids: &[PartitionId]) -> Result<(), Error> {
+        logs.delete_with(name.as_str(), |entry, _| {
+            let _turn = self.table.turn();
+            if self.table.list().iter().any(|(id, replica)| replica.log() == name && !ids.contains(id)) {
+                return Err(Error::Replicated { name: name.to_string() });
+            }
+            let mut batch = Batch::default();
+            entry.put(&mut batch);
+            for id in ids {
+                batch.delete(Family::Log, key(*id));
+                batch.delete(Family::Log, renewed_key(*id));
+                if let Some(replica) = self.get(*id) {
+                    replica.saved().delete(replica.stream, &mut batch);
+                }
+            }
+            self.table.tables.write(batch, Durability::Synced)?;
+            self.table.replicas().retain(|id, _| !ids.contains(id));
+            Ok(())
+        })
     }
 
     /// The replica of a partition, if this member has one.
@@ -118,23 +176,6 @@ impl Replicas {
     #[must_use]
     pub fn list(&self) -> Vec<(PartitionId, Arc<Replica>)> {
         self.table.list()
-    }
-
-    /// Forgets a replica; the records that its partition has stay there. Nothing may be persisted in it any more.
-    ///
-    /// # Errors
-    /// Why the table could not be written.
-    pub fn remove(&self, id: PartitionId) -> Result<(), Error> {
-        let _turn = self.table.turn();
-        let Some(replica) = self.get(id) else { return Ok(()) };
-        let mut batch = Batch::default();
-        batch.delete(Family::Log, key(id));
-        batch.delete(Family::Log, renewed_key(id));
-        replica.saved().delete(replica.stream, &mut batch);
-        self.table.tables.write(batch, Durability::Synced)?;
-        self.table.replicas().remove(&id);
-        replica.of.end_replica();
-        Ok(())
     }
 
     /// Has the records of a replica whose files are damaged taken from other members after the next start: what is there is put aside then, and the copies

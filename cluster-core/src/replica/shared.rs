@@ -99,6 +99,14 @@ impl Replica {
         self.of.dir()
     }
 
+    /// Makes the partition's files where a crash, or the disk, kept them from being made with the replica.
+    ///
+    /// # Errors
+    /// What the disk answered.
+    pub(crate) fn open_first(&self) -> Result<(), Error> {
+        self.of.open_first()
+    }
+
     /// The log that it is a partition of.
     #[must_use]
     pub fn log(&self) -> &LogName {

@@ -211,10 +211,9 @@ fn a_replicated_log_is_written_and_deleted_through_the_cluster_only() {
     let fast = core.logs().create(fast).unwrap();
     let refused = core.replicas().create(PartitionId(2), fast.partition(0).unwrap());
     assert!(matches!(refused, Err(Error::NotReplicable { .. })));
-    core.replicas().remove(ID).unwrap();
-    assert!(core.replicas().get(ID).is_none() && append(&partition, 0..1).is_ok());
-    while core.drive() {}
-    core.logs().delete("orders").unwrap();
+    core.replicas().delete_log(core.logs(), &"orders".parse().unwrap(), &[ID]).unwrap();
+    assert!(core.replicas().get(ID).is_none() && matches!(append(&partition, 0..1), Err(Error::NoSuchLog { .. })));
+    assert!(matches!(core.logs().delete("orders"), Err(Error::NoSuchLog { .. })));
     assert!(matches!(core.replicas().create(ID, &partition), Err(Error::NoSuchLog { .. })));
 }
 

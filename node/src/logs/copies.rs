@@ -91,6 +91,10 @@ impl Copies {
             ));
         }
         match self.copysets.unwrap_or_default() {
+            Copysets::Partition if replication > nodeset => Some(format!(
+                "nodeset is {nodeset} and replication {replication}: a record cannot have more copies than there are members that store it. Give the same \
+                 number twice"
+            )),
             Copysets::Partition if nodeset != replication => Some(format!(
                 "all {nodeset} members of the nodeset store every record, so replication cannot be {replication}: say copysets \"record\", or the same \
                  number twice"
@@ -141,6 +145,8 @@ mod tests {
         };
         let refused = |copysets, nodeset, replication| waiting(copysets, nodeset, replication, None);
         assert!(refused(None, Some(5), Some(3)).contains("copysets \"record\""));
+        let fewer = refused(None, Some(3), Some(4));
+        assert!(fewer.ends_with("the same number twice") && !fewer.contains("copysets"), "{fewer}");
         assert!(refused(Some(Copysets::Record), Some(3), Some(3)).contains("3 is not more than 3"));
         assert!(refused(Some(Copysets::CoordinatorOnly), Some(2), Some(3)).contains("leave copysets out"));
         let one = refused(Some(Copysets::Record), Some(1), None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use pyralog_cluster_core::cluster::{AppendError, Keeps, ReplicatedLog};
 use pyralog_cluster_core::member::Acked;
-use pyralog_cluster_core::replication::MemberId;
+use pyralog_cluster_core::replication::{MemberId, NodeSet};
 use pyralog_cluster_core::{Error as StoreError, Log, LogName, LogSpec, Storage};
 use tokio::time::{Instant, sleep};
 
@@ -50,7 +50,7 @@ impl RecordLogs {
         tracing::info!(%name, incarnation, partitions = spec.partitions, "a replicated record log was created");
         // A member whose disk is full makes it later.
         let waits = |log: &ReplicatedLog| is_here(log, member) && member.cluster().disk_low().is_none();
-        let made = || self.replicated(name.as_str()).is_some_and(|log| !waits(&log) || self.has(&log.spec));
+        let made = || self.replicated(name.as_str()).is_some_and(|log| !waits(&log) || self.has_all(&log, member));
         self.seen(made).await;
         self.recount();
         self.describe(name.to_string()).await
@@ -190,6 +190,15 @@ impl RecordLogs {
             }
             _ => Ok(Some(log.incarnation)),
         }
+    }
+
+    /// Whether this member has its files and all its replicas of a log: what it is to store of it can be told.
+    fn has_all(&self, log: &ReplicatedLog, member: &ClusterMember) -> bool {
+        let is_here = |(number, nodeset): (usize, &NodeSet)| {
+            let keeps = || u32::try_from(number).map(|number| member.cluster().keeps(&log.spec.name, number));
+            !nodeset.contains(member.cluster().id()) || keeps().is_ok_and(|keeps| keeps != Keeps::Nothing)
+        };
+        self.has(&log.spec) && log.nodesets.iter().enumerate().all(is_here)
     }
 
     fn has(&self, spec: &LogSpec) -> bool {

@@ -17,11 +17,8 @@ pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     let mut out = String::new();
     // Writing into a String cannot fail, here and below.
     let validators = manifest.nodes.iter().filter(|node| node.member == 0).count();
-    let each = match 1 + manifest.nodes.iter().map(|node| node.member).max().unwrap_or(0) {
-        1 => String::new(),
-        members => format!(" of {members} members each"),
-    };
-    let _ = writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {validators} validators{each}", manifest.chain_id);
+    let size = size(validators, 1 + manifest.nodes.iter().map(|node| node.member).max().unwrap_or(0));
+    let _ = writeln!(out, "{HEAD}Pyralog local network {}{HEAD:#}  {size}", manifest.chain_id);
     let _ = writeln!(out, "{DIM}{:<8} {:<24} {:<24} {:<24} pid{DIM:#}", "node", "api", "rpc", "metrics");
     for node in &manifest.nodes {
         let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
@@ -38,6 +35,16 @@ pub fn text(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     out.push('\n');
     out.push_str(&next_lines(layout, manifest, detached));
     out
+}
+
+/// How many validators there are, and of how many members each.
+fn size(validators: usize, members: usize) -> String {
+    match (validators, members) {
+        (1, 1) => "1 validator".to_owned(),
+        (1, _) => format!("1 validator of {members} members"),
+        (_, 1) => format!("{validators} validators"),
+        _ => format!("{validators} validators of {members} members each"),
+    }
 }
 
 fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
@@ -69,6 +76,14 @@ fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
         ),
         "send a transfer",
     );
+    if let Some(first) = manifest.nodes.first().filter(|_| manifest.nodes.iter().any(|node| node.member > 0)) {
+        let token = quoted(&from_here(&first.home.join("data/admin.token")));
+        line(
+            format!("export PYRALOG_TOKEN_FILE={token}"),
+            &format!("the admin token of {}, for its logs and its cluster", first.name),
+        );
+        line(format!("{wallet} cluster status"), "the members of its cluster");
+    }
     let last = manifest.nodes.last().map(|node| node.name.as_str()).unwrap_or_default();
     line(
         format!("{launcher} fault kill {last} --dir {dir}"),
@@ -168,12 +183,16 @@ mod tests {
     fn members_are_no_validators() {
         let layout = Layout::new(Path::new("/n")).unwrap();
         let mut manifest = manifest();
-        assert!(text(&layout, &manifest, true).contains("1 validators\n"));
+        assert!(text(&layout, &manifest, true).contains("1 validator\n"));
+        assert!(!text(&layout, &manifest, true).contains("cluster status"));
+        assert_eq!((size(4, 1), size(4, 3)), ("4 validators".to_owned(), "4 validators of 3 members each".to_owned()));
         for member in 1..3 {
             manifest.nodes.push(NodeEntry { name: format!("node0-{member}"), member, ..manifest.nodes[0].clone() });
         }
         let text = text(&layout, &manifest, true);
-        assert!(text.contains("1 validators of 3 members each"), "{text}");
+        assert!(text.contains("1 validator of 3 members\n"), "{text}");
+        let token = text.find("export PYRALOG_TOKEN_FILE=/n/node0/data/admin.token").unwrap();
+        assert!(text.find("cluster status").unwrap() > token, "{text}");
         assert!(text.contains("fault kill node0-2"), "{text}");
     }
 

@@ -11,12 +11,14 @@ use super::layout::Layout;
 use super::manifest::Manifest;
 use super::node::{self, Goal};
 use super::probe::Probe;
-use super::process::{ProcessId, RunState, stop_all};
+use super::process::{ProcessId, RunState, stop_all, wait_unlocked};
 use super::state::{self, State};
 use super::{config, files, note, partition, wipe};
 
 /// How long `fault restart` lets a node stop by itself.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a process may take until a signal shows; one that is killed may wait for its disk first.
+const REACTS: Duration = Duration::from_secs(10);
 /// How long a restarted node may take until it answers.
 const ANSWERS: Duration = Duration::from_secs(60);
 /// How long a command waits for another one that is at work.
@@ -115,12 +117,15 @@ fn signal(layout: &Layout, state: &State, name: &str, signal: Signal, done: &str
         Signal::STOP => process.state() == RunState::Paused,
         _ => process.state() != RunState::Paused,
     };
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + REACTS;
     while !reached(&process) {
         if Instant::now() >= deadline {
             bail!("process {} of {} does not react to the signal", process.pid, node.name);
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+    if signal == Signal::KILL {
+        wait_unlocked(&layout.home(&node.name))?;
     }
     note(&format!("{} (process {}) {done}", node.name, process.pid));
     Ok(())
@@ -143,6 +148,8 @@ fn restart(layout: &Layout, state: &mut State, name: &str) -> Result<()> {
     }
     node.process = None;
     let name = node.name.clone();
+    // Whoever was killed by others may have its ports still.
+    wait_unlocked(&layout.home(&name))?;
     if node::mend_ports(state, index)? {
         config::write_all(layout, state)?;
         if !state.partitions.is_empty() {

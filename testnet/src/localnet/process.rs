@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 /// Name of the hidden subcommand that makes a session and then becomes the program named after it.
 pub const SESSION_COMMAND: &str = "exec-in-session";
 
+/// Locked by whoever has a home's store open.
+const STORE_LOCK: &str = "data/core/LOCK";
+/// How long a process that has ended may have a home locked: until its last thread has let go of its files.
+const LET_GO: Duration = Duration::from_secs(10);
+
 /// How often a wait looks again.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -37,7 +42,7 @@ pub enum RunState {
     Running,
     /// Stopped by SIGSTOP (`fault pause`).
     Paused,
-    /// Gone, or a zombie nobody has reaped.
+    /// Gone, or a zombie nobody has reaped, with all its threads: until the last one has ended, files and ports are open.
     Dead,
 }
 
@@ -93,6 +98,29 @@ impl ProcessId {
         }
         true
     }
+}
+
+/// Waits until nobody has the store in `home` open.
+///
+/// # Errors
+/// Where somebody still has after a while.
+pub fn wait_unlocked(home: &Path) -> Result<()> {
+    wait_unlocked_for(home, LET_GO)
+}
+
+fn wait_unlocked_for(home: &Path, limit: Duration) -> Result<()> {
+    // A home that was never used has none.
+    let Ok(file) = File::open(home.join(STORE_LOCK)) else { return Ok(()) };
+    let deadline = Instant::now() + limit;
+    while rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        == Err(rustix::io::Errno::WOULDBLOCK)
+    {
+        if Instant::now() >= deadline {
+            bail!("{} is still locked after {limit:?}: a process has its data open", home.display());
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// Ends all of `processes`: SIGTERM to each, up to `grace` for all together, then SIGKILL. Paused ones are woken,
@@ -199,7 +227,21 @@ struct Stat {
 
 impl Stat {
     fn read(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        Self::read_in(Path::new("/proc"), pid)
+    }
+
+    /// The first thread of a process that was killed may have ended before the others, which wait for the disk: it is then what they are.
+    fn read_in(proc: &Path, pid: u32) -> Option<Self> {
+        let dir = proc.join(pid.to_string());
+        let stat_of = |dir: &Path| Self::parse(&fs::read_to_string(dir.join("stat")).ok()?);
+        let stat = stat_of(&dir)?;
+        if stat.state() != RunState::Dead {
+            return Some(stat);
+        }
+        let threads = fs::read_dir(dir.join("task")).into_iter().flatten().flatten();
+        let mut living =
+            threads.filter_map(|thread| stat_of(&thread.path())).filter(|stat| stat.state() != RunState::Dead);
+        Some(Self { state: living.next().map_or(stat.state, |thread| thread.state), ..stat })
     }
 
     /// `pid (comm) state ppid …`: comm may hold spaces and parentheses, so fields are counted after the last `)`.

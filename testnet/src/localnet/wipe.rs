@@ -23,6 +23,8 @@ pub fn run(layout: &Layout, state: &State, name: &str) -> Result<()> {
             process.pid
         );
     }
+    // A process that is about to end is no live one.
+    super::process::wait_unlocked(&layout.home(name))?;
     let data = layout.home(name).join("data");
     let failed = || format!("cannot read {}", data.display());
     let entries = match fs::read_dir(&data) {

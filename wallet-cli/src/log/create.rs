@@ -48,7 +48,7 @@ pub struct CreateArgs {
     /// In a cluster: durable copies before an append is acknowledged, more than half (default: the node's)
     #[arg(long, value_name = "W", conflicts_with = "memory", value_parser = clap::value_parser!(u8).range(1..=7))]
     pub copies: Option<u8>,
-    /// In a cluster: take half of the copies or fewer before an acknowledgement; so few lost disks may then take acknowledged records with them
+    /// With --copies, in a cluster: take half of the copies or fewer before an acknowledgement; so few lost disks may then take acknowledged records with them
     #[arg(long, conflicts_with = "memory", requires = "copies")]
     pub may_lose_acknowledged: bool,
     #[command(flatten)]

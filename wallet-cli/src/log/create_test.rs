@@ -62,6 +62,14 @@ fn what_the_node_refuses_is_said_with_the_names_of_the_flags() {
 
 #[test]
 fn what_may_be_lost_is_asked_for_by_name() {
+    use clap::CommandFactory;
+    #[derive(clap::Parser)]
+    struct Create {
+        #[command(flatten)]
+        args: CreateArgs,
+    }
+    let help = Create::command().render_long_help().to_string();
+    assert!(help.contains("With --copies, in a cluster: take half"), "{help}");
     let asked = |words: &[&str]| request(&args(words)).unwrap()["may_lose_acknowledged"].clone();
     assert_eq!(asked(&["orders", "--replication", "4", "--copies", "2"]), Value::Null);
     assert_eq!(asked(&["orders", "--replication", "4", "--copies", "2", "--may-lose-acknowledged"]), true);
@@ -85,7 +93,8 @@ fn a_log_that_other_members_store_is_made_all_the_same() {
     let output = run(&CreateArgs { node: node.args(), ..args(&["orders"]) }).unwrap();
     assert!(output.text.contains("created") && output.failure.is_none(), "{}", output.text);
     assert!(!output.text.contains("stores nothing"), "{}", output.text);
-    assert!(output.text.contains("the partition is not stored by this member"), "{}", output.text);
+    let said = "the partition is not stored by this member, and what is in it is not known here";
+    assert!(output.text.contains(said), "{}", output.text);
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn contents(info: &LogInfo) -> String {
     };
     let absent = match absent {
         0 => String::new(),
+        1 => ", of which 1 is not stored by this member and not counted".to_owned(),
         count => format!(", of which {count} are not stored by this member and not counted"),
     };
     format!("{} records, {}, partitions: {all}{damaged}{absent}", info.records(), show_size(info.bytes()))

@@ -84,7 +84,7 @@ fn of_what_other_members_store_nothing_is_known() {
     };
     for (absent, what) in [
         (&[0, 1][..], "orders: partitions: 2, not stored by this member: what is in them is not known here"),
-        (&[1], "orders: 15 records, 1 KiB, partitions: 2, of which 1 are not stored by this member and not counted"),
+        (&[1], "orders: 15 records, 1 KiB, partitions: 2, of which 1 is not stored by this member and not counted"),
     ] {
         let described = with(absent);
         let node = FakeNode::start(move |request: &Request| match request.method.as_str() {

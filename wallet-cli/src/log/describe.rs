@@ -71,9 +71,13 @@ pub fn described(info: &LogInfo) -> Result<Output> {
     let absent = info.absent();
     if absent > 0 {
         let all = info.partitions.len();
-        let which = if all == 1 { "the partition is".to_owned() } else { format!("{absent} of {all} partitions are") };
+        let (which, them) = match (absent, all) {
+            (_, 1) => ("the partition is".to_owned(), "it"),
+            (1, _) => (format!("1 of {all} partitions is"), "it"),
+            _ => (format!("{absent} of {all} partitions are"), "them"),
+        };
         text.push_str(&format!(
-            "\n{which} not stored by this member, and what is in them is not known here: pyralog cluster status shows who stores them"
+            "\n{which} not stored by this member, and what is in {them} is not known here: pyralog cluster status shows who stores {them}"
         ));
     }
     Ok(Output::new(document, text))

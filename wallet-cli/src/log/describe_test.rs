@@ -84,7 +84,7 @@ fn the_numbers_that_hold_stand_beside_those_that_were_asked_for() {
 fn what_other_members_store_is_no_damage() {
     let output = describe(Reply::Answer(200, of_two_members())).unwrap();
     assert_eq!(output.failure, None);
-    let end = "\n1 of 2 partitions are not stored by this member, and what is in them is not known here: pyralog cluster status shows who stores them";
+    let end = "\n1 of 2 partitions is not stored by this member, and what is in it is not known here: pyralog cluster status shows who stores it";
     assert!(output.text.ends_with(end), "{}", output.text);
 }
 

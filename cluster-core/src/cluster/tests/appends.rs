@@ -31,6 +31,9 @@ fn a_member_that_is_asked_leads() {
             let leader = cluster.groups().global().status().leader.member.unwrap();
             let leader = world.nodes.iter().find(|node| node.id == leader).unwrap();
             leader.running.as_ref().unwrap().1.transfer(MemberId(to)).await.unwrap();
+            // Whoever asks another member for what is so already is not refused.
+            let other = world.nodes.iter().find(|node| node.id != MemberId(to)).unwrap();
+            other.running.as_ref().unwrap().1.transfer(MemberId(to)).await.unwrap();
             led(MemberId(to)).await;
             cluster.append(&name, 0, &[record(to)]).await.unwrap();
         }

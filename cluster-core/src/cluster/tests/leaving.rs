@@ -171,7 +171,7 @@ fn a_partition_keeps_as_many_members_as_it_needs_to_recover() {
         }
         let second = world.nodes[1].id;
         let reason = refused(&world, 0, second).await;
-        assert!(reason.contains("would have 1 members that are up, and needs 2"), "{reason}");
+        assert!(reason.contains("would have 1 member that is up, and needs 2"), "{reason}");
         world.cluster(0).remove(second, true).await.unwrap();
         world.kill(1).await;
         let (cluster, records) = (world.cluster(0), [record(9)]);

@@ -216,8 +216,9 @@ pub enum GlobalRefusal {
     },
     /// W = 1 or W = N, of several members: nobody could do without one of them.
     #[error(
-        "an acknowledgement after {copies} copies, of {nodeset} members that store a partition: one lost disk would hold the log up for ever, since whoever \
-         takes over must hear all {nodeset} of them. Take 3 members or more, and from 2 copies to one less than there are members"
+        "an acknowledgement after {copies} {}, of {nodeset} members that store a partition: one lost disk would hold the log up for ever, since whoever \
+         takes over must hear all {nodeset} of them",
+        if *copies == 1 { "copy" } else { "copies" }
     )]
     HeldUp {
         /// N.

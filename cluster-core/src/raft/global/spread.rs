@@ -49,6 +49,20 @@ impl Spread {
         if members < replication { (members, copies.min(members / 2 + 1)) } else { (replication, copies) }
     }
 
+    /// Which numbers would do instead, where these would let one lost disk hold the log up.
+    #[must_use]
+    pub fn instead(&self) -> String {
+        let (nodeset, replication) = (self.nodeset, self.replication);
+        let fit = |copies: &u8| Self { copies: *copies, ..*self }.check(false).is_ok();
+        let (least, most) = ((1..=replication).find(fit), (1..=replication).rev().find(fit));
+        match least.zip(most) {
+            Some((one, other)) if one == other => format!("take copies {one} of {replication}"),
+            Some((least, most)) => format!("take copies {least} to {most} of {replication}"),
+            None if nodeset < 3 => "take nodeset 3 or more, or 1, whose disk is then the only one".to_owned(),
+            None => format!("take replication 2 or more of {nodeset}, and copies 2"),
+        }
+    }
+
     /// The nodeset of these members.
     pub(super) fn over(&self, members: BTreeSet<MemberId>) -> Option<NodeSet> {
         let (replication, copies) = self.numbers(members.len());

@@ -186,6 +186,8 @@ fn numbers_that_lose_records_are_refused_in_words() {
         let why = create(nodeset, copies, true).unwrap_err();
         assert_eq!(why, GlobalRefusal::HeldUp { nodeset, copies });
         assert!(why.to_string().contains("one lost disk would hold the log up for ever"), "{why}");
+        let number = if copies == 1 { "1 copy,".to_owned() } else { format!("{copies} copies,") };
+        assert!(why.to_string().contains(&number), "{why}");
         assert_eq!(GlobalRefusal::from_bytes(&why.to_bytes()).unwrap(), why);
     }
     for (replication, copies) in [(4, 2), (6, 3), (7, 2)] {
@@ -194,6 +196,14 @@ fn numbers_that_lose_records_are_refused_in_words() {
         assert!(why.to_string().contains(&format!("after {copies} of {replication} copies")), "{why}");
         assert_eq!(create(replication, copies, true), Ok(()));
     }
+    let instead = |nodeset, replication| {
+        let spread = Spread { nodeset, ..Spread::whole(replication, 1) };
+        spread.instead()
+    };
+    assert_eq!(instead(3, 3), "take copies 2 of 3");
+    assert_eq!(instead(5, 5), "take copies 3 to 4 of 5");
+    assert_eq!(instead(5, 2), "take copies 2 of 2");
+    assert!(instead(2, 2).contains("nodeset 3") && instead(3, 1).contains("replication 2"));
     for (replication, copies) in [(0, 0), (3, 4), (3, 0), (33, 20)] {
         assert_eq!(create(replication, copies, true), Err(GlobalRefusal::Numbers { replication, copies }));
     }

@@ -24,7 +24,9 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
         (json!({"partitions": 0}), "partitions: found 0, expected a whole number from 1 to 4096"),
         (json!({"replication": 4, "copies": 2}), "not more than half"),
         (json!({"replication": 3, "copies": 1, "may_lose_acknowledged": true}), "hold the log up for ever"),
-        (json!({"copies": 3}), "hold the log up for ever"),
+        (json!({"copies": 3}), "must hear all 3 of them: take copies 2 of 3"),
+        (json!({"replication": 5, "copies": 1}), "after 1 copy, of 5 members"),
+        (json!({"replication": 4, "nodeset": 3}), "the same number twice"),
         (json!({"nodeset": 2}), "hold the log up for ever"),
         (json!({"may_lose_acknowledged": 1}), "may_lose_acknowledged: found 1"),
         (json!({"replication": 3, "copies": 4}), "copies is 4 and replication 3"),
@@ -51,6 +53,12 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
     assert_eq!(status, 201, "{made}");
     let asked = ["nodeset", "replication", "copies"].map(|field| made[field].as_u64());
     assert_eq!((asked, placed(&made)), ([Some(3), Some(3), Some(2)], (2, 2, 2)), "{made}");
+    // Whoever made it has its files by then.
+    assert_eq!(
+        (&made["partitions"][0]["error"], &made["partitions"][0]["absent"]),
+        (&Value::Null, &Value::Null),
+        "{made}"
+    );
 
     let weak = json!({"name": "weak", "replication": 4, "copies": 2, "may_lose_acknowledged": true});
     let (status, made) = first.ask("POST", "/logs", Some(weak)).await;

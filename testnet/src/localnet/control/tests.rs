@@ -111,3 +111,27 @@ fn a_busy_network_is_waited_for() {
     drop(held);
     waiter.join().unwrap().unwrap();
 }
+
+#[test]
+fn nothing_is_taken_from_a_home_that_somebody_still_has_open() {
+    let (_dir, layout) = layout();
+    let mut state = state(&layout, 1);
+    let node = FakeNode::start(&layout, "node0", false);
+    record(&layout, &mut state, 0, &node);
+    let lock = layout.home("node0").join("data/core/LOCK");
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let held = std::fs::File::create(&lock).unwrap();
+    held.lock().unwrap();
+    let waiter = {
+        let layout = layout.clone();
+        std::thread::spawn(move || {
+            fault(&layout, &Fault::Kill { node: "node0".to_owned() })?;
+            fault(&layout, &Fault::Wipe { node: "node0".to_owned() })
+        })
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!waiter.is_finished() && lock.exists());
+    drop(held);
+    waiter.join().unwrap().unwrap();
+    assert!(!lock.exists());
+}

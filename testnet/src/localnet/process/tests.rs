@@ -15,6 +15,48 @@ fn stat_is_read_past_a_hostile_command_name() {
 }
 
 #[test]
+fn a_process_is_not_gone_before_its_last_thread() {
+    let proc = tempfile::tempdir().unwrap();
+    let thread = |dir: &str, state: char| {
+        let dir = proc.path().join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        let line = format!(
+            "17 (node) {state} 1 17 17 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1000 10 18446744073709551615"
+        );
+        fs::write(dir.join("stat"), line).unwrap();
+    };
+    let state = || Stat::read_in(proc.path(), 17).map(|stat| (stat.state(), stat.start_ticks));
+    assert_eq!(state(), None);
+    for (dir, state) in [("17", 'Z'), ("17/task/17", 'Z'), ("17/task/18", 'X'), ("17/task/19", 'D')] {
+        thread(dir, state);
+    }
+    assert_eq!(state(), Some((RunState::Running, 4242)));
+    fs::remove_dir_all(proc.path().join("17/task/19")).unwrap();
+    assert_eq!(state(), Some((RunState::Dead, 4242)));
+}
+
+#[test]
+fn a_home_is_waited_for_until_nobody_has_it_open() {
+    let home = tempfile::tempdir().unwrap();
+    let limit = Duration::from_millis(100);
+    wait_unlocked_for(home.path(), limit).unwrap();
+    let lock = home.path().join(STORE_LOCK);
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    let held = File::create(&lock).unwrap();
+    held.lock().unwrap();
+    let error = wait_unlocked_for(home.path(), limit).unwrap_err().to_string();
+    assert!(error.contains("is still locked"), "{error}");
+    let waiting = std::thread::spawn({
+        let home = home.path().to_owned();
+        move || wait_unlocked(&home)
+    });
+    std::thread::sleep(limit);
+    assert!(!waiting.is_finished());
+    drop(held);
+    waiting.join().unwrap().unwrap();
+}
+
+#[test]
 fn a_process_is_recognised_paused_resumed_and_killed() {
     let mut child = sleeper();
     let id = ProcessId::of(child.id()).unwrap();
