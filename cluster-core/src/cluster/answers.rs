@@ -81,6 +81,8 @@ pub struct PartitionStatus {
     pub records: Option<u64>,
     /// Whether records are known to be missing here.
     pub behind: bool,
+    /// Records that no member has any more; `None` where this member does not know, and where all who store it have every record.
+    pub lost: Option<u64>,
 }
 
 fn known(copies: usize, wanted: usize) -> String {

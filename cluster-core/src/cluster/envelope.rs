@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use pyralog_crypto::{CodecError, Encode, Reader, Writer};
 
+use super::lacks::Lacks;
 use crate::PartitionId;
 use crate::member::{Acked, MAX_NOTE_BYTES, Note, Placed, Unplaced};
 use crate::raft::{MAX_FRAME_BYTES, NewMember};
@@ -35,7 +36,8 @@ pub const MAX_HEARD: usize = 64;
 /// 9:u8 id:u64                             the member of this id was removed
 /// 10:u8 id:u64 question                   of the node that the member runs in, which reads it
 /// 11:u8 id:u64 answer                     its answer; an empty one says that there is none
-/// 12:u8 0:u64 list<member:u64>            whom the sender hears: at most 64, rising
+/// 12:u8 lacks:u64 list<member:u64>        whom the sender hears: at most 64, rising; and what it lacks: bit 0 records, bit 1 blocks, bit 2 leaves,
+///                                         bit 3 says that records are on no member any more, and the others are 0
 /// 13:u8 id:u64 partition:u64 mode payload      an append for who leads the partition, whom the sender does not hear
 /// 14:u8 lasts:u64 text                    whoever asked is not let in, and why; 1 where that stays so unless somebody mends it, else 0
 /// 15:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, see `Holdings`
@@ -156,10 +158,12 @@ pub enum Envelope {
         /// Who is to be removed.
         member: MemberId,
     },
-    /// Whom the sender hears, itself among them.
+    /// Whom the sender hears, itself among them, and what it lacks.
     Hears {
         /// At most [`MAX_HEARD`].
         members: BTreeSet<MemberId>,
+        /// What it lacks.
+        lacks: Lacks,
     },
     /// The receiver was removed: it hears nothing more.
     Removed {
@@ -251,9 +255,9 @@ impl Envelope {
                 out.u8(17).u64(*id).u64(member.0);
                 Bytes::new()
             }
-            Self::Hears { members } => {
+            Self::Hears { members, lacks } => {
                 let members: Vec<u64> = members.iter().map(|member| member.0).collect();
-                out.u8(12).u64(0).list(&members, |out, member| {
+                out.u8(12).u64(lacks.to_bits().into()).list(&members, |out, member| {
                     out.u64(*member);
                 });
                 Bytes::new()
@@ -289,7 +293,7 @@ impl Envelope {
                 let acked = acked(&mut input)?;
                 input.finish().map(|()| Self::Appended { id, acked })
             }
-            6 | 7 | 12 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
+            6 | 7 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
             6 => {
                 let partition = PartitionId(input.u64()?);
                 input.finish().map(|()| Self::Lead { partition })
@@ -303,8 +307,8 @@ impl Envelope {
             10 => Ok(Self::Ask { id, question: rest(&input) }),
             11 => Ok(Self::Told { id, answer: Some(rest(&input)).filter(|answer| !answer.is_empty()) }),
             12 => {
-                let members = members(&mut input)?;
-                input.finish().map(|()| Self::Hears { members })
+                let (lacks, members) = (Lacks::from_bits(id)?, members(&mut input)?);
+                input.finish().map(|()| Self::Hears { members, lacks })
             }
             13 => {
                 let (partition, mode) = (PartitionId(input.u64()?), input.get()?);

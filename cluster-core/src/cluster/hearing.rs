@@ -1,4 +1,4 @@
-//! Whom the members hear: each tells the others, whenever that changes and once in a while.
+//! Whom the members hear, and what each lacks: it tells the others, whenever that changes and once in a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, Weak};
@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::envelope::{Envelope, MAX_HEARD};
 use super::host::{Cluster, Shared, lock};
+use super::lacks::Lacks;
 use crate::member::Input;
 use crate::raft::{Hearing, RaftGroups};
 use crate::replication::MemberId;
 
 /// It is told so often, also where nothing has changed.
 const EVERY: Duration = Duration::from_secs(1);
+/// So often a member looks whether it lacks something else than it has told.
+const LOOK: Duration = Duration::from_millis(200);
 /// What a member said counts for so long.
 const LASTS: Duration = Duration::from_millis(3500);
 
@@ -24,6 +27,8 @@ pub(super) struct Ears {
 
 struct Known {
     hearing: Hearing,
+    /// What each lacks that has said whom it hears.
+    lacks: BTreeMap<MemberId, Lacks>,
     said: BTreeMap<MemberId, Instant>,
     /// When a member said so last, also over a link that is gone.
     spoke: BTreeMap<MemberId, Instant>,
@@ -33,7 +38,8 @@ impl Ears {
     pub(super) fn new(me: MemberId, groups: RaftGroups) -> Self {
         let hearing = Hearing { up: BTreeSet::from([me]), told: BTreeMap::new() };
         groups.set_hearing(&hearing);
-        Self { me, groups, known: Mutex::new(Known { hearing, said: BTreeMap::new(), spoke: BTreeMap::new() }) }
+        let (lacks, said, spoke) = Default::default();
+        Self { me, groups, known: Mutex::new(Known { hearing, lacks, said, spoke }) }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -53,6 +59,11 @@ impl Ears {
         self.known().hearing.clone()
     }
 
+    /// What the others lack, as each has said of late.
+    pub(super) fn lacks(&self) -> BTreeMap<MemberId, Lacks> {
+        self.known().lacks.clone()
+    }
+
     /// The groups hear of it before anybody else changes it.
     fn change(&self, change: impl FnOnce(&mut Known)) {
         let mut known = self.known();
@@ -70,13 +81,14 @@ impl Ears {
             } else {
                 known.hearing.up.remove(&member);
                 known.hearing.told.remove(&member);
+                known.lacks.remove(&member);
                 known.said.remove(&member);
             }
         });
     }
 
-    /// Whether that is something new.
-    fn told(&self, by: MemberId, hears: BTreeSet<MemberId>) -> bool {
+    /// Whether whom it hears is something new.
+    fn told(&self, by: MemberId, hears: BTreeSet<MemberId>, lacks: Lacks) -> bool {
         let mut new = false;
         self.change(|known| {
             known.spoke.insert(by, Instant::now());
@@ -84,6 +96,7 @@ impl Ears {
             if known.hearing.up.contains(&by) {
                 new = known.hearing.told.get(&by) != Some(&hears);
                 known.hearing.told.insert(by, hears);
+                known.lacks.insert(by, lacks);
                 known.said.insert(by, Instant::now());
             }
         });
@@ -97,12 +110,13 @@ impl Ears {
 
     fn forget_old(&self) {
         self.change(|known| {
-            let Known { hearing, said, spoke } = known;
+            let Known { hearing, lacks, said, spoke } = known;
             spoke.retain(|_, spoke| spoke.elapsed() <= LASTS);
             said.retain(|member, said| {
                 let lasts = said.elapsed() <= LASTS;
                 if !lasts {
                     hearing.told.remove(member);
+                    lacks.remove(member);
                 }
                 lasts
             });
@@ -116,7 +130,7 @@ impl Cluster {
         let shared = &self.shared;
         shared.ears.link(member, up);
         // Before anything else goes there, so that whoever is asked for its vote knows why.
-        shared.tell();
+        shared.tell(shared.own_lacks());
         shared.inputs.give(Input::Away(shared.away()));
         if !up {
             shared.calls.away(member);
@@ -125,9 +139,9 @@ impl Cluster {
         shared.look.notify_one();
     }
 
-    /// A member says whom it hears.
-    pub(super) fn told(&self, by: MemberId, hears: BTreeSet<MemberId>) {
-        if self.shared.ears.told(by, hears) {
+    /// A member says whom it hears, and what it lacks.
+    pub(super) fn told(&self, by: MemberId, hears: BTreeSet<MemberId>, lacks: Lacks) {
+        if self.shared.ears.told(by, hears, lacks) {
             self.shared.look.notify_one();
         }
     }
@@ -140,22 +154,27 @@ impl Shared {
         self.groups.global().look(|state| state.live().map(|(id, _)| id).filter(|id| !up.contains(id)).collect())
     }
 
-    /// Tells all others whom this member hears.
-    fn tell(&self) {
+    /// Tells all others whom this member hears, and what it lacks.
+    fn tell(&self, lacks: Lacks) {
         let members: BTreeSet<MemberId> = self.ears.up().into_iter().take(MAX_HEARD).collect();
         for to in members.iter().filter(|to| **to != self.me) {
             // Where it is lost, the next one comes soon.
-            let _sent = self.links.send(*to, Envelope::Hears { members: members.clone() });
+            let _sent = self.links.send(*to, Envelope::Hears { members: members.clone(), lacks });
         }
     }
 }
 
 /// Tells it again and again, until nobody holds the member any more.
 pub(super) async fn keep_telling(shared: Weak<Shared>) {
+    let mut told: Option<(Instant, Lacks)> = None;
     while let Some(shared) = shared.upgrade() {
-        shared.ears.forget_old();
-        shared.tell();
+        let lacks = shared.own_lacks();
+        if told.is_none_or(|(at, said)| at.elapsed() >= EVERY || said != lacks) {
+            shared.ears.forget_old();
+            shared.tell(lacks);
+            told = Some((Instant::now(), lacks));
+        }
         drop(shared);
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(LOOK).await;
     }
 }

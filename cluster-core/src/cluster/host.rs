@@ -1,6 +1,7 @@
 //! The running member, as the node holds it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,6 +69,8 @@ pub(super) struct Shared {
     pub(super) options: ClusterOptions,
     /// Who hears whom.
     pub(super) ears: Ears,
+    /// What the node says that this member lacks; see `Lacks`.
+    pub(super) node_lacks: AtomicU8,
     /// Whether another member has said that this one was removed.
     pub(super) removed: watch::Sender<bool>,
     /// Says that the steward has something to look at.
@@ -164,6 +167,7 @@ impl Cluster {
             replicas,
             options,
             ears,
+            node_lacks: AtomicU8::new(0),
             removed,
             look,
             asked,

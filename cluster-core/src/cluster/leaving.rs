@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(4);
 const CATCH_UP: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 
-const WAIT: &str = "wait until `pyralog cluster status` shows no member behind";
+const WAIT: &str = "wait until `pyralog cluster status` says that all other members are whole";
 
 /// A partition that stands on the member that is to leave, and on others.
 struct Shares {
@@ -61,6 +61,7 @@ impl Cluster {
             // Whoever removes it is told.
             return Ok(());
         }
+        self.have_blocks(leaver, &live).await?;
         let shares = self.shares(leaver, &live)?;
         let members: BTreeSet<MemberId> = shares.iter().flat_map(|of| of.others.iter().copied()).collect();
         let stocks = self.caught_up(leaver, &members, &shares).await?;
@@ -81,6 +82,23 @@ impl Cluster {
             return Err(refused(leaver, "the members changed meanwhile", "look at them, and ask again"));
         }
         Ok(())
+    }
+
+    /// Whether the others that are up have all blocks of the chain: what they lack may be on the member that is to leave alone.
+    async fn have_blocks(&self, leaver: MemberId, live: &BTreeSet<MemberId>) -> Result<(), GroupError> {
+        let until = Instant::now() + CATCH_UP;
+        loop {
+            let lacks = self.lacks();
+            let lacking = lacks.iter().find(|(id, lacks)| lacks.blocks && **id != leaver && live.contains(id));
+            match lacking {
+                None => return Ok(()),
+                Some((member, _)) if Instant::now() >= until => {
+                    let why = format!("member {} does not have all blocks of the chain yet", member.0);
+                    return Err(refused(leaver, &why, WAIT));
+                }
+                Some(_) => sleep(PAUSE).await,
+            }
+        }
     }
 
     /// What stands on the member that is to leave. All of it is where it should be, and enough others are up for it to go on.
@@ -109,7 +127,7 @@ impl Cluster {
                 };
                 return Err(refused(leaver, &why, remedy));
             }
-            if !stands.as_ref().is_some_and(|stands| is_settled(&place, stands)) {
+            if !stands.as_ref().is_some_and(|stands| place.is_settled(stands)) {
                 let why = format!("{of} is on its way to other members, or recovers an earlier epoch");
                 return Err(refused(leaver, &why, WAIT));
             }
@@ -185,7 +203,7 @@ impl Cluster {
 
 impl Shared {
     /// All partitions of the cluster, as far as this member knows.
-    fn places(&self) -> Vec<Place> {
+    pub(super) fn places(&self) -> Vec<Place> {
         let log_id = Arc::clone(&self.options.log_id);
         self.groups.global().look(|state| places(state, log_id.as_ref()))
     }
@@ -239,7 +257,7 @@ impl Shared {
         let to = at.offset;
         // What the epochs before have acknowledged is here by then.
         let has_begun = !at.between && at.lsn.epoch >= stands.epoch;
-        let state = match has_begun && is_settled(place, stands) {
+        let state = match has_begun && place.is_settled(stands) {
             false => Has::Less,
             true if place.spread.is_sparse() && !self.is_repaired(place.id, &stands.nodeset) => Has::Unsure,
             true => Has::All,
@@ -294,11 +312,6 @@ impl Shared {
         let asked = self.calls.ask(member, |id| Envelope::Survey { id, partition, from });
         Holdings::from_bytes(&timeout(ANSWER, asked).await.ok()?.ok()?).ok()
     }
-}
-
-/// Whether a partition is stored where it should be, and all earlier epochs are recovered.
-fn is_settled(place: &Place, stands: &Stands) -> bool {
-    stands.nodeset == place.nodeset && stands.last_clean.next() == Some(stands.epoch)
 }
 
 fn called(place: &Place) -> String {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! **Who is up.** Each member tells the others whom it hears. Where a majority of the voters does not hear the leader of the groups any more, they elect
-//! another one at once, and not when their patience with the old one has run out.
+//! another one at once, and not when their patience with the old one has run out. With it each says whether it lacks something ([`Lacks`]).
 //!
 //! Whoever asks any member to append is served: a member that does not lead sends the records on to the one that does, or where it does not hear that one,
 //! to another that does.
@@ -34,6 +34,7 @@ mod hearing;
 mod holdings;
 mod host;
 mod knocking;
+mod lacks;
 mod leaving;
 mod looping;
 mod place;
@@ -49,6 +50,7 @@ mod view;
 pub use answers::{AppendError, PartitionStatus};
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, MAX_HEARD, MAX_WHY};
 pub use host::{Cluster, ClusterOptions, Links, LogIds};
+pub use lacks::Lacks;
 pub use place::{Keeps, ReplicatedLog};
 pub use questions::{Answering, MAX_TOLD_BYTES};
 

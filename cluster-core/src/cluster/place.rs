@@ -23,6 +23,13 @@ pub(super) struct Place {
     pub(super) spread: Spread,
 }
 
+impl Place {
+    /// Whether it is stored where it should be, and all earlier epochs are recovered.
+    pub(super) fn is_settled(&self, stands: &Stands) -> bool {
+        stands.nodeset == self.nodeset && stands.last_clean.next() == Some(stands.epoch)
+    }
+}
+
 /// The member of a nodeset that is up and has the highest score.
 pub(super) fn first_up(partition: PartitionId, nodeset: &NodeSet, up: &BTreeSet<MemberId>) -> Option<MemberId> {
     let members = nodeset.members().iter().filter(|member| up.contains(member));

@@ -43,7 +43,7 @@ impl Cluster {
             Envelope::Appended { id, acked } => self.shared.forwarded.answered(from, id, acked),
             Envelope::Relay { id, partition, mode, payload } => self.relay((from, id), partition, mode, payload),
             Envelope::Lead { partition } => self.ask(partition),
-            Envelope::Hears { members } => self.told(from, members),
+            Envelope::Hears { members, lacks } => self.told(from, members, lacks),
             Envelope::Join(new) => self.let_in(from, new),
             // This one has its id.
             Envelope::Joined { .. } | Envelope::NotJoined { .. } => {}

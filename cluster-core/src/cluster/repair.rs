@@ -31,6 +31,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of records that are put in their places at once, about.
 const FILL_BYTES: usize = 64 << 20;
 
+/// Places with lost records that are told apart, at most: more count to the last one.
+const MAX_LOST: usize = 1024;
+
 /// How far a partition was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Strength {
@@ -41,10 +44,27 @@ pub(super) struct Strength {
     whole_to: u64,
     /// They are looked at up to here even where their segment is not sealed: somebody came or went when the partition had so many.
     changed_at: u64,
+    /// Records before `whole_to` that no member has any more: how many, and the offset behind the last of them.
+    lost: Vec<(u64, u64)>,
+    /// How many they were when the nodeset was another one.
+    lost_before: u64,
     /// Nothing is done before.
     rests_until: Instant,
     /// How often it was tried.
     tries: usize,
+}
+
+impl Strength {
+    /// Whether this member has all that it should have of the records that there were when somebody came or went last.
+    fn is_repaired(&self) -> bool {
+        self.whole_to >= self.changed_at
+    }
+
+    /// How many records no member has any more. While not all are looked at, those that were missing before still count.
+    fn lost(&self) -> u64 {
+        let lost = self.lost.iter().map(|(count, _)| count).sum();
+        if self.is_repaired() { lost } else { self.lost_before.max(lost) }
+    }
 }
 
 /// Where there is nothing to be done now, or there was.
@@ -115,15 +135,17 @@ async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
     let Some(others) = ask_all(shared, place.id, &nodeset, own.from).await else { return Ok(Progress::Waits) };
     let end = others.values().map(|held| held.end).min().unwrap_or(own.end).min(own.end);
     let lost = (own.from..end).filter(|offset| own.has(*offset) == Some(false));
-    let lost = lost.filter(|offset| others.values().all(|held| held.has(*offset) == Some(false))).count();
-    if lost > 0 {
-        tracing::error!(log = %place.spec.name, partition = place.number, from = own.from, end, lost, "no member has some of these records any more");
+    let lost = lost.filter(|offset| others.values().all(|held| held.has(*offset) == Some(false)));
+    let lost: Vec<u64> = lost.collect();
+    if !lost.is_empty() {
+        tracing::error!(log = %place.spec.name, partition = place.number, from = own.from, end, lost = lost.len(), "no member has some of these records any more");
     }
     let wanted = wanted(shared.me, place.id, &nodeset, (&own, end), &others, strength.tries);
     let filled = fill(shared, place.id, &replica, wanted).await?.unwrap_or(end);
     if filled <= strength.whole_to {
         return Ok(Progress::Waits);
     }
+    shared.are_lost(place.id, &nodeset, lost.iter().take_while(|offset| **offset < filled));
     shared.is_whole_to(place.id, &nodeset, filled);
     Ok(Progress::Some)
 }
@@ -232,8 +254,12 @@ impl Shared {
             return known;
         }
         let (live, nodeset, rests_until) = (self.live_of(nodeset), nodeset.clone(), Instant::now());
-        let new = Strength { nodeset, live, whole_to: 0, changed_at: records, rests_until, tries: 0 };
-        lock(&self.strength).insert(partition, new.clone());
+        let mut all = lock(&self.strength);
+        let lost_before = all.get(&partition).map_or(0, Strength::lost);
+        let lost = Vec::new();
+        let new =
+            Strength { nodeset, live, whole_to: 0, changed_at: records, lost, lost_before, rests_until, tries: 0 };
+        all.insert(partition, new.clone());
         new
     }
 
@@ -241,6 +267,32 @@ impl Shared {
         if let Some(known) = lock(&self.strength).get_mut(&partition).filter(|known| known.nodeset == *nodeset) {
             (known.whole_to, known.rests_until) = (known.whole_to.max(offset), Instant::now());
         }
+    }
+
+    /// These records are on no member any more; none of them was named before.
+    fn are_lost<'a>(&self, partition: PartitionId, nodeset: &NodeSet, lost: impl Iterator<Item = &'a u64>) {
+        let (count, last) = lost.fold((0, 0), |(count, _), offset| (count + 1, *offset));
+        if let Some(known) = lock(&self.strength).get_mut(&partition).filter(|known| known.nodeset == *nodeset)
+            && count > 0
+        {
+            let is_full = known.lost.len() >= MAX_LOST;
+            match known.lost.last_mut().filter(|_| is_full) {
+                Some(newest) => *newest = (newest.0 + count, last + 1),
+                None => known.lost.push((count, last + 1)),
+            }
+        }
+    }
+
+    /// Records of a partition that no member has any more; `None` where this member does not know.
+    pub(super) fn lost(&self, partition: PartitionId) -> Option<u64> {
+        let mut known = lock(&self.strength).get(&partition).cloned()?;
+        if !known.lost.is_empty() {
+            // What retention has removed is missed by nobody.
+            let first = self.replicas.get(partition)?.partition().range().ok()?.0;
+            known.lost.retain(|(_, behind)| *behind > first);
+        }
+        let lost = known.lost();
+        (lost > 0 || known.is_repaired()).then_some(lost)
     }
 
     fn rest(&self, partition: PartitionId) {
@@ -274,7 +326,7 @@ impl Shared {
 
     /// Whether this member has all that it should have of the records that a partition had when its nodeset changed last.
     pub(super) fn is_repaired(&self, partition: PartitionId, nodeset: &NodeSet) -> bool {
-        self.known_of(partition, nodeset).is_some_and(|known| known.whole_to >= known.changed_at)
+        self.known_of(partition, nodeset).is_some_and(|known| known.is_repaired())
     }
 
     /// Records of a member from an offset on, as it has them: about [`FETCH_BYTES`] of them.

@@ -5,6 +5,7 @@ mod appends;
 mod copysets;
 mod disk;
 mod failover;
+mod lacks;
 mod leaving;
 mod members;
 mod modes;

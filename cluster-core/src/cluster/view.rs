@@ -133,7 +133,20 @@ impl Cluster {
             let records = replica.as_ref().map(|replica| replica.applied().offset);
             let repaired = !sparse || self.shared.is_repaired(partition, &nodeset);
             let behind = replica.is_some_and(|replica| replica.lacks() || !repaired);
-            PartitionStatus { log, number, partition, nodeset, epoch, sequencer, last_clean, settled, records, behind }
+            let lost = if sparse { self.shared.lost(partition) } else { None };
+            PartitionStatus {
+                log,
+                number,
+                partition,
+                nodeset,
+                epoch,
+                sequencer,
+                last_clean,
+                settled,
+                records,
+                behind,
+                lost,
+            }
         };
         self.shared.groups.global().look(places).into_iter().map(status).collect()
     }

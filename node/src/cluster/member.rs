@@ -119,6 +119,8 @@ impl ClusterMember {
             _ => Cluster::open(core, options, to_links).await,
         };
         let cluster = cluster.map_err(|e| Error::Cluster(e.to_string()))?;
+        // Until it knows better: see `tell_lacking`.
+        cluster.set_lacking(true, false);
         let (started, is_started) = watch::channel(false);
         let (linked, home, network) = (BTreeSet::new(), home.clone(), network.clone());
         let driver = Driver {

@@ -9,6 +9,7 @@
 mod book;
 mod driver;
 mod join;
+mod lacking;
 mod member;
 mod members_file;
 mod own_logs;

@@ -1,6 +1,6 @@
 //! The cluster as an operator sees it.
 
-use pyralog_cluster_core::cluster::{Cluster, PartitionStatus};
+use pyralog_cluster_core::cluster::{Cluster, Lacks, PartitionStatus};
 use pyralog_cluster_core::raft::{Member, Role};
 use pyralog_cluster_core::replication::MemberId;
 use pyralog_p2p::PeerId;
@@ -17,6 +17,10 @@ pub struct View {
     pub leader: Option<u64>,
     /// Who signs for the cluster. None where nobody does at the moment, and where it has one member only, which signs by itself.
     pub signer: Option<u64>,
+    /// Who would sign, and waits for blocks of the chain that it lacks.
+    pub signer_waits: Option<u64>,
+    /// Whether all members are up and lack nothing, and every partition is led and stored where it should be: only then the disk of one may be lost.
+    pub whole: bool,
     /// Whether the answering member hears a majority of the voters: without one no log is made, and no partition gets a leader.
     pub majority: bool,
     /// Whether the cluster has confirmed its start: before it nothing is taken there.
@@ -44,6 +48,9 @@ pub struct MemberView {
     pub role: &'static str,
     /// Whether the answering member reaches it.
     pub up: bool,
+    /// What it says that it lacks: `records`, `blocks` of the chain, `leaves` of the notary log; `lost records` are on no member any more. None where it
+    /// has not said so of late.
+    pub lacks: Option<Vec<&'static str>>,
 }
 
 /// A partition.
@@ -68,12 +75,14 @@ pub struct PartitionView {
     /// Whether records are known to be missing there, or the partition is on its way to other members or recovers an earlier epoch: no further member
     /// should be lost meanwhile.
     pub behind: bool,
+    /// Records that no member has any more, where the answering member knows.
+    pub lost: Option<String>,
 }
 
 impl View {
     pub(super) fn of(cluster: &Cluster, started: bool) -> Self {
         let up = cluster.up();
-        let global = cluster.groups().global();
+        let (global, lacks) = (cluster.groups().global(), cluster.lacks());
         let members = global.look(|state| {
             let view = |(id, member): (MemberId, &Member)| MemberView {
                 member: id.0,
@@ -85,6 +94,7 @@ impl View {
                     Role::Learner => "learner",
                 },
                 up: up.contains(&id),
+                lacks: lacks.get(&id).copied().map(Lacks::words),
             };
             state.live().map(view).collect()
         });
@@ -98,19 +108,25 @@ impl View {
             copies: status.nodeset.copies(),
             records: status.records.map(|records| records.to_string()),
             behind: status.behind || !status.settled,
+            lost: status.lost.map(|lost| lost.to_string()),
         };
         let partitions = cluster.partitions();
         // While an earlier epoch is brought together nobody does.
-        let signer = OwnLogs::new().ok().and_then(|names| {
+        let leads = OwnLogs::new().ok().and_then(|names| {
             let of = partitions.iter().find(|status| status.log == names.signer)?;
             let recovered = of.last_clean.next() == Some(of.epoch);
             Some(of.sequencer).filter(|member| recovered && up.contains(member))
         });
+        // Whoever lacks blocks signs nothing that comes after them.
+        let waits = leads.filter(|member| lacks.get(member).is_some_and(|lacks| lacks.blocks));
+        let signer = leads.filter(|_| waits.is_none());
         let status = global.status();
         Self {
             majority: status.voters.intersection(&up).count() > status.voters.len() / 2,
             started,
             signer: signer.map(|member| member.0),
+            signer_waits: waits.map(|member| member.0),
+            whole: cluster.is_whole(),
             member: cluster.id().0,
             leader: status.leader.member.map(|member| member.0),
             members,

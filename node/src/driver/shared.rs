@@ -1,6 +1,7 @@
 //! What drivers and APIs share: the changing facts of the node, the event bus, the mempool.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -32,6 +33,8 @@ pub struct Shared {
     /// A signature of ours that was seen and that this node's engine did not make, until somebody looks after it.
     strange: Mutex<Option<SignMark>>,
     claims: Mutex<BTreeMap<PeerId, u64>>,
+    /// Whether the cluster has signed blocks that are not here, nor in its signer's log.
+    lacks_signed: AtomicBool,
 }
 
 impl Shared {
@@ -61,6 +64,7 @@ impl Shared {
             live: Mutex::new(live),
             strange: Mutex::default(),
             claims: Mutex::default(),
+            lacks_signed: AtomicBool::new(false),
         })
     }
 
@@ -85,6 +89,16 @@ impl Shared {
         live.target = lock(&self.claims).values().copied().max().unwrap_or(0);
         live.catching_up = live.target > live.height;
         live
+    }
+
+    /// Whether the cluster has signed blocks that are not here, nor in its signer's log: nothing is signed here before others have given them.
+    pub fn set_lacks_signed(&self, lacks: bool) {
+        self.lacks_signed.store(lacks, Ordering::Relaxed);
+    }
+
+    /// Whether blocks of the chain are known to be missing here: peers have them, or the cluster has signed them.
+    pub fn lacks_blocks(&self) -> bool {
+        self.live().catching_up || self.lacks_signed.load(Ordering::Relaxed)
     }
 
     /// Changes facts.

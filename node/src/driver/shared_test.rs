@@ -28,6 +28,10 @@ fn a_node_catches_up_while_peers_claim_more_than_the_block_under_way() {
     assert_eq!(shared.claimants(12), vec![peer(2)]);
     shared.claim(peer(2), None);
     assert!(!shared.live().catching_up, "a claim that is not shown counts no more");
+    assert!(!shared.lacks_blocks());
+    shared.set_lacks_signed(true);
+    assert!(shared.lacks_blocks() && !shared.live().catching_up, "nobody has what was signed");
+    shared.set_lacks_signed(false);
     shared.update(|live| live.height = 5);
     assert!(shared.live().catching_up);
 }

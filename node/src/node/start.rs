@@ -195,6 +195,8 @@ impl Node {
         );
         let (joining, live) = (member.clone(), Arc::clone(&shared));
         member_tasks.push(tokio::spawn(async move { joining.report_to(&live).await }).abort_handle());
+        let lacking = member.clone().tell_lacking(Arc::clone(&shared), Arc::clone(&leaves));
+        member_tasks.push(tokio::spawn(lacking).abort_handle());
         let anchors = tokio::spawn(driver.run());
         let backend: Arc<dyn Backend> = Arc::new(NodeBackend {
             identity,

@@ -124,6 +124,12 @@ impl NotaryLeaves {
         !cluster.member.is_started() || copy.is_none_or(|copy| copy.end() > self.log.size() || copy.end() == 0)
     }
 
+    /// How many leaves of the cluster this node's copy should have by now, if it stores them.
+    pub fn end_in_cluster(&self) -> u64 {
+        let copy = self.cluster.as_ref().and_then(|cluster| cluster.copy().ok().flatten());
+        copy.map_or(0, |copy| copy.end())
+    }
+
     fn has_all(&self) -> bool {
         let Some(cluster) = &self.cluster else { return false };
         let copy = cluster.copy().ok().flatten();

@@ -172,6 +172,7 @@ impl SigningDriver {
         }
         let Some((partition, copy)) = now.copy.clone() else { return Ok(()) };
         read_on(&copy, &mut now.log).await?;
+        self.parts.shared.set_lacks_signed(lacks_blocks(self.parts.chain.height(), &now.log));
         self.explain(now);
         let led = self.cluster().epoch_led(partition).filter(|_| self.parts.member.is_started());
         match &now.role {

@@ -6,7 +6,7 @@ use pyralog_consensus::engine::SignerState;
 pub fn state_text(state: &SignerState) -> String {
     match state {
         SignerState::NoKey => {
-            "this member follows the chain; the cluster's validator signs through another one: `pyralog cluster status` says which".to_owned()
+            "this member follows the chain; the cluster's validator signs through another one, if any: `pyralog cluster status` says which, or who waits for blocks".to_owned()
         }
         other => other.to_string(),
     }

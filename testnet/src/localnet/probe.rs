@@ -70,8 +70,8 @@ impl Probe {
         info["result"]["n_peers"].as_str()?.parse().ok()
     }
 
-    /// Whether a member says that every partition is led and lacks nothing, and that as many members store it as are up, or three; `None` without
-    /// an answer.
+    /// Whether a member says that all members are whole, and every partition is led, lacks nothing, and is stored by as many as are up, or three;
+    /// `None` without an answer.
     pub fn is_settled(&self, ports: &Ports, token: &str) -> Option<bool> {
         let request = self.agent.get(format!("{}/v1/cluster", url(ports.api)));
         let mut response = request.header("authorization", format!("Bearer {token}")).call().ok()?;
@@ -82,7 +82,8 @@ impl Probe {
             let stored = partition["members"].as_array().map_or(0, Vec::len);
             partition["leader"].is_u64() && partition["behind"] == false && stored >= up.min(3)
         };
-        Some(view["partitions"].as_array()?.iter().all(settled))
+        // Older nodes do not say whether all are whole.
+        Some(view["whole"] != false && view["partitions"].as_array()?.iter().all(settled))
     }
 
     fn json(&self, url: &str) -> Option<Value> {
@@ -143,6 +144,16 @@ mod tests {
         let probe = Probe::default();
         assert_eq!(probe.height(&ports), Some(42));
         assert_eq!(probe.peers(&ports), Some(3));
+    }
+
+    #[test]
+    fn a_cluster_is_settled_only_where_all_members_are_whole() {
+        for (whole, settled) in [(r#""whole":true,"#, true), (r#""whole":false,"#, false), ("", true)] {
+            let partitions = r#"[{"leader":1,"behind":false,"members":[1]}]"#;
+            let body = format!(r#"{{{whole}"members":[{{"member":1,"up":true}}],"partitions":{partitions}}}"#);
+            let ports = ports(answering("200 OK", &body));
+            assert_eq!(Probe::default().is_settled(&ports, "token"), Some(settled), "{body}");
+        }
     }
 
     #[test]

@@ -23,8 +23,9 @@ pub enum ClusterCommand {
     /// Show the members of the cluster and the state of every partition
     ///
     /// A partition is full when every member that should store it is up; under-replicated when one is down or was removed; behind when the
-    /// asked member lacks records that others have. What is up or down is what the asked member sees. With --json the answer of the node is
-    /// printed as it is.
+    /// asked member lacks records that others have. A member says itself what it lacks: `up, behind: records, blocks`. Only where the last line
+    /// says `all members whole` a further member's disk may be lost. What is up or down is what the asked member sees. Ends with 1 where
+    /// records are known that no member has any more. With --json the answer of the node is printed as it is.
     Status(status::StatusArgs),
     /// Print what to type on a new machine so that it joins the cluster; does nothing else
     Add(add::AddArgs),

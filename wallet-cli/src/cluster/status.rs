@@ -6,7 +6,7 @@ use comfy_table::{Cell, Color, Table};
 
 use super::client::{Client, ClusterNodeArgs};
 use super::wire::{ClusterInfo, MemberInfo, PartitionInfo, PartitionState};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::output::{BAD, GOOD, Output, WARN, safe};
 
 /// Up to so many partitions are all shown.
@@ -26,7 +26,12 @@ pub struct StatusArgs {
 pub fn run(args: &StatusArgs) -> Result<Output> {
     let client = args.node.connect()?;
     let (info, document) = client.status().map_err(|fault| client.failure(fault))?;
-    Ok(Output::new(document, text(&info, args.all, &client)))
+    let mut output = Output::new(document, text(&info, args.all, &client));
+    output.failure = info.lost().map(|lost| {
+        Failure::error(format!("no member has these records any more: {lost}"))
+            .next("where a disk that was lost or put aside still has them, keep it; their places stay, and reads of them fail")
+    });
+    Ok(output)
 }
 
 fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
@@ -35,7 +40,9 @@ fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
     if info.members.is_empty() {
         return format!("{WARN}{} has not heard of any member yet{WARN:#}", info.called(info.member));
     }
-    let signs = info.signer.map(|id| format!(", {} signs", info.called(id))).unwrap_or_default();
+    let waits = |id| format!(", {WARN}{} leads the signing, and waits for blocks{WARN:#}", info.called(id));
+    let signs = info.signer.map(|id| format!(", {} signs", info.called(id)));
+    let signs = signs.or_else(|| info.signer_waits.map(waits)).unwrap_or_default();
     let mut text = format!("{leader}{signs}, as {} sees it\n\n{}\n", info.called(info.member), members(info));
     let shown: Vec<(&PartitionInfo, PartitionState)> = info
         .partitions
@@ -68,8 +75,14 @@ fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
 fn members(info: &ClusterInfo) -> String {
     let mut table = table(["MEMBER", "NAME", "ROLE", "STATE", "LEADER", "ADDRESSES"]);
     for member in &info.members {
-        let MemberInfo { id, name, addresses, role, up } = member;
-        let state = if *up { Cell::new("up").fg(Color::Green) } else { Cell::new("down").fg(Color::Red) };
+        let MemberInfo { id, name, addresses, role, up, lacks } = member;
+        let color = match up {
+            false => Color::Red,
+            true if member.has_lost() => Color::Red,
+            true if lacks.as_ref().is_some_and(|lacks| !lacks.is_empty()) => Color::Yellow,
+            true => Color::Green,
+        };
+        let state = Cell::new(member.state()).fg(color);
         let leads = if info.leader == Some(*id) { "leader" } else { "" };
         let addresses: Vec<String> = addresses.iter().map(|address| safe(address)).collect();
         table.add_row([
@@ -112,7 +125,7 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
 
 fn style(state: PartitionState) -> Style {
     match state {
-        PartitionState::NoLeader => BAD,
+        PartitionState::NoLeader | PartitionState::Lost => BAD,
         PartitionState::UnderReplicated | PartitionState::Behind => WARN,
         PartitionState::Elsewhere => Style::new(),
         PartitionState::Full => GOOD,
@@ -134,14 +147,18 @@ fn closing(info: &ClusterInfo) -> String {
     if elsewhere > 0 {
         stored.push_str(&format!(", {elsewhere} not known here: ask a member that stores them, with --node URL"));
     }
+    let whole = match info.whole {
+        Some(true) => ", all members whole".to_owned(),
+        _ => info.lacking().map(|why| format!(", {why}")).unwrap_or_default(),
+    };
     let leads = if info.leader.is_none() { ", nobody leads the cluster" } else { "" };
     let worst = states.into_iter().min().unwrap_or(PartitionState::Full);
     let style = match info.leader {
         None => BAD,
-        Some(_) if up < members => style(worst.min(PartitionState::UnderReplicated)),
+        Some(_) if up < members || info.whole == Some(false) => style(worst.min(PartitionState::UnderReplicated)),
         Some(_) => style(worst),
     };
-    format!("{style}{up} of {members} members up, {stored}{leads}{style:#}")
+    format!("{style}{up} of {members} members up, {stored}{leads}{whole}{style:#}")
 }
 
 #[cfg(test)]

@@ -128,6 +128,87 @@ fn who_signs_is_said_where_it_is_known() {
     );
 }
 
+/// Three members that say that they lack nothing.
+fn whole(partitions: u32) -> Value {
+    let mut document = cluster(partitions);
+    document["whole"] = true.into();
+    for member in document["members"].as_array_mut().unwrap() {
+        member["lacks"] = json!([]);
+    }
+    document
+}
+
+fn last_line(document: &Value) -> String {
+    plain(&shown(document, false)).lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn all_members_are_whole_only_where_each_has_said_so() {
+    let mut document = whole(4);
+    // Who stores it has said that nothing is missing.
+    document["partitions"][3]["records"] = Value::Null;
+    assert_eq!(last_line(&document), "3 of 3 members up, all 4 partitions full, all members whole");
+    let output = shown(&document, false);
+    assert!(output.failure.is_none() && output.text.lines().last().unwrap().starts_with(&format!("{GOOD}")));
+
+    document["whole"] = false.into();
+    document["partitions"][3]["records"] = "7".into();
+    (document["members"][1]["lacks"], document["members"][2]["lacks"]) = (json!(["records", "blocks"]), Value::Null);
+    let output = shown(&document, false);
+    let text = plain(&output);
+    let row: Vec<&str> = text.lines().nth(4).unwrap().split_whitespace().collect();
+    assert_eq!(row[..7], ["2", "node1", "voter", "up,", "behind:", "records,", "blocks"]);
+    assert_eq!(
+        text.lines().last().unwrap(),
+        "3 of 3 members up, all 4 partitions full, not all members are whole: member 2 lacks records, blocks, member 3 has not said yet what it lacks; \
+         no further member's disk may be lost before"
+    );
+    assert!(output.failure.is_none() && output.text.lines().last().unwrap().starts_with(&format!("{WARN}")));
+
+    let mut away = whole(1);
+    (away["members"][2], away["whole"]) = (member(3, false), false.into());
+    assert!(last_line(&away).contains("member 3 is down; no further"), "{}", last_line(&away));
+    let mut moving = whole(1);
+    moving["whole"] = false.into();
+    assert!(last_line(&moving).contains("a partition is not where it should be yet; no further"));
+}
+
+#[test]
+fn records_that_no_member_has_any_more_are_damage() {
+    let mut document = whole(2);
+    document["whole"] = false.into();
+    document["partitions"][1]["lost"] = "12".into();
+    document["members"][0]["lacks"] = json!(["lost records"]);
+    let output = shown(&document, false);
+    let text = plain(&output);
+    assert!(text.contains("records lost") && text.contains("1 of 2 partitions full"), "{text}");
+    assert!(output.text.contains(&format!("{BAD}records lost")), "{}", output.text);
+    let failure = output.failure.unwrap();
+    assert_eq!(failure.code(), 1);
+    assert!(
+        failure.to_string().contains("no member has these records any more: 12 of partition 1 of orders"),
+        "{failure}"
+    );
+    // Another member than the one that answers knows of which log.
+    document["partitions"][1]["lost"] = Value::Null;
+    let failure = shown(&document, false).failure.unwrap();
+    assert!(failure.to_string().contains("ask member 1 (node0) of which log"), "{failure}");
+    document["partitions"][1]["lost"] = "0".into();
+    document["members"][0]["lacks"] = json!([]);
+    assert!(shown(&document, false).failure.is_none());
+}
+
+#[test]
+fn nobody_is_said_to_sign_who_waits_for_blocks() {
+    let mut document = cluster(1);
+    document["signer_waits"] = 2.into();
+    let text = plain(&shown(&document, false));
+    assert_eq!(
+        text.lines().next().unwrap(),
+        "led by member 1 (node0), member 2 (node1) leads the signing, and waits for blocks, as member 1 (node0) sees it"
+    );
+}
+
 #[test]
 fn a_member_that_just_joined_knows_nobody() {
     let document = json!({ "member": 4, "leader": null, "members": [], "partitions": [] });
@@ -140,6 +221,8 @@ fn what_a_member_calls_itself_steers_no_terminal() {
     document["members"][0]["name"] = "\u{1b}[2J".into();
     document["members"][0]["addresses"][0] = "\u{1b}[31m".into();
     document["partitions"][0]["log"] = "\u{1b}]0;x\u{7}".into();
+    (document["partitions"][0]["lost"], document["whole"]) = ("1".into(), false.into());
+    document["members"][1]["lacks"] = json!(["\u{1b}[2J"]);
     let text = shown(&document, false).text;
     for escape in ["\u{1b}[2J", "\u{1b}[31m", "\u{1b}]", "\u{7}"] {
         assert!(!text.contains(escape), "{text:?}");

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use crate::admin::form::{digits, maybe_digits};
 use crate::output::safe;
 
+/// The word of a member that misses records that no member has any more.
+const LOST: &str = "lost records";
+
 /// A cluster, as one of its members sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ClusterInfo {
@@ -17,6 +20,12 @@ pub struct ClusterInfo {
     /// Who signs for the cluster, if somebody does for others than itself.
     #[serde(default)]
     pub signer: Option<u64>,
+    /// Who would sign, and waits for blocks of the chain that it lacks.
+    #[serde(default)]
+    pub signer_waits: Option<u64>,
+    /// Whether all members are up and lack nothing, and every partition is where it should be; not said by older nodes.
+    #[serde(default)]
+    pub whole: Option<bool>,
     /// Whether the member that answers hears a majority of the voters; not said by older nodes.
     #[serde(default)]
     pub majority: Option<bool>,
@@ -46,6 +55,9 @@ pub struct MemberInfo {
     pub role: Role,
     /// Whether the answering member reaches it.
     pub up: bool,
+    /// What it says that it lacks; nothing where it has not said so of late, and of older nodes.
+    #[serde(default)]
+    pub lacks: Option<Vec<String>>,
 }
 
 /// What a member does in the global group.
@@ -77,6 +89,9 @@ pub struct PartitionInfo {
     pub records: Option<u64>,
     /// Whether records are known to be missing at the answering member, or the partition is on its way to other members.
     pub behind: bool,
+    /// Records that no member has any more, where the answering member knows.
+    #[serde(with = "maybe_digits", default)]
+    pub lost: Option<u64>,
 }
 
 /// How well a partition is stored; the worse before the better.
@@ -84,11 +99,13 @@ pub struct PartitionInfo {
 pub enum PartitionState {
     /// Nobody gives offsets: nothing can be appended.
     NoLeader,
+    /// No member has some of its records any more.
+    Lost,
     /// A member that should store it is down, or was removed.
     UnderReplicated,
     /// Records are missing at the member that answers, or it is on its way to other members.
     Behind,
-    /// Those who store it are up, and the member that answers is none of them: only they know whether records are missing.
+    /// Those who store it are up, and the member that answers is none of them: it has not heard from all of them that nothing is missing.
     Elsewhere,
     /// All is as it should be.
     Full,
@@ -142,20 +159,77 @@ impl ClusterInfo {
         Some(format!("no majority of the members is heard, {heard} of {all}: {not_done}, until {most} are up"))
     }
 
+    /// Why no further disk may be lost, for people; nothing where all members are whole, and of older nodes.
+    pub fn lacking(&self) -> Option<String> {
+        if self.whole != Some(false) {
+            return None;
+        }
+        let why: Vec<String> =
+            self.members.iter().filter_map(|of| Some(format!("{} {}", called(of.id, None), of.lacking()?))).collect();
+        let why = if why.is_empty() { "a partition is not where it should be yet".to_owned() } else { why.join(", ") };
+        Some(format!("not all members are whole: {why}; no further member's disk may be lost before"))
+    }
+
+    /// Records that no member has any more, for people.
+    pub fn lost(&self) -> Option<String> {
+        let of = |partition: &PartitionInfo| {
+            let lost = partition.lost.filter(|lost| *lost > 0)?;
+            Some(format!("{lost} of partition {} of {}", partition.partition, safe(&partition.log)))
+        };
+        let known: Vec<String> = self.partitions.iter().filter_map(of).collect();
+        match (known.is_empty(), self.members.iter().find(|member| member.has_lost())) {
+            (false, _) => Some(known.join(", ")),
+            (true, Some(member)) => Some(format!("ask {} of which log, with --node URL", self.called(member.id))),
+            (true, None) => None,
+        }
+    }
+
     /// How well a partition is stored.
     pub fn state(&self, partition: &PartitionInfo) -> PartitionState {
         if partition.leader.is_none() {
             PartitionState::NoLeader
+        } else if partition.lost.is_some_and(|lost| lost > 0) {
+            PartitionState::Lost
         } else if !partition.members.iter().all(|id| self.find(*id).is_some_and(|member| member.up)) {
             PartitionState::UnderReplicated
         } else if partition.behind {
             PartitionState::Behind
-        } else if partition.records.is_none() {
+        } else if partition.records.is_none() && self.whole != Some(true) {
             PartitionState::Elsewhere
         } else {
             PartitionState::Full
         }
     }
+}
+
+impl MemberInfo {
+    /// Whether it is up, and what it lacks, for people.
+    pub fn state(&self) -> String {
+        match (self.up, &self.lacks) {
+            (false, _) => "down".to_owned(),
+            (true, Some(lacks)) if lacks.iter().eq([LOST]) => format!("up, {LOST}"),
+            (true, Some(lacks)) if !lacks.is_empty() => format!("up, behind: {}", words(lacks)),
+            (true, _) => "up".to_owned(),
+        }
+    }
+
+    /// Whether it says that no member has some of its records any more.
+    pub fn has_lost(&self) -> bool {
+        self.lacks.iter().flatten().any(|word| word == LOST)
+    }
+
+    /// What is not as it should be with it, where members say what they lack.
+    fn lacking(&self) -> Option<String> {
+        match (self.up, &self.lacks) {
+            (false, _) => Some("is down".to_owned()),
+            (true, None) => Some("has not said yet what it lacks".to_owned()),
+            (true, Some(lacks)) => (!lacks.is_empty()).then(|| format!("lacks {}", words(lacks))),
+        }
+    }
+}
+
+fn words(lacks: &[String]) -> String {
+    safe(&lacks.join(", "))
 }
 
 /// A member for people, by its number and the name that it may have.
@@ -178,6 +252,7 @@ impl PartitionState {
     pub fn words(self) -> &'static str {
         match self {
             Self::NoLeader => "no leader",
+            Self::Lost => "records lost",
             Self::UnderReplicated => "under-replicated",
             Self::Behind => "behind",
             Self::Elsewhere => "not known here",

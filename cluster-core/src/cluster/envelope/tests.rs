@@ -59,8 +59,11 @@ fn envelopes() -> impl Strategy<Value = Envelope> {
         any::<u64>().prop_map(|id| Envelope::Joined { member: MemberId(id) }),
         any::<u64>().prop_map(|id| Envelope::Removed { member: MemberId(id) }),
         (any::<bool>(), "[a-zé]{0,40}").prop_map(|(lasts, why)| Envelope::NotJoined { lasts, why }),
-        proptest::collection::btree_set(any::<u64>().prop_map(MemberId), 0..=MAX_HEARD)
-            .prop_map(|members| Envelope::Hears { members }),
+        (proptest::collection::btree_set(any::<u64>().prop_map(MemberId), 0..=MAX_HEARD), any::<[bool; 4]>()).prop_map(
+            |(members, [records, blocks, leaves, lost])| {
+                Envelope::Hears { members, lacks: Lacks { records, blocks, leaves, lost } }
+            }
+        ),
         (any::<u64>(), bytes()).prop_map(|(id, question)| Envelope::Ask { id, question }),
         (any::<bool>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(survey, id, partition, from)| {
             let partition = PartitionId(partition);
@@ -118,13 +121,18 @@ fn the_bytes_are_these() {
 
 #[test]
 fn members_that_are_heard_stand_in_order_and_are_not_too_many() {
-    let hears = |ids: &[u64]| {
+    let says = |lacks: u64, ids: &[u64]| {
         let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
         let count = (ids.len() as u32 / 8).to_be_bytes();
-        Envelope::from_shared(&[&[12][..], &[0; 8], &count, &ids].concat().into())
+        Envelope::from_shared(&[&[12][..], &lacks.to_be_bytes(), &count, &ids].concat().into())
     };
-    let members = [1, 3].map(MemberId).into();
-    assert_eq!(hears(&[1, 3]).unwrap(), Envelope::Hears { members });
+    let hears = |ids: &[u64]| says(0, ids);
+    let members: BTreeSet<MemberId> = [1, 3].map(MemberId).into();
+    let whole = Envelope::Hears { members: members.clone(), lacks: Lacks::default() };
+    assert_eq!(hears(&[1, 3]).unwrap(), whole);
+    let lacks = Lacks { records: true, blocks: true, ..Lacks::default() };
+    assert_eq!(says(3, &[1, 3]).unwrap(), Envelope::Hears { members, lacks });
+    assert!(says(15, &[1]).is_ok() && says(16, &[1]).is_err() && says(1 << 63, &[1]).is_err());
     assert!(hears(&[3, 1]).is_err() && hears(&[1, 1]).is_err());
     let many: Vec<u64> = (0..=MAX_HEARD as u64).collect();
     assert!(hears(&many).is_err() && hears(&many[1..]).is_ok());

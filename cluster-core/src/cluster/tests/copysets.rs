@@ -54,7 +54,7 @@ pub(super) fn held(world: &World, place: usize, name: &LogName) -> Vec<Option<u6
 }
 
 /// Waits until each record is on so many members at least, and answers who has what.
-async fn spread_over(world: &World, name: &LogName, records: usize, copies: usize) -> Vec<Vec<Option<u64>>> {
+pub(super) async fn spread_over(world: &World, name: &LogName, records: usize, copies: usize) -> Vec<Vec<Option<u64>>> {
     let begin = Instant::now();
     loop {
         let all: Vec<Vec<Option<u64>>> = (0..world.nodes.len()).map(|place| held(world, place, name)).collect();

@@ -15,6 +15,8 @@ struct Ends {
     members: BTreeMap<MemberId, Cluster>,
     /// Pairs that do not hear each other, the lower one first.
     cut: BTreeSet<(MemberId, MemberId)>,
+    /// Nobody is asked which records it has.
+    unasked: bool,
 }
 
 impl Ends {
@@ -32,7 +34,8 @@ pub(super) struct End {
 impl Links for End {
     fn send(&self, to: MemberId, envelope: Envelope) -> bool {
         let ends = self.net.0.lock().unwrap();
-        let linked = ends.members.contains_key(&self.me) && !ends.is_cut(self.me, to);
+        let refused = ends.unasked && matches!(envelope, Envelope::Survey { .. });
+        let linked = ends.members.contains_key(&self.me) && !ends.is_cut(self.me, to) && !refused;
         let target = ends.members.get(&to).filter(|_| linked).cloned();
         drop(ends);
         let Some(target) = target else { return false };
@@ -64,6 +67,11 @@ impl Net {
             ends.members.values().filter(|other| !ends.is_cut(id, other.id())).cloned().collect()
         };
         left.iter().for_each(|other| other.link(id, false));
+    }
+
+    /// Whether members can be asked which records they have: where not, nobody copies what too few have.
+    pub(super) fn set_asked(&self, asked: bool) {
+        self.0.lock().unwrap().unasked = !asked;
     }
 
     /// Two members do not hear each other any more, or do again.

@@ -111,6 +111,11 @@ pub async fn grow(homes: &Homes, by: &Member, name: &str) -> Member {
     member
 }
 
+/// Whether all members have said that they lack nothing, and nothing else is missing.
+pub fn whole(view: &Value) -> bool {
+    view["whole"] == true && view["members"].as_array().unwrap().iter().all(|member| member["lacks"] == json!([]))
+}
+
 /// Whether all partitions are stored by so many members that are there.
 pub fn full(view: &Value, members: usize) -> bool {
     let live: Vec<&Value> = view["members"].as_array().unwrap().iter().map(|member| &member["member"]).collect();
@@ -142,6 +147,7 @@ async fn a_cluster_of_three_loses_nothing_whoever_goes_and_comes_back() {
         members.push(member);
     }
     members[0].until("", "three members store it", |view| full(view, 3)).await;
+    members[0].until("", "all members are whole", whole).await;
     // Whoever is away, the others go on, and it comes back to the same records.
     for away in 0..3 {
         members[away].stop().await;
@@ -152,14 +158,17 @@ async fn a_cluster_of_three_loses_nothing_whoever_goes_and_comes_back() {
             }
         }
         members[away].start().await;
+        members[(away + 1) % 3].until("", "all members are whole", whole).await;
         let wanted: Vec<u8> = expected.values().copied().collect();
         assert_eq!(members[away].values(expected.len()).await, wanted);
     }
     // One loses its disk, and comes back as another member.
     members[2].stop().await;
     std::fs::remove_dir_all(members[2].home.store()).unwrap();
+    let height = members[0].running.as_ref().unwrap().height();
     members[2].start().await;
-    let view = members[0].until("", "three members store it again", |view| full(view, 3)).await;
+    let view = members[0].until("", "three members store it again", |view| full(view, 3) && whole(view)).await;
+    assert!(members[2].running.as_ref().unwrap().height() >= height, "it lacked blocks");
     assert!(view["members"].as_array().unwrap().iter().any(|member| member["member"] == 4), "{view}");
     assert_eq!(expected.insert(members[2].append(next).await, next), None);
     let wanted: Vec<u8> = expected.values().copied().collect();

@@ -7,7 +7,7 @@ use pyralog_consensus::receipt::{NotarySubject, ServedProof, VerifyOptions};
 use pyralog_crypto::{DocumentDigest, SignedPromise};
 use serde_json::{Value, json};
 
-use super::cluster::{Member, full, grow};
+use super::cluster::{Member, full, grow, whole};
 use super::kit::{Homes, get_json, homes, post};
 use super::notary::trust;
 
@@ -116,7 +116,10 @@ async fn whoever_is_away_documents_are_notarized_and_the_chain_goes_on() {
     let wiped = (signer(&members[0], None).await as usize) % 3;
     members[wiped].stop().await;
     std::fs::remove_dir_all(members[wiped].home.store()).unwrap();
+    let height = members[(wiped + 1) % 3].running.as_ref().unwrap().height();
     members[wiped].start().await;
+    members[(wiped + 1) % 3].until("", "all members are whole", whole).await;
+    assert!(members[wiped].running.as_ref().unwrap().height() >= height, "it lacked blocks");
     for index in 0..documents {
         verify(&homes, &members[wiped], index, index).await;
     }

@@ -1,7 +1,7 @@
 //! What members of a cluster say to each other, agree about, and keep of a partition.
 
 use bytes::Bytes;
-use pyralog_cluster_core::cluster::Envelope;
+use pyralog_cluster_core::cluster::{Envelope, Lacks};
 use pyralog_cluster_core::member::{Acked, Note, Placed, Unplaced};
 use pyralog_cluster_core::raft::global::NewMember;
 use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, NewLog, Role, ShardAnswer, ShardCommand, Spread};
@@ -26,6 +26,7 @@ pub(super) fn put(out: &mut Out) {
         out.put("member_note", name, note.to_bytes());
         out.put("cluster_envelope", name, Envelope::Note { partition, note }.to_bytes().to_vec());
     }
+    let lacks = Lacks { records: true, blocks: true, ..Lacks::default() };
     let append = |mode| Envelope::Append { id: 2, partition, mode, payload: Bytes::from_static(b"records") };
     for (name, envelope) in [
         ("call", Envelope::Call { id: 1, group: 0, frame: Bytes::from_static(b"a frame") }),
@@ -41,7 +42,8 @@ pub(super) fn put(out: &mut Out) {
             "relay",
             Envelope::Relay { id: 2, partition, mode: AckMode::Durable, payload: Bytes::from_static(b"records") },
         ),
-        ("hears", Envelope::Hears { members: [1, 3].map(MemberId).into() }),
+        ("hears", Envelope::Hears { members: [1, 3].map(MemberId).into(), lacks: Lacks::default() }),
+        ("hears_lacking", Envelope::Hears { members: [1, 3].map(MemberId).into(), lacks }),
         ("lead", Envelope::Lead { partition }),
         ("join", Envelope::Join(new_member())),
         ("joined", Envelope::Joined { member: MemberId(4) }),
