@@ -151,7 +151,7 @@ mod tests {
         for (whole, settled) in [(r#""whole":true,"#, true), (r#""whole":false,"#, false), ("", true)] {
             let partitions = r#"[{"leader":1,"behind":false,"members":[1]}]"#;
             let body = format!(r#"{{{whole}"members":[{{"member":1,"up":true}}],"partitions":{partitions}}}"#);
-            let ports = ports(answering("200 OK", &body));
+            let ports = ports(answering("200 OK", body.clone().leak()));
             assert_eq!(Probe::default().is_settled(&ports, "token"), Some(settled), "{body}");
         }
     }
