@@ -160,7 +160,7 @@ fn all_members_are_whole_only_where_each_has_said_so() {
     assert_eq!(row[..7], ["2", "node1", "voter", "up,", "behind:", "records,", "blocks"]);
     assert_eq!(
         text.lines().last().unwrap(),
-        "3 of 3 members up, all 4 partitions full, not all members are whole: member 2 lacks records, blocks, member 3 has not said yet what it lacks; \
+        "3 of 3 members up, all 4 partitions full, not all members are whole: member 2 lacks records, blocks; member 3 has not said yet what it lacks; \
          no further member's disk may be lost before"
     );
     assert!(output.failure.is_none() && output.text.lines().last().unwrap().starts_with(&format!("{WARN}")));
