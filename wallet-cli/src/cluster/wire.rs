@@ -166,7 +166,8 @@ impl ClusterInfo {
         }
         let why: Vec<String> =
             self.members.iter().filter_map(|of| Some(format!("{} {}", called(of.id, None), of.lacking()?))).collect();
-        let why = if why.is_empty() { "a partition is not where it should be yet".to_owned() } else { why.join(", ") };
+        let why =
+            if why.is_empty() { "a partition is not stored where it should be".to_owned() } else { why.join("; ") };
         Some(format!("not all members are whole: {why}; no further member's disk may be lost before"))
     }
 
