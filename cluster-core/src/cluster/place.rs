@@ -105,8 +105,11 @@ pub(super) fn remove(logs: &crate::Logs, replicas: &Replicas, gone: &[PartitionI
         }
     }
     // What one log suffers from does not keep the others.
-    let removed = of.iter().map(|(name, partitions)| replicas.delete_log(logs, name, partitions));
-    removed.fold(Ok(()), |all, one| all.and(one))
+    let mut all = Ok(());
+    for (name, partitions) in of {
+        all = all.and(replicas.delete_log(logs, &name, &partitions));
+    }
+    all
 }
 
 /// How the newest epoch of a partition stands.
