@@ -12,8 +12,8 @@ use crate::raft::{GroupError, NewMember, runs};
 use crate::replication::MemberId;
 
 impl Cluster {
-    /// Hands the lead of the groups to a voter, and asks it to lead the partitions that it stores: on the leader of the global group only, unless that one leads it already. Answers how many
-    /// partitions it was asked for; it takes them one after another, and leaves those that it cannot lead.
+    /// Hands the lead of the groups to a voter, and asks it to lead the partitions that it stores: on the leader of the global group only, unless the
+    /// other one leads it already. Answers how many partitions it was asked for; it takes them one after another, and leaves those that it cannot lead.
     ///
     /// # Errors
     /// As [`crate::raft::Group::transfer`].
