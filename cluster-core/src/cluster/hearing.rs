@@ -26,6 +26,9 @@ pub(super) struct Ears {
 }
 
 struct Known {
+    /// Those whose link is up. A link alone says nothing: whoever has the member's key makes one, also before it has an id.
+    linked: BTreeSet<MemberId>,
+    /// Those are up that have spoken over it.
     hearing: Hearing,
     /// What each lacks that has said whom it hears.
     lacks: BTreeMap<MemberId, Lacks>,
@@ -38,8 +41,8 @@ impl Ears {
     pub(super) fn new(me: MemberId, groups: RaftGroups) -> Self {
         let hearing = Hearing { up: BTreeSet::from([me]), told: BTreeMap::new() };
         groups.set_hearing(&hearing);
-        let (lacks, said, spoke) = Default::default();
-        Self { me, groups, known: Mutex::new(Known { hearing, lacks, said, spoke }) }
+        let (linked, lacks, said, spoke) = Default::default();
+        Self { me, groups, known: Mutex::new(Known { linked, hearing, lacks, said, spoke }) }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -71,57 +74,80 @@ impl Ears {
         self.groups.set_hearing(&known.hearing);
     }
 
+    /// Members at the other end of a link, whether they speak or not.
+    fn linked(&self) -> BTreeSet<MemberId> {
+        self.known().linked.clone()
+    }
+
     fn link(&self, member: MemberId, up: bool) {
         if member == self.me {
             return;
         }
         self.change(|known| {
             if up {
-                known.hearing.up.insert(member);
+                known.linked.insert(member);
             } else {
-                known.hearing.up.remove(&member);
-                known.hearing.told.remove(&member);
-                known.lacks.remove(&member);
-                known.said.remove(&member);
+                known.linked.remove(&member);
+                known.forget(member);
             }
         });
     }
 
-    /// Whether whom it hears is something new.
-    fn told(&self, by: MemberId, hears: BTreeSet<MemberId>, lacks: Lacks) -> bool {
-        let mut new = false;
+    fn told(&self, by: MemberId, hears: BTreeSet<MemberId>, lacks: Lacks) -> Told {
+        let mut told = Told::Nothing;
         self.change(|known| {
             known.spoke.insert(by, Instant::now());
             // What came over a link that is gone is old.
-            if known.hearing.up.contains(&by) {
-                new = known.hearing.told.get(&by) != Some(&hears);
+            if known.linked.contains(&by) {
+                told = match (known.hearing.up.insert(by), known.hearing.told.get(&by) != Some(&hears)) {
+                    (true, _) => Told::First,
+                    (false, true) => Told::Change,
+                    (false, false) => Told::Nothing,
+                };
                 known.hearing.told.insert(by, hears);
                 known.lacks.insert(by, lacks);
                 known.said.insert(by, Instant::now());
             }
         });
-        new
+        told
     }
 
-    /// Whether a member has said something of late. A link alone says nothing: whoever has the member's key makes one, also before it has an id.
+    /// Whether a member has said something of late, also over a link that is gone.
     pub(super) fn speaks(&self, member: MemberId) -> bool {
         self.known().spoke.get(&member).is_some_and(|spoke| spoke.elapsed() <= LASTS)
     }
 
-    fn forget_old(&self) {
+    /// Whether somebody is up no more who has long been silent.
+    fn forget_old(&self) -> bool {
+        let mut some = false;
         self.change(|known| {
-            let Known { hearing, lacks, said, spoke } = known;
-            spoke.retain(|_, spoke| spoke.elapsed() <= LASTS);
-            said.retain(|member, said| {
-                let lasts = said.elapsed() <= LASTS;
-                if !lasts {
-                    hearing.told.remove(member);
-                    lacks.remove(member);
-                }
-                lasts
-            });
+            known.spoke.retain(|_, spoke| spoke.elapsed() <= LASTS);
+            let old = known.said.iter().filter(|(_, said)| said.elapsed() > LASTS).map(|(member, _)| *member);
+            let old: Vec<MemberId> = old.collect();
+            some = !old.is_empty();
+            old.into_iter().for_each(|member| known.forget(member));
         });
+        some
     }
+}
+
+impl Known {
+    fn forget(&mut self, member: MemberId) {
+        self.hearing.up.remove(&member);
+        self.hearing.told.remove(&member);
+        self.lacks.remove(&member);
+        self.said.remove(&member);
+    }
+}
+
+/// What a member said.
+enum Told {
+    /// What it had said before.
+    Nothing,
+    /// Whom it hears has changed.
+    Change,
+    /// It has not spoken over this link before.
+    First,
 }
 
 impl Cluster {
@@ -130,24 +156,35 @@ impl Cluster {
         let shared = &self.shared;
         shared.ears.link(member, up);
         // Before anything else goes there, so that whoever is asked for its vote knows why.
-        shared.tell(shared.own_lacks());
-        shared.inputs.give(Input::Away(shared.away()));
+        shared.heard_other();
         if !up {
             shared.calls.away(member);
             shared.forwarded.away(member);
         }
-        shared.look.notify_one();
     }
 
     /// A member says whom it hears, and what it lacks.
     pub(super) fn told(&self, by: MemberId, hears: BTreeSet<MemberId>, lacks: Lacks) {
-        if self.shared.ears.told(by, hears, lacks) {
-            self.shared.look.notify_one();
+        if lacks.records {
+            self.shared.inputs.lacking();
+        }
+        match self.shared.ears.told(by, hears, lacks) {
+            Told::Nothing => {}
+            Told::Change => self.shared.look.notify_one(),
+            // It may not have had this link when it was told.
+            Told::First => self.shared.heard_other(),
         }
     }
 }
 
 impl Shared {
+    /// Others are heard than before.
+    fn heard_other(&self) {
+        self.tell(self.own_lacks());
+        self.inputs.give(Input::Away(self.away()));
+        self.look.notify_one();
+    }
+
     /// Members that this one does not hear.
     fn away(&self) -> BTreeSet<MemberId> {
         let up = self.ears.up();
@@ -157,9 +194,9 @@ impl Shared {
     /// Tells all others whom this member hears, and what it lacks.
     fn tell(&self, lacks: Lacks) {
         let members: BTreeSet<MemberId> = self.ears.up().into_iter().take(MAX_HEARD).collect();
-        for to in members.iter().filter(|to| **to != self.me) {
+        for to in self.ears.linked() {
             // Where it is lost, the next one comes soon.
-            let _sent = self.links.send(*to, Envelope::Hears { members: members.clone(), lacks });
+            let _sent = self.links.send(to, Envelope::Hears { members: members.clone(), lacks });
         }
     }
 }
@@ -169,8 +206,10 @@ pub(super) async fn keep_telling(shared: Weak<Shared>) {
     let mut told: Option<(Instant, Lacks)> = None;
     while let Some(shared) = shared.upgrade() {
         let lacks = shared.own_lacks();
+        if shared.ears.forget_old() {
+            shared.heard_other();
+        }
         if told.is_none_or(|(at, said)| at.elapsed() >= EVERY || said != lacks) {
-            shared.ears.forget_old();
             shared.tell(lacks);
             told = Some((Instant::now(), lacks));
         }

@@ -118,6 +118,12 @@ impl Inputs {
         let _refused = self.counted(Input::Note { from, partition, note }, cost);
     }
 
+    /// Some member has said that it lacks records.
+    pub(super) fn lacking(&self) {
+        // It says so again.
+        let _refused = self.counted(Input::Lacking, 0);
+    }
+
     /// Gives the member an input that others cause; `false` where there is no place for it.
     fn counted(&self, input: Input, bytes: usize) -> bool {
         let cost = NOTE_COST + bytes;

@@ -272,7 +272,7 @@ impl Part {
     /// Some time has passed.
     pub(super) fn tick(&mut self, append_ticks: u32, idle_ticks: u32, short: Short, out: &mut Out) {
         if let Some(leader) = &mut self.leader {
-            leader.idle = if leader.is_busy() { 0 } else { leader.idle + 1 };
+            leader.idle = if leader.is_busy() { 0 } else { leader.idle.saturating_add(1) };
             let due = leader.idle == 0 || leader.idle >= idle_ticks;
             let mut late = Vec::new();
             leader.tick(append_ticks, &mut late);

@@ -94,6 +94,8 @@ pub enum Input {
     },
     /// These members are not heard: copies go to them last. Takes the place of what was said before.
     Away(BTreeSet<MemberId>),
+    /// Some member lacks records: sequencers without anything to do tell with the next tick how far theirs are released.
+    Lacking,
     /// Some time has passed: about 20 ms.
     Tick,
 }
@@ -227,6 +229,10 @@ impl Member {
                     })?;
                 }
                 self.away = away;
+            }
+            Input::Lacking => {
+                let leaders = self.parts.values_mut().filter_map(|part| part.leader.as_mut());
+                leaders.for_each(|leader| leader.idle = self.limits.idle_ticks);
             }
             Input::Tick => self.tick(&mut effects)?,
         }

@@ -9,6 +9,7 @@ mod logs;
 mod object;
 mod problem;
 mod server;
+mod starting;
 mod token;
 mod values;
 
@@ -16,6 +17,7 @@ pub use extract::unread_query;
 pub use leaves::parse_leaves;
 pub use problem::Problem;
 pub use server::{ApiService, ApiState};
+pub use starting::starting;
 pub use token::AdminToken;
 
 #[cfg(test)]

@@ -36,10 +36,10 @@ impl Patience {
     pub const DEFAULT: Self = Self { header: Duration::from_secs(10), body: Duration::from_secs(30) };
 }
 
-/// Serves until `stopping` turns true, then lets open requests end. `patience` is [`Patience::DEFAULT`] but in tests.
+/// Serves until `stopping` turns true, then lets open requests end; each connection by the routes that there are when it is opened. `patience` is [`Patience::DEFAULT`] but in tests.
 pub async fn serve_connections(
     mut listener: QuotingListener,
-    routes: Router,
+    routes: watch::Receiver<Router>,
     mut stopping: watch::Receiver<bool>,
     patience: Patience,
 ) {
@@ -50,7 +50,8 @@ pub async fn serve_connections(
         tokio::select! {
             (stream, address) = listener.accept() => {
                 let client = ConnectInfo(ClientAddr(address));
-                open.spawn(serve_one(http.clone(), stream, routes.clone(), client, stopping.clone(), patience.body));
+                let routes = routes.borrow().clone();
+                open.spawn(serve_one(http.clone(), stream, routes, client, stopping.clone(), patience.body));
                 // Each gets its turn to read before more are accepted, which could take its place.
                 tokio::task::yield_now().await;
             }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::http::BoundedListener;
+use crate::http::serve::Early;
 
 /// Far longer than any patience of a test.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -34,7 +35,12 @@ async fn serving(
     let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), places, 2 * LIMIT).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = watch::Sender::new(false);
-    let served = tokio::spawn(serve_connections(QuotingListener(listener), routes, stop.subscribe(), patience));
+    let served = tokio::spawn(serve_connections(
+        QuotingListener(listener),
+        watch::channel(routes).1,
+        stop.subscribe(),
+        patience,
+    ));
     (address, stop, served)
 }
 
@@ -248,4 +254,19 @@ async fn a_body_that_nobody_reads_does_not_keep_the_answer_back() {
     assert_eq!(status(&mut client).await, "HTTP/1.1 200");
     let mut probe = send(address, ASK).await;
     assert_eq!(status(&mut probe).await, "HTTP/1.1 200", "its place is free, or can be taken");
+}
+
+#[tokio::test]
+async fn a_listener_answers_before_what_it_serves_is_there() {
+    let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), 8, 2 * LIMIT).await.unwrap();
+    let (address, stop) = (listener.local_addr().unwrap(), watch::Sender::new(false));
+    let early = Early::meanwhile(listener, crate::api::starting(), stop.subscribe());
+    let answer = all(send(address, ASK).await).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"not_started\""), "{answer}");
+    let served = early.serve(Router::new().route("/", get(async || "here")));
+    let mut client = send(address, ASK).await;
+    assert_eq!(status(&mut client).await, "HTTP/1.1 200");
+    // Whoever does not get that far leaves nothing behind.
+    drop(stop);
+    timeout(LIMIT, served).await.expect("the server does not end").unwrap();
 }

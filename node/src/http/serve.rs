@@ -32,5 +32,27 @@ pub async fn bind(
 
 /// Serves until `stopping` turns true, then lets open requests end.
 pub fn serve(listener: BoundedListener, routes: Router, stopping: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(serve_connections(QuotingListener(listener), routes, stopping, Patience::DEFAULT))
+    Early::meanwhile(listener, routes, stopping).serving
+}
+
+/// A listener that answers, and what it serves is not there yet.
+pub struct Early {
+    routes: watch::Sender<Router>,
+    serving: JoinHandle<()>,
+}
+
+impl Early {
+    /// Serves these routes until there are others; they are to close their connections. Ends as [`serve`] does.
+    pub fn meanwhile(listener: BoundedListener, routes: Router, stopping: watch::Receiver<bool>) -> Self {
+        let (routes, served) = watch::channel(routes);
+        let listener = QuotingListener(listener);
+        let serving = tokio::spawn(serve_connections(listener, served, stopping, Patience::DEFAULT));
+        Self { routes, serving }
+    }
+
+    /// Serves these from the next connection on.
+    pub fn serve(self, routes: Router) -> JoinHandle<()> {
+        let _meanwhile = self.routes.send_replace(routes);
+        self.serving
+    }
 }

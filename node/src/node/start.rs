@@ -18,7 +18,7 @@ use pyralog_crypto::{LogId, PublicKey, Signer};
 use tokio::sync::{mpsc, watch};
 
 use super::{Endpoints, Node, NodeBackend, genesis, start_number};
-use crate::api::{AdminToken, ApiService, ApiState};
+use crate::api::{AdminToken, ApiService, ApiState, starting};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
 use crate::cluster::{Begin, Book, ClusterMember, OwnLogs};
@@ -68,6 +68,10 @@ impl Node {
         let (api_listener, api) = serve::bind(config.api.listen, config.api.max_connections, "api-listen").await?;
         let (metrics_listener, metrics_at) =
             serve::bind(config.metrics.listen, METRICS_CONNECTIONS, "metrics-listen").await?;
+        // Nobody is left to wait for an answer.
+        let stopping = watch::Sender::new(false);
+        let early = |listener| serve::Early::meanwhile(listener, starting(), stopping.subscribe());
+        let [early_rpc, early_api, early_metrics] = [rpc_listener, api_listener, metrics_listener].map(early);
         let Opened { core, genesis, chain, log } = opened;
         let chain_id = genesis.chain_id().to_owned();
 
@@ -210,7 +214,6 @@ impl Node {
         let admin_token = hex::encode(random::<32>()?);
         write_atomic(&home.admin_token(), format!("{admin_token}\n").as_bytes(), SECRET)?;
 
-        let stopping = watch::Sender::new(false);
         let rpc_service = RpcService::new(
             Context {
                 backend: Arc::clone(&backend),
@@ -258,9 +261,9 @@ impl Node {
             gauges.metrics.mempool_bytes.set(bytes as i64);
         });
         let servers = vec![
-            serve::serve(rpc_listener, rpc_service.router(), stopping.subscribe()),
-            serve::serve(api_listener, api_service.router(), stopping.subscribe()),
-            serve::serve(metrics_listener, metrics_service.router(), stopping.subscribe()),
+            early_rpc.serve(rpc_service.router()),
+            early_api.serve(api_service.router()),
+            early_metrics.serve(metrics_service.router()),
         ];
 
         let endpoints = Endpoints {

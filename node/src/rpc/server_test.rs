@@ -121,7 +121,8 @@ async fn websockets_leave_connections_for_others() {
     let service = service(config, |service| service.context.stopping = stop.subscribe());
     let listener = BoundedListener::bind("127.0.0.1:0".parse().unwrap(), 4, PATIENCE).await.unwrap();
     let address = axum::serve::Listener::local_addr(&listener).unwrap();
-    let served = serve_connections(QuotingListener(listener), service.router(), stop.subscribe(), Patience::DEFAULT);
+    let routes = watch::channel(service.router()).1;
+    let served = serve_connections(QuotingListener(listener), routes, stop.subscribe(), Patience::DEFAULT);
     let served = tokio::spawn(served);
     let open = async || {
         let mut client = TcpStream::connect(address).await.unwrap();

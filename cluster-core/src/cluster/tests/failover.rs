@@ -1,9 +1,10 @@
 //! Whoever leads goes away, and others go on.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::world::{LONG, World, options, runtime};
-use crate::cluster::{AppendError, Cluster, ClusterOptions};
+use crate::cluster::{AppendError, Cluster, ClusterOptions, Envelope, Lacks};
 use crate::logs::tests::{record, spec};
 use crate::raft::{RaftOptions, Spread};
 use crate::{LogName, LogSpec};
@@ -44,6 +45,41 @@ fn nobody_waits_for_a_leader_that_all_have_lost() {
                 write(world.cluster(place), name.clone(), number).await;
             }
         }
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_link_at_whose_end_nobody_speaks_holds_nobody_up() {
+    runtime(async {
+        let mut world = World::with(3, patient(), false).await;
+        let name = world.create("orders").await;
+        world.stored_by(&name, 3).await;
+        let leader = world.cluster(1).groups().global().status().leader.member;
+        let gone = world.nodes.iter().position(|node| Some(node.id) == leader).unwrap();
+        let id = world.nodes[gone].id;
+        world.kill(gone).await;
+        let others: Vec<usize> = (0..3).filter(|place| *place != gone).collect();
+        // A home with its key, which has no id yet.
+        for place in &others {
+            world.cluster(*place).link(id, true);
+        }
+        for place in &others {
+            for number in 0..2 {
+                write(world.cluster(*place), name.clone(), number).await;
+            }
+            assert!(!world.cluster(*place).up().contains(&id));
+        }
+        // Whoever has spoken is up until it has long been silent.
+        let hears = Envelope::Hears { members: BTreeSet::from([id]), lacks: Lacks::default() };
+        let (cluster, begin) = (world.cluster(others[0]), Instant::now());
+        cluster.receive(id, hears);
+        assert!(cluster.up().contains(&id));
+        while cluster.up().contains(&id) {
+            assert!(begin.elapsed() < LONG);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drop(cluster);
         world.end().await;
     });
 }
