@@ -15,6 +15,7 @@ use super::forward::Forwarded;
 use super::hearing::{Ears, keep_telling};
 use super::knocking::Knocking;
 use super::looping::{self, Inputs};
+use super::pace::Paces;
 use super::questions::Answering;
 use super::relay::MAX_RELAYED;
 use super::repair::{Strength, keep_repairing};
@@ -91,6 +92,7 @@ pub(super) struct Shared {
     pub(super) telling: Arc<Semaphore>,
     /// How far the partitions were looked at whose records not all members have.
     pub(super) strength: Mutex<BTreeMap<PartitionId, Strength>>,
+    pub(super) paces: Mutex<Paces>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What runs beside the thread.
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
@@ -179,6 +181,7 @@ impl Cluster {
             serving,
             telling,
             strength: Mutex::default(),
+            paces: Mutex::default(),
             thread,
             tasks,
         };

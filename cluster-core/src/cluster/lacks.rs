@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 
 use pyralog_crypto::CodecError;
 
-use super::host::{Cluster, Shared};
+use super::host::{Cluster, Shared, lock};
 use super::place::{Keeps, Place};
+use crate::PartitionId;
 use crate::raft::{GlobalState, Role};
+use crate::replica::Replica;
 use crate::replication::{Epoch, MemberId};
 
 const RECORDS: u8 = 1;
@@ -105,7 +107,13 @@ impl Shared {
         let places = self.places();
         let records = places.iter().any(|place| self.lacks_records(place));
         let lost = places.iter().any(|place| self.lost(place.id).is_some_and(|lost| lost > 0));
+        lock(&self.paces).retain(|id| self.replicas.get(id).is_some());
         Lacks { records, lost, ..of_node }
+    }
+
+    /// Whether this member has all of a partition but what is on its way.
+    pub(super) fn keeps_up(&self, replica: &Replica, partition: PartitionId) -> bool {
+        lock(&self.paces).keeps_up(partition, replica)
     }
 
     /// Whether records of a partition are missing here that should be here.
@@ -118,9 +126,10 @@ impl Shared {
         let Some(replica) = self.replicas.get(place.id).filter(|replica| replica.broken().is_none()) else {
             return true;
         };
-        let Some(stands) = stands else { return replica.lacks() };
+        let is_behind = !self.keeps_up(&replica, place.id);
+        let Some(stands) = stands else { return is_behind };
         let repaired = !place.spread.is_sparse() || self.is_repaired(place.id, &stands.nodeset);
-        !stores || replica.lacks() || !repaired || self.keeps(place.id) != Keeps::All
+        !stores || is_behind || !repaired || self.keeps(place.id) != Keeps::All
     }
 }
 

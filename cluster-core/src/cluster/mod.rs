@@ -37,6 +37,7 @@ mod knocking;
 mod lacks;
 mod leaving;
 mod looping;
+mod pace;
 mod place;
 mod questions;
 mod receive;

@@ -34,6 +34,8 @@ impl Cluster {
             }
             Envelope::Leaving { id, member } => self.shared.tell_stock((from, id), member),
             Envelope::Ask { id, question } => self.answer_node(from, id, question),
+            // An old copy of a disk must neither store nor seal in its member's place.
+            Envelope::Note { .. } if !self.shared.groups.is_started() => {}
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);
             }

@@ -103,7 +103,8 @@ pub(super) async fn keep_repairing(shared: Weak<Shared>) {
 
 /// Looks at the next records of a partition.
 async fn look(shared: &Arc<Shared>, place: &Place) -> Result<Progress, Error> {
-    let Some(replica) = shared.replicas.get(place.id).filter(|replica| !replica.lacks()) else {
+    let here = shared.replicas.get(place.id);
+    let Some(replica) = here.filter(|replica| shared.keeps_up(replica, place.id)) else {
         return Ok(Progress::Waits);
     };
     let Some(Stands { epoch, nodeset, .. }) = shared.stands(place.id) else { return Ok(Progress::Waits) };

@@ -132,7 +132,7 @@ impl Cluster {
             let replica = self.shared.replicas.get(partition);
             let records = replica.as_ref().map(|replica| replica.applied().offset);
             let repaired = !sparse || self.shared.is_repaired(partition, &nodeset);
-            let behind = replica.is_some_and(|replica| replica.lacks() || !repaired);
+            let behind = replica.is_some_and(|replica| !self.shared.keeps_up(&replica, partition) || !repaired);
             let lost = if sparse { self.shared.lost(partition) } else { None };
             PartitionStatus {
                 log,

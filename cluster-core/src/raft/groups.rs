@@ -12,7 +12,7 @@ use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role}
 use super::hearing::Hearing;
 use super::identity::{Hello, Identity, Life, Stranger};
 use super::links::{Door, RaftLinks};
-use super::store::{LogStore, MachineStore, Shelf, groups};
+use super::store::{LogStore, MachineStore, Shelf, Starts, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
 use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, group_of};
 use crate::Tables;
@@ -70,7 +70,9 @@ impl RaftGroups {
         let mut identity = Identity::load(&*tables)?.ok_or(GroupError::NoMember)?;
         let hello = identity.begin(&*tables)?.ok_or(GroupError::NoMember)?;
         let (log, machine) = stores(&tables, GLOBAL)?;
-        let door = Door::new(links, hello, machine.applied());
+        let starts = Starts::default();
+        let log = log.noting(starts.clone())?;
+        let door = Door::new(links, hello, (machine.applied(), starts));
         let hearing = watch::Sender::new(None);
         let global = Group::open(GLOBAL, door.clone(), &options, log, machine, hearing.subscribe()).await?;
         let (shards, opening, identity) = (RwLock::default(), tokio::sync::Mutex::new(()), Mutex::new(identity));
@@ -182,6 +184,13 @@ impl RaftGroups {
 
     fn identity(&self) -> MutexGuard<'_, Identity> {
         self.inner.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the cluster has confirmed the life that this member has begun. Before that its disk may be an old copy, and nothing counts that it promises.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        let hello = self.hello();
+        hello.previous == hello.next
     }
 
     /// What this member says of itself.

@@ -18,7 +18,7 @@
 //! | another incarnation: a fresh disk, or the disk of another member | [`Stranger::OtherIncarnation`] |
 //! | last life or next life is the recorded one | let in: it has started, or is about to |
 //! | last life has a higher number than the recorded one | from my future: let in |
-//! | any other life | [`Stranger::OldCopy`] |
+//! | any other life, or one before a start that stands in the log here, committed or not | [`Stranger::OldCopy`] |
 //!
 //! A learner that has just been made knows nobody: everyone is from its future. So what holds a stranger off is that it must be known to
 //! a quorum: a member that lags behind lets an old copy in which it cannot tell from the member, but a life counts once a quorum has it.
@@ -60,6 +60,13 @@ pub struct Hello {
     pub next: Life,
 }
 
+impl Hello {
+    /// Whether its disk is older than the one on which this life began.
+    pub(super) fn is_before(&self, began: Life) -> bool {
+        self.previous.number < began.number && self.next != began
+    }
+}
+
 /// Why a member is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
@@ -75,7 +82,7 @@ pub enum Stranger {
     OtherIncarnation,
     /// Its disk is an old copy.
     #[error(
-        "the disk is an old copy: the member has started from a newer one since, and what it promised there is missing here. Start it from the newest \
+        "the disk is an old copy: the member has gone on from a newer one, and what it promised there is missing here. Start it from the newest \
          disk, or remove the member and add it again with an empty disk"
     )]
     OldCopy,

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::GlobalState;
 use super::error::GroupError;
 use super::identity::{Hello, Life, Stranger, check};
-use super::store::Applied;
+use super::store::{Applied, Starts};
 use super::types::Types;
 use super::wire::{Reply, Request, frame, unframe};
 use crate::replication::MemberId;
@@ -55,6 +55,8 @@ pub(super) struct Door {
     links: Arc<dyn RaftLinks>,
     hello: Arc<RwLock<Hello>>,
     known: Applied<GlobalState>,
+    /// Lives that have begun, perhaps not known to be committed yet.
+    starts: Starts,
     /// When members were heard last that are who they say.
     heard: Arc<Mutex<BTreeMap<MemberId, Instant>>>,
     /// What members have acknowledged of the groups that this one leads.
@@ -75,10 +77,14 @@ struct Acknowledged {
 }
 
 impl Door {
-    pub(super) fn new(links: Arc<dyn RaftLinks>, hello: Hello, known: Applied<GlobalState>) -> Self {
+    pub(super) fn new(
+        links: Arc<dyn RaftLinks>,
+        hello: Hello,
+        (known, starts): (Applied<GlobalState>, Starts),
+    ) -> Self {
         let (heard, acknowledged, reverted) = Default::default();
         let (hello, refused) = (Arc::new(RwLock::new(hello)), watch::Sender::new(None));
-        Self { links, hello, known, heard, acknowledged, reverted, refused }
+        Self { links, hello, known, starts, heard, acknowledged, reverted, refused }
     }
 
     pub(super) fn hello(&self) -> Hello {
@@ -97,7 +103,8 @@ impl Door {
             Err(Stranger::OtherMember)
         };
         let is_reverted = lock(&self.reverted).get(&member) == Some(&hello.next);
-        let judged = judged.and(if is_reverted { Err(Stranger::OldCopy) } else { Ok(()) });
+        let is_old = is_reverted || self.starts.newest(member).is_some_and(|newest| hello.is_before(newest));
+        let judged = judged.and(if is_old { Err(Stranger::OldCopy) } else { Ok(()) });
         judged.map_err(|why| GroupError::Stranger { member, why })?;
         self.heard_of().insert(member, Instant::now());
         Ok(())

@@ -64,6 +64,12 @@ impl Replica {
         self.held().handed
     }
 
+    /// How far its records are final, as far as it was told.
+    #[must_use]
+    pub fn released(&self) -> Lsn {
+        self.held().state.released()
+    }
+
     /// How far they can be read.
     #[must_use]
     pub fn applied(&self) -> Frontier {

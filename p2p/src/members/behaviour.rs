@@ -29,6 +29,9 @@ use super::{
     roster::Roster,
 };
 
+/// Dials over TCP that may fail in a row while another connection carries the streams.
+const TCP_TRIES: u32 = 8;
+
 /// A member, and the way to it.
 #[derive(Debug)]
 struct Wanted {
@@ -276,14 +279,14 @@ impl Members {
     }
 
     fn dial_failed(&mut self, peer: PeerId, id: ConnectionId) {
-        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
-        if wanted.dial != Dial::Under(id) {
-            return;
-        }
-        if wanted.carrier.is_some() {
-            wanted.dial = Dial::None;
-        } else {
+        let Some(wanted) = self.wanted.get(&peer).filter(|wanted| wanted.dial == Dial::Under(id)) else { return };
+        let carrier = wanted.carrier.and_then(|carrier| self.path(&peer, carrier));
+        // Where something carries the streams, TCP was wanted: the dial may have come to nothing since another one was under way.
+        let enough = |path: Path| path.tcp || wanted.failures >= TCP_TRIES;
+        if !carrier.is_some_and(enough) {
             self.retry(peer);
+        } else if let Some(wanted) = self.wanted.get_mut(&peer) {
+            wanted.dial = Dial::None;
         }
     }
 

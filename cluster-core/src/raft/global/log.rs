@@ -110,8 +110,9 @@ impl GlobalState {
     }
 
     /// Partitions that should be stored elsewhere, and where: members that were removed are replaced, and there are as many as the log wants, as far
-    /// as there are voters that are `up`. Nobody who is in the cluster is taken out of a nodeset, and it shrinks only where
-    /// those that are left could acknowledge nothing, or could soon recover nothing: who was removed may be about to come back as another one, and without it nothing is won.
+    /// as there are voters that are `up`. Nobody who is in the cluster is taken out of a nodeset. It shrinks only where somebody comes in, or where
+    /// those that are left could acknowledge nothing, or could soon recover nothing: who was removed may be about to come back as another one, and
+    /// without it nothing is won.
     #[must_use]
     pub fn better_places(&self, up: &BTreeSet<MemberId>) -> Vec<(u64, NodeSet)> {
         let voters = self.live().filter(|(_, member)| member.role == Role::Voter).map(|(id, _)| id);
@@ -133,7 +134,8 @@ impl GlobalState {
             true => found.nodeset.recovery_quorum() + 1,
             false => found.nodeset.copies(),
         };
-        let shrinks = chosen.len() < now.len() && chosen.len() >= enough;
+        let is_new = |id: &MemberId| !now.contains(id);
+        let shrinks = chosen.len() < now.len() && chosen.len() >= enough && !chosen.iter().any(is_new);
         if chosen.is_empty() || shrinks || chosen.iter().eq(now) {
             return None;
         }

@@ -266,6 +266,28 @@ fn a_log_of_a_small_cluster_grows_with_it() {
 }
 
 #[test]
+fn one_new_member_takes_one_place_where_two_are_empty() {
+    let mut state = cluster(5);
+    let up: BTreeSet<MemberId> = (1..=9).map(MemberId).collect();
+    for id in 1..=5 {
+        state.apply(&GlobalCommand::SetRole { member: MemberId(id), role: Role::Voter });
+    }
+    state.apply(&GlobalCommand::CreateLog(new_log("a", 1, 5, 3)));
+    for id in [2, 5] {
+        assert_eq!(state.apply(&GlobalCommand::RemoveMember { member: MemberId(id) }), GlobalAnswer::Done);
+    }
+    // The three that are left acknowledge.
+    assert_eq!(better_place(&state, &up), None);
+    for (id, all) in [(6, &[1, 3, 4, 6][..]), (7, &[1, 3, 4, 6, 7])] {
+        state.apply(&GlobalCommand::AddMember(new_member(id)));
+        state.apply(&GlobalCommand::SetRole { member: MemberId(id.into()), role: Role::Voter });
+        let nodeset = NodeSet::new(ids(all), all.len(), 3).unwrap();
+        assert_eq!(better_place(&state, &up), Some(nodeset.clone()));
+        assert_eq!(state.apply(&GlobalCommand::MovePartition { partition: 1, nodeset }), GlobalAnswer::Done);
+    }
+}
+
+#[test]
 fn a_partition_moves_to_live_members_with_the_numbers_of_its_log() {
     let mut state = cluster(4);
     state.apply(&GlobalCommand::CreateLog(new_log("a", 1, 3, 2)));

@@ -1,16 +1,19 @@
 //! Vote and log of a group.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::{LogFlushed, RaftLogStorage};
-use openraft::{ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, ErrorSubject, ErrorVerb, LogState, OptionalSend, RaftLogReader};
+use pyralog_crypto::Decode;
 
 use super::{COMMITTED, ENTRY, PURGED, Shelf, VOTE, damaged, failed};
 use crate::raft::MAX_APPEND_BYTES;
 use crate::raft::codec::{self, bytes_of, entry, put_entry, put_log_id, put_vote, whole};
 use crate::raft::types::{Entry, LogId, StorageError, Types, Vote};
+use crate::raft::{GlobalCommand, Life};
 use crate::replication::MemberId;
 use crate::{Batch, Durability, Error, Family};
 
@@ -21,6 +24,38 @@ pub(in crate::raft) struct LogStore {
     ends: Arc<Mutex<Ends>>,
     /// Who begins as a follower, whoever it was before.
     resigns: Option<MemberId>,
+    /// Told of the starts of members that the log holds.
+    starts: Option<Starts>,
+}
+
+/// The newest life of each member whose start stands in the log of the global group, committed or not. Clones share it.
+///
+/// A member has its next life on its disk before it asks for it, so whoever lacks it runs on an older disk. What is applied is not enough: a member that
+/// starts does not know at first how much of its log is committed, and an old copy must not vote before.
+#[derive(Debug, Clone, Default)]
+pub(in crate::raft) struct Starts(Arc<Mutex<BTreeMap<MemberId, Life>>>);
+
+impl Starts {
+    /// The newest life of a member, if the log holds a start of it.
+    pub(in crate::raft) fn newest(&self, member: MemberId) -> Option<Life> {
+        self.lives().get(&member).copied()
+    }
+
+    fn note(&self, entry: &Entry) {
+        let EntryPayload::Normal(command) = &entry.payload else { return };
+        // One that this release cannot read ends the group where it is applied.
+        let Ok(GlobalCommand::Start { member, next, .. }) = GlobalCommand::from_bytes(command) else { return };
+        let mut lives = self.lives();
+        let life = lives.entry(member).or_insert(next);
+        if life.number < next.number {
+            *life = next;
+        }
+    }
+
+    fn lives(&self) -> MutexGuard<'_, BTreeMap<MemberId, Life>> {
+        // Nothing in the locked sections panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where the log begins and ends.
@@ -56,7 +91,7 @@ impl LogStore {
             Some(bytes) => Some(decode(&bytes)?.log_id),
             None => purged,
         };
-        Ok(Self { shelf, ends: Arc::new(Mutex::new(Ends { purged, last })), resigns: None })
+        Ok(Self { shelf, ends: Arc::new(Mutex::new(Ends { purged, last })), resigns: None, starts: None })
     }
 
     /// As `me` opens it at a start: what it led before, it does not lead any more.
@@ -67,6 +102,13 @@ impl LogStore {
     pub(in crate::raft) fn resigned(mut self, me: MemberId) -> Self {
         self.resigns = Some(me);
         self
+    }
+
+    /// Has it known which lives have begun.
+    pub(in crate::raft) fn noting(mut self, starts: Starts) -> Result<Self, Error> {
+        self.entries(.., usize::MAX)?.iter().for_each(|entry| starts.note(entry));
+        self.starts = Some(starts);
+        Ok(self)
     }
 
     fn ends(&self) -> MutexGuard<'_, Ends> {
@@ -173,6 +215,7 @@ impl RaftLogStorage<Types> for LogStore {
         let mut batch = Batch::default();
         let mut last = None;
         for entry in entries {
+            self.starts.iter().for_each(|starts| starts.note(&entry));
             batch.put(Family::Raft, self.shelf.entry_key(entry.log_id.index), bytes_of(|out| put_entry(out, &entry)));
             last = Some(entry.log_id);
         }
@@ -199,6 +242,12 @@ impl RaftLogStorage<Types> for LogStore {
         let last = before.and_then(|entries| entries.first().map(|entry| entry.log_id));
         self.shelf.write(batch).await.map_err(write_failed)?;
         self.ends().last = last.or(ends.purged);
+        if let Some(starts) = &self.starts {
+            // Those that are gone may have been asked for by an old copy.
+            let left = self.entries(.., usize::MAX).map_err(write_failed)?;
+            starts.lives().clear();
+            left.iter().for_each(|entry| starts.note(entry));
+        }
         Ok(())
     }
 

@@ -18,7 +18,7 @@ mod machine;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(super) use log::LogStore;
+pub(super) use log::{LogStore, Starts};
 pub(super) use machine::{Applied, MachineStore};
 use openraft::{AnyError, ErrorSubject, ErrorVerb, StorageIOError};
 use pyralog_crypto::CodecError;

@@ -90,6 +90,43 @@ async fn an_old_copy_of_a_disk_is_refused_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_copy_of_a_disk_votes_for_nobody_who_has_just_started() {
+    let mut rig = Rig::new(8).await;
+    rig.grow().await;
+    rig.kill(2).await;
+    let (disk, old) = copy(&rig.members[&2].tables);
+    rig.open(2).await.unwrap();
+    rig.groups(2).start().await.unwrap();
+    let last = |rig: &Rig, id: u64| rig.groups(id).global().status().last_log;
+    eventually("member 3 has all of the log", || last(&rig, 3) == last(&rig, 1)).await;
+    rig.kill(3).await;
+    let lease = GlobalCommand::LeaseNumber { member: MemberId(2) };
+    let (_, leased) = rig.groups(1).global().propose(&lease).await.unwrap();
+    rig.kill(1).await;
+    rig.kill(2).await;
+    // Member 3 does not know how much of its log is committed. What the other two have decided since would be gone with it as the leader.
+    rig.open(3).await.unwrap();
+    let newest = std::mem::replace(rig.members.get_mut(&2).unwrap(), Member { disk, tables: old, groups: None });
+    rig.open(2).await.unwrap();
+    let old = rig.groups(2);
+    let refused = tokio::time::timeout(Duration::from_secs(20), old.refused()).await;
+    assert_eq!(refused.unwrap(), Stranger::OldCopy);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let leads = [2, 3].map(|id| rig.groups(id).global().status().leader.member);
+    assert_eq!(leads, [None, None]);
+    rig.kill(2).await;
+    rig.members.insert(2, newest);
+    for id in [1, 2] {
+        rig.open(id).await.unwrap();
+    }
+    for id in [1, 2, 3] {
+        rig.groups(id).start().await.unwrap();
+    }
+    assert_eq!(rig.groups(3).global().propose(&lease).await.unwrap().1, leased);
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_a_running_disk_is_refused_where_the_leader_knows_that_it_lacks_something() {
     let mut rig = Rig::new(5).await;
     rig.grow().await;

@@ -10,7 +10,7 @@ use super::{eventually, options};
 use crate::MemoryTables;
 use crate::disk::FaultyDisk;
 use crate::raft::links::Door;
-use crate::raft::store::{LogStore, MachineStore, Shelf};
+use crate::raft::store::{LogStore, MachineStore, Shelf, Starts};
 use crate::raft::wire::{Request, frame, unframe};
 use crate::raft::{GlobalState, Group, GroupError, Hello, Life, Machine, RaftOptions};
 use crate::replication::MemberId;
@@ -107,7 +107,7 @@ impl Cluster {
         let hello = Hello { member: MemberId(id), incarnation: [id as u8; 16], previous: life, next: life };
         // Nobody is known, so everybody is let in: what is tested here is Raft.
         let nobody = MachineStore::<GlobalState>::open(Shelf::new(Arc::new(member.tables.clone()), 0)).unwrap();
-        let door = Door::new(self.net.links(id), hello, nobody.applied());
+        let door = Door::new(self.net.links(id), hello, (nobody.applied(), Starts::default()));
         let shelf = Shelf::new(Arc::new(member.tables.clone()), GROUP);
         let (log, machine) = (LogStore::open(shelf.clone()).unwrap(), MachineStore::open(shelf).unwrap());
         let (_, nothing) = tokio::sync::watch::channel(None);
