@@ -158,9 +158,12 @@ impl Members {
         if wanted.carrier == Some(id) {
             wanted.comes = None;
         }
-        if wanted.carrier.is_none_or(|old| old == id) {
+        let Some(old) = wanted.carrier.filter(|old| *old != id) else { return };
+        if self.is_tcp(&peer, old) && !self.is_tcp(&peer, id) {
+            // The peer comes over, too: the one over TCP would not be there any more where its process had ended.
             return;
         }
+        let Some(wanted) = self.wanted.get_mut(&peer) else { return };
         if wanted.since.elapsed() < settled {
             wanted.comes = Some((id, again));
             return;
@@ -174,6 +177,10 @@ impl Members {
         (wanted.carrier, wanted.since, wanted.comes) = (Some(id), Instant::now(), None);
         self.actions.push_back(notify(peer, old, Order::Leave));
         self.actions.push_back(notify(peer, id, Order::Carry));
+    }
+
+    fn is_tcp(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        self.path(peer, id).is_some_and(|path| path.tcp)
     }
 
     fn path(&self, peer: &PeerId, id: ConnectionId) -> Option<Path> {
@@ -222,6 +229,7 @@ impl Members {
     }
 
     fn closed(&mut self, peer: PeerId, id: ConnectionId) {
+        let over_tcp = self.is_tcp(&peer, id);
         if let Some(connections) = self.connections.get_mut(&peer) {
             connections.remove(&id);
             if connections.is_empty() {
@@ -229,7 +237,19 @@ impl Members {
             }
         }
         if self.wanted.get(&peer).is_some_and(|wanted| wanted.carrier == Some(id)) {
+            if over_tcp {
+                self.end_others(peer);
+            }
             self.lost(peer);
+        }
+    }
+
+    /// The system ends a connection over TCP with its process. The others that lead to the same one end by themselves only after a while.
+    fn end_others(&mut self, peer: PeerId) {
+        for (id, path) in self.connections.get_mut(&peer).into_iter().flatten().filter(|(_, path)| !path.tcp) {
+            path.stays = false;
+            let connection = CloseConnection::One(*id);
+            self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer, connection });
         }
     }
 
