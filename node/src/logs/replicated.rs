@@ -280,6 +280,7 @@ fn not_yet(log: &ReplicatedLog, partition: u32) -> String {
 fn elsewhere(log: &ReplicatedLog, partition: u32) -> String {
     let members = log.nodesets.get(partition as usize).map(|nodeset| nodeset.members().to_vec()).unwrap_or_default();
     let list: Vec<String> = members.iter().map(|member| member.0.to_string()).collect();
+    let whom = if list.len() == 1 { "member" } else { "one of the members" };
     let (name, list) = (&log.spec.name, list.join(", "));
-    format!("this member stores nothing of partition {partition} of log {name}: ask one of the members {list}")
+    format!("this member stores nothing of partition {partition} of log {name}: ask {whom} {list}")
 }

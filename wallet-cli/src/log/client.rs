@@ -62,6 +62,11 @@ impl Client {
         format!("pyralog log {words}{}", self.node.flags())
     }
 
+    /// The command that shows the members of the cluster, and who stores what.
+    pub fn cluster_status(&self) -> String {
+        format!("pyralog cluster status{}", self.node.flags())
+    }
+
     /// All logs.
     pub fn list(&self) -> Result<Vec<LogInfo>> {
         #[derive(Deserialize)]

@@ -105,7 +105,9 @@ pub fn partitions<'a>(
         partition.extent().map_err(|why| {
             let describe = client.command(&format!("describe {name}"));
             let next = match count {
-                _ if partition.is_absent() => "name a member that stores it with --node URL".to_owned(),
+                _ if partition.is_absent() => {
+                    format!("start a member that stores it, or name one with --node URL: {}", client.cluster_status())
+                }
                 1 => describe,
                 _ => format!("read the others with --partition N: {describe}"),
             };

@@ -47,7 +47,8 @@ fn partition(report: &PartitionReport) -> Value {
     partition
 }
 
-fn holding(partition: u32, Held { first, next, bytes, segments, times }: &Held) -> Value {
+/// What a partition holds.
+pub fn holding(partition: u32, Held { first, next, bytes, segments, times }: &Held) -> Value {
     let (lowest, highest) = times.map(|(lowest, highest)| (lowest.to_string(), highest.to_string())).unzip();
     json!({
         "partition": partition,

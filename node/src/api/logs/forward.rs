@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use super::super::extract::{Path, Query};
 use super::super::server::raw_json;
 use super::super::{ApiState, Problem};
+use super::extents;
 
 /// Time that a link may take, beside that for which a read may wait.
 const WAY: Duration = Duration::from_secs(10);
@@ -77,7 +78,11 @@ async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
     let (end, uri) = question.split_first_chunk()?;
     let uri = std::str::from_utf8(uri).ok().filter(|text| text.len() <= MAX_QUESTION)?;
     let uri: Uri = uri.parse().ok()?;
-    let (name, partition) = (name_of(&uri)?, partition_of(&uri)?);
+    let name = name_of(&uri)?;
+    if uri.path().ends_with("/extents") {
+        return extents::tell(&api, &name).await;
+    }
+    let partition = partition_of(&uri)?;
     // Nothing but what the cluster has, and this member has all of.
     let cluster = api.member.cluster();
     (cluster.keeps(&name, partition) == Keeps::All && cluster.disk_low().is_none()).then_some(())?;

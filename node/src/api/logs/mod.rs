@@ -1,6 +1,7 @@
 //! Record logs: `/v1/cluster/…`, for who holds the node's admin token.
 
 mod answers;
+mod extents;
 mod forward;
 mod problem;
 mod records;
@@ -137,7 +138,7 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
             may_lose_acknowledged: asked.may_lose_acknowledged.unwrap_or(false),
         },
     };
-    let report = api.records.create(new).await?;
+    let report = extents::complete(&api, api.records.create(new).await?).await;
     Ok((StatusCode::CREATED, Json(answers::log(&report))).into_response())
 }
 
@@ -149,7 +150,8 @@ async fn list(State(api): Api) -> Answer {
 
 /// `GET /v1/cluster/logs/{name}`
 async fn describe(State(api): Api, Path(name): Path<String>) -> Answer {
-    Ok(Json(answers::log(&api.records.describe(name).await?)))
+    let report = extents::complete(&api, api.records.describe(name).await?).await;
+    Ok(Json(answers::log(&report)))
 }
 
 /// `DELETE /v1/cluster/logs/{name}`

@@ -76,11 +76,21 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
         };
         let log = member.until("/logs/single", "it is known", settled).await;
         let partition = &log["partitions"][0];
-        assert_eq!(partition["error"].is_string(), partition["absent"] == true, "{log}");
+        // Also of what it does not store it says what is in it.
+        let met = |log: &Value| log["partitions"][0]["next_offset"] == "0";
+        let log = member.until("/logs/single", "what is in it is known", met).await;
+        assert_eq!(log["partitions"][0]["error"], Value::Null, "{log}");
         who.push(partition["members"].clone());
     }
     assert_eq!(who[0], who[1]);
     assert!(who[0] == json!([1]) || who[0] == json!([2]), "{who:?}");
+    let record = json!({"records": [{"value": "07"}]});
+    let (status, answer) = first.ask("POST", "/logs/single/records", Some(record)).await;
+    assert_eq!(status, 200, "{answer}");
+    for member in [&first, &second] {
+        let met = |log: &Value| log["partitions"][0]["next_offset"] == "1";
+        member.until("/logs/single", "the record is known of", met).await;
+    }
 
     for member in [&first, &second] {
         member.until("", "both are up", |view| view["majority"] == true && view["started"] == true).await;
@@ -88,6 +98,11 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
     second.stop().await;
     let view = first.until("", "one of two is no majority", |view| view["majority"] == false).await;
     assert_eq!(view["started"], true, "{view}");
+    if who[0] == json!([2]) {
+        let log = first.until("/logs/single", "nobody else is up", |log| log["partitions"][0]["absent"] == true).await;
+        let why = log["partitions"][0]["error"].as_str().unwrap_or_default();
+        assert!(why.ends_with("ask member 2"), "{log}");
+    }
     let mut first = first;
     first.stop().await;
 }
