@@ -69,6 +69,16 @@ impl Calls {
         to: MemberId,
         envelope: impl FnOnce(u64) -> Envelope + Send,
     ) -> Result<Bytes, LinkError> {
+        let answer = self.ask_if(to, envelope).await?;
+        answer.ok_or_else(|| LinkError::Lost("the member could not answer".to_owned()))
+    }
+
+    /// The same, where it matters whether a member says that it does not answer, or says nothing.
+    pub(super) async fn ask_if(
+        &self,
+        to: MemberId,
+        envelope: impl FnOnce(u64) -> Envelope + Send,
+    ) -> Result<Option<Bytes>, LinkError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         self.waiting().insert(id, Waiting { at: to, answer });
@@ -76,9 +86,7 @@ impl Calls {
         if !self.links.send(to, envelope(id)) {
             return Err(LinkError::NotSent("there is no link to the member, or it is full".to_owned()));
         }
-        let lost = |why: &str| LinkError::Lost(why.to_owned());
-        let answer = answered.await.map_err(|_| lost("the link broke"))?;
-        answer.ok_or_else(|| lost("the member could not answer"))
+        answered.await.map_err(|_| LinkError::Lost("the link broke".to_owned()))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{LogName, PartitionId};
 /// Bytes of a question or an answer, at most.
 pub const MAX_TOLD_BYTES: usize = MAX_ENVELOPE_BYTES - 16;
 
-/// Answers questions of other nodes; `None` where it cannot.
+/// Answers questions of other nodes; `None` where it cannot, and has done nothing. An answer is at most [`MAX_TOLD_BYTES`] long.
 pub type Answering = Arc<dyn Fn(Bytes) -> BoxFuture<'static, Option<Bytes>> + Send + Sync>;
 
 impl Cluster {
@@ -24,15 +24,15 @@ impl Cluster {
         let _one_does = self.shared.answering.set(answering);
     }
 
-    /// Asks another member's node, and waits for so long.
+    /// Asks another member's node, and waits for so long. `None` says that it does not answer, and has done nothing of what was asked.
     ///
     /// # Errors
     /// [`LinkError`]; [`LinkError::NotSent`] also for a question that is too long.
-    pub async fn ask_node(&self, to: MemberId, question: Bytes, within: Duration) -> Result<Bytes, LinkError> {
+    pub async fn ask_node(&self, to: MemberId, question: Bytes, within: Duration) -> Result<Option<Bytes>, LinkError> {
         if question.len() > MAX_TOLD_BYTES {
             return Err(LinkError::NotSent("the question is too long".to_owned()));
         }
-        let asked = self.shared.calls.ask(to, move |id| Envelope::Ask { id, question });
+        let asked = self.shared.calls.ask_if(to, move |id| Envelope::Ask { id, question });
         let late = |_| Err(LinkError::Lost("it took too long".to_owned()));
         tokio::time::timeout(within, asked).await.unwrap_or_else(late)
     }

@@ -12,19 +12,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use pyralog_consensus::engine::Input;
-use serde::Deserialize;
 use serde_json::json;
 
-use super::extract::{Body, Path, Query};
-use super::values::short;
-use super::{AdminToken, Problem, answers, chain, cluster, logs, parse_leaves};
+use super::{AdminToken, Problem, chain, cluster, forward, logs, notary};
 use crate::backend::Backend;
 use crate::cluster::ClusterMember;
 use crate::config::ApiConfig;
 use crate::driver::{EngineHandle, Shared};
 use crate::http::{AccessRules, Arrival, ClientAddr, RateLimiter};
 use crate::logs::RecordLogs;
-use crate::notary::{Admission, NotaryLeaves, NotaryReceipts, ReceiptState};
+use crate::notary::{Admission, NotaryLeaves, NotaryReceipts};
 use crate::signing::{SigningDriver, state_text};
 use crate::store::LedgerView;
 
@@ -75,7 +72,7 @@ impl ApiService {
         let rules = AccessRules::new(&state.config.allowed_hosts, &state.config.allowed_origins);
         let limiter = RateLimiter::new(state.config.rate_limit_per_s);
         let state = Arc::new(state);
-        logs::answer_members(state.member.cluster(), &state);
+        forward::answer_members(state.member.cluster(), &state);
         Arc::new(Self { state, rules, limiter })
     }
 
@@ -92,9 +89,9 @@ impl ApiService {
             .route("/v1/anchors/{log}", get(chain::anchors))
             .route("/v1/tx", post(chain::submit))
             .route("/v1/tx/{hash}", get(chain::tx))
-            .route("/v1/notary/leaves", post(leaves))
-            .route("/v1/notary/receipts/{index}", get(receipt))
-            .route("/v1/notary/refresh/{height}", get(refresh))
+            .route("/v1/notary/leaves", post(notary::leaves))
+            .route("/v1/notary/receipts/{index}", get(notary::receipt))
+            .route("/v1/notary/refresh/{height}", get(notary::refresh))
             .route("/v1/admin/signer/resume", post(signer_resume))
             .merge(cluster::routes(&self.state))
             .merge(logs::routes(&self.state))
@@ -186,87 +183,6 @@ fn explained(response: Response) -> Response {
 fn is_plain(response: &Response) -> bool {
     let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
     response.headers().get(header::CONTENT_TYPE).is_some_and(plain)
-}
-
-/// `?promise=each|range`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HowPromised {
-    promise: Option<String>,
-}
-
-/// `POST /v1/notary/leaves`
-async fn leaves(State(api): Api, Query(how): Query<HowPromised>, Body(body): Body) -> Result<Response, Problem> {
-    let one_for_all = match how.promise.as_deref() {
-        None | Some("each") => false,
-        Some("range") => true,
-        Some(other) => return Err(Problem::bad(format!("promise={} is neither \"each\" nor \"range\"", short(other)))),
-    };
-    let leaves = parse_leaves(&body, api.max_leaves)?;
-    drop(body);
-    let submission = api.admission.submit(leaves).await?;
-    let log = &api.backend.identity().log;
-    let body = match one_for_all {
-        true => answers::range_promise(log, &api.admission.promise_range(&submission)?),
-        false => answers::promises(log, &api.admission.promise_each(&submission)?),
-    };
-    Ok(raw_json(StatusCode::OK, body.map_err(|e| Problem::internal(e.to_string()))?))
-}
-
-/// `?log=&wait_ms=`
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wait {
-    log: Option<String>,
-    wait_ms: Option<u64>,
-}
-
-/// `GET /v1/notary/receipts/{index}`
-async fn receipt(State(api): Api, Path(index): Path<String>, Query(wait): Query<Wait>) -> Result<Response, Problem> {
-    let index: u64 = index.parse().map_err(|_| Problem::bad(format!("{:?} is not a leaf's index", short(&index))))?;
-    let log = match wait.log {
-        None => None,
-        Some(text) => {
-            Some(text.parse().map_err(|e| Problem::bad(format!("log={} is not a log id: {e}", short(&text))))?)
-        }
-    };
-    let patience = Duration::from_millis(wait.wait_ms.unwrap_or(0).min(api.config.max_wait_ms));
-    match api.receipts.receipt(log, index, patience).await.map_err(Problem::internal)? {
-        ReceiptState::Ready(proof) => {
-            let body = serde_json::to_vec(&proof).map_err(|e| Problem::internal(e.to_string()))?;
-            Ok(raw_json(StatusCode::OK, body))
-        }
-        ReceiptState::Pending => {
-            let height = api.backend.chain().height();
-            let body = json!({
-                "status": "pending", "log": api.backend.identity().log, "index": index.to_string(), "height": height,
-                "reason": format!("no block up to height {height} anchors leaf {index} yet"),
-            });
-            Ok((StatusCode::ACCEPTED, Json(body)).into_response())
-        }
-        ReceiptState::Conflict(why) => {
-            let why = format!("there is no receipt of leaf {index} here: {why}");
-            Err(Problem::new(StatusCode::CONFLICT, "log_conflict", why).remedy("submit the leaf to another node's log"))
-        }
-        ReceiptState::Unknown(why) => {
-            Err(Problem::not_found(why)
-                .remedy("ask the node that promised the leaf; GET /v1/status names a node's log"))
-        }
-    }
-}
-
-/// `GET /v1/notary/refresh/{height}`
-async fn refresh(State(api): Api, Path(height): Path<u64>) -> Result<Response, Problem> {
-    let last = api.backend.chain().height();
-    if height == 0 || height.saturating_add(2) > last {
-        return Err(Problem::not_found(format!(
-            "height {height} cannot be refreshed yet: block {} is needed, the last one is {last}",
-            height.saturating_add(2)
-        )));
-    }
-    let refresh = api.receipts.refresh(height).map_err(Problem::internal)?;
-    let body = serde_json::to_vec(&refresh).map_err(|e| Problem::internal(e.to_string()))?;
-    Ok(raw_json(StatusCode::OK, body))
 }
 
 /// `POST /v1/admin/signer/resume`

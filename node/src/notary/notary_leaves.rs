@@ -99,6 +99,22 @@ impl NotaryLeaves {
         }
     }
 
+    /// Whether other members of the cluster store the log, and this one does not.
+    pub fn are_elsewhere(&self) -> bool {
+        matches!(self.shared.live().log, LogState::Elsewhere(_))
+    }
+
+    /// The other members that store the log and are up, whoever leads it first.
+    pub fn kept_by(&self) -> Vec<MemberId> {
+        let stored_by = |cluster: &InCluster| cluster.member.cluster().stored_by(&cluster.names.notary, 0);
+        self.cluster.as_ref().map(stored_by).unwrap_or_default()
+    }
+
+    /// All members that store the log, for people.
+    pub fn stored_by(&self) -> String {
+        self.cluster.as_ref().map(InCluster::stored_by).unwrap_or_default()
+    }
+
     /// Whether this node's copy may be shorter than what is anchored, without anything being wrong.
     pub fn may_lag(&self) -> bool {
         // Whoever leads has all records of those before it, and enters them within moments.
@@ -297,10 +313,8 @@ impl NotaryLeaves {
         let here = of.nodesets.first().is_some_and(|nodeset| nodeset.contains(cluster.member.cluster().id()));
         let elsewhere = matches!(self.shared.live().log, LogState::Elsewhere(_));
         if !here {
-            let members = of.nodesets.first().map(|nodeset| nodeset.members().to_vec()).unwrap_or_default();
-            let list: Vec<String> = members.iter().map(|MemberId(id)| id.to_string()).collect();
-            let why =
-                format!("this member of the cluster stores no notary log: ask one of the members {}", list.join(", "));
+            let list = cluster.stored_by();
+            let why = format!("this member of the cluster stores no notary log: ask one of the members {list}");
             self.shared.update(|live| live.log = LogState::Elsewhere(why));
             return Ok(None);
         }
@@ -325,6 +339,14 @@ impl InCluster {
     fn may_write_alone(&self) -> bool {
         let certain = || self.member.is_started() && self.member.cluster().is_alone();
         self.member.holds_notary_log() && (!self.home.shared_keys().exists() || certain())
+    }
+
+    /// The members that store the log.
+    fn stored_by(&self) -> String {
+        let of = self.member.cluster().log(&self.names.notary);
+        let members = of.and_then(|of| Some(of.nodesets.first()?.members().to_vec())).unwrap_or_default();
+        let list: Vec<String> = members.iter().map(|MemberId(id)| id.to_string()).collect();
+        list.join(", ")
     }
 
     fn leader(&self) -> Option<MemberId> {

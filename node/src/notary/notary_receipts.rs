@@ -33,6 +33,8 @@ pub enum ReceiptState {
     Unknown(String),
     /// The log contradicts what the chain has witnessed of it, and no receipt of this leaf can be built; says why.
     Conflict(String),
+    /// Other members of the cluster store the log, and this one cannot build the receipt.
+    Elsewhere,
 }
 
 /// The parts of a block that all receipts under one anchor share.
@@ -75,8 +77,16 @@ impl NotaryReceipts {
             )));
         }
         let state = self.shared.live().log;
-        if let LogState::Conflict(why) | LogState::Elsewhere(why) = state {
-            return self.unless_other(index, why);
+        match state.clone() {
+            LogState::Conflict(why) => return self.unless_other(index, why),
+            // It may have stored it before.
+            LogState::Elsewhere(why) => {
+                return Ok(match self.unless_other(index, why)? {
+                    ReceiptState::Conflict(_) => ReceiptState::Elsewhere,
+                    held => held,
+                });
+            }
+            LogState::Unchecked | LogState::Sound => {}
         }
         if !self.leaves.reaches(index, wait).await {
             if self.leaves.lags() {
@@ -85,6 +95,25 @@ impl NotaryReceipts {
             let size = self.log.size();
             return Ok(ReceiptState::Unknown(format!("log {own} has {size} leaves; there is no leaf {index}")));
         }
+        match self.covering(index, wait).await? {
+            None => Ok(ReceiptState::Pending),
+            Some(_) if state == LogState::Unchecked => {
+                self.unless_other(index, "the notary log does not hold what the chain has witnessed of it".into())
+            }
+            Some(place) => self.build(place, index).map(|proof| ReceiptState::Ready(Box::new(proof))),
+        }
+    }
+
+    /// Whether a block that is here anchors leaf `index` of our log, waiting up to `wait` for one.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub async fn anchored(&self, index: u64, wait: Duration) -> Result<bool, String> {
+        Ok(self.covering(index, wait).await?.is_some())
+    }
+
+    async fn covering(&self, index: u64, wait: Duration) -> Result<Option<AnchorPlace>, String> {
+        let own = self.log.id();
         let mut height = self.shared.height.subscribe();
         let covered = async {
             loop {
@@ -97,14 +126,7 @@ impl NotaryReceipts {
                 }
             }
         };
-        match timeout(wait, covered).await {
-            Err(_) | Ok(Ok(None)) => Ok(ReceiptState::Pending),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(Some(_))) if state == LogState::Unchecked => {
-                self.unless_other(index, "the notary log does not hold what the chain has witnessed of it".into())
-            }
-            Ok(Ok(Some(place))) => self.build(place, index).map(|proof| ReceiptState::Ready(Box::new(proof))),
-        }
+        timeout(wait, covered).await.unwrap_or(Ok(None))
     }
 
     /// A log that is no copy of what the chain has witnessed can still prove a leaf under an anchor that it agrees with, and no other.

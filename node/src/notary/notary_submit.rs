@@ -140,7 +140,11 @@ impl Admission {
         }
     }
 
-    fn check(&self, leaves: &[Vec<u8>]) -> Result<(), Refused> {
+    /// Whether these are leaves that this node takes, whatever else there is.
+    ///
+    /// # Errors
+    /// [`Refused::Disabled`] and [`Refused::Bad`].
+    pub fn check(&self, leaves: &[Vec<u8>]) -> Result<(), Refused> {
         if !self.config.enabled {
             return Err(Refused::Disabled);
         }

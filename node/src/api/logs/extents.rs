@@ -1,20 +1,25 @@
-//! What other members hold of the partitions of a log that this member has nothing of, or perhaps not all: each is asked once, over the member link.
+//! What other members hold of the partitions of a log that this member has nothing of, or perhaps not all: each is asked once.
 //!
-//! The question is that of a read, with the path `/v1/cluster/logs/{name}/extents`.
+//! The path of the question is `/v1/cluster/logs/{name}/extents`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use axum::Json;
+use axum::body::to_bytes;
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures::future::join_all;
 use pyralog_cluster_core::LogName;
-use pyralog_cluster_core::cluster::Keeps;
+use pyralog_cluster_core::cluster::{Cluster, Keeps, MAX_TOLD_BYTES};
 use pyralog_cluster_core::replication::MemberId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::ApiState;
+use super::super::forward::{Answer, Asked, Kind, Question};
 use super::answers;
+use super::forward::name_of;
 use crate::api::values::Decimal;
 use crate::logs::{Held, LogReport, PartitionReport};
 
@@ -56,11 +61,9 @@ pub async fn complete(api: &ApiState, mut report: LogReport) -> LogReport {
     let open: Vec<u32> =
         report.partitions.iter().map(|of| of.partition).filter(|of| !has_all(api, &name, *of)).collect();
     let members: BTreeSet<MemberId> = open.iter().flat_map(|partition| cluster.stored_by(&name, *partition)).collect();
-    let question = question(&name);
-    let ask = |member: MemberId| cluster.ask_node(member, question.clone(), WITHIN);
-    let answers = join_all(members.into_iter().map(ask)).await;
-    let answers = answers.iter().flatten().filter_map(|answer| serde_json::from_slice::<Extents>(answer).ok());
-    for Extents { incarnation, partitions } in answers {
+    let Some(question) = question(&name) else { return report };
+    let answers = join_all(members.into_iter().map(|member| ask(cluster, &question, member))).await;
+    for Extents { incarnation, partitions } in answers.into_iter().flatten() {
         if incarnation == Decimal(report.incarnation) {
             fill(&mut report.partitions, &open, &partitions);
         }
@@ -68,8 +71,15 @@ pub async fn complete(api: &ApiState, mut report: LogReport) -> LogReport {
     report
 }
 
+async fn ask(cluster: &Cluster, question: &Question, member: MemberId) -> Option<Extents> {
+    let Asked::Answered(response) = question.ask(cluster, &[member], WITHIN).await else { return None };
+    let told = to_bytes(response.into_body(), MAX_TOLD_BYTES).await.ok()?;
+    serde_json::from_slice(&told).ok()
+}
+
 /// What this member tells another one: of the partitions that it has all of.
-pub async fn tell(api: &ApiState, name: &LogName) -> Option<Bytes> {
+pub async fn answer(api: &ApiState, question: &Question) -> Option<Answer> {
+    let name = &name_of(&question.uri)?;
     let report = api.records.describe(name.to_string()).await.ok()?;
     let told = |of: &PartitionReport| {
         let held = of.held.as_ref().ok()?;
@@ -77,7 +87,7 @@ pub async fn tell(api: &ApiState, name: &LogName) -> Option<Bytes> {
     };
     let partitions: Vec<Value> = report.partitions.iter().filter_map(told).collect();
     let answer = json!({"incarnation": report.incarnation.to_string(), "partitions": partitions});
-    serde_json::to_vec(&answer).ok().map(Bytes::from)
+    Some(Answer::last(Json(answer).into_response()))
 }
 
 /// Whether nobody else need be asked about a partition.
@@ -87,10 +97,9 @@ fn has_all(api: &ApiState, name: &LogName, partition: u32) -> bool {
     cluster.keeps(name, partition) == Keeps::All && cluster.disk_low().is_none()
 }
 
-/// It begins as that of a read, which names an end.
-fn question(name: &LogName) -> Bytes {
-    let path = format!("/v1/cluster/logs/{name}/extents");
-    Bytes::from([&0_u64.to_be_bytes(), path.as_bytes()].concat())
+fn question(name: &LogName) -> Option<Question> {
+    let uri = format!("/v1/cluster/logs/{name}/extents").parse().ok()?;
+    Some(Question { kind: Kind::Extents, uri, body: Bytes::new() })
 }
 
 /// Takes over what a member says of the open ones. Who leads a partition knows of the most records in it.

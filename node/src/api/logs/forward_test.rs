@@ -15,17 +15,3 @@ fn only_reads_of_one_log_are_sent_on() {
     assert_eq!(partition("/v1/cluster/logs/orders/records?from=1&partition=7"), Some(7));
     assert_eq!(partition("/v1/cluster/logs/orders/records?partition=-1"), None);
 }
-
-#[tokio::test]
-async fn an_answer_comes_back_as_it_was() {
-    let response = read_answer(&framed(StatusCode::NOT_FOUND, b"{\"error\":1}")).unwrap();
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_eq!(response.headers()["content-type"], "application/json");
-    assert_eq!(&to_bytes(response.into_body(), 99).await.unwrap()[..], b"{\"error\":1}");
-    let large = read_answer(&framed(StatusCode::PAYLOAD_TOO_LARGE, b"")).unwrap();
-    let body = to_bytes(large.into_body(), 999).await.unwrap();
-    assert!(String::from_utf8_lossy(&body).contains("ask for fewer records"));
-    for none in [&b""[..], b"\0", b"\0\x01"] {
-        assert!(read_answer(&Bytes::from_static(none)).is_none(), "{none:?}");
-    }
-}

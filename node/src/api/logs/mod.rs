@@ -28,7 +28,8 @@ use super::server::raw_json;
 use super::values::{Decimal, Within, number};
 use super::{ApiState, Problem};
 use crate::logs::{Copies, Copysets, Growth, LogError, MAX_COPIES, NewLog, Question, Start, now_ms};
-pub use forward::answer_members;
+pub use extents::answer as answer_extents;
+pub use forward::answer;
 use forward::forward;
 use records::{Append, parse_append};
 
