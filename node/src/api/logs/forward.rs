@@ -17,6 +17,7 @@ use pyralog_cluster_core::cluster::{Cluster, Keeps, MAX_TOLD_BYTES};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::super::cluster::{TRANSFER, transfer_for};
 use super::super::extract::{Path, Query};
 use super::super::server::raw_json;
 use super::super::{ApiState, Problem};
@@ -78,6 +79,9 @@ async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
     let (end, uri) = question.split_first_chunk()?;
     let uri = std::str::from_utf8(uri).ok().filter(|text| text.len() <= MAX_QUESTION)?;
     let uri: Uri = uri.parse().ok()?;
+    if uri.path() == TRANSFER {
+        return transfer_for(&api, &uri).await;
+    }
     let name = name_of(&uri)?;
     if uri.path().ends_with("/extents") {
         return extents::tell(&api, &name).await;
@@ -102,14 +106,16 @@ async fn answer(api: Arc<ApiState>, question: &[u8]) -> Option<Bytes> {
     Some(framed(status, &body))
 }
 
-fn framed(status: StatusCode, body: &[u8]) -> Bytes {
+/// An answer as it is told.
+pub fn framed(status: StatusCode, body: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(2 + body.len());
     out.put_u16(status.as_u16());
     out.put_slice(body);
     out.freeze()
 }
 
-fn read_answer(answer: &Bytes) -> Option<Response> {
+/// The answer that was told.
+pub fn read_answer(answer: &Bytes) -> Option<Response> {
     let status = StatusCode::from_u16(u16::from_be_bytes(*answer.first_chunk()?)).ok()?;
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         let problem =

@@ -30,6 +30,7 @@ use super::{ApiState, Problem};
 use crate::logs::{Copies, Copysets, Growth, LogError, MAX_COPIES, NewLog, Question, Start, now_ms};
 pub use forward::answer_members;
 use forward::forward;
+pub(super) use forward::{framed, read_answer};
 use records::{Append, parse_append};
 
 type Answer = Result<Json<Value>, Problem>;

@@ -32,6 +32,8 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
         (json!({"replication": 3, "copies": 4}), "copies is 4 and replication 3"),
         (json!({"replication": 3, "nodeset": 5}), "copysets \"record\""),
         (json!({"copysets": "record", "nodeset": 1}), "give 2 to 7"),
+        (json!({"copysets": "record", "nodeset": 6, "replication": 7}), "give replication 6 or less"),
+        (json!({"copysets": "record", "nodeset": 4, "replication": 4}), "give nodeset 5 to 7"),
         (json!({"storage": "memory", "copysets": "record"}), "a log in memory is not replicated"),
         (json!({"storage": "memory", "copies": 2}), "a log in memory is not replicated"),
     ] {
@@ -97,7 +99,9 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
     }
     second.stop().await;
     let view = first.until("", "one of two is no majority", |view| view["majority"] == false).await;
-    assert_eq!(view["started"], true, "{view}");
+    assert_eq!((&view["started"], &view["leader"]), (&json!(true), &Value::Null), "{view}");
+    let not_ready = first.running.as_ref().unwrap().unready().await;
+    assert!(not_ready.contains("1 of 2 are heard"), "{not_ready}");
     if who[0] == json!([2]) {
         let log = first.until("/logs/single", "nobody else is up", |log| log["partitions"][0]["absent"] == true).await;
         let why = log["partitions"][0]["error"].as_str().unwrap_or_default();
