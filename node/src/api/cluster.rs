@@ -1,6 +1,7 @@
 //! The cluster: `/v1/cluster`, for who holds the node's admin token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,7 +9,8 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use pyralog_cluster_core::raft::{GroupError, Life, NewMember};
+use bytes::Bytes;
+use pyralog_cluster_core::raft::{GroupError, Life, Member, NewMember};
 use pyralog_cluster_core::replication::MemberId;
 use pyralog_crypto::keystore;
 use pyralog_p2p::{Multiaddr, PeerId};
@@ -27,6 +29,11 @@ use crate::logs::LogError;
 type Answer = Result<Json<Value>, Problem>;
 type Api = State<Arc<ApiState>>;
 
+/// Where a transfer is asked for.
+pub const TRANSFER: &str = "/v1/cluster/leader";
+/// The leader has so long to hand the lead over.
+const TRANSFERRED: Duration = Duration::from_secs(25);
+
 /// The routes. Who does not show the token is refused before the body is read.
 pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
     Router::new()
@@ -34,7 +41,7 @@ pub fn routes(state: &Arc<ApiState>) -> Router<Arc<ApiState>> {
         .route("/v1/cluster/keys", get(keys))
         .route("/v1/cluster/members", post(admit))
         .route("/v1/cluster/members/{id}", delete(remove))
-        .route("/v1/cluster/leader", post(transfer))
+        .route(TRANSFER, post(transfer))
         .route("/v1/cluster/rebalance", post(rebalance))
         .route_layer(from_fn_with_state(Arc::clone(state), authorize))
 }
@@ -99,6 +106,7 @@ async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let asked: Newcomer = read_object(&body, help)?;
     let new = asked.check().map_err(|why| Problem::bad(why).remedy(help))?;
     let member = serving(&api.member)?;
+    name_is_free(member, &new).await?;
     let (peer_id, addresses) = (PeerId::from_bytes(&new.peer), new.addresses.clone());
     // From now on no member notarizes or signs by itself.
     // Whoever asks may go away: what is begun is brought to its end.
@@ -116,6 +124,20 @@ async fn admit(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     }
     tracing::info!(member = id.0, "a member was admitted to the cluster");
     Ok((StatusCode::CREATED, Json(json!({"member": id.0, "members": members}))).into_response())
+}
+
+/// Refuses the name of another member. One that asks again is no other.
+async fn name_is_free(member: &ClusterMember, new: &NewMember) -> Result<(), Problem> {
+    let taken = |(id, old): (MemberId, &Member)| {
+        let same = old.incarnation == new.incarnation || old.peer == new.peer;
+        (old.name == new.name && !same).then_some(id.0)
+    };
+    let taken = member.cluster().groups().global().read(|state| state.live().find_map(taken)).await?;
+    taken.map_or(Ok(()), |id| {
+        let message = format!("member {id} has the name {:?} already", short(&new.name));
+        Err(Problem::new(StatusCode::CONFLICT, "name_taken", message)
+            .remedy(format!("give another name with --name; or remove that member first: pyralog cluster remove {id}")))
+    })
 }
 
 /// `?may_lose_records=`
@@ -145,11 +167,46 @@ struct To {
 }
 
 /// `POST /v1/cluster/leader`
-async fn transfer(State(api): Api, Body(body): Body) -> Answer {
+async fn transfer(State(api): Api, Body(body): Body) -> Result<Response, Problem> {
     let To { member: to } = read_object(&body, "send {\"member\": 2}")?;
-    let member = serving(&api.member)?;
-    let asked = member.cluster().transfer(MemberId(to)).await?;
+    serving(&api.member)?;
+    match leader_to_ask(&api.member, to) {
+        Some(leader) => ask_leader(&api.member, leader, to).await,
+        None => Ok(transfer_here(&api.member, to).await?.into_response()),
+    }
+}
+
+async fn transfer_here(member: &ClusterMember, to: u64) -> Answer {
+    let asked = serving(member)?.cluster().transfer(MemberId(to)).await?;
     Ok(Json(json!({"leader": to, "asked": asked})))
+}
+
+/// Who hands the lead over, where that is neither this member nor the one that is to lead.
+fn leader_to_ask(member: &ClusterMember, to: u64) -> Option<MemberId> {
+    let cluster = member.cluster();
+    let leader = member.view().leader.map(MemberId);
+    leader.filter(|leader| *leader != cluster.id() && leader.0 != to)
+}
+
+/// Has the leader do it.
+async fn ask_leader(member: &ClusterMember, leader: MemberId, to: u64) -> Result<Response, Problem> {
+    let uri = format!("{TRANSFER}?member={to}");
+    let uri = uri.parse().map_err(|e| Problem::internal(format!("{uri}: {e}")))?;
+    let question = Question { kind: Kind::Transfer, uri, body: Bytes::new() };
+    match question.ask(member.cluster(), &[leader], TRANSFERRED).await {
+        Asked::Answered(response) => Ok(response),
+        // It has done nothing. This member says what it can.
+        Asked::Nobody => Ok(transfer_here(member, to).await?.into_response()),
+        Asked::Unknown(why) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "uncertain", why)
+            .remedy("it may have been done, or be done later: look with GET before sending again")
+            .retry_after(2)),
+    }
+}
+
+/// Another member has asked this one, which leads, to hand the lead over.
+pub async fn answer_transfer(api: &ApiState, question: &Question) -> Option<forward::Answer> {
+    let Query(To { member: to }) = query(&question.uri)?;
+    Some(forward::Answer::last(transfer_here(&api.member, to).await.into_response()))
 }
 
 /// `POST /v1/cluster/rebalance`

@@ -218,7 +218,9 @@ pub(crate) fn read(url: &str, answer: Result<ureq::http::Response<ureq::Body>, u
     let value: Value =
         serde_json::from_str(&text).with_context(|| format!("{url} does not answer as the native API does"))?;
     if !status.is_success() {
-        bail!("{url} refused: {}", value["error"]["message"].as_str().unwrap_or("no reason given"));
+        let said = |field: &str| value["error"][field].as_str();
+        let remedy = said("remedy").map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        bail!("{url} refused: {}{remedy}", said("message").unwrap_or("no reason given"));
     }
     Ok(value)
 }

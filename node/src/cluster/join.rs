@@ -169,6 +169,12 @@ impl Member<'_> {
                 .send(body.to_string()),
             None => agent.get(&url).header("authorization", bearer).call(),
         };
+        if answer.as_ref().is_ok_and(|answer| answer.status() == 401) {
+            bail!(
+                "{} does not take this admin token; it is new at each start of that node: copy data/admin.token of its home again",
+                self.api
+            );
+        }
         let value = crate::cli::read(self.api, answer)?;
         serde_json::from_value(value).with_context(|| format!("{url} does not answer as a member of a cluster does"))
     }

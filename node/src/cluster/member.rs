@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::book::NodeLinks;
 use super::driver::Driver;
 use super::removal::{Removal, removed_text};
+use super::view::Votes;
 use super::{Book, Contact, View, read_contacts};
 use crate::config::ClusterConfig;
 use crate::driver::{EngineHandle, Shared};
@@ -32,6 +33,8 @@ const FIRST: MemberId = MemberId(1);
 const LET_IN: Duration = Duration::from_secs(60);
 /// It gives up so long after it was told that it must not be let in: members that have just died are taken for running ones for a few seconds.
 const GIVE_UP: Duration = Duration::from_secs(20);
+/// Who is heard is looked at so often.
+const LOOK: Duration = Duration::from_millis(500);
 /// It asks so often.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -160,11 +163,20 @@ impl ClusterMember {
         *self.started.borrow()
     }
 
-    /// Says that the cluster does not serve here, until it does.
+    /// Says that the cluster does not serve here, until it does; and from then on where a majority of the voters is missing.
     pub async fn report_to(mut self, shared: &Shared) {
         shared.update(|live| live.cluster = Some(NOT_STARTED.into()));
-        if self.started.wait_for(|started| *started).await.is_ok() {
-            shared.update(|live| live.cluster = None);
+        let mut told = Some(NOT_STARTED.to_owned());
+        if self.started.wait_for(|started| *started).await.is_err() {
+            return;
+        }
+        loop {
+            let why = Votes::of(&self.cluster).missing();
+            if why != told {
+                shared.update(|live| live.cluster.clone_from(&why));
+                told = why;
+            }
+            sleep(LOOK).await;
         }
     }
 

@@ -13,7 +13,7 @@ use super::OwnLogs;
 pub struct View {
     /// Who answers.
     pub member: u64,
-    /// Who leads the global group.
+    /// Who leads the global group. None where that member is not up, or no majority is heard.
     pub leader: Option<u64>,
     /// Who signs for the cluster. None where nobody does at the moment, and where it has one member only, which signs by itself.
     pub signer: Option<u64>,
@@ -79,6 +79,32 @@ pub struct PartitionView {
     pub lost: Option<String>,
 }
 
+/// How many of the voters are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Votes {
+    heard: usize,
+    all: usize,
+}
+
+impl Votes {
+    pub(super) fn of(cluster: &Cluster) -> Self {
+        let voters = cluster.groups().global().status().voters;
+        Self { heard: voters.intersection(&cluster.up()).count(), all: voters.len() }
+    }
+
+    /// Why the cluster decides nothing, if a majority is missing.
+    pub(super) fn missing(self) -> Option<String> {
+        let Self { heard, all } = self;
+        let most = all / 2 + 1;
+        (heard < most).then(|| {
+            format!(
+                "a majority of the cluster's voters is missing: {heard} of {all} are heard, and {most} are needed; start the others, which `pyralog \
+                 cluster status` shows"
+            )
+        })
+    }
+}
+
 impl View {
     pub(super) fn of(cluster: &Cluster, started: bool) -> Self {
         let up = cluster.up();
@@ -120,18 +146,34 @@ impl View {
         // Whoever lacks blocks signs nothing that comes after them.
         let waits = leads.filter(|member| lacks.get(member).is_some_and(|lacks| lacks.blocks));
         let signer = leads.filter(|_| waits.is_none());
-        let status = global.status();
+        let Votes { heard, all } = Votes::of(cluster);
+        let majority = heard > all / 2;
+        // Who led before is remembered for a while: without a majority nobody leads.
+        let leader = global.status().leader.member.filter(|leader| majority && up.contains(leader));
         Self {
-            majority: status.voters.intersection(&up).count() > status.voters.len() / 2,
+            majority,
             started,
             signer: signer.map(|member| member.0),
             signer_waits: waits.map(|member| member.0),
             whole: cluster.is_whole(),
             member: cluster.id().0,
-            leader: status.leader.member.map(|member| member.0),
+            leader: leader.map(|member| member.0),
             members,
             partitions: partitions.into_iter().map(partition).collect(),
             disk_low: cluster.disk_low().map(|reason| reason.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_voters_are_no_majority() {
+        let why = |heard, all| Votes { heard, all }.missing();
+        assert_eq!([why(1, 1), why(2, 3), why(3, 4)], [None, None, None]);
+        assert!(why(2, 4).unwrap().contains("2 of 4 are heard, and 3 are needed"));
+        assert!(why(1, 2).is_some() && why(2, 5).is_some());
     }
 }

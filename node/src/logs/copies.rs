@@ -103,9 +103,15 @@ impl Copies {
                 "a record has a copyset of its own where there are more members than copies, and nodeset is {nodeset}: give 2 to {MAX_COPIES}, or leave \
                  copysets out"
             )),
+            Copysets::Record | Copysets::CoordinatorOnly if *replication >= MAX_COPIES => Some(format!(
+                "a record has a copyset of its own where there are more members than copies, and at most {MAX_COPIES} members store a partition: give \
+                 replication {} or less, or leave copysets out",
+                MAX_COPIES - 1
+            )),
             Copysets::Record | Copysets::CoordinatorOnly if nodeset <= replication => Some(format!(
                 "a record has a copyset of its own where there are more members than copies, and {nodeset} is not more than {replication}: give nodeset \
-                 one more at least, or leave copysets out"
+                 {} to {MAX_COPIES}, or leave copysets out",
+                replication + 1
             )),
             _ => None,
         }

@@ -103,6 +103,9 @@ impl Client {
                 Failure::error(format!("{url} cannot serve now: {message}"))
                     .next("start members until a majority of the voters is up, and try again in 2 s")
             }
+            NodeFault::Refused { code, message, .. } if code == "refused" => {
+                Failure::error(format!("{url}: {message}")).next(self.command("status"))
+            }
             fault => self.node.failure(fault),
         }
     }

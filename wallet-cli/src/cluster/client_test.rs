@@ -96,3 +96,11 @@ fn a_token_that_is_not_taken_names_the_file() {
     assert!(failure.to_string().contains("does not take the admin token in"), "{failure}");
     assert!(!format!("{failure:?}").contains(TOKEN));
 }
+
+#[test]
+fn a_refusal_of_the_cluster_leads_to_its_status() {
+    let node = serving(cluster(0), problem(409, "refused"));
+    let client = client(&node);
+    let failure = client.failure(client.remove(2, false).unwrap_err());
+    assert!(failure.report().next.as_ref().unwrap().starts_with("pyralog cluster status --node"), "{failure:?}");
+}

@@ -35,8 +35,13 @@ pub fn run(args: &StatusArgs) -> Result<Output> {
 }
 
 fn text(info: &ClusterInfo, all: bool, client: &Client) -> String {
-    let leader =
-        info.leader.map_or_else(|| format!("{BAD}no leader{BAD:#}"), |id| format!("led by {}", info.called(id)));
+    let nobody = match info.majority {
+        Some(false) => "nobody leads: no majority of the voters is heard",
+        _ => "no leader",
+    };
+    // A node of an earlier build names who led before.
+    let leads = info.leader.filter(|_| info.majority != Some(false));
+    let leader = leads.map_or_else(|| format!("{BAD}{nobody}{BAD:#}"), |id| format!("led by {}", info.called(id)));
     if info.members.is_empty() {
         return format!("{WARN}{} has not heard of any member yet{WARN:#}", info.called(info.member));
     }

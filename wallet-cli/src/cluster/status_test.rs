@@ -240,3 +240,11 @@ fn a_node_that_cannot_say_names_what_to_do() {
     assert_eq!(failure.code(), 1);
     assert!(failure.to_string().contains("cannot serve now"), "{failure}");
 }
+
+#[test]
+fn without_a_majority_nobody_leads_whatever_a_node_remembers() {
+    let mut document = cluster(0);
+    document["majority"] = false.into();
+    let text = plain(&shown(&document, false));
+    assert!(text.contains("nobody leads: no majority of the voters is heard") && !text.contains("led by"), "{text}");
+}

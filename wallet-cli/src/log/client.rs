@@ -208,6 +208,12 @@ impl Client {
                 Failure::error(format!("{url}: {message}"))
                     .next(format!("read from an offset that the log holds: {describe} shows the first and the next"))
             }
+            NodeFault::Refused { code, message, .. } if code == "unknown_producer" => {
+                let producer = self.command(&format!("producer {log}"));
+                Failure::error(format!("{url}: {message}")).next(format!(
+                    "open another one: {producer}; read before you append again what it has not answered"
+                ))
+            }
             NodeFault::Refused { code, message, .. } if is_replaced(&code) => {
                 Failure::error(format!("{url}: {message}")).next(self.command(&format!("describe {log}")))
             }

@@ -96,7 +96,10 @@ pub async fn grow(homes: &Homes, by: &Member, name: &str) -> Member {
         cheap_kdf: true,
     };
     let (wrong, right, at) = (plan(b"wrong"), plan(PASSPHRASE), home.clone());
+    let stale = JoinPlan { token: "0".repeat(64), ..plan(PASSPHRASE) };
     let joined = tokio::task::spawn_blocking(move || {
+        let why = join(&at, &stale).err().unwrap();
+        assert!(format!("{why:#}").contains("copy data/admin.token"), "{why:#}");
         let why = join(&at, &wrong).err().unwrap();
         assert!(format!("{why:#}").contains("passphrase of the cluster's keys"), "{why:#}");
         join(&at, &right).unwrap()

@@ -1,9 +1,11 @@
 //! Logs of a cluster that has fewer members than they want: what of their numbers holds, who says what of them, and what cannot be.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::cluster::{Member, grow};
-use super::kit::homes;
+use super::kit::{get_json, homes};
 
 /// The numbers of a partition, and who stores it.
 fn placed(log: &Value) -> (usize, u64, u64) {
@@ -32,6 +34,8 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
         (json!({"replication": 3, "copies": 4}), "copies is 4 and replication 3"),
         (json!({"replication": 3, "nodeset": 5}), "copysets \"record\""),
         (json!({"copysets": "record", "nodeset": 1}), "give 2 to 7"),
+        (json!({"copysets": "record", "nodeset": 6, "replication": 7}), "give replication 6 or less"),
+        (json!({"copysets": "record", "nodeset": 4, "replication": 4}), "give nodeset 5 to 7"),
         (json!({"storage": "memory", "copysets": "record"}), "a log in memory is not replicated"),
         (json!({"storage": "memory", "copies": 2}), "a log in memory is not replicated"),
     ] {
@@ -95,9 +99,34 @@ async fn two_members_say_which_numbers_hold_who_stores_what_and_what_cannot_be()
     for member in [&first, &second] {
         member.until("", "both are up", |view| view["majority"] == true && view["started"] == true).await;
     }
+    // Nobody gets the name of another member.
+    let stranger = json!({
+        "name": "b", "peer_id": "12D3KooWBU5zU8sXEwPQN3HSbVRUBnXjKQSuGdEPc7AgBkPRLh8K", "addresses": [], "incarnation": "0b".repeat(16), "life": "0c".repeat(16),
+    });
+    let (status, answer) = first.ask("POST", "/members", Some(stranger)).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("name_taken")), "{answer}");
+    // The lead goes to whom any member is asked to give it.
+    for to in [2, 1] {
+        for member in [&first, &second] {
+            member.until("", "somebody leads", |view| view["leader"].is_number()).await;
+            let (status, answer) = member.ask("POST", "/leader", Some(json!({"member": to}))).await;
+            assert_eq!((status, answer["leader"].as_u64()), (200, Some(to)), "{answer}");
+        }
+        first.until("", "it leads", |view| view["leader"] == to).await;
+        second.until("", "it leads", |view| view["leader"] == to).await;
+    }
     second.stop().await;
     let view = first.until("", "one of two is no majority", |view| view["majority"] == false).await;
-    assert_eq!(view["started"], true, "{view}");
+    assert_eq!((&view["started"], &view["leader"]), (&json!(true), &Value::Null), "{view}");
+    let begin = Instant::now();
+    loop {
+        let (_, ready) = get_json(&format!("{}/readyz", first.running.as_ref().unwrap().endpoints.metrics)).await;
+        if ready["ready"] == false && ready.to_string().contains("1 of 2 are heard") {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{ready}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     if who[0] == json!([2]) {
         let log = first.until("/logs/single", "nobody else is up", |log| log["partitions"][0]["absent"] == true).await;
         let why = log["partitions"][0]["error"].as_str().unwrap_or_default();
