@@ -19,7 +19,7 @@ fn document(number: u64) -> DocumentDigest {
 }
 
 /// Notarizes a document by a member; answers the place of its leaf.
-async fn notarize(member: &Member, number: u64) -> u64 {
+pub async fn notarize(member: &Member, number: u64) -> u64 {
     let leaf = NotarySubject::new(&document(number)).leaf();
     let body = json!({"leaves": [hex::encode(pyralog_crypto::Encode::to_bytes(&leaf))]});
     let begin = Instant::now();
@@ -40,7 +40,7 @@ async fn notarize(member: &Member, number: u64) -> u64 {
 }
 
 /// Gets the receipt of a document from a member, and verifies it without any.
-async fn verify(homes: &Homes, member: &Member, index: u64, number: u64) {
+pub async fn verify(homes: &Homes, member: &Member, index: u64, number: u64) {
     let begin = Instant::now();
     let served = loop {
         let url = format!("{}/v1/notary/receipts/{index}?wait_ms=20000", member.api());
