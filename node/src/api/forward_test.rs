@@ -56,7 +56,7 @@ async fn an_answer_comes_back_as_it_was() {
     let told = Answer::last(raw_json(StatusCode::OK, "{}")).to_bytes().await;
     let answer = Answer::of(Kind::Receipt, told.clone()).unwrap();
     assert!(!answer.response.headers().contains_key("retry-after"));
-    for (at, byte) in [(0, 0), (0, 2), (1, 2), (2, 0), (2, 0xff)] {
+    for (at, byte) in [(0, 0), (0, 2), (1, 2), (2, 3), (2, 0xff)] {
         assert!(Answer::of(Kind::Receipt, with(at, byte, &told)).is_none(), "{at} {byte}");
     }
     for none in [&b""[..], b"\x01", b"\x01\x01\0\xc8\0"] {
