@@ -84,7 +84,7 @@ impl Answer {
         Self { last: false, response }
     }
 
-    async fn to_bytes(self) -> Bytes {
+    async fn into_bytes(self) -> Bytes {
         let (status, headers) = (self.response.status(), self.response.headers());
         let seconds = headers.get(header::RETRY_AFTER).and_then(|text| text.to_str().ok()?.parse().ok()).unwrap_or(0);
         match to_bytes(self.response.into_body(), MAX_TOLD_BYTES - ANSWER_HEAD).await {
@@ -212,7 +212,7 @@ async fn answer(api: Arc<ApiState>, question: Bytes) -> Option<Bytes> {
         Kind::Receipt => notary::answer_receipt(&api, &question).await,
         Kind::Leaves => notary::answer_leaves(&api, question).await,
     };
-    Some(answer?.to_bytes().await)
+    Some(answer?.into_bytes().await)
 }
 
 /// The parameters behind `?`, if they can be read.

@@ -45,7 +45,7 @@ fn a_question_that_is_too_long_is_not_sent() {
 async fn an_answer_comes_back_as_it_was() {
     let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too much").retry_after(7).into_response();
     for last in [true, false] {
-        let told = Answer { last, response: busy() }.to_bytes().await;
+        let told = Answer { last, response: busy() }.into_bytes().await;
         let answer = Answer::of(Kind::Leaves, told).unwrap();
         assert_eq!((answer.last, answer.response.status().as_u16()), (last, 503));
         assert_eq!(answer.response.headers()["retry-after"], "7");
@@ -53,7 +53,7 @@ async fn an_answer_comes_back_as_it_was() {
         let expected = to_bytes(busy().into_body(), 999).await.unwrap();
         assert_eq!(to_bytes(answer.response.into_body(), 999).await.unwrap(), expected);
     }
-    let told = Answer::last(raw_json(StatusCode::OK, "{}")).to_bytes().await;
+    let told = Answer::last(raw_json(StatusCode::OK, "{}")).into_bytes().await;
     let answer = Answer::of(Kind::Receipt, told.clone()).unwrap();
     assert!(!answer.response.headers().contains_key("retry-after"));
     for (at, byte) in [(0, 0), (0, 2), (1, 2), (2, 3), (2, 0xff)] {
@@ -67,7 +67,7 @@ async fn an_answer_comes_back_as_it_was() {
 #[tokio::test]
 async fn an_answer_that_is_too_large_says_what_to_do() {
     let large = raw_json(StatusCode::OK, vec![b' '; MAX_TOLD_BYTES]);
-    let told = Answer::first(large).to_bytes().await;
+    let told = Answer::first(large).into_bytes().await;
     for (kind, part) in [(Kind::Records, "ask for fewer records"), (Kind::Receipt, "ask that member")] {
         let answer = Answer::of(kind, told.clone()).unwrap();
         assert_eq!((answer.last, answer.response.status().as_u16()), (true, 413));
