@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Path, Query};
+use super::forward::{self, Asked, Kind, Question, query};
 use super::logs::authorize;
 use super::object::read_object;
 use super::values::short;

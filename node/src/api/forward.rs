@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 use super::extract::Query;
 use super::server::raw_json;
-use super::{ApiState, Problem, logs, notary};
+use super::{ApiState, Problem, cluster, logs, notary};
 
 /// Time that a link may take, beside that for which an answer may wait.
 pub const WAY: Duration = Duration::from_secs(10);
@@ -39,14 +39,21 @@ pub enum Kind {
     Records = 1,
     /// The receipt of a leaf.
     Receipt = 2,
-    /// To take leaves. The only one that changes something: no two members are asked to where the first may have done it.
+    /// To take leaves.
     Leaves = 3,
     /// What a member holds of a record log; see [`logs::answer_extents`].
     Extents = 4,
+    /// To hand the lead of the groups over.
+    Transfer = 5,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Records, Self::Receipt, Self::Leaves, Self::Extents];
+    const ALL: [Self; 5] = [Self::Records, Self::Receipt, Self::Leaves, Self::Extents, Self::Transfer];
+
+    /// Whether no two members are asked to where the first may have done it.
+    fn changes(self) -> bool {
+        matches!(self, Self::Leaves | Self::Transfer)
+    }
 }
 
 /// A question.
@@ -132,7 +139,7 @@ fn too_large(kind: Kind) -> Problem {
     let message = "the answer of the member that stores this is too large to be sent on";
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message).remedy(match kind {
         Kind::Records => "ask for fewer records, or ask that member: GET /v1/cluster shows it",
-        Kind::Receipt | Kind::Leaves | Kind::Extents => "ask that member: GET /v1/cluster shows it",
+        _ => "ask that member: GET /v1/cluster shows it",
     })
 }
 
@@ -185,10 +192,10 @@ impl Question {
                         first.get_or_insert(response);
                         continue;
                     }
-                    None if self.kind == Kind::Leaves => return unknown(*member, "its answer is not understood"),
+                    None if self.kind.changes() => return unknown(*member, "its answer is not understood"),
                     None => "its answer is not understood".to_owned(),
                 },
-                Err(LinkError::Lost(why)) if self.kind == Kind::Leaves => return unknown(*member, &why),
+                Err(LinkError::Lost(why)) if self.kind.changes() => return unknown(*member, &why),
                 Err(reason) => reason.to_string(),
             };
             // The next one may be nearer.
@@ -216,6 +223,7 @@ async fn answer(api: Arc<ApiState>, question: Bytes) -> Option<Bytes> {
     let answer = match question.kind {
         Kind::Records => logs::answer(api, &question).await,
         Kind::Extents => logs::answer_extents(&api, &question).await,
+        Kind::Transfer => cluster::answer_transfer(&api, &question).await,
         Kind::Receipt => notary::answer_receipt(&api, &question).await,
         Kind::Leaves => notary::answer_leaves(&api, question).await,
     };

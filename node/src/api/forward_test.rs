@@ -20,7 +20,7 @@ fn a_question_arrives_as_it_was_and_one_of_another_form_or_kind_does_not() {
         let bytes = asked.to_bytes().unwrap();
         assert_eq!(Question::of(bytes.clone()), Some(asked));
         // The third byte is the length's upper one: more than there is.
-        for (at, byte) in [(0, 0), (0, 2), (1, 0), (1, 5), (2, 0x10), (4, 0xff)] {
+        for (at, byte) in [(0, 0), (0, 2), (1, 0), (1, 6), (2, 0x10), (4, 0xff)] {
             assert_eq!(Question::of(with(at, byte, &bytes)), None, "{at} {byte}");
         }
     }
@@ -56,7 +56,7 @@ async fn an_answer_comes_back_as_it_was() {
     let told = Answer::last(raw_json(StatusCode::OK, "{}")).into_bytes().await;
     let answer = Answer::of(Kind::Receipt, told.clone()).unwrap();
     assert!(!answer.response.headers().contains_key("retry-after"));
-    for (at, byte) in [(0, 0), (0, 2), (1, 2), (2, 0), (2, 0xff)] {
+    for (at, byte) in [(0, 0), (0, 2), (1, 2), (2, 3), (2, 0xff)] {
         assert!(Answer::of(Kind::Receipt, with(at, byte, &told)).is_none(), "{at} {byte}");
     }
     for none in [&b""[..], b"\x01", b"\x01\x01\0\xc8\0"] {

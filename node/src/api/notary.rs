@@ -39,7 +39,8 @@ impl HowPromised {
         match self.promise.as_deref() {
             None | Some("each") => Ok(false),
             Some("range") => Ok(true),
-            Some(other) => Err(Problem::bad(format!("promise={} is neither \"each\" nor \"range\"", short(other)))),
+            Some(other) => Err(Problem::bad(format!("promise={} is neither \"each\" nor \"range\"", short(other)))
+                .remedy("leave it out for a promise of each leaf, or write promise=range for one of all")),
         }
     }
 }

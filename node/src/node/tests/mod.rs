@@ -2,6 +2,7 @@
 
 mod cluster;
 mod cluster_logs;
+mod cluster_notary;
 mod cluster_signing;
 mod disk;
 mod kit;
