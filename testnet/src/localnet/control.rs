@@ -15,6 +15,8 @@ use super::process::{ProcessId, RunState, stop_all, wait_unlocked};
 use super::state::{self, State};
 use super::{config, files, note, partition, wipe};
 
+/// After so long `fault restart` says what it waits for.
+const SAID: Duration = Duration::from_secs(3);
 /// How long `fault restart` lets a node stop by itself.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a process may take until a signal shows; one that is killed may wait for its disk first.
@@ -158,6 +160,13 @@ fn restart(layout: &Layout, state: &mut State, name: &str) -> Result<()> {
     }
     node::mark_log(layout, &name)?;
     let mut started = [node::start(layout, state, index, &program)?];
+    let late = node::watch(state, &mut started, &[index], Goal::Answer, SAID, &interrupt);
+    if late.is_some_and(|late| late.is_late()) {
+        note(&format!(
+            "{name} runs and waits, such as to be let in by a majority of its cluster; see `pyralog-testnet logs {name} --dir {}`",
+            layout.root().display()
+        ));
+    }
     node::wait(layout, state, &mut started, &[index], Goal::Answer, ANSWERS, &interrupt)?;
     let pid =
         state.nodes.get(index).and_then(|node| node.process.as_ref()).map(|process| process.pid).unwrap_or_default();

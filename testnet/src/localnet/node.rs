@@ -158,6 +158,11 @@ impl Unreached {
         Some(all)
     }
 
+    /// Whether nothing is wrong but that it takes long.
+    pub fn is_late(&self) -> bool {
+        !self.ended && !self.interrupted
+    }
+
     /// The failure of a start that is taken back, with the end of a log.
     pub fn text(&self, layout: &Layout, state: &State) -> String {
         if self.interrupted {
@@ -276,6 +281,13 @@ pub fn mend_ports(state: &mut State, index: usize) -> Result<bool> {
         }
     }
     Ok(changed)
+}
+
+/// Whether the last run of a node ended because its member was removed from the cluster: it is never let in again.
+pub fn was_removed(layout: &Layout, name: &str) -> bool {
+    let last = log_tail::tail(&layout.log(name), TAIL_LINES);
+    let run = last.rsplit("started by pyralog-testnet").next();
+    run.is_some_and(|run| run.contains("the member was removed from its cluster"))
 }
 
 /// Marks a start in the node's log, so that the runs in it can be told apart.

@@ -168,7 +168,7 @@ fn bring_up(
     program: &Path,
     interrupt: &Interrupt,
 ) -> Result<Option<Unreached>> {
-    let mut down = Vec::new();
+    let (mut down, mut removed) = (Vec::new(), Vec::new());
     for index in 0..state.nodes.len() {
         let Some(node) = state.nodes.get_mut(index) else { continue };
         if !node.has_joined() {
@@ -182,6 +182,10 @@ fn bring_up(
                     note(&format!("{} was paused and is resumed", node.name));
                     process.signal(Signal::CONT)?;
                 }
+            }
+            None if node::was_removed(layout, &node.name) => {
+                note(&format!("{} was removed from its cluster, and is not started", node.name));
+                removed.push(index);
             }
             None => {
                 node::mend_ports(state, index)?;
@@ -198,7 +202,8 @@ fn bring_up(
         start(layout, state, started, index, program)?;
     }
     let serve = |state: &State, started: &mut [Started]| {
-        node::watch(state, started, &joined(state), Goal::Serve, args.timeout, interrupt)
+        let watched: Vec<usize> = joined(state).into_iter().filter(|index| !removed.contains(index)).collect();
+        node::watch(state, started, &watched, Goal::Serve, args.timeout, interrupt)
     };
     if joined(state).len() < state.nodes.len() {
         // Whoever takes members in must serve.

@@ -108,3 +108,17 @@ fn one_of_four_that_ends_does_not_end_the_wait_and_two_do() {
     first.sort_unstable();
     assert_eq!((first, unreached.missing.len()), (vec![0, 1], 4), "those that ended come first");
 }
+
+#[test]
+fn only_the_last_run_says_that_a_member_was_removed() {
+    let (_dir, layout) = layout();
+    assert!(!was_removed(&layout, "node0"), "there is no log");
+    mark_log(&layout, "node0").unwrap();
+    let ended =
+        "error: member 4: the member was removed from its cluster, for ever, and nobody speaks to it any more\n";
+    let mark = "--- node0 started by pyralog-testnet\n";
+    for (log, removed) in [(format!("{mark}a\n{ended}"), true), (format!("{mark}{ended}{mark}a\n"), false)] {
+        std::fs::write(layout.log("node0"), &log).unwrap();
+        assert_eq!(was_removed(&layout, "node0"), removed, "{log}");
+    }
+}
