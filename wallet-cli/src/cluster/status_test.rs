@@ -171,6 +171,12 @@ fn all_members_are_whole_only_where_each_has_said_so() {
     let mut moving = whole(1);
     moving["whole"] = false.into();
     assert!(last_line(&moving).contains("a partition is not stored where it should be; no further"));
+    moving["partitions"][0]["members"] = json!([1, 2, 9]);
+    let line = last_line(&moving);
+    assert!(
+        line.contains("the place of a removed member in partition 0 of log") && line.contains("cluster add"),
+        "{line}"
+    );
 }
 
 #[test]

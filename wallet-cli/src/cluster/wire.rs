@@ -166,9 +166,19 @@ impl ClusterInfo {
         }
         let why: Vec<String> =
             self.members.iter().filter_map(|of| Some(format!("{} {}", called(of.id, None), of.lacking()?))).collect();
-        let why =
-            if why.is_empty() { "a partition is not stored where it should be".to_owned() } else { why.join("; ") };
+        let why = if why.is_empty() { self.misplaced() } else { why.join("; ") };
         Some(format!("not all members are whole: {why}; no further member's disk may be lost before"))
+    }
+
+    /// What is wrong where each member has what it should have.
+    fn misplaced(&self) -> String {
+        let lacks = |of: &&PartitionInfo| of.members.iter().any(|id| self.find(*id).is_none());
+        let Some(PartitionInfo { log, partition, .. }) = self.partitions.iter().find(lacks) else {
+            return "a partition is not stored where it should be".to_owned();
+        };
+        format!(
+            "nobody has taken the place of a removed member in partition {partition} of log {log}: add a member (`pyralog cluster add`), or delete the log"
+        )
     }
 
     /// Records that no member has any more, for people.
