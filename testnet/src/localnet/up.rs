@@ -27,6 +27,8 @@ const BLOCK_INTERVAL_MS: u64 = 500;
 
 /// New clusters get so long to store what they should on all their members.
 const SETTLED: Duration = Duration::from_secs(5);
+/// They say so for so long: members tell each other what they lack several times in it.
+const STEADY: Duration = Duration::from_millis(600);
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -220,19 +222,23 @@ fn bring_up(
     Ok(Unreached::with_unjoined(unreached, joined(state).len(), unjoined))
 }
 
-/// Gives new clusters a moment until all their members store what they should: whoever looks at once need not see them take it.
+/// Gives new clusters a moment until all their members store what they should, and say so for a while: whoever looks at once need not see them take it,
+/// or hand over what they lead.
 fn settle(layout: &Layout, state: &State, interrupt: &Interrupt) {
     let probe = Probe::default();
     let deadline = Instant::now() + SETTLED;
-    for node in &state.nodes {
+    let is_settled = |node: &Node| {
         let token = layout.home(&node.name).join("data").join("admin.token");
-        let is_settled = || {
-            let token = std::fs::read_to_string(&token).unwrap_or_default();
-            probe.is_settled(&node.ports, token.trim()).unwrap_or(false)
-        };
-        while !is_settled() && Instant::now() < deadline && interrupt.count() == 0 {
-            std::thread::sleep(LOOK);
+        let token = std::fs::read_to_string(token).unwrap_or_default();
+        probe.is_settled(&node.ports, token.trim()).unwrap_or(false)
+    };
+    let mut since = None;
+    while Instant::now() < deadline && interrupt.count() == 0 {
+        since = state.nodes.iter().all(is_settled).then(|| since.unwrap_or_else(Instant::now));
+        if since.is_some_and(|since| since.elapsed() >= STEADY) {
+            return;
         }
+        std::thread::sleep(LOOK);
     }
 }
 
