@@ -22,6 +22,9 @@ use super::hearing::{Hearing, Verdict};
 use super::wire::Reply;
 use crate::replication::MemberId;
 
+/// Terms that are gone through at once, at most: each is a write. Whoever is further behind gets there in steps.
+const MAX_TERMS: u64 = 8;
+
 type Metrics = RaftServerMetrics<u64, EmptyNode>;
 
 /// A leader that is being replaced.
@@ -80,7 +83,7 @@ impl<M: Machine> Group<M> {
             // The one that asks knows what this member knows, and was quicker.
             let _stopped = raft.trigger().elect().await;
         }
-        let last = asked.last_log_id;
+        let (last, wanted) = (asked.last_log_id, asked.vote);
         let answer = match raft.vote(asked).await {
             Ok(answer) => answer,
             Err(e) => return Reply::Stopped(e.to_string()),
@@ -88,10 +91,20 @@ impl<M: Machine> Group<M> {
         let behind = !answer.vote_granted && answer.last_log_id > last;
         if behind && !answer.vote.committed && self.shared.let_go.load(Ordering::Acquire) > 0 && self.leader().is_none()
         {
-            let _stopped = raft.trigger().elect().await;
+            for _ in 0..terms_to_beat(&answer.vote, &wanted, self.shared.me) {
+                let _stopped = raft.trigger().elect().await;
+            }
         }
         Reply::Vote(answer)
     }
+}
+
+/// How often a member has to ask for votes, each time in the next term, to be preferred to the vote that it has refused. The one that it has refused for
+/// its log keeps its own vote in that term, and counts for more there where its id is higher: both would ask for the same term again and again.
+fn terms_to_beat(own: &openraft::Vote<u64>, refused: &openraft::Vote<u64>, me: MemberId) -> u64 {
+    let (own, refused) = (own.leader_id, refused.leader_id);
+    let more = u64::from(me.0 <= refused.node_id);
+    (refused.term.saturating_sub(own.term) + more).clamp(1, MAX_TERMS)
 }
 
 impl<M: Machine> Shared<M> {
@@ -118,5 +131,26 @@ impl<M: Machine> Shared<M> {
     pub(super) fn set_election(&self) {
         let may = self.may_elect.load(Ordering::Acquire) && !self.hushed.load(Ordering::Acquire);
         self.raft.runtime_config().elect(may);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vote_that_was_refused_is_beaten_in_one_go() {
+        let vote = |term, node| openraft::Vote::<u64>::new(term, node);
+        let beats = |own: u64, refused: (u64, u64), me: u64| {
+            let times = terms_to_beat(&vote(own, 13), &vote(refused.0, refused.1), MemberId(me));
+            assert!(vote(own + times, me) > vote(refused.0, refused.1), "{own} {refused:?} {me}");
+            times
+        };
+        // It asks for the next term, too, and has the higher id: in that term it would be preferred.
+        assert_eq!(beats(7, (8, 14), 8), 2);
+        assert_eq!(beats(7, (8, 3), 8), 1);
+        assert_eq!(beats(7, (11, 14), 8), 5);
+        assert_eq!(beats(9, (8, 14), 8), 1);
+        assert_eq!(terms_to_beat(&vote(7, 13), &vote(1000, 14), MemberId(8)), MAX_TERMS);
     }
 }
