@@ -92,6 +92,7 @@ pub(super) struct Shared {
     pub(super) telling: Arc<Semaphore>,
     /// How far the partitions were looked at whose records not all members have.
     pub(super) strength: Mutex<BTreeMap<PartitionId, Strength>>,
+    /// How this member comes along with the partitions that it stores.
     pub(super) paces: Mutex<Paces>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What runs beside the thread.

@@ -31,7 +31,7 @@ type Answer = Result<Json<Value>, Problem>;
 type Api = State<Arc<ApiState>>;
 
 /// Where a transfer is asked for.
-pub const TRANSFER: &str = "/v1/cluster/leader";
+const TRANSFER: &str = "/v1/cluster/leader";
 /// The leader has so long to hand the lead over.
 const TRANSFERRED: Duration = Duration::from_secs(25);
 

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures::future::join_all;
 use pyralog_cluster_core::LogName;
-use pyralog_cluster_core::cluster::{Cluster, Keeps, MAX_TOLD_BYTES};
+use pyralog_cluster_core::cluster::{Cluster, MAX_TOLD_BYTES};
 use pyralog_cluster_core::replication::MemberId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::super::ApiState;
 use super::super::forward::{Answer, Asked, Kind, Question};
 use super::answers;
-use super::forward::name_of;
+use super::forward::{has_all, name_of};
 use crate::api::values::Decimal;
 use crate::logs::{Held, LogReport, PartitionReport};
 
@@ -88,13 +88,6 @@ pub async fn answer(api: &ApiState, question: &Question) -> Option<Answer> {
     let partitions: Vec<Value> = report.partitions.iter().filter_map(told).collect();
     let answer = json!({"incarnation": report.incarnation.to_string(), "partitions": partitions});
     Some(Answer::last(Json(answer).into_response()))
-}
-
-/// Whether nobody else need be asked about a partition.
-fn has_all(api: &ApiState, name: &LogName, partition: u32) -> bool {
-    let cluster = api.member.cluster();
-    // A full disk takes nothing in.
-    cluster.keeps(name, partition) == Keeps::All && cluster.disk_low().is_none()
 }
 
 fn question(name: &LogName) -> Option<Question> {

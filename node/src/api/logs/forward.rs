@@ -39,8 +39,7 @@ pub(super) async fn forward(State(api): State<Arc<ApiState>>, request: Request, 
 
 async fn ask_others(api: &ApiState, uri: &Uri, name: &LogName, partition: u32) -> Option<Response> {
     let cluster = api.member.cluster();
-    // A full disk takes nothing in.
-    if cluster.log(name).is_none() || (cluster.keeps(name, partition) == Keeps::All && cluster.disk_low().is_none()) {
+    if cluster.log(name).is_none() || has_all(api, name, partition) {
         return None;
     }
     let end = api.records.told_end(name, partition);
@@ -59,8 +58,7 @@ pub async fn answer(api: Arc<ApiState>, question: &Question) -> Option<Answer> {
     let end = u64::from_be_bytes(question.body[..].try_into().ok()?);
     let (name, partition) = (name_of(uri)?, partition_of(uri)?);
     // Nothing but what the cluster has, and this member has all of.
-    let cluster = api.member.cluster();
-    (cluster.keeps(&name, partition) == Keeps::All && cluster.disk_low().is_none()).then_some(())?;
+    has_all(&api, &name, partition).then_some(())?;
     api.records.reaches(&name, partition, end).await.then_some(())?;
     let name = name.to_string();
     let api = State(api);
@@ -70,6 +68,13 @@ pub async fn answer(api: Arc<ApiState>, question: &Question) -> Option<Answer> {
         _ => return None,
     };
     Some(Answer::last(response))
+}
+
+/// Whether nobody else need be asked about a partition.
+pub(super) fn has_all(api: &ApiState, name: &LogName, partition: u32) -> bool {
+    let cluster = api.member.cluster();
+    // A full disk takes nothing in.
+    cluster.keeps(name, partition) == Keeps::All && cluster.disk_low().is_none()
 }
 
 /// The log that a path of `/v1/cluster/logs/{name}/…` names.
