@@ -20,8 +20,8 @@ use crate::notary::{ReceiptState, Refused};
 
 type Api = State<Arc<ApiState>>;
 
-/// For so long it is waited for another member to take leaves.
-const TAKING: Duration = Duration::from_secs(30);
+/// For so long it is waited for another member to take leaves. Clients wait a little longer.
+const TAKING: Duration = Duration::from_secs(12);
 /// For so long a member that was asked by another one waits for a block that the other one has: it has few places for questions.
 const BLOCK: Duration = Duration::from_secs(2);
 /// The path of a receipt, without the index of its leaf.
