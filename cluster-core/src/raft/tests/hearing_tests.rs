@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::rig::Rig;
 use super::{eventually, options};
-use crate::raft::{GlobalCommand, Hearing, RaftGroups, RaftOptions, Status};
+use crate::raft::{GlobalCommand, GroupError, Hearing, RaftGroups, RaftOptions, Status};
 use crate::replication::MemberId;
 
 /// Members that would wait longer for a leader than any test does.
@@ -96,6 +96,27 @@ async fn whoever_has_more_of_the_log_is_elected() {
     })
     .await;
     rig.groups(3).global().read(|_| ()).await.unwrap();
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_loses_its_vote_by_a_removal_that_no_majority_hears_of() {
+    let options = RaftOptions { patience: Duration::from_secs(1), ..options() };
+    let mut rig = Rig::with(25, options).await;
+    rig.grow().await;
+    led_by(&rig, &[1, 2, 3], 1).await;
+    rig.kill(2).await;
+    rig.kill(3).await;
+    hear(&rig, &[1]);
+    let removed = rig.groups(1).remove(MemberId(2)).await;
+    assert!(matches!(removed, Err(GroupError::Unavailable { .. })), "{removed:?}");
+    for id in [2, 3] {
+        rig.open(id).await.unwrap();
+    }
+    hear(&rig, &[1, 2, 3]);
+    eventually("there is a leader again", || status(&rig.groups(1)).leader.member.is_some()).await;
+    rig.groups(1).global().read(|_| ()).await.unwrap();
+    assert_eq!(status(&rig.groups(1)).voters, [1, 2, 3].map(MemberId).into(), "nothing was done");
     rig.shutdown().await;
 }
 
