@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role};
 use super::hearing::Hearing;
 use super::identity::{Hello, Identity, Life, Stranger};
-use super::links::{Door, RaftLinks, Says};
+use super::links::{Door, RaftLinks, SILENCE, Says};
 use super::store::{LogStore, MachineStore, Shelf, Starts, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
 use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, group_of};
@@ -229,9 +229,10 @@ impl RaftGroups {
             Err(other) => return Err(other),
             Ok(()) if group == GLOBAL && hello.previous != hello.next && matches!(request, Request::Propose(_)) => {
                 self.hear_first(from, hello.next).await;
+                let twice = self.runs_already(from, &hello).await;
                 match self.inner.door.check(from, &hello) {
                     Err(GroupError::Stranger { why, .. }) => Reply::Stranger(why),
-                    _ if self.inner.door.runs_already(from, &hello) => Reply::Refused(TWICE.to_owned()),
+                    _ if twice => Reply::Refused(TWICE.to_owned()),
                     _ => self.inner.global.serve(request).await,
                 }
             }
@@ -421,6 +422,18 @@ impl RaftGroups {
         while !led.iter().all(known) && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether a member that starts runs already somewhere else. One that was stopped a moment ago was heard lately, too, so this waits until it would be silent.
+    async fn runs_already(&self, member: MemberId, starting: &Hello) -> bool {
+        let until = Instant::now() + SILENCE * 2;
+        while self.inner.door.runs_already(member, starting) {
+            if Instant::now() >= until {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
     }
 
     /// Stops all groups, and waits until they stand still. Nothing of it stops by being dropped.
