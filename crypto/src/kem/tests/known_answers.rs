@@ -82,3 +82,24 @@ fn classic_mceliece_460896_keys_and_syndrome() {
         );
     }
 }
+
+/// What liboqs 0.8, whose Classic McEliece is that of `rosenpass` 0.2.3, made for the same public key, and the secret it found in it.
+const CIPHERTEXT_OF_LIBOQS: &str = "422edef8b5305aaaaba240163c5f13bb6d656cd7237b0c4580645b24b4aa6a66c04d90f94144a5dd2bc2f7fea37474a49b18ced6dd\
+0538545772e4115ac9b08538468e78879b0e3855d904eff7f58ee01e148d670f1164a2cd8e83d415f3c5b401a2b572a3b53744b68dda475df7705f9f252101ea4035ce99f0\
+d01585347512e97aa20dd8a7a44d56a0693f91cac349d5ed1b5e3fd08f139b91e3971da82473197911a0cd138ad0cb9c5b41b153125165805c5e6d55611248f6b0b1";
+const SECRET_OF_LIBOQS: &str = "8ee1a0dcb3f0679ec1a8e423f571d39ec85465abca99095341783643cc47fc5d";
+/// What liboqs answers when bit 0 of byte 100 is turned over.
+const REJECTION_OF_LIBOQS: &str = "785e1628bb698eae2b2cffd9b67e14dec11ab560190bde7ef1fae2ec8d1fca94";
+
+#[test]
+fn classic_mceliece_460896_secrets_of_liboqs() {
+    let pair = static_pair();
+    let good: StaticCiphertext = bytes(CIPHERTEXT_OF_LIBOQS).try_into().unwrap();
+    let mut bad = good;
+    bad[100] ^= 1;
+    for kem in [&PortableMcEliece as &dyn StaticKem, fastest()] {
+        for (ciphertext, secret) in [(&good, SECRET_OF_LIBOQS), (&bad, REJECTION_OF_LIBOQS)] {
+            assert_eq!(hex::encode(kem.decapsulate(&pair.secret, ciphertext).as_bytes()), secret, "{}", kem.name());
+        }
+    }
+}

@@ -32,6 +32,6 @@ pub(super) const LOAD_WINDOW: Duration = Duration::from_secs(1);
 pub(super) fn retransmission_delay(sent: u32, rng: &mut dyn CryptoRng) -> Duration {
     let doubled = RETRANSMIT_FIRST.saturating_mul(1 << sent.saturating_sub(1).min(5)).min(RETRANSMIT_LAST);
     let half = doubled.as_nanos() / 2;
-    let drawn = half + (half * u128::from(rng.next_u32()) >> 32);
+    let drawn = half + ((half * u128::from(rng.next_u32())) >> 32);
     Duration::from_nanos(u64::try_from(drawn).unwrap_or(u64::MAX))
 }
