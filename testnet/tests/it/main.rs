@@ -11,4 +11,5 @@ mod ids;
 mod launcher;
 mod net;
 mod readme;
+mod rosenpass;
 mod tendermint;

@@ -1,0 +1,3 @@
+//! Tunnels between the nodes of a network.
+
+pub mod rosenpass;
