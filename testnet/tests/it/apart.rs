@@ -72,7 +72,7 @@ fn missing(own: Own) -> Option<String> {
     (code != 0).then(|| format!("this user may have no namespaces here: {}", err.trim()))
 }
 
-fn is_installed(program: &str) -> bool {
+pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Beside `PATH`, which has no directories of an administrator for others.
     let dirs = std::env::split_paths(&path).chain([Path::new("/usr/sbin").into(), Path::new("/sbin").into()]);

@@ -12,3 +12,4 @@ mod launcher;
 mod net;
 mod readme;
 mod tendermint;
+mod tunnels;

@@ -8,6 +8,7 @@ mod partitions;
 mod receipts;
 mod replication;
 mod streams;
+mod tunnels;
 mod txs;
 mod wire;
 
@@ -51,5 +52,6 @@ pub fn seeds() -> Vec<Seed> {
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);
+    tunnels::put(&mut out);
     out.0
 }
