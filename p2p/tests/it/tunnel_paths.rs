@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pyralog_p2p::{Lane, MemberEvent, Tunnel, TunnelEvent, TunnelPeer};
+use pyralog_p2p::{Lane, MemberEvent, Tunnel, TunnelEvent};
 use tokio::time::Instant;
 
 use crate::{
     members::{Member, event},
-    mesh::{join, secret},
+    mesh::{join, join_by, secret},
     net::{self, peer_id, soon, until},
     relay::Relay,
-    tunnel_keys::{peer_of, preshared, reaches, start},
+    tunnel_keys::{preshared, reaches, start},
 };
 
 /// A member inside a tunnel.
@@ -36,9 +36,7 @@ async fn keys_change_and_the_peer_moves_under_traffic_and_no_stream_is_lost() {
     const MESSAGES: u32 = 3_000;
     let ((one, _one), (other, mut news)) = (start(1).await, start(2).await);
     let relay = Relay::to(other.local_addr()).await;
-    join(&one, &other);
-    one.set_peer(&TunnelPeer { endpoint: Some(relay.front), ..peer_of(&other) }).unwrap();
-    other.set_peer(&TunnelPeer { endpoint: Some(relay.back()), ..peer_of(&one) }).unwrap();
+    join_by(&relay, &one, &other);
     let (mut first, mut second) = (member(1, &one, 0).await, member(2, &other, 0).await);
     know_each_other(&mut first, &mut second).await;
 
