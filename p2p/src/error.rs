@@ -1,11 +1,15 @@
 //! Everything that can go wrong here, grouped by whose fault it is.
 
-use std::io;
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 use libp2p::PeerId;
+use pyralog_crypto::error::{CodecError, SignatureError, SignerError};
 
-use crate::Lane;
 use crate::tunnel::rosenpass::KeyId;
+use crate::{Lane, TunnelKey};
 
 #[cfg(test)]
 #[path = "error_test.rs"]
@@ -309,4 +313,105 @@ pub enum RosenpassError {
         /// The bound.
         max: usize,
     },
+}
+
+/// An error of a [`crate::Tunnel`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TunnelError {
+    // ---- the caller's input ----
+    /// The UDP socket could not be bound.
+    #[error(
+        "cannot listen on UDP {address} for tunnels: {reason} (stop the program that uses the port, or choose another one in \
+         `[tunnel] listen`)"
+    )]
+    Listen {
+        /// The address as configured.
+        address: SocketAddr,
+        /// The system's answer.
+        reason: String,
+    },
+    /// A peer with our own key.
+    #[error("the peer has our own WireGuard key: give each node a key of its own")]
+    OwnKey,
+    /// More peers than [`crate::TunnelLimits::peers`].
+    #[error("the tunnel has {most} peers, which is its limit")]
+    TooManyPeers {
+        /// The limit.
+        most: usize,
+    },
+    /// The key is no peer's.
+    #[error("no peer of the tunnel has the WireGuard key {key}")]
+    UnknownPeer {
+        /// The key.
+        key: TunnelKey,
+    },
+    /// A datagram that is too long for its protocol, or of none that may travel outside the tunnels.
+    #[error("a datagram of {size} bytes is no message of Rosenpass or the bootstrap, which have {max} bytes at most")]
+    Side {
+        /// Its length in bytes.
+        size: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+
+    // ---- fatal ----
+    /// The tunnel has been stopped.
+    #[error("the tunnel has been stopped")]
+    Closed,
+}
+
+/// Why a peer record was not made, or not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// It is not in its canonical form, or says something impossible.
+    #[error("peer record: {0}")]
+    Invalid(#[from] CodecError),
+    /// Its identity did not sign it, or not for this network.
+    #[error("peer record: {0}")]
+    Signature(#[from] SignatureError),
+    /// Another record of the same peer has the same sequence number.
+    #[error("peer {peer} signed two records with the sequence number {sequence}")]
+    Conflict {
+        /// The peer.
+        peer: PeerId,
+        /// The number.
+        sequence: u64,
+    },
+    /// The book is full.
+    #[error("the book of peer records is full ({most} peers)")]
+    Full {
+        /// Its size.
+        most: usize,
+    },
+    /// The signer refused or is absent.
+    #[error("peer record: {0}")]
+    Signer(#[from] SignerError),
+}
+
+/// Why a connection inside a tunnel did not come about, or ended. libp2p passes it on as text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PathError {
+    /// No peer that may speak has the address.
+    #[error("no tunnel leads to {0}")]
+    NoTunnel(Ipv6Addr),
+    /// The peer was given up.
+    #[error("the peer at the tunnel's other end does not answer any more")]
+    Lost,
+    /// The handshake took too long.
+    #[error("the handshake inside the tunnel took too long")]
+    HandshakeTimeout,
+    /// The peer's certificate names no peer id.
+    #[error("the peer's certificate cannot be used: {0}")]
+    Certificate(String),
+    /// The connection ended.
+    #[error(transparent)]
+    Connection(#[from] quinn::ConnectionError),
+    /// The connection could not be begun.
+    #[error(transparent)]
+    Connect(#[from] quinn::ConnectError),
+    /// A port inside the tunnel, or a certificate of our own.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }

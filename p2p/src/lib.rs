@@ -12,6 +12,7 @@
 //! - **Member links**: long-lived streams among the members of one cluster, in two lanes, for Raft, replication and
 //!   catch-up ([`MemberLinks`], from [`Handle::members`]). A node that names no members does not speak them.
 //! - **Tunnels**: [`tunnel::rosenpass`] agrees with peers on keys that withstand quantum computers, without I/O.
+//! - **Tunnels**: WireGuard without privileges, with QUIC inside it as the swarm's transport ([`Tunnel`]).
 //! - **Bounds**: everything a peer can cause has a limit in [`Limits`]. A slow node makes no queue grow: requests are
 //!   refused, gossip is ignored, both counted. A peer over its rate is dropped first and banned for a time next.
 //!
@@ -49,7 +50,7 @@ pub use config::{
     parse_peer_address,
 };
 pub use discovery::address_book::check_address_book;
-pub use error::{Error, RosenpassError, SendError};
+pub use error::{Error, RecordError, RosenpassError, SendError, TunnelError};
 pub use event::{Direction, Event, MessageRef, PeerInfo, Verdict};
 pub use handle::Handle;
 pub use limits::{Limits, Rate};
@@ -60,3 +61,9 @@ pub use members::{
 pub use requests::{Reply, check_request_frame, check_response_frame};
 pub use start::start;
 pub use transport::secure;
+pub use tunnel::{
+    INNER_MTU, LinkStats, MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, MAX_SIDE_DATAGRAM, PeerRecord, PeerRecords,
+    PostQuantum, PresharedKey, RecordAddress, RecordChange, SideDatagram, SideProtocol, SignedPeerRecord, Tunnel,
+    TunnelConfig, TunnelCounters, TunnelEvent, TunnelKey, TunnelLimits, TunnelPeer, TunnelQueues, TunnelSecret,
+    check_inner_packet, check_tunnel_datagram,
+};

@@ -17,13 +17,13 @@ use libp2p::{
 use crate::Limits;
 
 /// Time for the security and multiplexing handshakes of one connection.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Receive window of a QUIC stream; a 4 MiB answer takes a few round trips.
-const QUIC_STREAM_WINDOW: u32 = 1 << 20;
+pub(crate) const QUIC_STREAM_WINDOW: u32 = 1 << 20;
 /// Receive window of a whole QUIC connection.
-const QUIC_CONNECTION_WINDOW: u32 = 8 << 20;
+pub(crate) const QUIC_CONNECTION_WINDOW: u32 = 8 << 20;
 /// A QUIC connection that is silent for so many milliseconds is dead.
-const QUIC_IDLE_MS: u32 = 15_000;
+pub(crate) const QUIC_IDLE_MS: u32 = 15_000;
 
 /// TCP with noise and yamux, and QUIC, both behind a resolver for `/dns` addresses.
 pub(crate) fn tcp_and_quic(keypair: &Keypair, limits: &Limits) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {

@@ -44,7 +44,7 @@ async fn gossip_reaches_five_peers_over_tcp() {
 }
 
 #[tokio::test]
-async fn gossip_reaches_five_peers_over_quic() {
+pub async fn gossip_reaches_five_peers_over_quic() {
     reaches_five(|config| config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()]).await;
 }
 
@@ -66,7 +66,7 @@ async fn line() -> (Node, Node, Node) {
 }
 
 #[tokio::test]
-async fn what_the_node_rejects_or_ignores_is_not_forwarded() {
+pub async fn what_the_node_rejects_or_ignores_is_not_forwarded() {
     let (left, mut middle, right) = line().await;
     let mut right = right.accept_all();
     left.publish("invalid").await;
@@ -83,7 +83,7 @@ async fn what_the_node_rejects_or_ignores_is_not_forwarded() {
 }
 
 #[tokio::test]
-async fn nothing_is_forwarded_before_the_verdict() {
+pub async fn nothing_is_forwarded_before_the_verdict() {
     let (left, mut middle, right) = line().await;
     let mut right = right.accept_all();
     left.publish("waits").await;
@@ -97,7 +97,7 @@ async fn nothing_is_forwarded_before_the_verdict() {
 }
 
 #[tokio::test]
-async fn oversize_and_unknown_topics_are_refused_at_publish() {
+pub async fn oversize_and_unknown_topics_are_refused_at_publish() {
     let mut first = Node::start(config(1)).await;
     let mut second = Node::joining(2, &[&first]).await;
     first.connected(second.id()).await;
@@ -111,7 +111,7 @@ async fn oversize_and_unknown_topics_are_refused_at_publish() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_go_out_once_and_nobody_is_no_silent_success() {
+pub async fn the_same_bytes_go_out_once_and_nobody_is_no_silent_success() {
     let mut first = Node::start(config(1)).await;
     assert!(matches!(first.handle.publish(TOPIC, "alone").await, Err(Error::NoPeers(_))));
     let mut second = Node::joining(2, &[&first]).await;
@@ -123,7 +123,7 @@ async fn the_same_bytes_go_out_once_and_nobody_is_no_silent_success() {
 }
 
 #[tokio::test]
-async fn many_large_messages_in_a_row_all_arrive() {
+pub async fn many_large_messages_in_a_row_all_arrive() {
     // Their frames follow each other in one read buffer: the decoder must not take two for one that is too large.
     let mut first = Node::start(config(1)).await;
     let second = Node::joining(2, &[&first]).await;

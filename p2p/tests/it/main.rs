@@ -1,4 +1,4 @@
-//! Whole networks over real sockets on 127.0.0.1 and over libp2p's memory transport. Waiting is bounded only so that a
+//! Whole networks over real sockets on 127.0.0.1, inside tunnels, and over libp2p's memory transport. Waiting is bounded only so that a
 //! hang fails; nothing is asserted about speed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -12,6 +12,12 @@ mod members;
 mod members_hostile;
 mod members_paths;
 mod members_speed;
+mod mesh;
 mod net;
 mod proxy;
+mod relay;
 mod requests;
+mod tunnel_attacks;
+mod tunnel_boringtun;
+mod tunnel_keys;
+mod tunnel_paths;

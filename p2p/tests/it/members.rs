@@ -188,7 +188,7 @@ async fn messages_come_in_order_and_whole_over_tcp() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_come_in_order_and_whole_over_quic() {
+pub async fn messages_come_in_order_and_whole_over_quic() {
     ten_thousand_each_way(|config| config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".into()]).await;
 }
 
@@ -198,7 +198,7 @@ async fn messages_come_in_order_and_whole_in_memory() {
 }
 
 #[tokio::test]
-async fn seven_members_all_talk_with_each_other() {
+pub async fn seven_members_all_talk_with_each_other() {
     let mut members = cluster(7, |_| {}).await;
     let ids: Vec<_> = members.iter().map(Member::id).collect();
     for member in &members {
@@ -226,7 +226,7 @@ async fn seven_members_all_talk_with_each_other() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_says_why() {
+pub async fn what_cannot_be_sent_says_why() {
     let mut alone = Member::start(config(1)).await;
     let stranger = peer_id(9);
     let refused = |links: &MemberLinks, size: usize| links.send(&stranger, Lane::Urgent, vec![0; size].into());
@@ -244,7 +244,7 @@ async fn what_cannot_be_sent_says_why() {
 }
 
 #[tokio::test]
-async fn the_largest_message_passes() {
+pub async fn the_largest_message_passes() {
     let (first, mut second) = pair(|_| {}).await;
     let largest = Bytes::from(vec![7; pyralog_p2p::MAX_MEMBER_MESSAGE]);
     for lane in Lane::ALL {
@@ -256,7 +256,7 @@ async fn the_largest_message_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_bulk_does_not_hold_up_urgent_messages() {
+pub async fn a_flood_of_bulk_does_not_hold_up_urgent_messages() {
     let (first, second) = pair(|_| {}).await;
     let (from, to) = (first.id(), second.id());
     // The second gives back what is urgent, and reads the flood.
@@ -300,7 +300,7 @@ async fn a_flood_of_bulk_does_not_hold_up_urgent_messages() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_slow_on_one_lane_stalls_that_lane_only() {
+pub async fn a_reader_that_is_slow_on_one_lane_stalls_that_lane_only() {
     let mut members = cluster(3, |_| {}).await;
     let mut third = members.pop().unwrap();
     let mut second = members.pop().unwrap();
@@ -341,7 +341,7 @@ async fn a_reader_that_is_slow_on_one_lane_stalls_that_lane_only() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stops_for_long_is_not_taken_for_dead() {
+pub async fn a_reader_that_stops_for_long_is_not_taken_for_dead() {
     let (first, mut second) = pair(hasty).await;
     let block = Bytes::from(vec![0; 4 << 20]);
     let mut count = 0;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_member_that_restarts_goes_down_and_comes_up() {
+pub async fn a_member_that_restarts_goes_down_and_comes_up() {
     let (mut first, second) = pair(|_| {}).await;
     let address = second.node.listen_addr().await;
     // Something is under way when it goes.
@@ -32,7 +32,7 @@ async fn a_member_that_restarts_goes_down_and_comes_up() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_is_dialled_again_at_once() {
+pub async fn a_connection_that_ends_is_dialled_again_at_once() {
     let (mut first, mut second) = pair(|config| config.limits.members.redial_min = Duration::from_secs(2)).await;
     for _ in 0..5 {
         first.node.handle.disconnect(second.id()).await.unwrap();
@@ -45,7 +45,7 @@ async fn a_connection_that_ends_is_dialled_again_at_once() {
 }
 
 #[tokio::test]
-async fn both_dial_at_once_and_the_streams_come_to_stand() {
+pub async fn both_dial_at_once_and_the_streams_come_to_stand() {
     for change in [(|_| {}) as fn(&mut Config), in_memory] {
         for _ in 0..5 {
             let (mut first, mut second) = pair(change).await;
@@ -131,7 +131,7 @@ async fn streams_stand_where_the_end_of_a_process_is_seen_at_once() {
 }
 
 #[tokio::test]
-async fn a_member_is_not_bound_by_the_rules_for_strangers() {
+pub async fn a_member_is_not_bound_by_the_rules_for_strangers() {
     let (mut first, mut second) = pair(|config| {
         config.limits.max_incoming = 0;
         config.limits.max_outgoing = 0;
@@ -189,7 +189,7 @@ async fn members_are_dialled_even_above_the_memory_limit() {
 }
 
 #[tokio::test]
-async fn gossip_and_links_share_a_connection() {
+pub async fn gossip_and_links_share_a_connection() {
     let (mut first, mut second) = pair(|_| {}).await;
     second.node.publish("to all").await;
     assert_eq!(first.node.judge(Verdict::Accept).await, b"to all");

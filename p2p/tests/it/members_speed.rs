@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn round_trips_and_throughput() {
+pub async fn round_trips_and_throughput() {
     const TRIPS: usize = 2_000;
     const SMALL: usize = 200_000;
     const LARGE: usize = 128;

@@ -11,6 +11,8 @@ use pyralog_p2p::{
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
+use crate::mesh;
+
 pub const TOPIC: &str = "votes";
 pub const ECHO: &str = "echo";
 pub const MAX_MESSAGE: usize = 8 << 10;
@@ -64,9 +66,10 @@ impl Node {
         Self::try_start(config).await.unwrap()
     }
 
-    pub async fn try_start(config: Config) -> Result<Self, Error> {
+    pub async fn try_start(mut config: Config) -> Result<Self, Error> {
         // RUST_LOG=debug shows what happens; a second test finds it installed.
         let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
+        mesh::enter(&mut config).await;
         let mut registry = Registry::default();
         let (handle, events) = soon("start", start(config, &mut registry)).await?;
         Ok(Self { handle, events, registry })

@@ -30,7 +30,7 @@ async fn answer(task: tokio::task::JoinHandle<Result<Vec<u8>, Error>>) -> Result
 }
 
 #[tokio::test]
-async fn a_question_gets_its_answer() {
+pub async fn a_question_gets_its_answer() {
     let (asker, mut server) = pair(|_| {}, |_| {}).await;
     for size in [0, 1, 1 << 10] {
         let task = ask(&asker, vec![3; size]);
@@ -52,7 +52,7 @@ async fn an_injected_transport_carries_requests() {
 }
 
 #[tokio::test]
-async fn sizes_are_checked_at_both_ends() {
+pub async fn sizes_are_checked_at_both_ends() {
     let (asker, mut server) = pair(|_| {}, |_| {}).await;
     let refused = asker.handle.request(server.id(), ECHO, vec![0; (1 << 10) + 1]).await;
     assert!(matches!(refused, Err(Error::TooLarge { what: "request", .. })));
@@ -79,7 +79,7 @@ async fn a_response_over_our_limit_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_dropped_question_is_refused() {
+pub async fn a_dropped_question_is_refused() {
     let (asker, mut server) = pair(|_| {}, |_| {}).await;
     let task = ask(&asker, b"?".to_vec());
     drop(server.request().await);
@@ -87,7 +87,7 @@ async fn a_dropped_question_is_refused() {
 }
 
 #[tokio::test]
-async fn an_unanswered_question_times_out_at_both_ends() {
+pub async fn an_unanswered_question_times_out_at_both_ends() {
     let short = |config: &mut Config| config.protocols[0].timeout = Duration::from_millis(300);
     // The server waits longer, or the end of its stream might come before our own time is over.
     let longer = |config: &mut Config| config.protocols[0].timeout = Duration::from_millis(900);
@@ -105,7 +105,7 @@ async fn an_unanswered_question_times_out_at_both_ends() {
 }
 
 #[tokio::test]
-async fn concurrency_is_limited_by_the_server() {
+pub async fn concurrency_is_limited_by_the_server() {
     let many = |config: &mut Config| config.protocols[0].concurrent = 8;
     let one = |config: &mut Config| config.protocols[0].concurrent = 1;
     let (asker, mut server) = pair(many, one).await;
@@ -171,7 +171,7 @@ async fn a_rate_is_kept_and_running_over_it_too_often_is_a_ban() {
 }
 
 #[tokio::test]
-async fn several_protocols_live_side_by_side() {
+pub async fn several_protocols_live_side_by_side() {
     let extra = |config: &mut Config| {
         config.protocols.push(ProtocolSpec::new("blocks/1", 100, 100));
         config.protocols.push(ProtocolSpec::new("only-the-asker", 100, 100));
@@ -203,7 +203,7 @@ async fn who_cannot_be_reached_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_ends_the_question() {
+pub async fn a_connection_that_ends_ends_the_question() {
     let (asker, mut server) = pair(|_| {}, |_| {}).await;
     let task = ask(&asker, b"?".to_vec());
     let _held = server.request().await;

@@ -13,3 +13,4 @@ mod net;
 mod readme;
 mod rosenpass;
 mod tendermint;
+mod tunnels;

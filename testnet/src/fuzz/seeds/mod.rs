@@ -9,6 +9,7 @@ mod receipts;
 mod replication;
 pub(super) mod rosenpass;
 mod streams;
+mod tunnels;
 mod txs;
 mod wire;
 
@@ -53,5 +54,6 @@ pub fn seeds() -> Vec<Seed> {
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);
+    tunnels::put(&mut out);
     out.0
 }

@@ -12,6 +12,7 @@ mod tunnel;
 mod wire;
 
 pub(super) use receipts::maker as receipt_maker;
+pub(super) use wire::NETWORK;
 
 use super::Target;
 use pyralog_crypto::{Decode, Encode};
@@ -91,6 +92,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "response_frame", run: wire::response_frame },
     Target { name: "address_book", run: wire::address_book },
     Target { name: "rosenpass_datagram", run: tunnel::rosenpass_datagram },
+    Target { name: "tunnel_datagram", run: wire::tunnel_datagram },
+    Target { name: "inner_packet", run: wire::inner_packet },
+    Target { name: "peer_record", run: wire::peer_record },
+    Target { name: "peer_records", run: wire::peer_records },
     Target { name: "proof_envelope", run: wire::proof_envelope },
 ];
 

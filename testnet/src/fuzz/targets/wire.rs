@@ -3,12 +3,15 @@
 use pyralog_crypto::Decode;
 use pyralog_node::driver::wire::{MAX_GOSSIP_BUNDLES, MAX_SYNC_REQUEST_BYTES, SyncRequest, TxGossip};
 use pyralog_node::rpc::{envelope::Call, params::Params, query::Query};
+use pyralog_p2p::{MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, PeerRecords, SignedPeerRecord};
 use pyralog_zk::Envelope;
 
 use super::canonical;
 
 /// The largest frame that is tried, bytes.
 const FRAME: usize = 1 << 16;
+/// The network that the peer records of the corpus are signed for.
+pub const NETWORK: &str = "fuzz-net";
 /// Parameters of every kind.
 const NAMES: [&str; 7] = ["height", "hash", "prove", "query", "per_page", "data", "path"];
 
@@ -79,6 +82,35 @@ pub fn member_frames(bytes: &[u8]) -> bool {
 pub fn address_book(bytes: &[u8]) -> bool {
     let Ok(peers) = pyralog_p2p::check_address_book(bytes) else { return false };
     assert!(peers * 64 <= bytes.len(), "a peer without a signature");
+    true
+}
+
+/// A datagram on the tunnels' port.
+pub fn tunnel_datagram(bytes: &[u8]) -> bool {
+    pyralog_p2p::check_tunnel_datagram(bytes)
+}
+
+/// What a peer sends inside a tunnel.
+pub fn inner_packet(bytes: &[u8]) -> bool {
+    let valid = pyralog_p2p::check_inner_packet(bytes);
+    assert!(!valid || (40..=pyralog_p2p::INNER_MTU).contains(&bytes.len()));
+    valid
+}
+
+pub fn peer_record(bytes: &[u8]) -> bool {
+    let Some(signed) = canonical::<SignedPeerRecord>(bytes) else { return false };
+    assert!(bytes.len() <= MAX_RECORD_BYTES && signed.record().addresses.len() <= MAX_RECORD_ADDRESSES);
+    let mut book = PeerRecords::new(NETWORK, 1);
+    // A book takes what its network's identity signed, and nothing else.
+    let verified = SignedPeerRecord::verify(bytes, NETWORK);
+    assert_eq!(book.insert(bytes).is_ok(), verified.is_ok());
+    assert_eq!(book.get(&signed.peer()).is_some(), verified.is_ok());
+    true
+}
+
+pub fn peer_records(bytes: &[u8]) -> bool {
+    let Ok(book) = PeerRecords::decode(bytes, NETWORK, 64) else { return false };
+    assert_eq!(book.encode(), bytes, "another encoding of the same book was accepted");
     true
 }
 
