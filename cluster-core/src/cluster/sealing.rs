@@ -51,8 +51,8 @@ impl Cluster {
             tracing::debug!(member = from.0, %reason, "what came over the link of a member does not count");
             return None;
         }
-        // Before both starts are confirmed one of the disks may be an old copy, which must neither store nor seal in its member's place.
-        let counts = hello.is_confirmed() && self.shared.groups.is_started();
+        // An old copy of a disk must neither store nor seal in its member's place.
+        let counts = self.shared.groups.is_started();
         Some(*envelope).filter(|envelope| counts || !matches!(envelope, Envelope::Note { .. }))
     }
 }

@@ -297,9 +297,10 @@ impl Part {
         }
         stored.missing += 1;
         if stored.missing >= if stored.asked { FETCH_TICKS } else { PATIENCE } {
-            if stored.asked || stored.releaser == self.own || !self.sources.contains(&stored.releaser) {
-                // The next one, in turn.
-                let others = || self.sources.iter().filter(|member| **member != self.own);
+            if stored.asked || stored.releaser == self.own {
+                // The next one, in turn; also who leads by now, of which the epoch store has not told this member yet: all whom it has told of may be gone.
+                let all: BTreeSet<MemberId> = self.sources.iter().copied().chain([stored.releaser]).collect();
+                let others = || all.iter().filter(|member| **member != self.own);
                 let next = others().find(|member| **member > stored.source).or_else(|| others().next());
                 stored.source = next.copied().unwrap_or(self.own);
             } else {
