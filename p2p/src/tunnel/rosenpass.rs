@@ -17,7 +17,7 @@
 //! **Keys.** A peer has no key until [`Effect::NewKey`], and none after [`Effect::KeyExpired`]. A key is renewed 120 s (responder) or 130 s
 //! (initiator) after it was made and given up after 180 s; there is never a stand-in for a key that is missing.
 //!
-//! **Rules**, each with its [`Rule`](rule::Rule) to show that the tests see its absence:
+//! **Rules**, each with a switch in the tests that breaks it, and a test that notices:
 //!
 //! 1. A datagram whose mac does not name our key is dropped before anything is computed.
 //! 2. A biscuit number counts once: lower ones are refused, the same one is acknowledged again and makes no key.
