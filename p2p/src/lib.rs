@@ -49,7 +49,7 @@ pub use config::{
     parse_peer_address,
 };
 pub use discovery::address_book::check_address_book;
-pub use error::{Error, RecordError, SendError, TunnelError};
+pub use error::{BootstrapError, Error, MeshError, RecordError, SendError, TunnelError};
 pub use event::{Direction, Event, MessageRef, PeerInfo, Verdict};
 pub use handle::Handle;
 pub use limits::{Limits, Rate};
