@@ -352,8 +352,10 @@ impl Core {
                 replies.extend(endpoint.map(|endpoint| (endpoint, kind.into())));
             }
             if due.lost {
-                tracing::info!(peer = %link.key, "the peer does not answer any more: its connections are closed");
                 link.lost.send_modify(|times| *times += 1);
+            }
+            if due.news {
+                tracing::info!(peer = %link.key, "the peer does not answer any more: its connections are closed");
                 self.tell(TunnelEvent::Lost { key: link.key });
             }
             next = next.min(due.next.unwrap_or(next));

@@ -52,8 +52,11 @@ impl Link {
             keepalive: peer.keepalive,
             preshared: None,
             key_set: None,
+            confirmed: false,
             retry: None,
+            initiated: None,
             vigil: Vigil::default(),
+            gone: false,
             unused_answers: 0,
             counts: Counts::default(),
         };
@@ -82,9 +85,16 @@ pub(crate) struct LinkState {
     keepalive: Option<u16>,
     preshared: Option<PresharedKey>,
     key_set: Option<Instant>,
-    /// When a handshake of a link without session is repeated, and the wait that led there.
+    /// Both sides have the keys of a session: the peer answered our handshake, or used our answer to its own. The state
+    /// machine has a session as soon as it has answered, which a peer with another key never uses.
+    confirmed: bool,
+    /// When a handshake of a link without confirmed session is repeated, and the wait that led there.
     retry: Option<(Instant, Duration)>,
+    /// When the last handshake was begun here.
+    initiated: Option<Instant>,
     vigil: Vigil,
+    /// The peer was given up and has not been heard since.
+    gone: bool,
     /// Handshakes answered since a packet with the new keys was seen.
     unused_answers: u32,
     counts: Counts,
@@ -110,6 +120,8 @@ pub(crate) struct Due {
     pub(crate) packets: Vec<WgKind>,
     /// The peer is gone.
     pub(crate) lost: bool,
+    /// And that was not known.
+    pub(crate) news: bool,
     /// When to look again, where that is soon.
     pub(crate) next: Option<Instant>,
 }
@@ -133,7 +145,8 @@ impl LinkState {
 
     /// Stops all traffic: sessions and key are forgotten.
     pub(crate) fn silence(&mut self) {
-        (self.tunn, self.preshared, self.key_set, self.retry) = (None, None, None, None);
+        (self.tunn, self.preshared, self.key_set) = (None, None, None);
+        (self.confirmed, self.retry, self.initiated) = (false, None, None);
         self.vigil = Vigil::default();
     }
 
@@ -151,18 +164,19 @@ impl LinkState {
         }
     }
 
-    fn has_session(&self) -> bool {
-        self.tunn.as_ref().is_some_and(|tunn| tunn.time_since_last_handshake().is_some())
-    }
-
     /// A handshake initiation, even while another one waits for its answer.
     pub(crate) fn initiate(&mut self, now: Instant) -> Option<WgKind> {
         self.endpoint?;
-        if !self.has_session() {
-            let wait = self.retry.map_or(FIRST_RETRY, |(_, wait)| wait * 2);
-            self.retry = (wait <= LAST_RETRY).then_some((now + wait, wait));
-        }
-        self.tunn.as_mut()?.format_handshake_initiation(true).map(WgKind::from)
+        let initiation = self.tunn.as_mut()?.format_handshake_initiation(true)?;
+        self.initiated(now);
+        Some(initiation.into())
+    }
+
+    /// A handshake was begun: where there is no session it is repeated, less and less often.
+    fn initiated(&mut self, now: Instant) {
+        self.initiated = Some(now);
+        let wait = self.retry.map_or(FIRST_RETRY, |(_, wait)| wait * 2);
+        self.retry = (!self.confirmed && wait <= LAST_RETRY).then_some((now + wait, wait));
     }
 
     /// Encrypts a packet. Without a session it waits in a bounded queue and a handshake begins.
@@ -170,8 +184,8 @@ impl LinkState {
         let mut mtu = MtuWatcher::new(INNER_MTU as u16);
         let sealed = self.tunn.as_mut()?.handle_outgoing_packet(packet, Some(&mut mtu));
         self.vigil.spoke(now);
-        if matches!(sealed, Some(WgKind::HandshakeInit(_))) && !self.has_session() {
-            self.retry = Some((now + FIRST_RETRY, FIRST_RETRY));
+        if matches!(sealed, Some(WgKind::HandshakeInit(_))) {
+            self.initiated(now);
         }
         sealed
     }
@@ -192,7 +206,7 @@ impl LinkState {
                 received.moved = self.heard_at(from, now);
                 if answers {
                     received.established = true;
-                    (self.retry, self.unused_answers) = (None, 0);
+                    (self.confirmed, self.retry, self.unused_answers) = (true, None, 0);
                 } else if initiation {
                     self.answered();
                 }
@@ -200,7 +214,7 @@ impl LinkState {
             TunnResult::WriteToTunnel(packet) => {
                 received.moved = self.heard_at(from, now);
                 received.established = std::mem::take(&mut self.unused_answers) > 0;
-                self.retry = None;
+                (self.confirmed, self.retry) = (true, None);
                 received.inner = (!packet.is_empty()).then_some(packet);
             }
         }
@@ -209,6 +223,7 @@ impl LinkState {
 
     fn heard_at(&mut self, from: SocketAddr, now: Instant) -> Option<(Option<SocketAddr>, SocketAddr)> {
         self.vigil.heard(now);
+        self.gone = false;
         let before = self.endpoint.replace(from);
         (before != Some(from)).then_some((before, from))
     }
@@ -268,20 +283,30 @@ impl LinkState {
             Verdict::Wait(next) => due.next = Some(next),
             Verdict::Gone => {
                 due.lost = true;
+                due.news = !std::mem::replace(&mut self.gone, true);
                 // What is sent from now on begins with a handshake: the peer may come back without its sessions.
+                (self.confirmed, self.retry) = (false, None);
                 if let Some(tunn) = &mut self.tunn {
                     tunn.reset();
                 }
             }
         }
-        match self.retry {
-            Some((at, _)) if at <= now => {
-                due.packets.extend(self.initiate(now));
-            }
-            _ => {}
+        if self.wants_handshake(now) {
+            due.packets.extend(self.initiate(now));
         }
         due.next = [due.next, self.retry.map(|(at, _)| at)].into_iter().flatten().min();
         due
+    }
+
+    fn wants_handshake(&self, now: Instant) -> bool {
+        match self.retry {
+            Some((at, _)) => at <= now,
+            // Data went into a session that the peer has never used.
+            None => {
+                let quiet = self.initiated.is_none_or(|at| now.saturating_duration_since(at) > 2 * LAST_RETRY);
+                !self.confirmed && quiet && self.vigil.has_spoken()
+            }
+        }
     }
 
     fn round_trip(&self) -> Duration {

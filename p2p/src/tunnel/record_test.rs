@@ -53,7 +53,7 @@ fn the_encoding_is_fixed() {
     assert_eq!(signed(record()).peer().to_string(), "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5");
 }
 
-const SIGNATURE: &str = "";
+const SIGNATURE: &str = "cd81d70259f5d0341bdf62087ac5f8f7769f6310095b0092cec4c2b180dd35a4";
 
 #[test]
 fn a_record_is_good_on_its_network_and_nowhere_else() {

@@ -15,8 +15,7 @@ mod linux {
     };
 
     use nix::{
-        cmsg_space,
-        libc::{self, sock_extended_err, sockaddr_in6},
+        cmsg_space, libc,
         sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt},
     };
     use tokio::net::UdpSocket;
@@ -39,7 +38,8 @@ mod linux {
 
     /// Moves what waits in the error queue to `addresses`.
     pub(crate) fn drain(io: &UdpSocket, addresses: &mut Vec<SocketAddr>) -> io::Result<()> {
-        let mut space = cmsg_space!(sock_extended_err, sockaddr_in6);
+        // The report, the reporter's address, and what else was asked of the socket.
+        let mut space = cmsg_space!([u64; 64]);
         for _ in 0..MOST {
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
             let report = recvmsg::<SockaddrStorage>(io.as_raw_fd(), &mut [], Some(&mut space), flags)?;

@@ -57,6 +57,8 @@ impl OuterSocket {
             }
         }
         super::refused::enable(&io, config.listen.is_ipv6());
+        // The runtime learns that the socket has room; before, nothing would be sent.
+        io.writable().await.map_err(failed)?;
         Ok(Self { io, state, ipv6: config.listen.is_ipv6() })
     }
 

@@ -98,6 +98,11 @@ impl Vigil {
         }
     }
 
+    /// Whether it was sent data since it was last heard.
+    pub(crate) const fn has_spoken(&self) -> bool {
+        self.spoke.is_some()
+    }
+
     pub(crate) const fn last_heard(&self) -> Option<Instant> {
         self.heard
     }

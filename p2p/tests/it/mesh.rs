@@ -7,6 +7,8 @@ use libp2p::multiaddr::Protocol;
 use pyralog_p2p::{Config, Multiaddr, PresharedKey, Tunnel, TunnelConfig, TunnelKey, TunnelPeer, TunnelSecret};
 use zeroize::Zeroizing;
 
+use crate::relay::Relay;
+
 /// The tunnels of one test, by the node's seed.
 pub type Mesh = Rc<RefCell<BTreeMap<u8, Tunnel>>>;
 
@@ -38,6 +40,14 @@ pub fn join(one: &Tunnel, other: &Tunnel) {
         own.set_peer(&TunnelPeer { key, endpoint, keepalive: None }).unwrap();
         own.set_preshared_key(&key, pair_key(own.key(), key)).unwrap();
     }
+}
+
+/// The same by a relay: `one` sends to it, `other` waits to be spoken to.
+pub fn join_by(relay: &Relay, one: &Tunnel, other: &Tunnel) {
+    other.set_peer(&TunnelPeer { key: one.key(), endpoint: None, keepalive: None }).unwrap();
+    other.set_preshared_key(&one.key(), pair_key(one.key(), other.key())).unwrap();
+    one.set_peer(&TunnelPeer { key: other.key(), endpoint: Some(relay.front), keepalive: None }).unwrap();
+    one.set_preshared_key(&other.key(), pair_key(one.key(), other.key())).unwrap();
 }
 
 /// Moves a node's addresses into a tunnel, where the test runs [`within`] a mesh.

@@ -4,7 +4,7 @@ use pyralog_p2p::{Tunnel, TunnelPeer, TunnelQueues};
 use tokio::net::UdpSocket;
 
 use crate::{
-    mesh::join,
+    mesh::{join, join_by},
     net::until,
     relay::Relay,
     tunnel_keys::{is_cut_off, reaches, start},
@@ -14,11 +14,7 @@ use crate::{
 async fn watched() -> ((Tunnel, TunnelQueues), (Tunnel, TunnelQueues), Relay) {
     let (one, other) = (start(1).await, start(2).await);
     let relay = Relay::to(other.0.local_addr()).await;
-    join(&one.0, &other.0);
-    one.0.set_peer(&TunnelPeer { key: other.0.key(), endpoint: Some(relay.front), keepalive: None }).unwrap();
-    // By the relay's address, so that what the first sends comes by it.
-    other.0.set_peer(&TunnelPeer { key: one.0.key(), endpoint: Some(relay.back()), keepalive: None }).unwrap();
-    one.0.rekey(&other.0.key()).unwrap();
+    join_by(&relay, &one.0, &other.0);
     assert!(reaches(&one.0, other.0.key()).await);
     (one, other, relay)
 }
@@ -26,11 +22,6 @@ async fn watched() -> ((Tunnel, TunnelQueues), (Tunnel, TunnelQueues), Relay) {
 #[tokio::test]
 async fn what_is_repeated_goes_nowhere_and_moves_nothing() {
     let ((one, _one), (other, _other), relay) = watched().await;
-    until("the way by the relay", || async {
-        reaches(&one, other.key()).await;
-        other.link_stats(&one.key()).unwrap().endpoint == Some(relay.back())
-    })
-    .await;
     let before = other.link_stats(&one.key()).unwrap();
     let attacker = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for datagram in relay.seen() {

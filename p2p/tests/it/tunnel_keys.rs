@@ -37,9 +37,14 @@ pub fn peer_of(tunnel: &Tunnel) -> TunnelPeer {
     TunnelPeer { key: tunnel.key(), endpoint: Some(tunnel.local_addr()), keepalive: None }
 }
 
-/// Whether a packet comes there and back, in time for a first handshake.
+/// Whether a packet comes there and back. What goes out while keys change can be lost, so it is sent again.
 pub async fn reaches(from: &Tunnel, to: TunnelKey) -> bool {
-    from.ping(&to, Duration::from_secs(20)).await.unwrap().is_some()
+    for _ in 0..40 {
+        if from.ping(&to, A_WHILE).await.unwrap().is_some() {
+            return true;
+        }
+    }
+    false
 }
 
 pub async fn is_cut_off(from: &Tunnel, to: TunnelKey) -> bool {

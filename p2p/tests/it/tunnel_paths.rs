@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use pyralog_p2p::{Lane, Tunnel, TunnelEvent, TunnelPeer};
+use pyralog_p2p::{Lane, MemberEvent, Tunnel, TunnelEvent};
 use tokio::time::Instant;
 
 use crate::{
     members::{Member, event},
-    mesh::{join, secret},
+    mesh::{join, join_by, secret},
     net::{self, peer_id, soon, until},
     relay::Relay,
-    tunnel_keys::{peer_of, preshared, reaches, start},
+    tunnel_keys::{preshared, reaches, start},
 };
 
 /// A member inside a tunnel.
@@ -18,6 +18,8 @@ async fn member(seed: u8, tunnel: &Tunnel, port: u16) -> Member {
     let mut config = net::config(seed);
     config.listen = vec![tunnel.listen_address(port).to_string()];
     config.transport = Some(tunnel.transport(&config.limits));
+    // Whoever goes down here does so by the tunnel's word and not by the members' own timer.
+    config.limits.members.dead_after = Duration::from_secs(600);
     Member::start(config).await
 }
 
@@ -34,9 +36,7 @@ async fn keys_change_and_the_peer_moves_under_traffic_and_no_stream_is_lost() {
     const MESSAGES: u32 = 3_000;
     let ((one, _one), (other, mut news)) = (start(1).await, start(2).await);
     let relay = Relay::to(other.local_addr()).await;
-    join(&one, &other);
-    one.set_peer(&TunnelPeer { endpoint: Some(relay.front), ..peer_of(&other) }).unwrap();
-    other.set_peer(&TunnelPeer { endpoint: Some(relay.back()), ..peer_of(&one) }).unwrap();
+    join_by(&relay, &one, &other);
     let (mut first, mut second) = (member(1, &one, 0).await, member(2, &other, 0).await);
     know_each_other(&mut first, &mut second).await;
 
@@ -98,6 +98,8 @@ impl Killable {
                 let mut member = member(seed, &tunnel, 9_000).await;
                 member.knows([(knows, vec![at])]).await;
                 tokio::spawn(async move {
+                    // All of it: a node whose events nobody can read ends.
+                    let member = &mut member;
                     loop {
                         event(&mut member.events.urgent).await;
                     }
@@ -156,12 +158,22 @@ async fn a_peer_that_comes_back_without_its_sessions_ends_the_old_connections() 
     let (again, _again) = Tunnel::start(config).await.unwrap();
     join(&one, &again);
     let mut second = member(2, &again, 9_000).await;
+    let came_back = Instant::now();
     again.rekey(&one.key()).unwrap();
     second.knows([(first.id(), vec![first.node.listen_addr().await])]).await;
     first.down(second.id()).await;
-    first.up(second.id()).await;
-    second.up(first.id()).await;
-    first.talks_with(&mut second).await;
+    tracing::info!(after = ?came_back.elapsed(), "the end of the earlier process was noticed");
+    // The old connections end one after the other.
+    soon("a message over the new ones", async {
+        loop {
+            let _ = first.links.send(&second.id(), Lane::Urgent, "again".into());
+            let next = tokio::time::timeout(Duration::from_millis(50), event(&mut second.events.urgent)).await;
+            if matches!(next, Ok(MemberEvent::Message { .. })) {
+                return;
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,15 +3,15 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use futures::{AsyncRead, AsyncWrite, FutureExt, future::BoxFuture};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use tokio::sync::watch;
 
-use crate::{error::PathError, tunnel::link::Link};
+use crate::error::PathError;
 
 type Streams = Result<(SendStream, RecvStream), ConnectionError>;
 
@@ -31,8 +31,8 @@ pub(crate) struct Muxer {
 }
 
 impl Muxer {
-    pub(super) fn new(connection: Connection, link: &Arc<Link>) -> Self {
-        let mut lost = link.lost.subscribe();
+    /// `lost` tells when the peer was given up, since the connection was begun.
+    pub(super) fn new(connection: Connection, mut lost: watch::Receiver<u64>) -> Self {
         let lost = async move {
             // The sender is gone only when the peer has been removed.
             let _ = lost.changed().await;

@@ -9,7 +9,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Fuse},
+};
 use libp2p::{
     Multiaddr, PeerId, Transport,
     core::transport::{DialOpts, ListenerId, TransportError, TransportEvent},
@@ -45,7 +48,7 @@ pub(crate) struct TunnelTransport {
 struct Listener {
     endpoint: Endpoint,
     address: Multiaddr,
-    accept: BoxFuture<'static, Option<Incoming>>,
+    accept: Fuse<BoxFuture<'static, Option<Incoming>>>,
 }
 
 impl TunnelTransport {
@@ -153,9 +156,9 @@ impl TunnelTransport {
     }
 }
 
-fn accept(endpoint: &Endpoint) -> BoxFuture<'static, Option<Incoming>> {
+fn accept(endpoint: &Endpoint) -> Fuse<BoxFuture<'static, Option<Incoming>>> {
     let endpoint = endpoint.clone();
-    async move { endpoint.accept().await }.boxed()
+    async move { endpoint.accept().await }.boxed().fuse()
 }
 
 fn sender(core: &Core, incoming: &Incoming) -> Option<(Arc<Link>, Multiaddr)> {
@@ -175,7 +178,7 @@ async fn finish(connecting: Connecting, link: Arc<Link>) -> Result<(PeerId, Muxe
     let certificate = certificates.first().ok_or_else(|| PathError::Certificate("there is none".into()))?;
     let certificate =
         libp2p_tls::certificate::parse(certificate).map_err(|error| PathError::Certificate(error.to_string()))?;
-    Ok((certificate.peer_id(), Muxer::new(connection, &link)))
+    Ok((certificate.peer_id(), Muxer::new(connection, lost)))
 }
 
 /// Host, port and peer of an address of this transport's form.
