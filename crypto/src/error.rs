@@ -344,3 +344,27 @@ pub enum PartitionError {
     #[error("the checkpoints differ at the same size of {0} records: the partition was forked")]
     Fork(u64),
 }
+
+/// A key of a key encapsulation cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KemError {
+    /// Bytes of another length than the key has. Blame: the peer or file they came from.
+    #[error("a {what} has {expected} bytes, not {found}")]
+    Length {
+        /// The key.
+        what: &'static str,
+        /// Its length.
+        expected: usize,
+        /// The length found.
+        found: usize,
+    },
+    /// The thread that makes keys could not run. Blame: the machine.
+    #[error("no thread with {bytes} bytes of stack for making a key: {why}")]
+    Thread {
+        /// Stack that was asked for.
+        bytes: usize,
+        /// The system's answer.
+        why: String,
+    },
+}

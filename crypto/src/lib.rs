@@ -11,6 +11,7 @@
 //! | [`keys`] | Ed25519 under ZIP-215 rules, single and batch, signers |
 //! | [`address`] | account addresses |
 //! | [`keystore`] | keys sealed under a passphrase |
+//! | [`kem`] | key encapsulation against quantum computers |
 //! | [`checkpoint`], [`promise`], [`range_promise`] | what the owner of a log signs |
 //! | [`notary_leaf`] | what a leaf of a notary log commits to |
 //! | [`record`] | a record of a record log, and its one encoding |
@@ -23,6 +24,7 @@ pub mod codec;
 pub mod error;
 mod fixed;
 pub mod hash;
+pub mod kem;
 pub mod keys;
 pub mod keystore;
 pub mod merkle;
@@ -39,7 +41,7 @@ pub use chain_id::{check_chain_id, check_log_name};
 pub use checkpoint::{Checkpoint, LogId, Roots, SignedCheckpoint};
 pub use codec::{Decode, Encode, Reader, Writer};
 pub use error::{
-    CodecError, KeystoreError, MerkleError, NotaryError, ParseError, PartitionError, ProveError, RecordError,
+    CodecError, KemError, KeystoreError, MerkleError, NotaryError, ParseError, PartitionError, ProveError, RecordError,
     SignatureError, SignerError,
 };
 pub use hash::{Blake3, Hash, HashId, MerkleHash, Sha256};

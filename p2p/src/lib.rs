@@ -11,6 +11,7 @@
 //! - **Requests**: opaque request/response protocols, each with its sizes, concurrency and time.
 //! - **Member links**: long-lived streams among the members of one cluster, in two lanes, for Raft, replication and
 //!   catch-up ([`MemberLinks`], from [`Handle::members`]). A node that names no members does not speak them.
+//! - **Tunnels**: [`tunnel::rosenpass`] agrees with peers on keys that withstand quantum computers, without I/O.
 //! - **Tunnels**: WireGuard without privileges, with QUIC inside it as the swarm's transport ([`Tunnel`]).
 //! - **Bounds**: everything a peer can cause has a limit in [`Limits`]. A slow node makes no queue grow: requests are
 //!   refused, gossip is ignored, both counted. A peer over its rate is dropped first and banned for a time next.
@@ -40,7 +41,7 @@ mod peers;
 mod requests;
 mod start;
 mod transport;
-mod tunnel;
+pub mod tunnel;
 
 pub use libp2p::{Multiaddr, PeerId};
 
@@ -49,7 +50,7 @@ pub use config::{
     parse_peer_address,
 };
 pub use discovery::address_book::check_address_book;
-pub use error::{BootstrapError, Error, MeshError, RecordError, SendError, TunnelError};
+pub use error::{BootstrapError, Error, MeshError, RecordError, RosenpassError, SendError, TunnelError};
 pub use event::{Direction, Event, MessageRef, PeerInfo, Verdict};
 pub use handle::Handle;
 pub use limits::{Limits, Rate};

@@ -34,7 +34,7 @@ pub enum AppendError {
     Invalid(#[from] StoreError),
     /// It may or may not come to be.
     #[error(
-        "{}, so the records may or may not be kept: see which members are up, and read before you append again",
+        "{}, so the records may or may not be kept: see which members are up and start the others, and read before you append again",
         known(*copies, *wanted)
     )]
     Unknown {

@@ -151,6 +151,8 @@ impl Cluster {
         let mut pause = FIRST;
         // Once nobody knows, nothing that is refused later says that nothing was stored.
         let mut unknown = None;
+        // The epoch that was the newest one before the last try.
+        let mut newest = None;
         loop {
             let until = if again == Again::Unknown { deadline.min(Instant::now() + ATTEMPT) } else { deadline };
             let way = self.shared.way_to_leader(id);
@@ -182,7 +184,10 @@ impl Cluster {
                 Err(Unplaced::DiskFull) => AppendError::DiskFull,
                 Err(Unplaced::NotLeader) => AppendError::NoLeader,
                 Err(why @ (Unplaced::Gap { .. } | Unplaced::UnknownProducer)) => {
-                    if self.is_newest(id, leader).await {
+                    // Whoever was replaced and does not know it lacks what came later, also where it leads again by now: its answer counts where the same
+                    // epoch of its own was the newest one before it was asked and is so still.
+                    let before = std::mem::replace(&mut newest, self.newest_of(id, leader).await);
+                    if newest.is_some() && newest == before {
                         return Err(match why {
                             Unplaced::Gap { expected } => AppendError::Gap { expected },
                             _ => AppendError::UnknownProducer,
@@ -193,12 +198,22 @@ impl Cluster {
             };
             let next = Instant::now() + pause;
             if next >= deadline || (again == Again::Refused && unknown.is_some()) {
-                return Err(unknown.unwrap_or(refusal));
+                return Err(self.counted(id, unknown.unwrap_or(refusal)));
             }
             pause = match self.wait_for_leader(id, leader, next).await {
                 true => FIRST,
                 false => (pause * 2).min(Duration::from_millis(200)),
             };
+        }
+    }
+
+    /// Where nobody has said how many copies there are: none is known, of those that are wanted.
+    fn counted(&self, id: PartitionId, error: AppendError) -> AppendError {
+        match (error, self.shared.stands(id)) {
+            (AppendError::Unknown { copies: 0, wanted: 0 }, Some(stands)) => {
+                AppendError::Unknown { copies: 0, wanted: stands.nodeset.copies() }
+            }
+            (error, _) => error,
         }
     }
 
@@ -222,10 +237,11 @@ impl Cluster {
         }
     }
 
-    /// Whether nobody leads a newer epoch than who was asked: one that was replaced and does not know it lacks what came later.
-    async fn is_newest(&self, id: PartitionId, asked: Option<MemberId>) -> bool {
-        let Ok(shard) = self.shared.groups.shard_of(id.0).await else { return false };
-        let sequencer = shard.read(|state| state.partition(id.0).map(EpochStore::sequencer)).await;
-        sequencer.is_ok_and(|sequencer| sequencer == asked)
+    /// The newest epoch of a partition, where it is that of who was asked.
+    async fn newest_of(&self, id: PartitionId, asked: Option<MemberId>) -> Option<Epoch> {
+        let shard = self.shared.groups.shard_of(id.0).await.ok()?;
+        let stands = |store: &EpochStore| (store.epoch(), store.sequencer());
+        let (epoch, sequencer) = shard.read(|state| state.partition(id.0).map(stands)).await.ok()??;
+        (Some(sequencer) == asked).then_some(epoch)
     }
 }

@@ -1,5 +1,6 @@
 //! What changes a running cluster: who leads, and who comes back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use super::host::{Cluster, lock};
 use super::knocking::Say;
 use super::place::first_up;
 use crate::PartitionId;
-use crate::raft::{GroupError, NewMember, runs};
+use crate::raft::{GLOBAL, GroupError, NewMember, runs};
 use crate::replication::MemberId;
 
 impl Cluster {
@@ -16,9 +17,11 @@ impl Cluster {
     /// other one leads it already. Answers how many partitions it was asked for; it takes them one after another, and leaves those that it cannot lead.
     ///
     /// # Errors
-    /// As [`crate::raft::Group::transfer`].
+    /// As [`crate::raft::Group::transfer`]; [`GroupError::Refused`] where the other one is known to be down.
     pub async fn transfer(&self, to: MemberId) -> Result<usize, GroupError> {
         let global = self.groups().global();
+        self.must_be_up(to)?;
+        self.must_decide()?;
         let leads = || to != self.id() && global.status().leader.member == Some(to);
         // Whoever leads already need not be handed the lead; what this member knew may be old.
         let led = leads() && global.read(|_| ()).await.is_ok() && leads();
@@ -39,13 +42,35 @@ impl Cluster {
 
     /// Asks, for each partition, the member that is up and has the highest score to lead it, where that is another one than leads it now. Answers how many
     /// partitions these are.
-    pub fn rebalance(&self) -> usize {
+    ///
+    /// # Errors
+    /// [`GroupError::Unavailable`] where a majority of the voters is missing: then nobody can take over.
+    pub fn rebalance(&self) -> Result<usize, GroupError> {
+        self.must_decide()?;
         let up = self.up();
         let best = self.partitions().into_iter().filter_map(|status| {
             let best = first_up(status.partition, &status.nodeset, &up)?;
             (best != status.sequencer).then_some((best, status.partition))
         });
-        best.filter(|(best, partition)| self.ask_member(*best, *partition)).count()
+        Ok(best.filter(|(best, partition)| self.ask_member(*best, *partition)).count())
+    }
+
+    /// Whoever is known to be down is not waited for.
+    fn must_be_up(&self, member: MemberId) -> Result<(), GroupError> {
+        let live = self.groups().global().look(|state| state.live().any(|(id, _)| id == member));
+        if live && !self.up().contains(&member) {
+            let why = format!("member {} is down: start it first, or choose another one", member.0);
+            return Err(GroupError::Refused { group: GLOBAL, why });
+        }
+        Ok(())
+    }
+
+    /// Whether a majority of the voters is heard: without it nothing is decided.
+    fn must_decide(&self) -> Result<(), GroupError> {
+        let (voters, up) = (self.groups().global().status().voters, self.up());
+        let (answering, silent): (BTreeSet<_>, BTreeSet<_>) = voters.into_iter().partition(|voter| up.contains(voter));
+        let most = (answering.len() + silent.len()) / 2 + 1;
+        if answering.len() >= most { Ok(()) } else { Err(GroupError::Unavailable { group: GLOBAL, answering, silent }) }
     }
 
     /// Asks a member to lead a partition that it stores: it takes the next epoch as soon as it can, or never. Answers whether it was asked.

@@ -8,12 +8,12 @@ use pyralog_crypto::{CodecError, Encode, Reader, Writer};
 use super::lacks::Lacks;
 use crate::PartitionId;
 use crate::member::{Acked, MAX_NOTE_BYTES, Note, Placed, Unplaced};
-use crate::raft::{MAX_FRAME_BYTES, NewMember};
+use crate::raft::{Hello, MAX_FRAME_BYTES, NewMember};
 use crate::replication::{AckMode, MAX_PAYLOAD_BYTES, MemberId};
 
 /// Bytes of an envelope, at most.
 pub const MAX_ENVELOPE_BYTES: usize =
-    64 + if MAX_NOTE_BYTES > MAX_FRAME_BYTES { MAX_NOTE_BYTES } else { MAX_FRAME_BYTES };
+    256 + if MAX_NOTE_BYTES > MAX_FRAME_BYTES { MAX_NOTE_BYTES } else { MAX_FRAME_BYTES };
 
 /// Bytes of a reason, at most.
 pub const MAX_WHY: usize = 2048;
@@ -43,6 +43,7 @@ pub const MAX_HEARD: usize = 64;
 /// 15:u8 id:u64 partition:u64 from:u64     which records the receiver has from an offset on; answered by 11, see `Holdings`
 /// 16:u8 id:u64 partition:u64 from:u64     the records from an offset on, as the receiver has them; answered by 11, see `crate::items`
 /// 17:u8 id:u64 member:u64                 what the receiver has of the partitions that it stores with a member; answered by 11, see `stock`
+/// 18:u8 0:u64 to:u64 hello envelope       one of 3 to 6, 10 to 13 and 15 to 17, with who sends it and whom it is for: without that these count for nothing
 /// ```
 ///
 /// What stands last fills the envelope.
@@ -165,6 +166,15 @@ pub enum Envelope {
         /// What it lacks.
         lacks: Lacks,
     },
+    /// An envelope with who sends it and whom it is for: a link knows keys only, and a key may be that of a member and of who took its place.
+    From {
+        /// Whom it is for.
+        to: MemberId,
+        /// Who sends it.
+        hello: Hello,
+        /// One that [`Envelope::names_sender`].
+        envelope: Box<Envelope>,
+    },
     /// The receiver was removed: it hears nothing more.
     Removed {
         /// Its id: it may have another one by now.
@@ -180,15 +190,37 @@ impl Envelope {
             Self::Note { note, .. } => note.is_bulk(),
             Self::Ask { .. } | Self::Told { .. } => true,
             Self::Survey { .. } | Self::Records { .. } | Self::Leaving { .. } => true,
+            Self::From { envelope, .. } => envelope.is_bulk(),
             _ => false,
         }
+    }
+
+    /// Whether it counts only with who sends it. Frames of groups say so themselves; and whoever has no id yet, or none any more, cannot.
+    #[must_use]
+    pub fn names_sender(&self) -> bool {
+        !matches!(
+            self,
+            Self::Call { .. }
+                | Self::Answer { .. }
+                | Self::Join(_)
+                | Self::Joined { .. }
+                | Self::NotJoined { .. }
+                | Self::Removed { .. }
+                | Self::From { .. }
+        )
     }
 
     /// The bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let mut out = Writer::default();
-        let last = match self {
+        let last = self.put(&mut out);
+        if last.is_empty() { out.into_bytes().into() } else { [out.as_bytes(), &last].concat().into() }
+    }
+
+    /// Writes all but what stands last.
+    fn put(&self, out: &mut Writer) -> Bytes {
+        match self {
             Self::Call { id, group, frame } => {
                 out.u8(1).u64(*id).u64(*group);
                 frame.clone()
@@ -262,8 +294,11 @@ impl Envelope {
                 });
                 Bytes::new()
             }
-        };
-        if last.is_empty() { out.into_bytes().into() } else { [out.as_bytes(), &last].concat().into() }
+            Self::From { to, hello, envelope } => {
+                out.u8(18).u64(0).u64(to.0).put(hello);
+                envelope.put(out)
+            }
+        }
     }
 
     /// The envelope that fills `bytes`; what stands last is part of them.
@@ -293,7 +328,7 @@ impl Envelope {
                 let acked = acked(&mut input)?;
                 input.finish().map(|()| Self::Appended { id, acked })
             }
-            6 | 7 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
+            6 | 7 | 18 if id != 0 => Err(CodecError::Invalid { what: "envelope", why: "its id is not 0" }),
             6 => {
                 let partition = PartitionId(input.u64()?);
                 input.finish().map(|()| Self::Lead { partition })
@@ -331,6 +366,17 @@ impl Envelope {
             17 => {
                 let member = MemberId(input.u64()?);
                 input.finish().map(|()| Self::Leaving { id, member })
+            }
+            18 => {
+                let (to, hello) = (MemberId(input.u64()?), input.get()?);
+                let inner = rest(&input);
+                let needless = CodecError::Invalid { what: "envelope", why: "it needs no sender" };
+                // One in another would be read to any depth.
+                if inner.first() == Some(&kind) {
+                    return Err(needless);
+                }
+                let envelope = Box::new(Self::from_shared(&inner)?);
+                if envelope.names_sender() { Ok(Self::From { to, hello, envelope }) } else { Err(needless) }
             }
             found => Err(CodecError::Tag { what: "envelope", found: found.into() }),
         }

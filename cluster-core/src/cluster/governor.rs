@@ -1,8 +1,8 @@
 //! What the leader of the global group does for all: it makes voters, and has partitions stored where they should be, and their epochs kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -15,9 +15,14 @@ use crate::replication::{MemberId, NodeSet};
 /// A member that cannot vote yet is tried again after so long.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// A member that should vote and does not for so long gets its vote back: somebody began to remove it, and did not come to the end. Removing one takes less.
+const HALF_REMOVED: Duration = Duration::from_secs(30);
+
 /// Of the member that leads the global group.
 #[derive(Default)]
 pub(super) struct Governor {
+    /// Members that should vote and do not, since when.
+    voteless: BTreeMap<MemberId, Instant>,
     /// What makes voters of members that came up, while it runs.
     growing: Option<JoinHandle<()>>,
 }
@@ -34,12 +39,14 @@ impl Governor {
         if self.growing.as_ref().is_some_and(|growing| !growing.is_finished()) {
             return;
         }
+        self.note_voteless(shared);
         let up = shared.ears.up();
-        let learner = shared.groups.global().look(|state| {
-            let learners = state.live().filter(|(id, member)| member.role == Role::Learner && up.contains(id));
-            learners.map(|(id, _)| id).next()
+        let due = |id: &MemberId| self.voteless.get(id).is_some_and(|since| since.elapsed() >= HALF_REMOVED);
+        let without = shared.groups.global().look(|state| {
+            let without = state.live().filter(|(id, member)| member.role == Role::Learner || due(id));
+            without.map(|(id, _)| id).find(|id| up.contains(id))
         });
-        let Some(member) = learner else { return };
+        let Some(member) = without else { return };
         let groups = shared.groups.clone();
         self.growing = Some(tokio::spawn(async move {
             match promote(&groups, member).await {
@@ -51,6 +58,20 @@ impl Governor {
                 }
             }
         }));
+    }
+
+    fn note_voteless(&mut self, shared: &Shared) {
+        let global = shared.groups.global();
+        let voters = global.status().voters;
+        let all = |state: &GlobalState| -> BTreeSet<MemberId> {
+            let should = state.live().filter(|(_, member)| member.role == Role::Voter);
+            should.map(|(id, _)| id).filter(|id| !voters.contains(id)).collect()
+        };
+        let voteless = global.look(all);
+        self.voteless.retain(|id, _| voteless.contains(id));
+        for id in voteless {
+            self.voteless.entry(id).or_insert_with(Instant::now);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::pace::Paces;
 use super::questions::Answering;
 use super::relay::MAX_RELAYED;
 use super::repair::{Strength, keep_repairing};
+use super::sealing::Sealing;
 use super::steward::Steward;
 use crate::member::MemberLimits;
 use crate::raft::{GroupError, RaftGroups, RaftOptions};
@@ -112,7 +113,8 @@ impl Cluster {
         peer: &[u8],
         addresses: &[String],
     ) -> Result<Self, GroupError> {
-        let calls = Calls::new(Arc::clone(&links), anywhere()?);
+        let links = Sealing::new(links);
+        let calls = Calls::new(links.clone(), anywhere()?);
         let raft = options.raft.clone();
         let groups = RaftGroups::bootstrap(raft, core.tables(), Arc::new(calls.clone()), name, peer, addresses).await?;
         Self::run(core, options, links, calls, groups)
@@ -123,7 +125,8 @@ impl Cluster {
     /// # Errors
     /// As [`RaftGroups::open`].
     pub async fn open(core: &Core, options: ClusterOptions, links: Arc<dyn Links>) -> Result<Self, GroupError> {
-        let calls = Calls::new(Arc::clone(&links), anywhere()?);
+        let links = Sealing::new(links);
+        let calls = Calls::new(links.clone(), anywhere()?);
         let groups = RaftGroups::open(options.raft.clone(), core.tables(), Arc::new(calls.clone())).await?;
         Self::run(core, options, links, calls, groups)
     }
@@ -140,10 +143,12 @@ impl Cluster {
     fn run(
         core: &Core,
         options: ClusterOptions,
-        links: Arc<dyn Links>,
+        links: Arc<Sealing>,
         calls: Calls,
         groups: RaftGroups,
     ) -> Result<Self, GroupError> {
+        links.set(groups.says());
+        let links: Arc<dyn Links> = links;
         let me = groups.hello().member;
         let (stopped, hears) = mpsc::unbounded_channel();
         let (logs, replicas, limits) = (core.logs().clone(), core.replicas().clone(), options.limits);

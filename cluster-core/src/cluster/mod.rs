@@ -44,6 +44,7 @@ mod receive;
 mod relay;
 mod renewal;
 mod repair;
+mod sealing;
 mod steward;
 mod stock;
 mod view;

@@ -9,6 +9,7 @@ use crate::replication::MemberId;
 impl Cluster {
     /// An envelope of another member.
     pub fn receive(&self, from: MemberId, envelope: Envelope) {
+        let Some(envelope) = self.unsealed(from, envelope) else { return };
         match envelope {
             Envelope::Call { id, group, frame } => {
                 let shared = Arc::clone(&self.shared);
@@ -34,8 +35,6 @@ impl Cluster {
             }
             Envelope::Leaving { id, member } => self.shared.tell_stock((from, id), member),
             Envelope::Ask { id, question } => self.answer_node(from, id, question),
-            // An old copy of a disk must neither store nor seal in its member's place.
-            Envelope::Note { .. } if !self.shared.groups.is_started() => {}
             Envelope::Note { partition, note } => {
                 self.shared.inputs.note(from, partition, note);
             }
@@ -47,8 +46,8 @@ impl Cluster {
             Envelope::Lead { partition } => self.ask(partition),
             Envelope::Hears { members, lacks } => self.told(from, members, lacks),
             Envelope::Join(new) => self.let_in(from, new),
-            // This one has its id.
-            Envelope::Joined { .. } | Envelope::NotJoined { .. } => {}
+            // This one has its id; and what was sealed is unsealed.
+            Envelope::Joined { .. } | Envelope::NotJoined { .. } | Envelope::From { .. } => {}
             Envelope::Removed { member } => {
                 self.shared
                     .removed

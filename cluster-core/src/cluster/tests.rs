@@ -11,4 +11,5 @@ mod members;
 mod modes;
 mod net;
 mod producers;
+mod sealing;
 mod world;

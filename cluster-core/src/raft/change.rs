@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
-use std::time::Duration;
 
 use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{ChangeMembers, EmptyNode, ServerState};
@@ -10,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Machine;
 use super::group::{Group, Shared};
+use super::links::SILENCE;
 use super::status::{Reached, reached};
 use super::types::Membership;
 use super::wire::{Change, Reply};
@@ -17,9 +17,6 @@ use crate::replication::MemberId;
 
 /// A learner that is so many entries behind is near enough to vote.
 const NEAR: u64 = 64;
-
-/// A member that is not heard for so long does not run: see [`Group::is_heard`].
-const SILENCE: Duration = Duration::from_secs(2);
 
 /// Why a member is not replaced.
 pub(crate) fn runs(member: MemberId) -> String {
@@ -73,6 +70,10 @@ impl<M: Machine> Group<M> {
                 Err(e) => Reply::Refused(format!("it leads, and cannot hand over: {e}")),
             };
         }
+        if !self.hears_majority() {
+            // What is begun now would stay half done until the others are there again.
+            return Reply::NotLeader(None);
+        }
         let _alone = self.shared.changing.lock().await;
         if let Change::Promote(member) = change
             && !self.wait_until_near(member).await
@@ -107,6 +108,13 @@ impl<M: Machine> Group<M> {
             }
             tokio::time::sleep(self.shared.options.heartbeat / 2).await;
         }
+    }
+
+    /// Whether a majority of the voters is heard, as far as this member was told.
+    fn hears_majority(&self) -> bool {
+        let voters = self.status().voters;
+        let hearing = self.shared.hearing.borrow();
+        hearing.as_ref().is_none_or(|heard| voters.intersection(&heard.up).count() > voters.len() / 2)
     }
 
     /// Whether a member speaks, from the disk that it was added with. One that does is sent heartbeats, and answers. So one that has said nothing for a while,

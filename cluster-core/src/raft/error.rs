@@ -103,9 +103,13 @@ fn called(group: u64) -> String {
 }
 
 fn heard(answering: &BTreeSet<MemberId>, silent: &BTreeSet<MemberId>) -> String {
-    let list = |members: &BTreeSet<MemberId>| {
+    let list = |members: &BTreeSet<MemberId>, (one, more): (&str, &str)| {
         let words: Vec<String> = members.iter().map(|member| member.0.to_string()).collect();
-        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+        match members.len() {
+            0 => format!("none {one}"),
+            1 => format!("member {} {one}", words.join(", ")),
+            _ => format!("members {} {more}", words.join(", ")),
+        }
     };
-    format!("{} answer, {} do not", list(answering), list(silent))
+    format!("{}, and {}", list(answering, ("answers", "answer")), list(silent, ("does not", "do not")))
 }

@@ -220,11 +220,13 @@ impl<M: Machine> Group<M> {
     async fn submit(&self, request: Request, deadline: Instant) -> Result<Reply, GroupError> {
         let group = self.shared.number;
         let once = matches!(request, Request::Propose(_));
+        // A change that is begun comes to its end when a majority is there again, or does not.
+        let (changes, mut begun) = (matches!(request, Request::Change(_)), false);
         let mut hint = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.unavailable(true).await);
+                return Err(self.unavailable(!begun).await);
             }
             let reply = match hint.take().or(self.leader()) {
                 None => Reply::NotLeader(None),
@@ -240,6 +242,7 @@ impl<M: Machine> Group<M> {
                 let begun = once && matches!(reply, Reply::Uncertain(_));
                 return Err(if begun { self.unavailable(false).await } else { self.stopped(&why) });
             }
+            begun |= changes && matches!(reply, Reply::Uncertain(_) | Reply::Stopped(_));
             match reply {
                 Reply::NotLeader(other) => hint = other.map(MemberId).filter(|other| *other != self.shared.me),
                 Reply::Uncertain(_) if once => return Err(self.unavailable(false).await),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role};
 use super::hearing::Hearing;
 use super::identity::{Hello, Identity, Life, Stranger};
-use super::links::{Door, RaftLinks};
+use super::links::{Door, RaftLinks, SILENCE, Says};
 use super::store::{LogStore, MachineStore, Shelf, Starts, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
 use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, group_of};
@@ -25,6 +25,10 @@ pub(super) const FIRST_PARTITION_GROUP: u64 = 1 << 32;
 const JUDGED: Duration = Duration::from_secs(1);
 /// So often it looks.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Why a start is not confirmed yet.
+const TWICE: &str = "\
+    the member runs already, on this disk or on a copy of it, and only one of them may: stop the other one. Where that one was stopped a moment ago, this passes by itself";
 
 /// All groups of a member. Clones share them.
 #[derive(Clone)]
@@ -199,6 +203,20 @@ impl RaftGroups {
         self.inner.door.hello()
     }
 
+    /// The same, for who asks often.
+    #[must_use]
+    pub fn says(&self) -> Says {
+        self.inner.door.says()
+    }
+
+    /// Whether who speaks over the link of a member is that member, as far as this one knows.
+    ///
+    /// # Errors
+    /// [`GroupError::Stranger`].
+    pub fn check(&self, from: MemberId, hello: &Hello) -> Result<(), GroupError> {
+        self.inner.door.check(from, hello)
+    }
+
     /// Answers a frame of another member, which the transport knows as `from`. The answer goes back as it is, also where it refuses.
     ///
     /// # Errors
@@ -211,8 +229,10 @@ impl RaftGroups {
             Err(other) => return Err(other),
             Ok(()) if group == GLOBAL && hello.previous != hello.next && matches!(request, Request::Propose(_)) => {
                 self.hear_first(from, hello.next).await;
+                let twice = self.runs_already(from, &hello).await;
                 match self.inner.door.check(from, &hello) {
                     Err(GroupError::Stranger { why, .. }) => Reply::Stranger(why),
+                    _ if twice => Reply::Refused(TWICE.to_owned()),
                     _ => self.inner.global.serve(request).await,
                 }
             }
@@ -402,6 +422,18 @@ impl RaftGroups {
         while !led.iter().all(known) && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether a member that starts runs already somewhere else. One that was stopped a moment ago was heard lately, too, so this waits until it would be silent.
+    async fn runs_already(&self, member: MemberId, starting: &Hello) -> bool {
+        let until = Instant::now() + SILENCE * 2;
+        while self.inner.door.runs_already(member, starting) {
+            if Instant::now() >= until {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
     }
 
     /// Stops all groups, and waits until they stand still. Nothing of it stops by being dropped.

@@ -61,6 +61,11 @@ pub struct Hello {
 }
 
 impl Hello {
+    /// Whether the cluster has confirmed the life that it names, as the speaker says.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.previous == self.next
+    }
+
     /// Whether its disk is older than the one on which this life began.
     pub(super) fn is_before(&self, began: Life) -> bool {
         self.previous.number < began.number && self.next != began

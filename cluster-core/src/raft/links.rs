@@ -28,6 +28,9 @@ use super::types::Types;
 use super::wire::{Reply, Request, frame, unframe};
 use crate::replication::MemberId;
 
+/// A member that is not heard for so long does not run.
+pub(super) const SILENCE: Duration = Duration::from_secs(2);
+
 /// What comes later.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -49,22 +52,43 @@ pub trait RaftLinks: Send + Sync + 'static {
     fn call(&self, to: MemberId, group: u64, frame: Bytes) -> BoxFuture<'_, Result<Bytes, LinkError>>;
 }
 
+/// What a member says of itself at any time. Clones share it.
+#[derive(Clone)]
+pub struct Says(Arc<RwLock<Hello>>);
+
+impl Says {
+    /// Now.
+    #[must_use]
+    pub fn hello(&self) -> Hello {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Who this member is to others, and who others are to it. Clones share it.
 #[derive(Clone)]
 pub(super) struct Door {
     links: Arc<dyn RaftLinks>,
-    hello: Arc<RwLock<Hello>>,
+    says: Says,
     known: Applied<GlobalState>,
     /// Lives that have begun, perhaps not known to be committed yet.
     starts: Starts,
     /// When members were heard last that are who they say.
-    heard: Arc<Mutex<BTreeMap<MemberId, Instant>>>,
+    heard: Arc<Mutex<BTreeMap<MemberId, Heard>>>,
     /// What members have acknowledged of the groups that this one leads.
     acknowledged: Arc<Mutex<BTreeMap<(MemberId, u64), Acknowledged>>>,
     /// Lives of members that lack what they had acknowledged.
     reverted: Arc<Mutex<BTreeMap<MemberId, Life>>>,
     /// Why other members do not let this one in, if so.
     refused: watch::Sender<Option<Stranger>>,
+}
+
+/// When a member was heard.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// In any life.
+    last: Instant,
+    /// In the life that it had last as one whose start is confirmed.
+    running: Option<(Life, Instant)>,
 }
 
 /// How far a member has the log of a group, as it has said to its leader.
@@ -83,16 +107,20 @@ impl Door {
         (known, starts): (Applied<GlobalState>, Starts),
     ) -> Self {
         let (heard, acknowledged, reverted) = Default::default();
-        let (hello, refused) = (Arc::new(RwLock::new(hello)), watch::Sender::new(None));
-        Self { links, hello, known, starts, heard, acknowledged, reverted, refused }
+        let (says, refused) = (Says(Arc::new(RwLock::new(hello))), watch::Sender::new(None));
+        Self { links, says, known, starts, heard, acknowledged, reverted, refused }
     }
 
     pub(super) fn hello(&self) -> Hello {
-        *self.hello.read().unwrap_or_else(PoisonError::into_inner)
+        self.says.hello()
+    }
+
+    pub(super) fn says(&self) -> Says {
+        self.says.clone()
     }
 
     pub(super) fn set_hello(&self, hello: Hello) {
-        *self.hello.write().unwrap_or_else(PoisonError::into_inner) = hello;
+        *self.says.0.write().unwrap_or_else(PoisonError::into_inner) = hello;
     }
 
     /// Whether the member at the end of a link is who it says, as far as this member knows.
@@ -106,17 +134,26 @@ impl Door {
         let is_old = is_reverted || self.starts.newest(member).is_some_and(|newest| hello.is_before(newest));
         let judged = judged.and(if is_old { Err(Stranger::OldCopy) } else { Ok(()) });
         judged.map_err(|why| GroupError::Stranger { member, why })?;
-        self.heard_of().insert(member, Instant::now());
+        let now = Instant::now();
+        let mut all = lock(&self.heard);
+        let heard = all.entry(member).or_insert(Heard { last: now, running: None });
+        heard.last = now;
+        if hello.is_confirmed() {
+            heard.running = Some((hello.next, now));
+        }
         Ok(())
     }
 
     /// When a member was heard last, from the disk that it was added with.
     pub(super) fn heard(&self, member: MemberId) -> Option<Instant> {
-        self.heard_of().get(&member).copied()
+        lock(&self.heard).get(&member).map(|heard| heard.last)
     }
 
-    fn heard_of(&self) -> MutexGuard<'_, BTreeMap<MemberId, Instant>> {
-        lock(&self.heard)
+    /// Whether somebody else was heard lately in the life from which a start goes on: then it runs, and who starts has a copy of its disk.
+    pub(super) fn runs_already(&self, member: MemberId, starting: &Hello) -> bool {
+        let heard = lock(&self.heard).get(&member).copied();
+        let running = heard.and_then(|heard| heard.running);
+        running.is_some_and(|(life, at)| life == starting.previous && at.elapsed() < SILENCE)
     }
 
     /// Why other members do not let this one in, once one has said so.

@@ -52,7 +52,7 @@ pub use group::Group;
 pub use groups::RaftGroups;
 pub use hearing::Hearing;
 pub use identity::{Hello, Identity, Incarnation, Life, Stranger};
-pub use links::{BoxFuture, LinkError, RaftLinks};
+pub use links::{BoxFuture, LinkError, RaftLinks, Says};
 pub use machine::Machine;
 pub use options::{EpochShards, RaftOptions};
 pub use shard::{ShardAnswer, ShardCommand, ShardState};

@@ -45,12 +45,15 @@ pub async fn status(State(api): Api) -> Answer {
     let peers = api.backend.peers().await.len();
     let identity = api.backend.identity();
     let record = read(&api, |ledger| ledger.log(&identity.log).map_err(|e| e.to_string()))?;
+    let anchored = record.as_ref().map_or(0, |record| record.size);
+    // Members that do not store the log know of what is anchored.
+    let size = anchored.max(*api.shared.log_size.borrow());
     let log = json!({
         "id": identity.log,
         "owner": identity.log_owner,
         "registered": record.is_some(),
-        "size": api.shared.log_size.borrow().to_string(),
-        "anchored_size": record.map_or(0, |record| record.size).to_string(),
+        "size": size.to_string(),
+        "anchored_size": anchored.to_string(),
     });
     Ok(Json(answers::status(api.backend.as_ref(), peers, log)))
 }

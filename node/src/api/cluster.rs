@@ -212,7 +212,7 @@ pub async fn answer_transfer(api: &ApiState, question: &Question) -> Option<forw
 
 /// `POST /v1/cluster/rebalance`
 async fn rebalance(State(api): Api) -> Answer {
-    Ok(Json(json!({"asked": serving(&api.member)?.cluster().rebalance()})))
+    Ok(Json(json!({"asked": serving(&api.member)?.cluster().rebalance()?})))
 }
 
 /// The member, once the cluster has confirmed its start.

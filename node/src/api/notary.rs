@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use super::extract::{Body, Path, Query};
 use super::forward::{Answer, Asked, Kind, Question, WAY, query};
@@ -20,10 +21,12 @@ use crate::notary::{ReceiptState, Refused};
 
 type Api = State<Arc<ApiState>>;
 
-/// For so long it is waited for another member to take leaves.
-const TAKING: Duration = Duration::from_secs(30);
+/// For so long it is waited for another member to take leaves. Clients wait a little longer.
+const TAKING: Duration = Duration::from_secs(12);
 /// For so long a member that was asked by another one waits for a block that the other one has: it has few places for questions.
 const BLOCK: Duration = Duration::from_secs(2);
+/// Receipts that are asked for at other members at once: anybody may ask for any, and leaves and reads need places there, too.
+static ASKING: Semaphore = Semaphore::const_new(32);
 /// The path of a receipt, without the index of its leaf.
 const RECEIPTS: &str = "/v1/notary/receipts/";
 
@@ -149,6 +152,11 @@ pub async fn receipt(
 /// Has a member give the receipt that stores the log. This one has the blocks too, and waits here for the one that anchors the leaf.
 async fn ask_for_receipt(api: &ApiState, index: u64, patience: Duration) -> Result<Response, Problem> {
     let anchored = api.receipts.anchored(index, patience).await.map_err(Problem::internal)?;
+    let Ok(_place) = ASKING.try_acquire() else {
+        let message = "too many receipts are asked for at the members that store the notary log";
+        let busy = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message);
+        return Err(busy.remedy("ask again after the given time").retry_after(1));
+    };
     let wait = if anchored { BLOCK.as_millis() } else { 0 };
     let uri = format!("{RECEIPTS}{index}?wait_ms={wait}");
     let uri = uri.parse().map_err(|e| Problem::internal(format!("{uri}: {e}")))?;

@@ -174,6 +174,10 @@ impl Confirming {
                     fail(&self.engine, &self.home, &error);
                     return false;
                 }
+                Err(GroupError::Refused { why, .. }) => {
+                    tracing::warn!(why, "the cluster does not confirm this member's start yet");
+                    tokio::time::sleep(AGAIN * 2).await;
+                }
                 Err(reason) => {
                     tracing::debug!(%reason, "the cluster has not confirmed this member's start yet");
                     tokio::time::sleep(AGAIN).await;

@@ -38,6 +38,17 @@ const LOOK: Duration = Duration::from_millis(500);
 /// It asks so often.
 const ASK: Duration = Duration::from_secs(1);
 
+/// Before anything is said with it: the votes on this disk are those of another member.
+fn foreign_disk(home: &Home, of: &Contact) -> String {
+    format!(
+        "{}: this is the disk of member {}, and the keys of this home are not its keys: {} is expected. Give each home its own data and keys back; a member whose disk is lost \
+         is started with keys/ and data/members.json alone",
+        home.store().display(),
+        of.member,
+        of.peer_id
+    )
+}
+
 /// What a member begins with.
 pub struct Begin<'a> {
     /// Its home.
@@ -86,6 +97,11 @@ impl ClusterMember {
         let identity = core.identity().map_err(|e| Error::Storage(e.to_string()))?;
         let others: Vec<&Contact> = contacts.iter().filter(|contact| contact.peer() != Some(local)).collect();
         let given = identity.as_ref().and_then(|identity| identity.member);
+        if let Some(of) = given.and_then(|given| contacts.iter().find(|contact| contact.member == given.0))
+            && of.peer() != Some(local)
+        {
+            return Err(Error::Cluster(foreign_disk(home, of)));
+        }
         if given.is_none() && !others.is_empty() {
             let was =
                 contacts.iter().find(|contact| contact.peer() == Some(local)).map(|contact| MemberId(contact.member));

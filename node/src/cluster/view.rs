@@ -109,15 +109,17 @@ impl View {
     pub(super) fn of(cluster: &Cluster, started: bool) -> Self {
         let up = cluster.up();
         let (global, lacks) = (cluster.groups().global(), cluster.lacks());
+        let voters = global.status().voters;
         let members = global.look(|state| {
             let view = |(id, member): (MemberId, &Member)| MemberView {
                 member: id.0,
                 name: member.name.clone(),
                 peer_id: PeerId::from_bytes(&member.peer).map(|peer| peer.to_string()).unwrap_or_default(),
                 addresses: member.addresses.clone(),
+                // One that somebody began to remove has no vote any more, whatever it is to be.
                 role: match member.role {
-                    Role::Voter => "voter",
-                    Role::Learner => "learner",
+                    Role::Voter if voters.contains(&id) => "voter",
+                    _ => "learner",
                 },
                 up: up.contains(&id),
                 lacks: lacks.get(&id).copied().map(Lacks::words),

@@ -124,12 +124,15 @@ impl NotaryLeaves {
     /// Whether this node's copy has the leaf at a place. It may have been promised by another member a moment ago, so this waits a little.
     pub(super) async fn reaches(&self, index: u64, within: Duration) -> bool {
         let mut size = self.shared.log_size.subscribe();
-        while self.log.size() <= index && self.is_shared() {
-            let grown = timeout(within.max(PROMISED), size.changed()).await;
-            if !matches!(grown, Ok(Ok(()))) {
-                break;
+        let grown = async {
+            while self.log.size() <= index && self.is_shared() {
+                if size.changed().await.is_err() {
+                    break;
+                }
             }
-        }
+        };
+        // Whether it came in time the size says.
+        let _late = timeout(within.max(PROMISED), grown).await;
         self.log.size() > index
     }
 
@@ -381,7 +384,10 @@ impl InCluster {
             Ok(placed) => Ok(placed.offset),
             Err(AppendError::Invalid(error)) => Err(Refused::of(error)),
             Err(error @ AppendError::Busy) => Err(Refused::NoQuorum(error.to_string())),
-            Err(error @ AppendError::Unknown { .. }) => Err(Refused::Unavailable(error.to_string())),
+            Err(AppendError::Unknown { copies, wanted }) => Err(Refused::Unavailable(format!(
+                "{copies} of {wanted} copies are known, so the leaves may or may not be in the notary log: start the members of the cluster that are down, and submit \
+                 again; a leaf that stands there twice does no harm"
+            ))),
             Err(error) => Err(Refused::NoQuorum(format!("{error}; nothing was taken"))),
         }
     }

@@ -21,7 +21,7 @@ use super::{
     datagram::{MAX_SIDE_DATAGRAM, is_wireguard},
     ip::{self, Inner},
     link::{Flow, Link},
-    ports::{Datagram, Delivery, Ports},
+    ports::{Delivery, Ports},
     socket::{OuterSocket, inbound},
     stats::Counters,
     table::Table,
@@ -305,8 +305,7 @@ impl Core {
         let source = parsed.source;
         match parsed.inner {
             Inner::Udp { source: port, destination, payload } => {
-                let length = payload.len();
-                delivery.put(destination, Datagram { source, port, length, packet });
+                delivery.put(destination, (source, port), payload);
             }
             Inner::EchoRequest { message } => {
                 if !lock(&self.echoes).take(1, now) {

@@ -50,7 +50,6 @@ impl Link {
             tunn: None,
             endpoint: peer.endpoint,
             keepalive: peer.keepalive,
-            preshared: None,
             key_set: None,
             confirmed: false,
             retry: None,
@@ -83,7 +82,6 @@ pub(crate) struct LinkState {
     tunn: Option<Tunn>,
     pub(crate) endpoint: Option<SocketAddr>,
     keepalive: Option<u16>,
-    preshared: Option<PresharedKey>,
     key_set: Option<Instant>,
     /// Both sides have the keys of a session: the peer answered our handshake, or used our answer to its own. The state
     /// machine has a session as soon as it has answered, which a peer with another key never uses.
@@ -140,12 +138,11 @@ impl LinkState {
             Some(tunn) => tunn.set_preshared_key(bytes),
             None => self.tunn = Some(make(bytes, self.keepalive)),
         }
-        self.preshared = key;
     }
 
     /// Stops all traffic: sessions and key are forgotten.
     pub(crate) fn silence(&mut self) {
-        (self.tunn, self.preshared, self.key_set) = (None, None, None);
+        (self.tunn, self.key_set) = (None, None);
         (self.confirmed, self.retry, self.initiated) = (false, None, None);
         self.vigil = Vigil::default();
     }

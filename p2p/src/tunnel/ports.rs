@@ -8,10 +8,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use gotatun::packet::Packet;
 use quinn::udp::RecvMeta;
 
-use super::{ip, stats::Counters};
+use super::stats::Counters;
 use crate::members::common::lock;
 
 #[cfg(test)]
@@ -20,24 +19,50 @@ mod tests;
 
 /// Ports that are given out where none is asked for (RFC 6335, dynamic ports).
 const DYNAMIC: std::ops::RangeInclusive<u16> = 49_152..=65_535;
+/// Datagrams that are joined at most.
+pub(crate) const JOINED: usize = 16;
 
-/// A decrypted UDP datagram, still in its packet.
+/// Datagrams of one sender, `stride` bytes each, of which the last may be shorter.
 #[derive(Debug)]
-pub(crate) struct Datagram {
-    pub(crate) source: Ipv6Addr,
-    pub(crate) port: u16,
-    /// Bytes of payload, which begins behind the headers.
-    pub(crate) length: usize,
-    pub(crate) packet: Packet,
+struct Joined {
+    sender: SocketAddr,
+    stride: usize,
+    count: usize,
+    bytes: Vec<u8>,
+    /// What has been read of the bytes.
+    read: usize,
 }
 
-impl Datagram {
-    fn payload(&self) -> &[u8] {
-        self.packet.get(ip::HEADERS..ip::HEADERS + self.length).unwrap_or_default()
+impl Joined {
+    fn new(sender: SocketAddr, payload: &[u8]) -> Self {
+        Self { sender, stride: payload.len(), count: 1, bytes: payload.to_vec(), read: 0 }
     }
 
-    fn sender(&self) -> SocketAddr {
-        SocketAddr::V6(SocketAddrV6::new(self.source, self.port, 0, 0))
+    /// Whether the datagram has been added.
+    fn take(&mut self, sender: SocketAddr, payload: &[u8]) -> bool {
+        let whole = self.bytes.len() == self.count * self.stride;
+        let fits = self.count < JOINED && payload.len() <= self.stride && sender == self.sender && whole;
+        if fits {
+            self.bytes.extend_from_slice(payload);
+            self.count += 1;
+        }
+        fits
+    }
+
+    /// Copies as many datagrams as the buffer holds; the bytes copied.
+    fn read_into(&mut self, buffer: &mut [u8]) -> usize {
+        let rest = self.bytes.get(self.read..).unwrap_or_default();
+        let most = buffer.len() - buffer.len() % self.stride.max(1);
+        let length = if rest.len() <= buffer.len() { rest.len() } else { most };
+        if let (Some(place), Some(bytes)) = (buffer.get_mut(..length), rest.get(..length)) {
+            place.copy_from_slice(bytes);
+        }
+        self.read += length;
+        length
+    }
+
+    fn is_read(&self) -> bool {
+        self.read >= self.bytes.len()
     }
 }
 
@@ -77,27 +102,54 @@ pub(crate) struct PortQueue {
 
 #[derive(Debug, Default)]
 struct PortState {
-    waiting: VecDeque<Datagram>,
+    waiting: VecDeque<Joined>,
+    /// Datagrams in them.
+    count: usize,
     reader: Option<Waker>,
 }
 
+impl PortState {
+    /// The first that is not read yet and has datagrams of at most `room` bytes; those before it are dropped.
+    fn next_fitting(&mut self, room: usize) -> Option<&mut Joined> {
+        while self.waiting.front().is_some_and(|joined| joined.is_read() || joined.stride > room) {
+            self.drop_first();
+        }
+        self.waiting.front_mut()
+    }
+
+    fn drop_read(&mut self) {
+        while self.waiting.front().is_some_and(Joined::is_read) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        self.count -= self.waiting.pop_front().map_or(0, |joined| joined.count);
+    }
+}
+
 impl PortQueue {
-    /// Takes what fits; how many did not.
-    fn push(&self, datagrams: &mut Vec<Datagram>) -> u64 {
+    /// Takes what fits; how many datagrams did not.
+    fn push(&self, gathered: &mut Vec<Joined>) -> u64 {
+        let mut dropped = 0;
         let mut state = lock(&self.state);
-        let room = self.most.saturating_sub(state.waiting.len());
-        let dropped = datagrams.len().saturating_sub(room);
-        datagrams.truncate(room);
-        state.waiting.extend(datagrams.drain(..));
+        for joined in gathered.drain(..) {
+            if state.count + joined.count > self.most {
+                dropped += joined.count as u64;
+                continue;
+            }
+            state.count += joined.count;
+            state.waiting.push_back(joined);
+        }
         let reader = state.reader.take();
         drop(state);
         if let Some(reader) = reader {
             reader.wake();
         }
-        dropped as u64
+        dropped
     }
 
-    /// Fills buffers. Datagrams of one sender and one length go into one buffer, as segments.
+    /// Fills buffers, each with datagrams of one sender as segments.
     pub(crate) fn poll_recv(
         &self,
         cx: &Context<'_>,
@@ -108,25 +160,13 @@ impl PortQueue {
         let mut state = lock(&self.state);
         let mut filled = 0;
         for (buffer, meta) in buffers.iter_mut().zip(metas) {
-            let Some(first) = pop_fitting(&mut state.waiting, buffer.len()) else { break };
-            let (sender, stride) = (first.sender(), first.length);
-            let mut length = append(buffer, 0, &first);
-            let mut last = stride;
-            // A shorter one may only be the last.
-            while last == stride
-                && let Some(next) = state.waiting.front()
-                && next.sender() == sender
-                && next.length <= stride
-                && next.length > 0
-                && length + next.length <= buffer.len()
-                && let Some(next) = state.waiting.pop_front()
-            {
-                last = next.length;
-                length = append(buffer, length, &next);
-            }
-            *meta = RecvMeta { addr: sender, len: length, stride, ecn: None, dst_ip: Some(IpAddr::V6(local)) };
+            let Some(joined) = state.next_fitting(buffer.len()) else { break };
+            let (addr, stride) = (joined.sender, joined.stride);
+            let len = joined.read_into(buffer);
+            *meta = RecvMeta { addr, len, stride, ecn: None, dst_ip: Some(IpAddr::V6(local)) };
             filled += 1;
         }
+        state.drop_read();
         if filled > 0 {
             return Poll::Ready(filled);
         }
@@ -135,30 +175,12 @@ impl PortQueue {
     }
 }
 
-fn pop_fitting(waiting: &mut VecDeque<Datagram>, room: usize) -> Option<Datagram> {
-    loop {
-        let datagram = waiting.pop_front()?;
-        // An empty datagram is no QUIC packet, and a segment length of 0 has no meaning.
-        if (1..=room).contains(&datagram.length) {
-            return Some(datagram);
-        }
-    }
-}
-
-fn append(buffer: &mut IoSliceMut<'_>, at: usize, datagram: &Datagram) -> usize {
-    let payload = datagram.payload();
-    if let Some(place) = buffer.get_mut(at..at + payload.len()) {
-        place.copy_from_slice(payload);
-    }
-    at + payload.len()
-}
-
 /// Gathers the datagrams of one receive, so that each port's lock is taken and its reader woken once for many.
 pub(crate) struct Delivery<'a> {
     ports: &'a Ports,
     counters: &'a Counters,
     port: u16,
-    gathered: Vec<Datagram>,
+    gathered: Vec<Joined>,
 }
 
 impl<'a> Delivery<'a> {
@@ -166,12 +188,19 @@ impl<'a> Delivery<'a> {
         Self { ports, counters, port: 0, gathered: Vec::new() }
     }
 
-    pub(crate) fn put(&mut self, port: u16, datagram: Datagram) {
+    /// A datagram for `port`. An empty one is no packet of anything that is spoken here.
+    pub(crate) fn put(&mut self, port: u16, from: (Ipv6Addr, u16), payload: &[u8]) {
+        if payload.is_empty() {
+            return;
+        }
         if port != self.port {
             self.flush();
             self.port = port;
         }
-        self.gathered.push(datagram);
+        let sender = SocketAddr::V6(SocketAddrV6::new(from.0, from.1, 0, 0));
+        if !self.gathered.last_mut().is_some_and(|joined| joined.take(sender, payload)) {
+            self.gathered.push(Joined::new(sender, payload));
+        }
     }
 
     pub(crate) fn flush(&mut self) {
@@ -181,7 +210,7 @@ impl<'a> Delivery<'a> {
         match self.ports.get(self.port) {
             Some(queue) => self.counters.full_ports.more(queue.push(&mut self.gathered)),
             None => {
-                self.counters.closed_ports.more(self.gathered.len() as u64);
+                self.counters.closed_ports.more(self.gathered.iter().map(|joined| joined.count as u64).sum());
                 self.gathered.clear();
             }
         }

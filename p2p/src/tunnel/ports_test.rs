@@ -1,17 +1,9 @@
 use std::task::Waker;
 
-use bytes::BytesMut;
-
 use super::*;
 
 const PEER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2);
 const LOCAL: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
-
-fn datagram(port: u16, payload: &[u8]) -> Datagram {
-    let mut packet = BytesMut::new();
-    assert!(ip::write_udp(&mut packet, (PEER, LOCAL), (port, 7), payload));
-    Datagram { source: PEER, port, length: payload.len(), packet: Packet::from_bytes(packet) }
-}
 
 /// What one call reads: sender's port, bytes, segment length.
 fn read(queue: &PortQueue, buffers: usize, room: usize) -> Vec<(u16, Vec<u8>, usize)> {
@@ -30,7 +22,7 @@ fn datagrams_of_one_sender_and_length_share_a_buffer() {
     let (_, queue) = ports.bind(7, 100).unwrap();
     let mut delivery = Delivery::new(&ports, &counters);
     for (port, payload) in [(1, "aaa"), (1, "bbb"), (1, "c"), (1, "ddd"), (2, "eee"), (2, "ffff"), (2, "")] {
-        delivery.put(7, datagram(port, payload.as_bytes()));
+        delivery.put(7, (PEER, port), payload.as_bytes());
     }
     drop(delivery);
     let expected = [(1, "aaabbbc", 3), (1, "ddd", 3), (2, "eee", 3), (2, "ffff", 4)];
@@ -45,12 +37,18 @@ fn buffers_are_filled_to_their_end_and_the_rest_waits() {
     let (_, queue) = ports.bind(7, 100).unwrap();
     let mut delivery = Delivery::new(&ports, &counters);
     for _ in 0..5 {
-        delivery.put(7, datagram(1, b"four"));
+        delivery.put(7, (PEER, 1), b"four");
     }
-    delivery.put(7, datagram(1, &[9; 20]));
+    delivery.put(7, (PEER, 1), &[9; 20]);
     drop(delivery);
     assert_eq!(read(&queue, 1, 11), [(1, b"fourfour".to_vec(), 4)]);
     assert_eq!(read(&queue, 4, 11), [(1, b"fourfour".to_vec(), 4), (1, b"four".to_vec(), 4)]);
+    let mut delivery = Delivery::new(&ports, &counters);
+    for _ in 0..JOINED + 1 {
+        delivery.put(7, (PEER, 1), b"x");
+    }
+    drop(delivery);
+    assert_eq!(read(&queue, 4, 100).into_iter().map(|(_, bytes, _)| bytes.len()).collect::<Vec<_>>(), [JOINED, 1]);
     assert!(read(&queue, 4, 11).is_empty(), "what fits into no buffer is dropped");
 }
 
@@ -59,13 +57,23 @@ fn a_slow_reader_and_a_port_without_reader_lose_and_are_counted() {
     let (ports, counters) = (Ports::default(), Counters::default());
     let (_, queue) = ports.bind(7, 3).unwrap();
     let mut delivery = Delivery::new(&ports, &counters);
-    for _ in 0..5 {
-        delivery.put(7, datagram(1, b"x"));
+    for port in 1..=5 {
+        delivery.put(7, (PEER, port), b"x");
     }
-    delivery.put(8, datagram(1, b"x"));
+    for _ in 0..2 {
+        delivery.put(8, (PEER, 1), b"x");
+    }
     drop(delivery);
-    assert_eq!((counters.read().full_ports, counters.read().closed_ports), (2, 1));
+    assert_eq!((counters.read().full_ports, counters.read().closed_ports), (2, 2));
     assert_eq!(read(&queue, 8, 1).len(), 3);
+    // What was read makes room again, and many at once count as many.
+    let mut delivery = Delivery::new(&ports, &counters);
+    for _ in 0..4 {
+        delivery.put(7, (PEER, 1), b"x");
+    }
+    delivery.put(7, (PEER, 2), b"x");
+    drop(delivery);
+    assert_eq!((counters.read().full_ports, read(&queue, 8, 1).len()), (6, 1));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod config;
 mod muxer;
 mod reset;
 mod socket;
+mod tls;
 mod transport;
 
 use std::{io, sync::Arc};

@@ -25,9 +25,9 @@ pub struct LinkStats {
     pub key_age: Option<Duration>,
     /// Time since something authentic came from the peer.
     pub last_heard: Option<Duration>,
-    /// Bytes sent, with WireGuard's headers.
+    /// Bytes sent in WireGuard packets, with their headers and handshakes.
     pub sent_bytes: u64,
-    /// Bytes received.
+    /// Bytes received and decrypted, without the headers of data packets.
     pub received_bytes: u64,
     /// Estimated share of the peer's packets that did not arrive, 0 to 1; by their counters, newest sessions weigh most.
     pub loss: f64,

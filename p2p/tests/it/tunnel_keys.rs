@@ -93,6 +93,26 @@ async fn peers_speak_at_once_where_no_post_quantum_key_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_keepalive_opens_a_link_and_keeps_it_heard() {
+    let ((one, _one), (other, _other)) = (start(1).await, start(2).await);
+    other.set_peer(&TunnelPeer { endpoint: None, ..peer_of(&one) }).unwrap();
+    other.set_preshared_key(&one.key(), preshared(7)).unwrap();
+    one.set_peer(&TunnelPeer { keepalive: Some(1), ..peer_of(&other) }).unwrap();
+    one.set_preshared_key(&other.key(), preshared(7)).unwrap();
+    let heard = || other.link_stats(&one.key()).unwrap().received_bytes;
+    until("a session", || async { other.link_stats(&one.key()).unwrap().last_handshake.is_some() }).await;
+    tokio::time::sleep(A_WHILE).await;
+    let link = other.link_stats(&one.key()).unwrap();
+    assert!(link.last_heard.is_some() && heard() > 0);
+    // Nobody sends data; the keepalives arrive all the same.
+    until("a later keepalive", || async {
+        let now = other.link_stats(&one.key()).unwrap();
+        now.last_heard < link.last_heard || now.last_heard.is_some_and(|ago| ago < A_WHILE)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn with_different_keys_no_packet_passes_and_the_statistics_say_so() {
     let ((one, _one), (other, _other)) = (start(1).await, start(2).await);
     for (own, peer, byte) in [(&one, &other, 7), (&other, &one, 8)] {

@@ -1,6 +1,6 @@
 //! Arrows run one way only: testnet → node → {consensus, zk, p2p, cluster-core} → crypto.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 struct Room {
     folder: &'static str,
@@ -8,11 +8,19 @@ struct Room {
     never: &'static [&'static str],
 }
 
+/// The one crate that may call foreign code, and so has lints of its own.
+const UNSAFE: &str = "crypto/mceliece";
+
 const IO: [&str; 5] = ["tokio", "libp2p", "rocksdb", "axum", "ureq"];
 
-const ROOMS: [Room; 8] = [
+const ROOMS: [Room; 9] = [
     Room {
         folder: "crypto",
+        may_import: &["pyralog-mceliece"],
+        never: &["tokio", "libp2p", "rocksdb", "axum", "ureq", "getrandom", "rand"],
+    },
+    Room {
+        folder: "crypto/mceliece",
         may_import: &[],
         never: &["tokio", "libp2p", "rocksdb", "axum", "ureq", "getrandom", "rand"],
     },
@@ -124,16 +132,36 @@ fn every_room_stands_in_the_workspace_and_nothing_else_does() {
         assert!(members.contains(room.folder), "{} is missing from the workspace", room.folder);
     }
     for member in &members {
-        let top = member.split('/').next().unwrap_or(member);
-        assert!(ROOMS.iter().any(|room| room.folder == top), "{member} is in no room");
+        assert!(ROOMS.iter().any(|room| room.folder == member), "{member} is in no room");
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_everywhere_but_in_one_crate() {
+    let lints = &manifest_of(".")["workspace"]["lints"];
+    assert_eq!(lints["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    for room in ROOMS.iter().filter(|room| room.folder != UNSAFE) {
+        let inherits = manifest_of(room.folder)["lints"]["workspace"].as_bool();
+        assert_eq!(inherits, Some(true), "{} has lints of its own", room.folder);
+    }
+    let own = &manifest_of(UNSAFE)["lints"];
+    assert_eq!(own["rust"]["unsafe_code"].as_str(), Some("deny"), "allowed in the module that calls, nowhere else");
+    assert_eq!(own["clippy"]["undocumented_unsafe_blocks"].as_str(), Some("deny"));
+    for (name, level) in lints["rust"].as_table().expect("a table").iter().filter(|(name, _)| *name != "unsafe_code") {
+        assert_eq!(own["rust"].get(name), Some(level), "{UNSAFE} has another lint {name}");
+    }
+    for (name, level) in lints["clippy"].as_table().expect("a table") {
+        assert_eq!(own["clippy"].get(name), Some(level), "{UNSAFE} has another lint {name}");
     }
 }
 
 #[test]
 fn a_forbidden_arrow_is_seen() {
-    let planted: BTreeMap<&str, &str> = BTreeMap::from([
+    let planted: Vec<(&str, &str)> = Vec::from([
         ("crypto", "[dependencies]\ntokio = \"1\""),
+        ("crypto/mceliece", "[dependencies]\npyralog-crypto.workspace = true"),
         ("consensus", "[dependencies]\npyralog-p2p.workspace = true"),
+        ("consensus", "[dependencies]\npyralog-mceliece.workspace = true"),
         ("p2p", "[dev-dependencies]\npyralog-consensus.workspace = true"),
         ("cluster-core", "[target.'cfg(unix)'.dependencies]\npyralog-p2p.workspace = true"),
         ("wallet-cli", "[dependencies]\nrocksdb.workspace = true"),

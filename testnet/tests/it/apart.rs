@@ -72,6 +72,7 @@ fn missing(own: Own) -> Option<String> {
     (code != 0).then(|| format!("this user may have no namespaces here: {}", err.trim()))
 }
 
+/// Whether a program stands in `PATH`, or where an administrator has it.
 pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Beside `PATH`, which has no directories of an administrator for others.

@@ -11,5 +11,6 @@ mod ids;
 mod launcher;
 mod net;
 mod readme;
+mod rosenpass;
 mod tendermint;
 mod tunnels;

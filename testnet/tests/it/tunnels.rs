@@ -35,7 +35,8 @@ impl Stock {
         let mut command = Command::new("wireguard-go");
         let process = command.args(["-f", &device]).env("WG_PROCESS_FOREGROUND", "1").env("LOG_LEVEL", "error").spawn();
         let socket = format!("/var/run/wireguard/{device}.sock");
-        let stock = Self { process: process.unwrap(), device, dir: tempfile::tempdir().unwrap(), secret: [seed; 32], port };
+        let stock =
+            Self { process: process.unwrap(), device, dir: tempfile::tempdir().unwrap(), secret: [seed; 32], port };
         let began = Instant::now();
         while !Path::new(&socket).exists() {
             assert!(began.elapsed() < PATIENCE, "wireguard-go does not start");
@@ -85,7 +86,7 @@ impl Stock {
     /// Whether the system's own ping reaches the tunnel.
     async fn pings(&self, to: Ipv6Addr) -> bool {
         let to = to.to_string();
-        let ping = || run(Command::new("ping").args(["-6", "-n", "-c", "3", "-i", "0.2", "-W", "2", &to]));
+        let ping = move || run(Command::new("ping").args(["-6", "-n", "-c", "3", "-i", "0.2", "-W", "2", &to]));
         tokio::task::spawn_blocking(ping).await.unwrap().code == 0
     }
 }
@@ -135,9 +136,8 @@ async fn reaches(tunnel: &Tunnel, stock: &Stock) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wireguard_go_is_reached_and_reaches_through_key_changes_and_not_with_a_wrong_key() {
-    if !with_stock_programs(
-        "tunnels::wireguard_go_is_reached_and_reaches_through_key_changes_and_not_with_a_wrong_key",
-    ) {
+    if !with_stock_programs("tunnels::wireguard_go_is_reached_and_reaches_through_key_changes_and_not_with_a_wrong_key")
+    {
         return;
     }
     let (tunnel, stock) = (tunnel().await, Stock::start(2));

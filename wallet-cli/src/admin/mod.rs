@@ -101,7 +101,7 @@ pub fn nonsense(what: String) -> NodeFault {
 pub fn may_be_done(fault: &NodeFault) -> bool {
     match fault {
         NodeFault::Lost(_) | NodeFault::Nonsense(_) | NodeFault::Partly { .. } => true,
-        NodeFault::Busy { code, .. } => !is_put_off(code),
+        NodeFault::Busy { code, .. } => !is_put_off(code) && !matches!(code.as_str(), "not_started" | "no_leader"),
         // A disk that is full before a record is taken, or while it is written.
         NodeFault::Refused { code, remedy, .. } if code == "disk_full" => {
             !remedy.as_ref().is_some_and(|remedy| remedy.contains("no record was taken"))

@@ -131,6 +131,8 @@ fn only_what_says_that_nothing_was_done_is_certain() {
         (problem(500, "internal"), true),
         (problem(503, "timeout"), true),
         (problem(503, "busy"), false),
+        (problem(503, "not_started"), false),
+        (problem(503, "no_leader"), false),
         (problem(429, "rate_limited"), false),
         (problem(413, "record_too_large"), false),
         (problem(507, "disk_full"), true),

@@ -19,6 +19,8 @@ const MAX_REFUSALS: u32 = 4;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a submission may take: the node makes the leaf durable before it answers.
 const SUBMIT: Duration = Duration::from_secs(15);
+/// However little time is left, a node gets this much.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// The code of a node whose log does not hold what the chain has witnessed of it.
 const LOG_CONFLICT: &str = "log_conflict";
@@ -98,7 +100,8 @@ pub fn submit(nodes: &Nodes, served: &Served, leaf: &NotaryLeaf, deadline: Deadl
     loop {
         let mut faults: Vec<(&str, NodeFault)> = Vec::new();
         for url in nodes.urls() {
-            match nodes.post_to(url, "/v1/notary/leaves", &body, SUBMIT) {
+            let within = SUBMIT.min(deadline.left()).max(LEAST);
+            match nodes.post_to(url, "/v1/notary/leaves", &body, within) {
                 Ok(answer) => return accept(nodes, served, leaf, &answer),
                 Err(fault @ NodeFault::Refused { .. }) => return Err(SubmitFault::Refused(fault.into_failure(url))),
                 Err(fault) => faults.push((url, fault)),

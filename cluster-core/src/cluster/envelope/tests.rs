@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::raft::Life;
 use crate::replication::{Epoch, Lsn};
 
 fn modes() -> impl Strategy<Value = AckMode> {
@@ -136,4 +137,19 @@ fn members_that_are_heard_stand_in_order_and_are_not_too_many() {
     assert!(hears(&[3, 1]).is_err() && hears(&[1, 1]).is_err());
     let many: Vec<u64> = (0..=MAX_HEARD as u64).collect();
     assert!(hears(&many).is_err() && hears(&many[1..]).is_ok());
+}
+
+fn hello(member: u64) -> Hello {
+    let life = |number| Life { number, nonce: [7; 16] };
+    Hello { member: MemberId(member), incarnation: [9; 16], previous: life(1), next: life(2) }
+}
+
+#[test]
+fn an_envelope_is_in_one_other_at_most() {
+    let from = |envelope| Envelope::From { to: MemberId(2), hello: hello(1), envelope: Box::new(envelope) };
+    let good = from(Envelope::Lead { partition: PartitionId(3) });
+    assert_eq!(Envelope::from_shared(&good.to_bytes()), Ok(good.clone()));
+    for bad in [from(good.clone()), from(Envelope::Joined { member: MemberId(1) }), from(from(from(good)))] {
+        assert!(Envelope::from_shared(&bad.to_bytes()).is_err(), "{bad:?}");
+    }
 }

@@ -106,9 +106,10 @@ fn an_append_is_carried_one_link_further_and_not_two() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let carried: Bytes = payload(&[record(77)]).unwrap();
-        world
-            .cluster(asked)
-            .receive(others[1], Envelope::Relay { id: 1, partition, mode: AckMode::Durable, payload: carried });
+        let relay = Envelope::Relay { id: 1, partition, mode: AckMode::Durable, payload: carried };
+        let sender = world.nodes.iter().position(|node| node.id == others[1]).unwrap();
+        let hello = world.cluster(sender).groups().hello();
+        world.cluster(asked).receive(others[1], Envelope::From { to: others[0], hello, envelope: Box::new(relay) });
         a_while().await;
         append(&world, asked, &name, number, 1).await;
         world.net.hear(*leader, others[0], true);

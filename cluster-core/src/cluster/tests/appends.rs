@@ -37,7 +37,7 @@ fn a_member_that_is_asked_leads() {
             led(MemberId(to)).await;
             cluster.append(&name, 0, &[record(to)]).await.unwrap();
         }
-        while cluster.rebalance() > 0 {
+        while cluster.rebalance().unwrap() > 0 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         cluster.append(&name, 0, &[record(4)]).await.unwrap();

@@ -58,6 +58,7 @@ fn a_link_at_whose_end_nobody_speaks_holds_nobody_up() {
         let leader = world.cluster(1).groups().global().status().leader.member;
         let gone = world.nodes.iter().position(|node| Some(node.id) == leader).unwrap();
         let id = world.nodes[gone].id;
+        let hello = world.cluster(gone).groups().hello();
         world.kill(gone).await;
         let others: Vec<usize> = (0..3).filter(|place| *place != gone).collect();
         // A home with its key, which has no id yet.
@@ -73,7 +74,7 @@ fn a_link_at_whose_end_nobody_speaks_holds_nobody_up() {
         // Whoever has spoken is up until it has long been silent.
         let hears = Envelope::Hears { members: BTreeSet::from([id]), lacks: Lacks::default() };
         let (cluster, begin) = (world.cluster(others[0]), Instant::now());
-        cluster.receive(id, hears);
+        cluster.receive(id, Envelope::From { to: cluster.id(), hello, envelope: Box::new(hears) });
         assert!(cluster.up().contains(&id));
         while cluster.up().contains(&id) {
             assert!(begin.elapsed() < LONG);

@@ -34,7 +34,11 @@ pub(super) struct End {
 impl Links for End {
     fn send(&self, to: MemberId, envelope: Envelope) -> bool {
         let ends = self.net.0.lock().unwrap();
-        let refused = ends.unasked && matches!(envelope, Envelope::Survey { .. });
+        let inner = match &envelope {
+            Envelope::From { envelope, .. } => envelope.as_ref(),
+            whole => whole,
+        };
+        let refused = ends.unasked && matches!(inner, Envelope::Survey { .. });
         let linked = ends.members.contains_key(&self.me) && !ends.is_cut(self.me, to) && !refused;
         let target = ends.members.get(&to).filter(|_| linked).cloned();
         drop(ends);

@@ -194,3 +194,30 @@ async fn a_home_of_another_member_does_not_begin_a_cluster() {
     again.shutdown().await;
     rig.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_is_not_started_beside_the_member_that_runs() {
+    let mut rig = Rig::new(31).await;
+    rig.grow().await;
+    let (disk, tables) = copy(&rig.members[&2].tables);
+    let running = std::mem::replace(rig.members.get_mut(&2).unwrap(), Member { disk, tables, groups: None });
+    let groups = running.groups.unwrap();
+    rig.open(2).await.unwrap();
+    // It is heard, though nobody reaches it any more.
+    let speaking = tokio::spawn({
+        let groups = groups.clone();
+        async move {
+            loop {
+                let _ = groups.global().read(|_| ()).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    let refused = rig.groups(2).start().await;
+    assert!(matches!(&refused, Err(GroupError::Refused { why, .. }) if why.contains("runs already")), "{refused:?}");
+    speaking.abort();
+    groups.shutdown().await;
+    // Now it is the member.
+    rig.groups(2).start().await.unwrap();
+    rig.shutdown().await;
+}

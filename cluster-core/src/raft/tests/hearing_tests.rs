@@ -1,11 +1,13 @@
 //! Members that know who hears whom wait for no lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::rig::Rig;
 use super::{eventually, options};
-use crate::raft::{GlobalCommand, Hearing, RaftGroups, RaftOptions, Status};
+use crate::raft::{GlobalCommand, GroupError, Hearing, RaftGroups, RaftOptions, Status};
 use crate::replication::MemberId;
 
 /// Members that would wait longer for a leader than any test does.
@@ -21,7 +23,7 @@ async fn patient(seed: u64, members: u8) -> Rig {
 
 /// Each of these hears all of them and nobody else, and all know that.
 fn hear(rig: &Rig, ids: &[u64]) {
-    let up: std::collections::BTreeSet<MemberId> = ids.iter().copied().map(MemberId).collect();
+    let up: BTreeSet<MemberId> = ids.iter().copied().map(MemberId).collect();
     for id in ids {
         let told: BTreeMap<_, _> = up.iter().filter(|other| other.0 != *id).map(|other| (*other, up.clone())).collect();
         rig.groups(*id).set_hearing(&Hearing { up: up.clone(), told });
@@ -94,6 +96,79 @@ async fn whoever_has_more_of_the_log_is_elected() {
     })
     .await;
     rig.groups(3).global().read(|_| ()).await.unwrap();
+    rig.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_loses_its_vote_by_a_removal_that_no_majority_hears_of() {
+    let options = RaftOptions { patience: Duration::from_secs(1), ..options() };
+    let mut rig = Rig::with(25, options).await;
+    rig.grow().await;
+    led_by(&rig, &[1, 2, 3], 1).await;
+    rig.kill(2).await;
+    rig.kill(3).await;
+    hear(&rig, &[1]);
+    let removed = rig.groups(1).remove(MemberId(2)).await;
+    assert!(matches!(removed, Err(GroupError::Unavailable { .. })), "{removed:?}");
+    for id in [2, 3] {
+        rig.open(id).await.unwrap();
+    }
+    hear(&rig, &[1, 2, 3]);
+    eventually("there is a leader again", || status(&rig.groups(1)).leader.member.is_some()).await;
+    rig.groups(1).global().read(|_| ()).await.unwrap();
+    assert_eq!(status(&rig.groups(1)).voters, [1, 2, 3].map(MemberId).into(), "nothing was done");
+    rig.shutdown().await;
+}
+
+/// The term of the global group that a member has come to.
+fn term(groups: &RaftGroups) -> u64 {
+    groups.global().shared.raft.server_metrics().borrow().vote.leader_id.term
+}
+
+/// Two members ask for votes in the same terms. The one that is preferred in each lacks the end of the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_refuses_a_vote_for_its_log_is_elected_though_the_other_id_is_preferred() {
+    let mut rig = patient(24, 3).await;
+    led_by(&rig, &[1, 2, 3], 1).await;
+    rig.net.part(&[3], &[1, 2]);
+    let command = GlobalCommand::DeleteLog { name: "a".parse().unwrap() };
+    rig.groups(1).global().propose(&command).await.unwrap();
+    eventually("member 2 has more", || {
+        let last = |id| status(&rig.groups(id)).last_log;
+        last(2) > last(3) && last(2) == last(1)
+    })
+    .await;
+    let before = term(&rig.groups(2));
+    rig.kill(1).await;
+    // Member 2 lets go of its leader, and nobody hears it ask for votes. From then on it asks for none by itself.
+    hear(&rig, &[2, 3]);
+    eventually("member 2 asks for votes", || term(&rig.groups(2)) > before).await;
+    let all: BTreeSet<MemberId> = [1, 2, 3].map(MemberId).into();
+    for id in [2, 3] {
+        let told = [(MemberId(1), all.clone())].into();
+        rig.groups(id).set_hearing(&Hearing { up: all.clone(), told });
+    }
+    // Member 3 comes to the same term.
+    let (longer, shorter) = (rig.groups(2), rig.groups(3));
+    while term(&shorter) < term(&longer) {
+        shorter.global().shared.raft.trigger().elect().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    rig.net.heal();
+    // It asks for the next one, again and again.
+    let leads = || status(&longer).leads;
+    for _ in 0..5 {
+        shorter.global().shared.raft.trigger().elect().await.unwrap();
+        let patience = Instant::now() + Duration::from_secs(2);
+        while !leads() && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if leads() {
+            break;
+        }
+    }
+    assert!(leads(), "member 2 is at term {}, member 3 at {}", term(&longer), term(&shorter));
+    longer.global().read(|_| ()).await.unwrap();
     rig.shutdown().await;
 }
 

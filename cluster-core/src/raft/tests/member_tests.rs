@@ -156,7 +156,10 @@ async fn what_cannot_be_read_and_groups_that_are_not_here_have_no_answer() {
 fn errors_name_who_is_there() {
     let (answering, silent) = ([MemberId(1)].into(), [MemberId(2), MemberId(3)].into());
     let error = GroupError::Unavailable { group: 0, answering, silent };
-    assert_eq!(error.to_string(), "the cluster has no leader that answers: of its voters 1 answer, 2, 3 do not");
+    assert_eq!(
+        error.to_string(),
+        "the cluster has no leader that answers: of its voters member 1 answers, and members 2, 3 do not"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reads of partitions that this member has nothing of, or perhaps not all: a member that has answers them.
+//! Reads of partitions that this member has nothing of, or perhaps not all: a member that has answers them. Where none has, one that has something does.
 //!
 //! The body of the question is `end:u64`, up to which callers were told here that there are records.
 
@@ -57,17 +57,23 @@ pub async fn answer(api: Arc<ApiState>, question: &Question) -> Option<Answer> {
     let uri = &question.uri;
     let end = u64::from_be_bytes(question.body[..].try_into().ok()?);
     let (name, partition) = (name_of(uri)?, partition_of(uri)?);
-    // Nothing but what the cluster has, and this member has all of.
-    has_all(&api, &name, partition).then_some(())?;
-    api.records.reaches(&name, partition, end).await.then_some(())?;
+    // Nothing but what the cluster has. Whoever has all of it has the last word.
+    let keeps = api.member.cluster().keeps(&name, partition);
+    (keeps != Keeps::Nothing).then_some(())?;
+    let last = has_all(&api, &name, partition) && api.records.reaches(&name, partition, end).await;
     let name = name.to_string();
     let api = State(api);
     let response = match uri.path().rsplit('/').next()? {
-        "records" => super::read(api, Path(name), query(uri)?).await.into_response(),
+        "records" => {
+            let Query(mut asked) = query::<super::Asked>(uri)?;
+            // What comes later comes elsewhere.
+            asked.wait_ms = asked.wait_ms.filter(|_| last);
+            super::read(api, Path(name), Query(asked)).await.into_response()
+        }
         "consistency" => super::consistency(api, Path(name), query(uri)?).await.into_response(),
         _ => return None,
     };
-    Some(Answer::last(response))
+    Some(if last { Answer::last(response) } else { Answer::first(response) })
 }
 
 /// Whether nobody else need be asked about a partition.

@@ -16,6 +16,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures::{StreamExt, stream};
 use pyralog_cluster_core::replication::AckMode;
 use pyralog_cluster_core::segment::Retention;
 use pyralog_cluster_core::{MAX_PARTITIONS, Storage};
@@ -42,6 +43,8 @@ const START: Duration = Duration::from_secs(1);
 const DEFAULT_LIMIT: u64 = 100;
 /// Records of one answer.
 const MAX_LIMIT: u64 = 1_000;
+/// Logs of a list of which other members are asked at once.
+const LISTED_AT_ONCE: usize = 16;
 /// A segment of a log whose creator does not say.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// What a creator may say. A segment is files and syncs of its own, and all appends wait where many of one log wait for theirs.
@@ -145,7 +148,9 @@ async fn create(State(api): Api, Body(body): Body) -> Result<Response, Problem> 
 
 /// `GET /v1/cluster/logs`
 async fn list(State(api): Api) -> Answer {
-    let reports = api.records.list().await?;
+    let reports = stream::iter(api.records.list().await?);
+    let reports: Vec<_> =
+        reports.map(|report| extents::complete(&api, report)).buffered(LISTED_AT_ONCE).collect().await;
     Ok(Json(json!({"logs": reports.iter().map(answers::log).collect::<Vec<_>>()})))
 }
 

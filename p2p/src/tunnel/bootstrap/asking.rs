@@ -98,7 +98,13 @@ impl Asking {
     }
 
     /// Takes the answer to a question for a record. `record` is none where the other side has none.
-    pub(super) fn take_record(&mut self, id: u64, record: Option<SignedPeerRecord>, from: SocketAddr, out: &mut Vec<Effect>) {
+    pub(super) fn take_record(
+        &mut self,
+        id: u64,
+        record: Option<SignedPeerRecord>,
+        from: SocketAddr,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(Question { purpose: Purpose::Record(of), .. }) = self.questions.remove(&id) else { return };
         let Some((peer, search)) = self.searches.iter_mut().find(|(_, search)| search.of == of) else { return };
         let peer = *peer;

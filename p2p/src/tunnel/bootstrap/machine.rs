@@ -157,8 +157,12 @@ impl Bootstrap {
             return Ok(());
         }
         let told = match wanted {
-            Wanted::Record { of, .. } => self.record_of(&of).map(|record| Message::Record { id, record: &record }.to_bytes()),
-            Wanted::Chunk { of, number } => self.chunk(&of, number).map(|bytes| Message::Chunk { id, bytes }.to_bytes()),
+            Wanted::Record { of, .. } => {
+                self.record_of(&of).map(|record| Message::Record { id, record: &record }.to_bytes())
+            }
+            Wanted::Chunk { of, number } => {
+                self.chunk(&of, number).map(|bytes| Message::Chunk { id, bytes }.to_bytes())
+            }
         };
         let bytes = told.unwrap_or_else(|| Message::Nothing { id }.to_bytes());
         out.push(Effect::Send { to: from, bytes });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
-use pyralog_crypto::kem::StaticPublicKey;
 use pyralog_crypto::Hash;
+use pyralog_crypto::kem::StaticPublicKey;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use super::exchange::{Exchange, Task};
 use super::handle::Command;
 use super::peer::{Peer, Stage};
 use super::status::LinkStatus;
+use super::steps::KEEPALIVE;
 use crate::tunnel::bootstrap::{self, Bootstrap, Effect, Input};
 use crate::tunnel::rosenpass::{self, KeyId, OutputKey};
 use crate::tunnel::{
@@ -36,6 +37,8 @@ pub(super) struct Parts {
     pub tunnel: Tunnel,
     pub queues: TunnelQueues,
     pub commands: mpsc::Receiver<Command>,
+    /// For tasks of the driver's own.
+    pub own: mpsc::WeakSender<Command>,
     pub exchange: Option<Exchange>,
     pub effects: Option<mpsc::Receiver<rosenpass::Effect>>,
     pub key: Option<StaticPublicKey>,
@@ -46,6 +49,7 @@ pub(super) struct Driver {
     pub(super) tunnel: Tunnel,
     queues: Option<TunnelQueues>,
     commands: Option<mpsc::Receiver<Command>>,
+    pub(super) own: mpsc::WeakSender<Command>,
     effects: Option<mpsc::Receiver<rosenpass::Effect>>,
     pub(super) exchange: Option<Exchange>,
     pub(super) bootstrap: Bootstrap,
@@ -66,7 +70,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(config: MeshConfig, parts: Parts) -> Result<Self, MeshError> {
-        let Parts { tunnel, queues, commands, exchange, effects, key } = parts;
+        let Parts { tunnel, queues, commands, own: own_commands, exchange, effects, key } = parts;
         let record = PeerRecord {
             identity: config.identity.public_key(),
             tunnel: tunnel.key(),
@@ -83,6 +87,7 @@ impl Driver {
             most: config.tunnel.limits.peers,
             queues: Some(queues),
             commands: Some(commands),
+            own: own_commands,
             effects,
             exchange,
             tunnel,
@@ -144,6 +149,7 @@ impl Driver {
     fn command(&mut self, command: Command) {
         match command {
             Command::Open(peer, at, reply) => self.open(peer, at, reply),
+            Command::Located(peer, at) => self.located(peer, at),
             // Whoever does not wait any more needs no answer.
             Command::Links(reply) => drop(reply.send(self.links())),
             Command::Records(reply) => drop(reply.send(self.bootstrap.records().encode())),
@@ -173,7 +179,9 @@ impl Driver {
                 Effect::Key { hash, key } => self.fetched(&hash, &key),
                 Effect::NotFound { peer, error } => self.not_found(peer, error),
                 Effect::NotFetched { hash, error } => self.not_fetched(&hash, &error),
-                Effect::Refused { from, error } => tracing::debug!(%from, %error, "a bootstrap datagram was not answered"),
+                Effect::Refused { from, error } => {
+                    tracing::debug!(%from, %error, "a bootstrap datagram was not answered")
+                }
                 Effect::Send { .. } | Effect::WakeAt(_) => {}
             }
         }

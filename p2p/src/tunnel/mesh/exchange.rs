@@ -32,23 +32,16 @@ pub(super) struct Exchange {
     tasks: SyncSender<Task>,
     /// What found the queue full, and must not be lost.
     held: VecDeque<Task>,
-    id: KeyId,
 }
 
 impl Exchange {
     /// Starts the thread. What the machine wants done comes out of the receiver.
     pub(super) fn start(keys: StaticKeyPair) -> std::io::Result<(Self, mpsc::Receiver<Effect>)> {
         let machine = Rosenpass::new(keys, fastest(), Limits::DEFAULTS);
-        let id = machine.id();
         let (tasks, queue) = sync_channel(QUEUE);
         let (effects, effect_queue) = mpsc::channel(QUEUE);
         thread::Builder::new().name("rosenpass".into()).spawn(move || run(machine, &queue, &effects))?;
-        Ok((Self { tasks, held: VecDeque::new(), id }, effect_queue))
-    }
-
-    /// Our name in the key exchange.
-    pub(super) fn id(&self) -> KeyId {
-        self.id
+        Ok((Self { tasks, held: VecDeque::new() }, effect_queue))
     }
 
     /// Hands a datagram over; one that finds the queue full is lost, as the network may lose it.

@@ -4,7 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, Transport};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -25,6 +25,8 @@ const COMMANDS: usize = 256;
 pub(super) enum Command {
     /// Bring about the tunnel to a peer, which may be at these addresses.
     Open(PeerId, Vec<SocketAddr>, oneshot::Sender<Result<Place, MeshError>>),
+    /// A peer may be at these addresses, which its names were resolved to.
+    Located(PeerId, Vec<SocketAddr>),
     /// How all stand.
     Links(oneshot::Sender<Vec<LinkStatus>>),
     /// The records of all peers.
@@ -60,7 +62,8 @@ impl Mesh {
             let (started, queue) = Exchange::start(keys).map_err(|error| MeshError::Thread(error.to_string()))?;
             (exchange, effects) = (Some(started), Some(queue));
         }
-        let parts = Parts { tunnel: tunnel.clone(), queues, commands: command_queue, exchange, effects, key };
+        let own = commands.downgrade();
+        let parts = Parts { tunnel: tunnel.clone(), queues, commands: command_queue, own, exchange, effects, key };
         let driver = tokio::spawn(Driver::new(config, parts)?.run());
         Ok(Self { tunnel, commands, port, driver: Arc::new(Mutex::new(Some(driver))) })
     }

@@ -86,6 +86,16 @@ impl Peer {
         self.seen.truncate(MAX_ENDPOINTS);
     }
 
+    /// It may be at these, too: they are tried behind those that are known.
+    pub(super) fn add(&mut self, at: Vec<SocketAddr>) {
+        for address in at {
+            if !self.seen.contains(&address) {
+                self.seen.push(address);
+            }
+        }
+        self.seen.truncate(MAX_ENDPOINTS);
+    }
+
     /// Where it may be, the likeliest first. Names of its record are not among them: whoever dials resolves them.
     pub(super) fn endpoints(&self) -> Vec<SocketAddr> {
         let named = self.record.iter().flat_map(|signed| &signed.record().addresses);

@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use libp2p::PeerId;
 use pyralog_crypto::Hash;
 use pyralog_crypto::kem::StaticPublicKey;
+use tokio::sync::mpsc;
 
 use super::driver::{Driver, hash_of};
 use super::exchange::Task;
+use super::handle::Command;
 use super::peer::{Peer, Stage, Waiting};
+use super::transport::resolve;
 use crate::MeshError;
 use crate::tunnel::bootstrap::Input;
 use crate::tunnel::rosenpass::{KeyId, PeerSettings};
 use crate::tunnel::{SignedPeerRecord, TunnelKey, TunnelPeer};
 
 /// Seconds between keepalives on a quiet link: a NAT forgets its ports after 30 s, and an operator sees that the link lives.
-const KEEPALIVE: u16 = 25;
+pub(super) const KEEPALIVE: u16 = 25;
 /// Peers that are asked for the record of another one.
 const ASKED: usize = 8;
 
@@ -58,7 +61,22 @@ impl Driver {
             let links = self.tunnel.links();
             at.extend(links.iter().filter(|link| link.admitted).filter_map(|link| link.endpoint).take(ASKED));
         }
+        let names = peer.names();
         self.step(Input::Seek(id, at));
+        if !names.is_empty() {
+            tokio::spawn(locate(self.own.clone(), id, names));
+        }
+    }
+
+    /// Names of a peer's record lead to these addresses.
+    pub(super) fn located(&mut self, id: PeerId, at: Vec<SocketAddr>) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.stage != Stage::Open) else { return };
+        peer.add(at);
+        let (endpoints, exchange) = (peer.endpoints(), peer.exchange);
+        match exchange {
+            Some(name) => self.tell(Task::Endpoints(name, endpoints)),
+            None => self.step(Input::Seek(id, endpoints)),
+        }
     }
 
     /// Takes the next step with a peer whose record is known.
@@ -179,4 +197,18 @@ impl Driver {
 fn checked(hash: &Hash, bytes: Vec<u8>) -> Option<StaticPublicKey> {
     let key = StaticPublicKey::from_bytes(bytes).ok()?;
     (hash_of(&key) == *hash).then_some(key)
+}
+
+/// Resolves the names of a peer's record.
+async fn locate(driver: mpsc::WeakSender<Command>, id: PeerId, names: Vec<(String, u16)>) {
+    let mut at = Vec::new();
+    for (host, port) in names {
+        if let Ok(found) = resolve(&host, port).await {
+            at.extend(found);
+        }
+    }
+    if let Some(driver) = driver.upgrade().filter(|_| !at.is_empty()) {
+        // Whoever has stopped needs none.
+        let _ = driver.send(Command::Located(id, at)).await;
+    }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
@@ -97,12 +97,15 @@ impl Place {
         match self {
             Self::Inside => Ok(Vec::new()),
             Self::Outside(address) => Ok(vec![address]),
-            Self::Named(host, port) => {
-                let found = timeout(RESOLVE, lookup_host((host.as_str(), port))).await;
-                Ok(found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??.take(RESOLVED).collect())
-            }
+            Self::Named(host, port) => resolve(&host, port).await,
         }
     }
+}
+
+/// Addresses of a name.
+pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found = timeout(RESOLVE, lookup_host((host, port))).await;
+    Ok(found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??.take(RESOLVED).collect())
 }
 
 /// `/ip4|ip6|dns…/HOST/udp/PORT/p2p/PEER` is the tunnel's socket, `/ip6/fd…/udp/PORT/quic-v1/p2p/PEER` an address inside.

@@ -9,7 +9,7 @@ use quinn::{
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
 
-use super::reset::ResetKey;
+use super::{reset::ResetKey, tls};
 use crate::{
     Limits,
     transport::{QUIC_CONNECTION_WINDOW, QUIC_IDLE_MS, QUIC_STREAM_WINDOW},
@@ -48,8 +48,7 @@ impl QuicConfig {
         transport.congestion_controller_factory(Arc::new(BbrConfig::default()));
         let transport = Arc::new(transport);
 
-        let tls = libp2p_tls::make_server_config(keypair).map_err(io::Error::other)?;
-        let tls = QuicServerConfig::try_from(tls).map_err(io::Error::other)?;
+        let tls = QuicServerConfig::try_from(tls::server(keypair)?).map_err(io::Error::other)?;
         let mut server = ServerConfig::with_crypto(Arc::new(tls));
         server.transport_config(Arc::clone(&transport));
         // The overlay address is the peer's name; endpoints move outside, where WireGuard follows.
@@ -64,8 +63,7 @@ impl QuicConfig {
 
     /// For a dial; the certificate must be `peer`'s where it is known.
     pub(super) fn client(&self, peer: Option<PeerId>) -> io::Result<ClientConfig> {
-        let tls = libp2p_tls::make_client_config(&self.keypair, peer).map_err(io::Error::other)?;
-        let tls = QuicClientConfig::try_from(tls).map_err(io::Error::other)?;
+        let tls = QuicClientConfig::try_from(tls::client(&self.keypair, peer)?).map_err(io::Error::other)?;
         let mut client = ClientConfig::new(Arc::new(tls));
         client.transport_config(Arc::clone(&self.transport));
         Ok(client)

@@ -15,10 +15,11 @@ use quinn::{
     udp::{RecvMeta, Transmit},
 };
 
-use crate::tunnel::{core::Core, link::Flow, ports::PortQueue};
-
-/// Datagrams that one receive buffer of quinn has room for.
-const JOINED: usize = 16;
+use crate::tunnel::{
+    core::Core,
+    link::Flow,
+    ports::{JOINED, PortQueue},
+};
 
 /// A bound port; dropping it sets the port free.
 pub(crate) struct OverlaySocket {

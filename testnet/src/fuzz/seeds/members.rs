@@ -4,7 +4,9 @@ use bytes::Bytes;
 use pyralog_cluster_core::cluster::{Envelope, Lacks};
 use pyralog_cluster_core::member::{Acked, Note, Placed, Unplaced};
 use pyralog_cluster_core::raft::global::NewMember;
-use pyralog_cluster_core::raft::{GlobalAnswer, GlobalCommand, Life, NewLog, Role, ShardAnswer, ShardCommand, Spread};
+use pyralog_cluster_core::raft::{
+    GlobalAnswer, GlobalCommand, Hello, Life, NewLog, Role, ShardAnswer, ShardCommand, Spread,
+};
 use pyralog_cluster_core::replication::{AckMode, Command, Epoch, Lsn, MemberId, Message, NodeSet};
 use pyralog_cluster_core::tree::TrimmedPrefix;
 use pyralog_cluster_core::{LogName, PartitionId, Stub};
@@ -27,6 +29,8 @@ pub(super) fn put(out: &mut Out) {
         out.put("cluster_envelope", name, Envelope::Note { partition, note }.to_bytes().to_vec());
     }
     let lacks = Lacks { records: true, blocks: true, ..Lacks::default() };
+    let life = Life { number: 3, nonce: [7; 16] };
+    let hello = Hello { member: MemberId(1), incarnation: [9; 16], previous: life, next: life };
     let append = |mode| Envelope::Append { id: 2, partition, mode, payload: Bytes::from_static(b"records") };
     for (name, envelope) in [
         ("call", Envelope::Call { id: 1, group: 0, frame: Bytes::from_static(b"a frame") }),
@@ -52,6 +56,7 @@ pub(super) fn put(out: &mut Out) {
         ("survey", Envelope::Survey { id: 3, partition, from: 7 }),
         ("records", Envelope::Records { id: 3, partition, from: 7 }),
         ("leaving", Envelope::Leaving { id: 3, member: MemberId(4) }),
+        ("from", Envelope::From { to: MemberId(2), hello, envelope: Box::new(Envelope::Lead { partition }) }),
         ("ask", Envelope::Ask { id: 3, question: Bytes::from_static(b"/v1/cluster/logs/orders/records") }),
         ("told", Envelope::Told { id: 3, answer: Some(Bytes::from_static(b"\0\xc8{}")) }),
     ] {

@@ -7,6 +7,7 @@ mod members;
 mod partitions;
 mod receipts;
 mod replication;
+pub(super) mod rosenpass;
 mod streams;
 mod tunnels;
 mod txs;
@@ -49,6 +50,7 @@ pub fn seeds() -> Vec<Seed> {
     partitions::put(&mut out);
     members::put(&mut out);
     replication::put(&mut out);
+    rosenpass::put(&mut out);
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);

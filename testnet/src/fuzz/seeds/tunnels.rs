@@ -29,7 +29,11 @@ pub(super) fn put(out: &mut Out) {
 }
 
 /// A handshake initiation of the key of 32 bytes of 2 for that of 32 bytes of 1.
-const INITIATION: &str = "";
+const INITIATION: &str = concat!(
+    "01000000298417bdf248a5c045ad1ecbba108ed84b9bd17a2322b45eec443a1dc9b02774e518c52d42899bb2e1e537a0f6af",
+    "d1374920ae33368e2591b0c2f7c0ff3d2d4b3dcf1c3168af24073674ed5e9504a4eeaddff6d94c690e9f6906c099597e0167",
+    "d96d73250a54a26cd55d0bfbc24c0ce11bad4a727ff085927aaf3ba23712666a00000000000000000000000000000000",
+);
 
 fn filled(kind: u8, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];

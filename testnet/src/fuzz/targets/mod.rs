@@ -8,6 +8,7 @@ mod ledger;
 mod light;
 mod partitions;
 mod receipts;
+mod tunnel;
 mod wire;
 
 pub(super) use receipts::maker as receipt_maker;
@@ -90,6 +91,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "member_frames", run: wire::member_frames },
     Target { name: "response_frame", run: wire::response_frame },
     Target { name: "address_book", run: wire::address_book },
+    Target { name: "rosenpass_datagram", run: tunnel::rosenpass_datagram },
     Target { name: "tunnel_datagram", run: wire::tunnel_datagram },
     Target { name: "inner_packet", run: wire::inner_packet },
     Target { name: "peer_record", run: wire::peer_record },

@@ -146,7 +146,8 @@ fn an_owner_without_the_key_of_its_record_is_named() {
     net.input(1, Input::Fetch(hash, vec![address(2)]));
     net.run_for(secs(2));
     let told = net.told(1);
-    assert!(matches!(&told[..], [Effect::NotFetched { error: BootstrapError::NoKey { .. }, .. }]), "{told:?}");
+    // Further answers to the same effect come too late.
+    assert!(matches!(&told[..], [Effect::NotFetched { error: BootstrapError::NoKey { .. }, .. }, ..]), "{told:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libp2p::PeerId;
 use pyralog_crypto::kem::{STATIC_PUBLIC_KEY_BYTES, StaticPublicKey};
-use pyralog_crypto::{Encode, Hash, Signer, SigningKey};
+use pyralog_crypto::{Encode, Hash, SigningKey};
 
 use super::*;
 use crate::BootstrapError;

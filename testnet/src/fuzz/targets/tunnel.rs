@@ -1,0 +1,50 @@
+//! Tunnels: what strangers send to the UDP port.
+
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyralog_p2p::tunnel::rosenpass::{Effect, Input, MAX_DATAGRAM_BYTES, Rosenpass, check_datagram};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
+use crate::fuzz::seeds::rosenpass;
+
+/// A machine in the middle of a handshake, its clock, and its randomness. Datagrams change it, within the bounds that it promises.
+struct Target {
+    machine: Rosenpass,
+    now: Duration,
+    rng: ChaCha20Rng,
+}
+
+static TARGET: LazyLock<Mutex<Target>> = LazyLock::new(|| {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let now = Duration::from_secs(1);
+    let mut machine = rosenpass::node(1);
+    machine.step(now, &mut rng, rosenpass::peer(2, true));
+    Mutex::new(Target { machine, now, rng })
+});
+
+/// A Rosenpass datagram as it came, and once more with the mac that everybody can make.
+pub fn rosenpass_datagram(bytes: &[u8]) -> bool {
+    let accepted = check_datagram(bytes).is_ok();
+    if bytes.len() > MAX_DATAGRAM_BYTES {
+        assert!(!accepted);
+        return false;
+    }
+    let mut sealed = bytes.to_vec();
+    let mut target = TARGET.lock().unwrap_or_else(PoisonError::into_inner);
+    target.machine.seal_for_us(&mut sealed);
+    for bytes in [bytes, &sealed] {
+        let Target { machine, now, rng } = &mut *target;
+        *now += Duration::from_millis(1);
+        let input = Input::Datagram { from: rosenpass::address(9), bytes };
+        for effect in machine.step(*now, rng, input) {
+            match effect {
+                Effect::Send { bytes, .. } => assert!(check_datagram(&bytes).is_ok(), "it sends what nobody reads"),
+                Effect::NewKey { .. } => unreachable!("a key that nobody has the other half of"),
+                _ => {}
+            }
+        }
+    }
+    accepted
+}
