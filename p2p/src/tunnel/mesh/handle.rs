@@ -15,7 +15,7 @@ use super::peer::Place;
 use super::status::LinkStatus;
 use super::transport::MeshTransport;
 use crate::members::common::lock;
-use crate::tunnel::{PostQuantum, Tunnel, TunnelCounters, TunnelKey};
+use crate::tunnel::{PostQuantum, RecordAddress, Tunnel, TunnelCounters, TunnelKey};
 use crate::{Limits, MeshError, TransportFactory};
 
 /// Calls that wait for the driver.
@@ -57,6 +57,9 @@ impl Mesh {
         let (commands, command_queue) = mpsc::channel(COMMANDS);
         let port = config.port;
         let (mut config, mut exchange, mut effects, mut key) = (config, None, None, None);
+        if config.addresses.is_empty() && !tunnel.local_addr().ip().is_unspecified() {
+            config.addresses.push(RecordAddress::Ip(tunnel.local_addr()));
+        }
         if let Some(keys) = config.rosenpass.take().filter(|_| needs_keys) {
             key = Some(keys.public.clone());
             let (started, queue) = Exchange::start(keys).map_err(|error| MeshError::Thread(error.to_string()))?;
