@@ -17,6 +17,7 @@
 //!   makes a queue grow without end or panics.
 
 mod admission;
+pub mod bootstrap;
 mod config;
 mod core;
 mod datagram;
@@ -26,6 +27,8 @@ mod handle;
 mod ip;
 mod keys;
 mod link;
+mod mesh;
+mod meter;
 mod ports;
 mod quic;
 mod record;
@@ -44,6 +47,7 @@ pub use fuzz::{check_inner_packet, check_tunnel_datagram};
 pub use handle::{Tunnel, TunnelQueues};
 pub use ip::INNER_MTU;
 pub use keys::{PresharedKey, TunnelKey, TunnelSecret};
+pub use mesh::{KeyCache, LinkStatus, Mesh, MeshConfig};
 pub use record::{MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, PeerRecord, RecordAddress, SignedPeerRecord};
 pub use records::{PeerRecords, RecordChange};
 pub use stats::{LinkStats, TunnelCounters};

@@ -236,7 +236,8 @@ impl Decode for SignedPeerRecord {
     }
 }
 
-fn peer_id(identity: &PublicKey) -> Result<PeerId, CodecError> {
+/// The peer id of an identity.
+pub(super) fn peer_id(identity: &PublicKey) -> Result<PeerId, CodecError> {
     let key = ed25519::PublicKey::try_from_bytes(&identity.0)
         .map_err(|_| CodecError::Invalid { what: "peer record", why: "the identity is no ed25519 key" })?;
     Ok(identity::PublicKey::from(key).to_peer_id())

@@ -53,7 +53,6 @@ mod input;
 mod limits;
 mod machine;
 mod message;
-mod meter;
 mod peer;
 mod peers;
 mod responder;

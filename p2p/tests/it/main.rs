@@ -20,4 +20,5 @@ mod requests;
 mod tunnel_attacks;
 mod tunnel_boringtun;
 mod tunnel_keys;
+mod tunnel_mesh;
 mod tunnel_paths;

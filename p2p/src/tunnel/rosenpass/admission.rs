@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::limits::Limits;
-use super::meter::Rate;
 use super::timing::LOAD_WINDOW;
+use crate::tunnel::meter::Rate;
 
 /// What becomes of an InitHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use super::chain::Chain;
 use super::cookie::HeldCookie;
 use super::endpoints::Endpoints;
 use super::message::{MAC, SessionId};
-use super::meter::Rate;
 use super::rule::{Rule, broken};
 use super::timing::{CONFIRM_WITHIN, RETRANSMIT_ABORT, RETRANSMIT_FIRST, retransmission_delay};
+use crate::tunnel::meter::Rate;
 
 /// RespHellos that are decapsulated for one handshake: whoever has seen its session id can forge some.
 const RESPONSES: Rate = Rate { interval: RETRANSMIT_FIRST, burst: 4 };

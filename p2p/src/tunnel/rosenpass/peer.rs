@@ -12,8 +12,8 @@ use super::hash::Key;
 use super::identity::Identity;
 use super::input::PeerSettings;
 use super::message::SessionId;
-use super::meter::Rate;
 use super::session::Session;
+use crate::tunnel::meter::Rate;
 
 /// InitHellos without a cookie that are answered under load, where they come from the peer's proven address.
 const TRUSTED: Rate = Rate { interval: Duration::from_secs(5), burst: 3 };

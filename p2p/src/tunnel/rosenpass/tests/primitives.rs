@@ -5,9 +5,9 @@ use super::super::biscuit::Biscuits;
 use super::super::chain::Chain;
 use super::super::endpoints::Endpoints;
 use super::super::hash::{Key, LABELS, hash};
-use super::super::meter::Rate;
 use super::super::timing::retransmission_delay;
 use super::*;
+use crate::tunnel::meter::Rate;
 
 fn hex(key: &Key) -> String {
     key.iter().map(|byte| format!("{byte:02x}")).collect()
