@@ -1,5 +1,6 @@
 //! Real, small, valid inputs of every target, made by the code that writes them. Deterministic: the same code makes the same files.
 
+pub(super) mod bootstrap;
 mod consensus;
 mod crypto;
 mod files;
@@ -51,6 +52,7 @@ pub fn seeds() -> Vec<Seed> {
     members::put(&mut out);
     replication::put(&mut out);
     rosenpass::put(&mut out);
+    bootstrap::put(&mut out);
     consensus::put(&mut out);
     receipts::put(&mut out);
     wire::put(&mut out);

@@ -92,6 +92,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "response_frame", run: wire::response_frame },
     Target { name: "address_book", run: wire::address_book },
     Target { name: "rosenpass_datagram", run: tunnel::rosenpass_datagram },
+    Target { name: "bootstrap_datagram", run: tunnel::bootstrap_datagram },
     Target { name: "tunnel_datagram", run: wire::tunnel_datagram },
     Target { name: "inner_packet", run: wire::inner_packet },
     Target { name: "peer_record", run: wire::peer_record },

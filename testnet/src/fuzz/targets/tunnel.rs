@@ -3,11 +3,12 @@
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use pyralog_p2p::tunnel::bootstrap::{Bootstrap, check_datagram as check_bootstrap};
 use pyralog_p2p::tunnel::rosenpass::{Effect, Input, MAX_DATAGRAM_BYTES, Rosenpass, check_datagram};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
-use crate::fuzz::seeds::rosenpass;
+use crate::fuzz::seeds::{bootstrap, rosenpass};
 
 /// A machine in the middle of a handshake, its clock, and its randomness. Datagrams change it, within the bounds that it promises.
 struct Target {
@@ -44,6 +45,29 @@ pub fn rosenpass_datagram(bytes: &[u8]) -> bool {
                 Effect::NewKey { .. } => unreachable!("a key that nobody has the other half of"),
                 _ => {}
             }
+        }
+    }
+    accepted
+}
+
+/// A machine of the bootstrap that tells its record and seeks another one.
+static BOOTSTRAP: LazyLock<Mutex<(Bootstrap, Duration, ChaCha20Rng)>> = LazyLock::new(|| {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut machine = bootstrap::node();
+    machine.step(Duration::ZERO, &mut rng, bootstrap::seek());
+    Mutex::new((machine, Duration::ZERO, rng))
+});
+
+/// A datagram of the bootstrap: it has one encoding, and what is answered is no longer than it.
+pub fn bootstrap_datagram(bytes: &[u8]) -> bool {
+    let accepted = check_bootstrap(bytes).is_ok();
+    let (machine, now, rng) = &mut *BOOTSTRAP.lock().unwrap_or_else(PoisonError::into_inner);
+    *now += Duration::from_millis(1);
+    let from = rosenpass::address(9);
+    for effect in machine.step(*now, rng, bootstrap::Input::Datagram { from, bytes }) {
+        if let bootstrap::Effect::Send { to, bytes: sent } = effect {
+            assert!(check_bootstrap(&sent).is_ok(), "it sends what nobody reads");
+            assert!(to != from || sent.len() <= bytes.len(), "its answer is longer than the question");
         }
     }
     accepted
