@@ -110,7 +110,10 @@ impl Steward {
         if shared.groups.global().status().leader.member == Some(shared.me) {
             self.governor.look(shared).await;
         }
-        self.lead(shared, &own).await;
+        // Until its start is confirmed it hears no answers of others, and an epoch would wait for them.
+        if shared.groups.is_started() {
+            self.lead(shared, &own).await;
+        }
     }
 
     /// Has the store make what a partition needs, and the member's thread open it.

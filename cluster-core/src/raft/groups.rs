@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::global::{GlobalAnswer, GlobalCommand, GlobalRefusal, NewMember, Role};
 use super::hearing::Hearing;
 use super::identity::{Hello, Identity, Life, Stranger};
-use super::links::{Door, RaftLinks, SILENCE, Says};
+use super::links::{Door, PULSE, RaftLinks, Says};
 use super::store::{LogStore, MachineStore, Shelf, Starts, groups};
 use super::wire::{Change, Reply, Request, frame, unframe};
 use super::{EpochShards, GLOBAL, GlobalState, Group, GroupError, Machine, RaftOptions, ShardState, group_of};
@@ -426,7 +426,7 @@ impl RaftGroups {
 
     /// Whether a member that starts runs already somewhere else. One that was stopped a moment ago was heard lately, too, so this waits until it would be silent.
     async fn runs_already(&self, member: MemberId, starting: &Hello) -> bool {
-        let until = Instant::now() + SILENCE * 2;
+        let until = Instant::now() + PULSE * 4;
         while self.inner.door.runs_already(member, starting) {
             if Instant::now() >= until {
                 return true;

@@ -31,6 +31,9 @@ use crate::replication::MemberId;
 /// A member that is not heard for so long does not run.
 pub(super) const SILENCE: Duration = Duration::from_secs(2);
 
+/// A member that runs is heard more often: it answers heartbeats, and says whom it hears.
+pub(super) const PULSE: Duration = Duration::from_millis(500);
+
 /// What comes later.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -153,7 +156,7 @@ impl Door {
     pub(super) fn runs_already(&self, member: MemberId, starting: &Hello) -> bool {
         let heard = lock(&self.heard).get(&member).copied();
         let running = heard.and_then(|heard| heard.running);
-        running.is_some_and(|(life, at)| life == starting.previous && at.elapsed() < SILENCE)
+        running.is_some_and(|(life, at)| life == starting.previous && at.elapsed() < PULSE)
     }
 
     /// Why other members do not let this one in, once one has said so.
