@@ -101,7 +101,7 @@ pub fn nonsense(what: String) -> NodeFault {
 pub fn may_be_done(fault: &NodeFault) -> bool {
     match fault {
         NodeFault::Lost(_) | NodeFault::Nonsense(_) | NodeFault::Partly { .. } => true,
-        NodeFault::Busy { code, .. } => !is_put_off(code) && !matches!(code.as_str(), "not_started" | "no_leader"),
+        NodeFault::Busy { code, .. } => !is_put_off(code) && !lacks_majority(code),
         // A disk that is full before a record is taken, or while it is written.
         NodeFault::Refused { code, remedy, .. } if code == "disk_full" => {
             !remedy.as_ref().is_some_and(|remedy| remedy.contains("no record was taken"))
@@ -113,6 +113,11 @@ pub fn may_be_done(fault: &NodeFault) -> bool {
 /// Whether a node that is busy says by this code that it has done nothing.
 pub fn is_put_off(code: &str) -> bool {
     matches!(code, "busy" | "rate_limited")
+}
+
+/// Whether a node says by this code that without a majority of the voters it has done nothing.
+pub fn lacks_majority(code: &str) -> bool {
+    matches!(code, "no_leader" | "not_started")
 }
 
 /// Whether a refusal is that of a token.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::wire::ClusterInfo;
-use crate::admin::{Admin, PATIENCE, may_be_done, nonsense, understood};
+use crate::admin::{Admin, PATIENCE, lacks_majority, may_be_done, nonsense, understood};
 use crate::error::{Failure, Result};
 use crate::node::{Answer, Call, NodeFault};
 
@@ -112,10 +112,7 @@ impl Client {
 
     /// The same of a call that changes something: where it may be done nevertheless, `open` says so.
     pub fn failure_of_change(&self, fault: NodeFault, open: &str) -> Failure {
-        let undecided = match &fault {
-            NodeFault::Busy { code, .. } if lacks_majority(code) => false,
-            fault => may_be_done(fault),
-        };
+        let undecided = may_be_done(&fault);
         let failure = self.failure(fault);
         if undecided { failure.also(open).next(self.command("status")) } else { failure }
     }
@@ -123,11 +120,6 @@ impl Client {
     fn post(&self, path: &str, body: &Value) -> Result<Answer, NodeFault> {
         self.node.call(&format!("{CLUSTER}/{path}"), Call::Post(body.to_string().as_bytes()), PATIENCE)
     }
-}
-
-/// Whether a node says by this code that without a majority of the voters it has done nothing.
-fn lacks_majority(code: &str) -> bool {
-    matches!(code, "no_leader" | "not_started")
 }
 
 /// An answer that names another member than was asked for says nothing of what was done.

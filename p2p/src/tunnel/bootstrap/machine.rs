@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use libp2p::PeerId;
 use pyralog_crypto::kem::StaticPublicKey;
 use pyralog_crypto::{Decode, Encode, Hash, PublicKey};
 use rand_core::CryptoRng;
@@ -34,10 +33,9 @@ pub struct Bootstrap {
 
 /// What we tell of ourselves.
 struct Own {
-    peer: PeerId,
-    identity: PublicKey,
-    record: Vec<u8>,
-    key: Option<(Hash, StaticPublicKey)>,
+    signed: SignedPeerRecord,
+    bytes: Vec<u8>,
+    key: Option<StaticPublicKey>,
 }
 
 impl Bootstrap {
@@ -80,7 +78,7 @@ impl Bootstrap {
                     out.push(Effect::Refused { from, error });
                 }
             }
-            Input::Publish(record, key) => self.publish(&record, key),
+            Input::Publish(record, key) => self.own = Some(Own { bytes: record.to_bytes(), signed: *record, key }),
             // One that is older than what is known changes nothing, and one too many is not told on.
             Input::Learn(record) => drop(self.records.insert(&record.to_bytes())),
             Input::Forget(peer) => drop(self.records.remove(&peer)),
@@ -97,20 +95,10 @@ impl Bootstrap {
             }
             Input::Cancel(hash) => self.asking.cancel(&hash),
         }
-        let own = self.own.as_ref().map(|own| own.record.as_slice()).unwrap_or_default();
+        let own = self.own.as_ref().map(|own| own.bytes.as_slice()).unwrap_or_default();
         self.asking.advance(now, rng, own, &mut out);
         out.extend(self.asking.wakes_at().map(Effect::WakeAt));
         out
-    }
-
-    fn publish(&mut self, record: &SignedPeerRecord, key: Option<StaticPublicKey>) {
-        let hash = record.record().rosenpass;
-        self.own = Some(Own {
-            peer: record.peer(),
-            identity: record.record().identity,
-            record: record.to_bytes(),
-            key: hash.zip(key),
-        });
     }
 
     fn take_datagram(
@@ -173,27 +161,30 @@ impl Bootstrap {
     }
 
     fn is_own(&self, identity: &PublicKey) -> bool {
-        self.own.as_ref().is_some_and(|own| own.identity == *identity)
+        self.own.as_ref().is_some_and(|own| own.signed.record().identity == *identity)
     }
 
     fn record_of(&self, identity: &PublicKey) -> Option<Vec<u8>> {
-        if let Some(own) = self.own.as_ref().filter(|own| own.identity == *identity) {
-            return Some(own.record.clone());
+        if let Some(own) = self.own.as_ref().filter(|_| self.is_own(identity)) {
+            return Some(own.bytes.clone());
         }
         let peer = peer_id(identity).ok()?;
         self.records.get(&peer).map(Encode::to_bytes)
     }
 
     fn chunk(&self, hash: &Hash, number: u16) -> Option<&[u8]> {
-        let (own, key) = self.own.as_ref()?.key.as_ref()?;
-        (own == hash).then(|| key.as_bytes().chunks(CHUNK_BYTES).nth(number.into())).flatten()
+        let own = self.own.as_ref()?;
+        let key = own.key.as_ref()?;
+        (own.signed.record().rosenpass.as_ref() == Some(hash))
+            .then(|| key.as_bytes().chunks(CHUNK_BYTES).nth(number.into()))
+            .flatten()
     }
 
     /// The record that a stranger brings along.
     fn introduce(&mut self, from: SocketAddr, record: &[u8], out: &mut Vec<Effect>) -> Result<(), BootstrapError> {
         let claimed = SignedPeerRecord::from_bytes(record)?;
         let (peer, sequence) = (claimed.peer(), claimed.record().sequence);
-        if self.own.as_ref().is_some_and(|own| own.peer == peer) {
+        if self.own.as_ref().is_some_and(|own| own.signed.peer() == peer) {
             return Ok(());
         }
         let known = self.records.get(&peer);

@@ -35,22 +35,23 @@ const SWEEP: Duration = Duration::from_secs(30);
 /// What the driver is made of.
 pub(super) struct Parts {
     pub tunnel: Tunnel,
+    /// For tasks of the driver's own.
+    pub commands: mpsc::WeakSender<Command>,
+    pub exchange: Option<Exchange>,
+    pub key: Option<StaticPublicKey>,
+}
+
+/// What the driver reads.
+pub(super) struct Inlets {
     pub queues: TunnelQueues,
     pub commands: mpsc::Receiver<Command>,
-    /// For tasks of the driver's own.
-    pub own: mpsc::WeakSender<Command>,
-    pub exchange: Option<Exchange>,
     pub effects: Option<mpsc::Receiver<rosenpass::Effect>>,
-    pub key: Option<StaticPublicKey>,
 }
 
 /// See the [module](super).
 pub(super) struct Driver {
     pub(super) tunnel: Tunnel,
-    queues: Option<TunnelQueues>,
-    commands: Option<mpsc::Receiver<Command>>,
-    pub(super) own: mpsc::WeakSender<Command>,
-    effects: Option<mpsc::Receiver<rosenpass::Effect>>,
+    pub(super) commands: mpsc::WeakSender<Command>,
     pub(super) exchange: Option<Exchange>,
     pub(super) bootstrap: Bootstrap,
     pub(super) keys: Arc<dyn KeyCache>,
@@ -70,7 +71,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(config: MeshConfig, parts: Parts) -> Result<Self, MeshError> {
-        let Parts { tunnel, queues, commands, own: own_commands, exchange, effects, key } = parts;
+        let Parts { tunnel, commands, exchange, key } = parts;
         let record = PeerRecord {
             identity: config.identity.public_key(),
             tunnel: tunnel.key(),
@@ -85,10 +86,7 @@ impl Driver {
             bootstrap: Bootstrap::new(config.network.clone(), limits),
             me: own.peer(),
             most: config.tunnel.limits.peers,
-            queues: Some(queues),
-            commands: Some(commands),
-            own: own_commands,
-            effects,
+            commands,
             exchange,
             tunnel,
             keys: config.keys,
@@ -116,9 +114,8 @@ impl Driver {
     }
 
     /// Until every [`super::Mesh`] is gone.
-    pub(super) async fn run(mut self) {
-        let (Some(mut queues), Some(mut commands)) = (self.queues.take(), self.commands.take()) else { return };
-        let mut effects = self.effects.take();
+    pub(super) async fn run(mut self, inlets: Inlets) {
+        let Inlets { mut queues, mut commands, mut effects } = inlets;
         loop {
             let next = self.wake.map(|at| at.saturating_sub(uptime())).unwrap_or(SWEEP).min(SWEEP);
             tokio::select! {
@@ -200,7 +197,8 @@ impl Driver {
     fn introduced(&mut self, record: SignedPeerRecord, from: SocketAddr) {
         let id = record.peer();
         if let Some(error) = self.full(&id) {
-            tracing::warn!(peer = %id, %error, "a peer is refused");
+            // Strangers can cause many of these.
+            tracing::debug!(peer = %id, %error, "a peer is refused");
             return;
         }
         self.peers.entry(id).or_insert_with(Peer::new).note([from]);

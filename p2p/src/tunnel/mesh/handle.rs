@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::config::MeshConfig;
-use super::driver::{Driver, Parts};
+use super::driver::{Driver, Inlets, Parts};
 use super::exchange::Exchange;
 use super::peer::Place;
 use super::status::LinkStatus;
@@ -65,9 +65,9 @@ impl Mesh {
             let (started, queue) = Exchange::start(keys).map_err(|error| MeshError::Thread(error.to_string()))?;
             (exchange, effects) = (Some(started), Some(queue));
         }
-        let own = commands.downgrade();
-        let parts = Parts { tunnel: tunnel.clone(), queues, commands: command_queue, own, exchange, effects, key };
-        let driver = tokio::spawn(Driver::new(config, parts)?.run());
+        let parts = Parts { tunnel: tunnel.clone(), commands: commands.downgrade(), exchange, key };
+        let inlets = Inlets { queues, commands: command_queue, effects };
+        let driver = tokio::spawn(Driver::new(config, parts)?.run(inlets));
         Ok(Self { tunnel, commands, port, driver: Arc::new(Mutex::new(Some(driver))) })
     }
 

@@ -26,7 +26,7 @@ impl Driver {
     pub(super) fn open(&mut self, id: PeerId, at: Vec<SocketAddr>, reply: Waiting) {
         let refused = if id == self.me { Some(MeshError::Own) } else { self.full(&id) };
         if let Some(error) = refused {
-            // As above.
+            // Whoever does not wait any more needs no answer.
             let _ = reply.send(Err(error));
             return;
         }
@@ -64,7 +64,7 @@ impl Driver {
         let names = peer.names();
         self.step(Input::Seek(id, at));
         if !names.is_empty() {
-            tokio::spawn(locate(self.own.clone(), id, names));
+            tokio::spawn(locate(self.commands.clone(), id, names));
         }
     }
 

@@ -1,12 +1,11 @@
 //! Which InitHellos are worth a decapsulation. Decided before anything dear is computed, on what is cheap to check.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::limits::Limits;
 use super::timing::LOAD_WINDOW;
-use crate::tunnel::meter::Rate;
+use crate::tunnel::meter::{Networks, Rate};
 
 /// What becomes of an InitHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +25,16 @@ pub(super) struct Admission {
     limits: Limits,
     all: Duration,
     cookies: Duration,
-    sources: BTreeMap<IpAddr, Duration>,
+    sources: Networks,
     loaded_until: Duration,
 }
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Self {
         let zero = Duration::ZERO;
-        Self { limits, all: zero, cookies: zero, sources: BTreeMap::new(), loaded_until: zero }
+        let of_one = Rate::per_second(limits.source_per_second, limits.source_at_once);
+        let sources = Networks::new(of_one, limits.sources);
+        Self { limits, all: zero, cookies: zero, sources, loaded_until: zero }
     }
 
     /// The caller's queue is long.
@@ -52,7 +53,7 @@ impl Admission {
             let rate = Rate::per_second(self.limits.cookies_per_second, self.limits.cookies_per_second);
             return if rate.take(&mut self.cookies, now) { Admittance::NeedsCookie } else { Admittance::Exhausted };
         }
-        if !self.take_from_source(now, from) {
+        if !self.sources.take(now, from) {
             return Admittance::SourceOverRate;
         }
         if self.all_rate().take(&mut self.all, now) { Admittance::Granted } else { Admittance::Exhausted }
@@ -62,34 +63,8 @@ impl Admission {
         Rate::per_second(self.limits.hellos_per_second, self.limits.hellos_at_once)
     }
 
-    fn take_from_source(&mut self, now: Duration, from: SocketAddr) -> bool {
-        let source = network(from.ip());
-        if !self.sources.contains_key(&source) && self.sources.len() >= self.limits.sources.max(1) {
-            self.make_room(now);
-        }
-        let rate = Rate::per_second(self.limits.source_per_second, self.limits.source_at_once);
-        rate.take(self.sources.entry(source).or_default(), now)
-    }
-
-    fn make_room(&mut self, now: Duration) {
-        self.sources.retain(|_, until| *until > now);
-        if self.sources.len() >= self.limits.sources.max(1) {
-            // Forget whoever has used least: that gives the least away.
-            let least = self.sources.iter().min_by_key(|(_, until)| **until).map(|(source, _)| *source);
-            least.and_then(|source| self.sources.remove(&source));
-        }
-    }
-
     #[cfg(test)]
     pub(super) fn sources(&self) -> usize {
         self.sources.len()
-    }
-}
-
-/// An IPv4 address, or the first 64 bits of an IPv6 address: what one owner has at least.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }
