@@ -89,7 +89,7 @@ impl PublicKeys {
 /// # Errors
 /// The first such file, and the command that mends all of them.
 pub fn refuse_readable(home: &Home, password_file: &Path) -> Result<()> {
-    let mut files = vec![home.validator_key(), home.log_key(), home.peer_key()];
+    let mut files = vec![home.validator_key(), home.log_key(), home.peer_key(), home.tunnel_key()];
     // Elsewhere it is the operator's: a mounted secret has the mode of its mount.
     if std::path::absolute(password_file).is_ok_and(|path| path.starts_with(home.root())) {
         files.push(password_file.to_owned());

@@ -10,6 +10,7 @@
 //! | [`logs`] | record logs: append, read with proofs, retention |
 //! | [`store`], [`chain`] | committed blocks, ledger reads |
 //! | [`rpc`], [`api`], [`metrics`], [`http`] | what others ask us, over [`backend`] |
+//! | [`tunnel`] | the tunnels that carry all of the network: keys, addresses, status |
 //! | [`cluster`] | this node as a member of its cluster: links, members, joining |
 //! | [`ids`] | a service of its own: ids, and the client for them |
 
@@ -36,5 +37,6 @@ pub mod signing;
 pub mod store;
 #[cfg(test)]
 mod testkit;
+pub mod tunnel;
 
 pub use error::{Error, Result};

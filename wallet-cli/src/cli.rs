@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cluster::{self, ClusterCommand};
+use crate::tunnel::{self, TunnelCommand};
 use crate::error::{Failure, Result};
 use crate::home::HomeArgs;
 use crate::inspect::{self, InspectArgs};
@@ -67,6 +68,9 @@ pub enum Command {
     /// Members of a cluster: show, add, remove, hand over the lead
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Tunnels of a node to its peers
+    #[command(subcommand)]
+    Tunnel(TunnelCommand),
     /// Follow the chain by headers alone
     #[command(subcommand)]
     Light(LightCommand),
@@ -169,6 +173,7 @@ fn run(cli: Cli) -> Result<Output, Failure> {
         Command::Query(command) => query::run(command, &cli.home),
         Command::Log(command) => log::run(command, cli.json),
         Command::Cluster(command) => cluster::run(command),
+        Command::Tunnel(command) => tunnel::run(command),
         Command::Light(command) => light::run(command, &cli.home),
         Command::Completions { shell } => completions(shell, cli.json),
     }

@@ -22,6 +22,7 @@ mod query;
 mod receipt_cmd;
 mod receipt_file;
 mod sources;
+mod tunnel;
 mod tx;
 mod verify;
 

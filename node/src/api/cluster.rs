@@ -86,7 +86,7 @@ impl Newcomer {
         };
         let peer: PeerId = self.peer_id.parse().map_err(|_| format!("{:?} is not a peer id", short(&self.peer_id)))?;
         if let Some(address) = self.addresses.iter().find(|address| address.parse::<Multiaddr>().is_err()) {
-            return Err(format!("{:?} is not a multiaddress such as /ip4/10.0.0.2/tcp/26656", short(address)));
+            return Err(format!("{:?} is not a multiaddress such as /ip4/10.0.0.2/udp/51820", short(address)));
         }
         let long = self.addresses.iter().any(|address| address.len() > pyralog_cluster_core::raft::MAX_ADDRESS);
         if self.name.is_empty() || self.name.len() > pyralog_cluster_core::raft::MAX_MEMBER_NAME {

@@ -13,6 +13,7 @@ mod problem;
 mod server;
 mod starting;
 mod token;
+mod tunnels;
 mod values;
 
 pub use extract::unread_query;

@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use pyralog_consensus::engine::Input;
 use serde_json::json;
 
-use super::{AdminToken, Problem, chain, cluster, forward, logs, notary};
+use super::{AdminToken, Problem, chain, cluster, forward, logs, notary, tunnels};
 use crate::backend::Backend;
 use crate::cluster::ClusterMember;
 use crate::config::ApiConfig;
@@ -24,6 +24,7 @@ use crate::logs::RecordLogs;
 use crate::notary::{Admission, NotaryLeaves, NotaryReceipts};
 use crate::signing::{SigningDriver, state_text};
 use crate::store::LedgerView;
+use crate::tunnel::Tunnels;
 
 /// What the handlers share.
 pub struct ApiState {
@@ -39,6 +40,10 @@ pub struct ApiState {
     pub receipts: NotaryReceipts,
     /// The engine, for `signer resume`.
     pub engine: EngineHandle,
+    /// The peer-to-peer network.
+    pub network: pyralog_p2p::Handle,
+    /// The tunnels that carry it, where it has any.
+    pub tunnels: Option<Tunnels>,
     /// Record logs.
     pub records: Arc<RecordLogs>,
     /// This node in its cluster.
@@ -49,7 +54,7 @@ pub struct ApiState {
     pub signing: Arc<SigningDriver>,
     /// The sealed log key and validator key, for members that join.
     pub keystores: [PathBuf; 2],
-    /// What a caller of `/v1/admin/…` and `/v1/cluster/…` must show.
+    /// What a caller of `/v1/admin/…`, `/v1/cluster/…` and `/v1/tunnels` must show.
     pub admin_token: AdminToken,
     /// Leaves of one submission.
     pub max_leaves: usize,
@@ -95,6 +100,7 @@ impl ApiService {
             .route("/v1/admin/signer/resume", post(signer_resume))
             .merge(cluster::routes(&self.state))
             .merge(logs::routes(&self.state))
+            .merge(tunnels::routes(&self.state))
             .fallback(nowhere)
             .method_not_allowed_fallback(wrong_method)
             .layer(DefaultBodyLimit::max(self.state.config.max_body_bytes))

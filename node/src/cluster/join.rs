@@ -137,7 +137,7 @@ fn listens<'a>(settings: &'a BTreeMap<&'static str, String>) -> Vec<&'a str> {
     let list = settings.get("p2p.external").or_else(|| settings.get("p2p.listen"));
     let known = list.map(|list| list.split(',').map(str::trim)).into_iter().flatten();
     known
-        .filter(|address| !address.is_empty() && !address.contains("/tcp/0") && !address.contains("/0.0.0.0/"))
+        .filter(|address| !address.is_empty() && !["/tcp/0", "/udp/0"].iter().any(|port| address.ends_with(port)) && !address.contains("/0.0.0.0/"))
         .collect()
 }
 
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn addresses_that_nobody_can_dial_are_not_told() {
         let of = |key, list: &str| BTreeMap::from([(key, list.to_owned())]);
-        assert!(listens(&of("p2p.listen", "/ip4/0.0.0.0/tcp/1,/ip4/127.0.0.1/tcp/0")).is_empty());
+        assert!(listens(&of("p2p.listen", "/ip4/0.0.0.0/tcp/1,/ip4/127.0.0.1/tcp/0,/ip4/127.0.0.1/udp/0")).is_empty());
         assert_eq!(listens(&of("p2p.listen", "/ip4/10.0.0.1/tcp/1, ")), ["/ip4/10.0.0.1/tcp/1"]);
         let mut both = of("p2p.listen", "/ip4/10.0.0.1/tcp/1");
         both.insert("p2p.external", "/dns/a/tcp/2".into());

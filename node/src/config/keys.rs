@@ -127,10 +127,27 @@ pub static KEYS: &[Key] = &[
         0..=86_400,
         "Seconds without a block until /readyz says stalled; 0 for ten block intervals, at least 5 s"
     ),
-    key!("p2p.listen", p2p.listen, 0..=16, "Multiaddresses to listen on for peers"),
+    key!(
+        "p2p.listen",
+        p2p.listen,
+        0..=16,
+        "Multiaddress to listen on for peers: the UDP socket of the tunnels, /ip4/0.0.0.0/udp/51820; with tunnel.mode off TCP and QUIC, as many as you like"
+    ),
     key!("p2p.bootstrap", p2p.bootstrap, 0..=256, "Multiaddresses of peers to dial, each with /p2p/PEER"),
-    key!("p2p.external", p2p.external, 0..=16, "Multiaddresses to announce"),
+    key!("p2p.external", p2p.external, 0..=16, "Multiaddresses to announce, where others reach this node by others than those listened on"),
     key!("p2p.max_peers", p2p.max_peers, 1..=4_096, "Most peers at once"),
+    key!(
+        "tunnel.mode",
+        tunnel.mode,
+        ANY,
+        "How peers are reached: userspace is WireGuard without privileges, off is TCP and QUIC without tunnels; the same in the whole network"
+    ),
+    key!(
+        "tunnel.post_quantum",
+        tunnel.post_quantum,
+        ANY,
+        "required: nothing passes a tunnel before Rosenpass has agreed on a key; off is WireGuard alone; the same in the whole network"
+    ),
     key!("consensus.block_interval_ms", consensus.block_interval_ms, 1..=3_600_000, "Target time between blocks"),
     key!("consensus.timeout_propose_ms", consensus.timeout_propose_ms, 1..=600_000, "Round 0: wait for a proposal"),
     key!(

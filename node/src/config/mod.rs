@@ -18,7 +18,7 @@ use pyralog_cluster_core::raft::EpochShards;
 
 pub use keys::{KEYS, Key};
 pub use layers::{ConfigError, Origin, Resolved, Sources};
-pub use value::{LogFormat, Loopback, Shards};
+pub use value::{LogFormat, Loopback, PostQuantum, Shards, TunnelMode};
 
 /// With short block intervals a few rounds without a decision are no stall yet.
 const LEAST_STALL: Duration = Duration::from_secs(5);
@@ -38,6 +38,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// The peer-to-peer network.
     pub p2p: P2pConfig,
+    /// The tunnels that carry it.
+    pub tunnel: TunnelConfig,
     /// Block production.
     pub consensus: ConsensusConfig,
     /// Transactions that wait for a block.
@@ -138,7 +140,7 @@ pub struct MetricsConfig {
 /// `[p2p]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct P2pConfig {
-    /// Multiaddresses to listen on.
+    /// Multiaddresses to listen on: with tunnels the one UDP socket of all of them, without them TCP and QUIC.
     pub listen: Vec<String>,
     /// Multiaddresses (with `/p2p/PEER`) to dial at start and to keep.
     pub bootstrap: Vec<String>,
@@ -146,6 +148,15 @@ pub struct P2pConfig {
     pub external: Vec<String>,
     /// Most peers connected at once.
     pub max_peers: usize,
+}
+
+/// `[tunnel]`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TunnelConfig {
+    /// Whether links run in WireGuard tunnels.
+    pub mode: TunnelMode,
+    /// Whether nothing passes before a key that withstands quantum computers.
+    pub post_quantum: PostQuantum,
 }
 
 /// `[consensus]`.
@@ -276,7 +287,7 @@ impl Default for MetricsConfig {
 impl Default for P2pConfig {
     fn default() -> Self {
         Self {
-            listen: vec!["/ip4/127.0.0.1/tcp/26656".into()],
+            listen: vec!["/ip4/127.0.0.1/udp/51820".into()],
             bootstrap: Vec::new(),
             external: Vec::new(),
             max_peers: 64,

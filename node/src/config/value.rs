@@ -54,6 +54,26 @@ impl Shards {
     const MOST: u64 = 64;
 }
 
+/// How peers are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TunnelMode {
+    /// QUIC in WireGuard tunnels, without privileges.
+    #[default]
+    Userspace,
+    /// TCP and QUIC without tunnels.
+    Off,
+}
+
+/// Whether tunnels wait for post-quantum keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PostQuantum {
+    /// Nothing passes before the first one.
+    #[default]
+    Required,
+    /// WireGuard's own key exchange is enough.
+    Off,
+}
+
 /// What a log line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -115,6 +135,40 @@ impl Setting for LogFormat {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Setting for TunnelMode {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "userspace" => Ok(Self::Userspace),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("{text:?} is neither \"userspace\" nor \"off\"")),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Userspace => "userspace".into(),
+            Self::Off => "off".into(),
+        }
+    }
+}
+
+impl Setting for PostQuantum {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "required" => Ok(Self::Required),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("{text:?} is neither \"required\" nor \"off\"")),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Required => "required".into(),
+            Self::Off => "off".into(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub use lock::HomeLock;
 
 use crate::error::Result;
 
-/// `HOME/{pyralog.toml, genesis.json, keys/{validator.key,log.key,peer.key}, data/}`.
+/// `HOME/{pyralog.toml, genesis.json, keys/{validator.key,log.key,peer.key,tunnel.key}, data/}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
@@ -65,6 +65,11 @@ impl Home {
         self.keys().join("peer.key")
     }
 
+    /// Seed of the keys of the tunnels.
+    pub fn tunnel_key(&self) -> PathBuf {
+        self.keys().join("tunnel.key")
+    }
+
     /// Says that other members of the cluster have the validator key too.
     pub fn shared_keys(&self) -> PathBuf {
         self.keys().join("shared")
@@ -105,10 +110,26 @@ impl Home {
         self.data().join("start.number")
     }
 
+    /// What the tunnels keep: a cache.
+    pub fn tunnel(&self) -> PathBuf {
+        self.data().join("tunnel")
+    }
+
+    /// Our Rosenpass pair, encrypted with the seed of the tunnels, so that it is not made again at each start.
+    pub fn rosenpass_pair(&self) -> PathBuf {
+        self.tunnel().join("rosenpass.pair")
+    }
+
+    /// The signed records of peers, with their addresses and keys.
+    pub fn tunnel_records(&self) -> PathBuf {
+        self.tunnel().join("records.bin")
+    }
+
     /// Makes the directories, the keys' one for us alone.
     pub fn create(&self) -> Result<()> {
         make_dir(&self.root, 0o755)?;
         make_dir(&self.keys(), 0o700)?;
-        make_dir(&self.data(), 0o700)
+        make_dir(&self.data(), 0o700)?;
+        make_dir(&self.tunnel(), 0o700)
     }
 }

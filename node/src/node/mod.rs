@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, SECRET, write_atomic};
 use crate::logs::RecordLogs;
 use crate::metrics::MetricsService;
+use crate::tunnel::Tunnels;
 
 /// How long open requests may take to end when the node stops.
 const GRACE: Duration = Duration::from_secs(3);
@@ -60,6 +61,7 @@ pub struct Node {
     servers: Vec<JoinHandle<()>>,
     stopping: watch::Sender<bool>,
     network: pyralog_p2p::Handle,
+    tunnels: Option<Tunnels>,
     bridge: Vec<AbortHandle>,
     member: ClusterMember,
     member_tasks: Vec<AbortHandle>,
@@ -134,6 +136,9 @@ impl Node {
             tracing::warn!(%error, "the address book was not saved");
         }
         self.network.shutdown().await;
+        if let Some(tunnels) = &self.tunnels {
+            tunnels.stop().await;
+        }
         for task in &self.bridge {
             task.abort();
         }

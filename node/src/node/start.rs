@@ -34,6 +34,7 @@ use crate::notary::{Admission, AnchorDriver, InCluster, NotaryLeaves, NotaryRece
 use crate::rpc::{Context, RpcService};
 use crate::signing::{EngineSource, Role, Signing, SigningDriver, SigningParts};
 use crate::store::{CoreChain, LedgerView};
+use crate::tunnel::Tunnels;
 
 /// Longest stored address book, bytes.
 const MAX_BOOK_BYTES: u64 = 1 << 20;
@@ -87,18 +88,31 @@ impl Node {
         shared.log_size.send_replace(log.size());
 
         let book = read_bounded(&home.address_book(), MAX_BOOK_BYTES).ok().map(Bytes::from);
-        let p2p = p2p_config(*keys.peer.seed(), &chain_id, &config.p2p, book);
+        let mut p2p = p2p_config(*keys.peer.seed(), &chain_id, &config.p2p, book);
+        let number = start_number::next(home)?;
+        let peer_key = keys.peer.public_key();
+        let tunnels = Tunnels::start(home, config, passphrase, Arc::new(keys.peer), &chain_id, number).await?;
+        if let Some(tunnels) = &tunnels {
+            tunnels.carry(&mut p2p);
+            registry.register_collector(Box::new(tunnels.watch()));
+        }
         let (network, network_events) =
             pyralog_p2p::start(p2p, &mut registry).await.map_err(|e| Error::Network(e.to_string()))?;
-        let addresses = network.listen_addrs().await.map_err(|e| Error::Network(e.to_string()))?;
-        let p2p_address = addresses.first().map(ToString::to_string).unwrap_or_default();
+        let listened = match &tunnels {
+            Some(tunnels) => tunnels.addresses(),
+            None => {
+                let listened = network.listen_addrs().await.map_err(|e| Error::Network(e.to_string()))?;
+                listened.iter().map(ToString::to_string).collect()
+            }
+        };
+        let p2p_address = listened.first().cloned().unwrap_or_default();
 
         let identity = Identity {
             chain_id: chain_id.clone(),
             genesis: serde_json::from_str(&genesis.to_json()).map_err(|e| Error::Usage(e.to_string()))?,
             moniker: config.node.moniker.clone(),
             validator: keys.validator.public_key(),
-            peer: keys.peer.public_key(),
+            peer: peer_key,
             peer_id: network.local_peer_id().to_string(),
             log: log.id(),
             log_owner: keys.log.public_key(),
@@ -123,7 +137,7 @@ impl Node {
             name: &config.node.moniker,
             chain_id: &chain_id,
             owner: log_signer.public_key(),
-            addresses: member_addresses(&config.p2p, &addresses),
+            addresses: member_addresses(&config.p2p, listened),
             engine: engine.clone(),
             book: members,
         };
@@ -136,7 +150,7 @@ impl Node {
             shared: Arc::clone(&shared),
             signer: Arc::new(keys.validator),
         };
-        let (number, mut wal) = (start_number::next(home)?, Some(recovered_wal(&core)));
+        let mut wal = Some(recovered_wal(&core));
         // Where other members may have the key nobody signs before the cluster has said who.
         let alone = member.holds_notary_log() && !home.shared_keys().exists();
         let role = match alone {
@@ -244,6 +258,8 @@ impl Node {
             admission: Admission::new(Arc::clone(&leaves), log_signer, &chain_id, &config.notary, Arc::clone(&shared)),
             receipts: NotaryReceipts::new(Arc::clone(&leaves), chain.clone(), view, Arc::clone(&shared)),
             engine: engine.clone(),
+            network: network.clone(),
+            tunnels: tunnels.clone(),
             records: Arc::clone(&records),
             member: member.clone(),
             leaves,
@@ -297,6 +313,7 @@ impl Node {
             servers,
             stopping,
             network,
+            tunnels,
             bridge,
             member,
             member_tasks,
@@ -383,8 +400,7 @@ fn listen_address(multiaddr: &str) -> String {
 }
 
 /// Where the other members dial this one: what the operator says, else what is listened on.
-fn member_addresses(config: &P2pConfig, listened: &[impl ToString]) -> Vec<String> {
-    let listened: Vec<String> = listened.iter().map(ToString::to_string).collect();
+fn member_addresses(config: &P2pConfig, listened: Vec<String>) -> Vec<String> {
     let all = if config.external.is_empty() { listened } else { config.external.clone() };
     all.into_iter().take(MAX_ADDRESSES).collect()
 }

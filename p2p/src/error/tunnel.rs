@@ -16,8 +16,8 @@ pub enum TunnelError {
     // ---- the caller's input ----
     /// The UDP socket could not be bound.
     #[error(
-        "cannot listen on UDP {address} for tunnels: {reason} (stop the program that uses the port, or choose another one in \
-         `[tunnel] listen`)"
+        "cannot listen on UDP {address} for tunnels: {reason} (stop the program that uses the port, or choose another one with \
+         p2p.listen, --p2p-listen)"
     )]
     Listen {
         /// The address as configured.

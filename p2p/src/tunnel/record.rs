@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use libp2p::{
-    PeerId,
+    Multiaddr, PeerId,
     identity::{self, ed25519},
+    multiaddr::Protocol,
 };
 use pyralog_crypto::{Decode, Encode, Hash, PublicKey, Reader, Signature, Signer, Writer, error::CodecError};
 
@@ -36,6 +37,34 @@ impl RecordAddress {
     const IP6: u8 = 6;
     const NAME: u8 = 1;
 
+    /// The address of a UDP socket: `/ip4|ip6/HOST/udp/PORT`, and no more. It may stand for all addresses of a machine, or for any port.
+    #[must_use]
+    pub fn socket(address: &Multiaddr) -> Option<SocketAddr> {
+        let mut parts = address.iter();
+        let ip: IpAddr = match parts.next()? {
+            Protocol::Ip4(ip) => ip.into(),
+            Protocol::Ip6(ip) => ip.into(),
+            _ => return None,
+        };
+        match (parts.next()?, parts.next()) {
+            (Protocol::Udp(port), None) => Some((ip, port).into()),
+            _ => None,
+        }
+    }
+
+    /// `/ip4|ip6|dns…/HOST/udp/PORT`, where a tunnel can be. Addresses inside the tunnels are none.
+    #[must_use]
+    pub fn from_multiaddr(address: &Multiaddr) -> Option<Self> {
+        let mut parts = address.iter();
+        let found = match (parts.next()?, parts.next()?, parts.next()) {
+            (Protocol::Dns(host) | Protocol::Dns4(host) | Protocol::Dns6(host), Protocol::Udp(port), None) => {
+                Self::Name(host.to_ascii_lowercase(), port)
+            }
+            _ => Self::Ip(Self::socket(address).filter(|found| !is_overlay(found.ip()))?),
+        };
+        found.check().is_ok().then_some(found)
+    }
+
     fn check(&self) -> Result<(), CodecError> {
         let (port, named) = match self {
             Self::Ip(address) => (address.port(), is_unicast(address.ip())),
@@ -47,6 +76,11 @@ impl RecordAddress {
             Ok(())
         }
     }
+}
+
+/// Whether it is an address inside the tunnels.
+pub(super) fn is_overlay(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.octets()[0] == 0xfd)
 }
 
 fn is_unicast(ip: IpAddr) -> bool {
@@ -96,7 +130,7 @@ pub struct PeerRecord {
     pub tunnel: TunnelKey,
     /// BLAKE3 of the Rosenpass static public key; `None` where the peer has none.
     pub rosenpass: Option<Hash>,
-    /// A higher one replaces the record: milliseconds since 1970 when it was made.
+    /// A higher one replaces the record.
     pub sequence: u64,
     /// UDP port of QUIC inside the tunnel.
     pub port: u16,

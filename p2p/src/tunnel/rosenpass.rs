@@ -39,7 +39,7 @@
 //! **Secrets** are wiped on drop and compared in constant time.
 
 mod admission;
-mod aead;
+pub(super) mod aead;
 mod biscuit;
 mod chain;
 mod cookie;

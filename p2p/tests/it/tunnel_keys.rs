@@ -195,7 +195,7 @@ async fn a_busy_port_is_named_and_a_port_is_free_after_the_stop() {
     second.listen = one.local_addr();
     second.limits.bind_patience = Duration::from_millis(200);
     let error = Tunnel::start(second.clone()).await.map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains(&one.local_addr().to_string()) && error.contains("[tunnel] listen"), "{error}");
+    assert!(error.contains(&one.local_addr().to_string()) && error.contains("--p2p-listen"), "{error}");
     one.stop().await;
     for _ in 0..20 {
         let (again, _queues) = Tunnel::start(second.clone()).await.unwrap();

@@ -85,6 +85,10 @@ fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
         line(format!("{wallet} cluster status"), "the members of its cluster");
     }
     let last = manifest.nodes.last().map(|node| node.name.as_str()).unwrap_or_default();
+    if let Some(first) = manifest.nodes.first().filter(|node| node.p2p.contains("/udp/")) {
+        let token = quoted(&from_here(&first.home.join("data/admin.token")));
+        line(format!("{wallet} tunnel status --token-file {token}"), &format!("the tunnels of {} and the age of their keys", first.name));
+    }
     line(
         format!("{launcher} fault kill {last} --dir {dir}"),
         &format!("break a node; `{launcher} fault restart {last} --dir {dir}` mends it"),
@@ -143,7 +147,7 @@ mod tests {
             rpc: "http://127.0.0.1:1".to_owned(),
             api: "http://127.0.0.1:2".to_owned(),
             metrics: "http://127.0.0.1:3".to_owned(),
-            p2p: "/ip4/127.0.0.1/tcp/4/p2p/x".to_owned(),
+            p2p: "/ip4/127.0.0.1/udp/4/p2p/x".to_owned(),
         };
         let account = |index: usize| AccountEntry {
             name: format!("account{index}"),

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use pyralog_consensus::duration::parse_wait;
 
 use super::layout::DEFAULT_DIR;
+use super::state::TunnelMode;
 
 /// Runs a local Pyralog network: real pyralogd processes on loopback ports, in one directory.
 #[derive(Debug, Parser)]
@@ -103,7 +104,10 @@ pub struct UpArgs {
     /// Target time between blocks (default 500 for a new network); changing it takes effect at this start
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(50..=60_000))]
     pub block_interval_ms: Option<u64>,
-    /// Give node0 of a new network the ports that every program defaults to (8080, 26657, 26660, 26656), each where it is
+    /// How the nodes reach each other (default userspace for a new network); changing it takes effect at this start
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub tunnel: Option<TunnelMode>,
+    /// Give node0 of a new network the ports that every program defaults to (8080, 26657, 26660, 51820/udp), each where it is
     /// free; always done in a directory called .localnet
     #[arg(long)]
     pub default_ports: bool,

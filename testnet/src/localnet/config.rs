@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::files;
 use super::layout::Layout;
 use super::manifest::p2p_address;
-use super::state::{Node, Ports, State};
+use super::state::{Node, Ports, State, TunnelMode};
 
 /// The directory of the sealed keys of a home.
 pub fn keys_dir(home: &Path) -> PathBuf {
@@ -21,9 +21,13 @@ pub fn password_file(home: &Path) -> PathBuf {
     keys_dir(home).join("password")
 }
 
-/// Where a node listens for peers, over TCP and QUIC.
-pub fn p2p_listen(ports: &Ports) -> [String; 2] {
-    [format!("/ip4/127.0.0.1/tcp/{}", ports.p2p), format!("/ip4/127.0.0.1/udp/{}/quic-v1", ports.p2p)]
+/// Where a node listens for peers: at the UDP socket of its tunnels, or over TCP and QUIC.
+pub fn p2p_listen(ports: &Ports, tunnel: TunnelMode) -> Vec<String> {
+    let port = ports.p2p;
+    match tunnel {
+        TunnelMode::Userspace => vec![format!("/ip4/127.0.0.1/udp/{port}")],
+        TunnelMode::Off => vec![format!("/ip4/127.0.0.1/tcp/{port}"), format!("/ip4/127.0.0.1/udp/{port}/quic-v1")],
+    }
 }
 
 /// Writes the configuration of every node that has a home.
@@ -79,15 +83,17 @@ fn merged(mut found: Table, ours: Table) -> Table {
 fn table(home: &Path, state: &State, node: &Node) -> Table {
     let listen = |port: u16| Value::from(format!("127.0.0.1:{port}"));
     let others = state.nodes.iter().filter(|other| other.name != node.name && other.has_joined());
-    let bootstrap: Vec<Value> = others.map(|other| p2p_address(other.ports.p2p, &other.peer_id).into()).collect();
+    let bootstrap: Vec<Value> = others.map(|other| p2p_address(other.ports.p2p, &other.peer_id, state.tunnel).into()).collect();
     let interval = i64::try_from(state.block_interval_ms).unwrap_or(i64::MAX);
-    let sections: [(&str, &str, Value); 8] = [
+    let listens: Vec<Value> = p2p_listen(&node.ports, state.tunnel).into_iter().map(Value::from).collect();
+    let sections: [(&str, &str, Value); 9] = [
         ("node", "moniker", node.name.clone().into()),
         ("rpc", "listen", listen(node.ports.rpc)),
         ("api", "listen", listen(node.ports.api)),
         ("metrics", "listen", listen(node.ports.metrics)),
-        ("p2p", "listen", p2p_listen(&node.ports).map(Value::from).to_vec().into()),
+        ("p2p", "listen", listens.into()),
         ("p2p", "bootstrap", bootstrap.into()),
+        ("tunnel", "mode", state.tunnel.word().into()),
         ("consensus", "block_interval_ms", interval.into()),
         ("keys", "password_file", password_file(home).to_string_lossy().into_owned().into()),
     ];
@@ -117,18 +123,32 @@ mod tests {
             ports: Ports { rpc: index, api: 10 + index, metrics: 20 + index, p2p: 30 + index },
             process: None,
         };
-        let state = State::new("pyralog-dev-1".to_owned(), 250, vec![node(1), node(2), node(3)], Vec::new());
+        let mut state = State::new("pyralog-dev-1".to_owned(), 250, vec![node(1), node(2), node(3)], Vec::new());
         files::make_dir(&layout.home("node2")).unwrap();
-        write(&layout, &state, &state.nodes[1]).unwrap();
-        let text = std::fs::read_to_string(layout.home("node2").join("pyralog.toml")).unwrap();
-        let table: Table = text.parse().unwrap();
+        let written = |state: &State| -> Table {
+            write(&layout, state, &state.nodes[1]).unwrap();
+            std::fs::read_to_string(layout.home("node2").join("pyralog.toml")).unwrap().parse().unwrap()
+        };
+        let list = |table: &Table, key: &str| -> Vec<String> {
+            let list = table["p2p"][key].as_array().unwrap().iter().filter_map(Value::as_str);
+            list.map(str::to_owned).collect()
+        };
+        let table = written(&state);
         assert_eq!(table["rpc"]["listen"].as_str(), Some("127.0.0.1:2"));
         assert_eq!(table["consensus"]["block_interval_ms"].as_integer(), Some(250));
-        let bootstrap: Vec<_> =
-            table["p2p"]["bootstrap"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert_eq!(bootstrap, ["/ip4/127.0.0.1/tcp/31/p2p/peer1", "/ip4/127.0.0.1/tcp/33/p2p/peer3"]);
+        assert_eq!(list(&table, "listen"), ["/ip4/127.0.0.1/udp/32"]);
+        let bootstrap = list(&table, "bootstrap");
+        assert_eq!(bootstrap, ["/ip4/127.0.0.1/udp/31/p2p/peer1", "/ip4/127.0.0.1/udp/33/p2p/peer3"]);
+        assert_eq!(table["tunnel"]["mode"].as_str(), Some("userspace"));
         assert!(table["keys"]["password_file"].as_str().unwrap().ends_with("nodes/node2/keys/password"));
+        state.tunnel = TunnelMode::Off;
+        let table = written(&state);
+        assert_eq!(list(&table, "listen"), ["/ip4/127.0.0.1/tcp/32", "/ip4/127.0.0.1/udp/32/quic-v1"]);
+        let bootstrap = list(&table, "bootstrap");
+        assert_eq!(bootstrap, ["/ip4/127.0.0.1/tcp/31/p2p/peer1", "/ip4/127.0.0.1/tcp/33/p2p/peer3"]);
+        assert_eq!(table["tunnel"]["mode"].as_str(), Some("off"));
     }
+
     #[test]
     fn what_join_cluster_wrote_stays_but_for_the_keys_of_the_launcher() {
         let (_dir, layout) = crate::localnet::testkit::layout();

@@ -13,7 +13,7 @@ use pyralog_crypto::{Address, KdfParams, SigningKey};
 use tendermint::Time;
 
 use super::layout::Layout;
-use super::state::{Account, MemberOf, Node, Ports, State};
+use super::state::{Account, MemberOf, Node, Ports, State, TunnelMode};
 use super::{config, files, peer_id, ports};
 
 /// Prefunded accounts of a new network.
@@ -25,7 +25,7 @@ const STAKE: u64 = 100_000_000;
 /// The notary log that every cluster has from genesis on.
 const LOG_NAME: &str = "notary";
 /// What `pyralog`, CometBFT clients, Prometheus and peers try when they are told nothing.
-pub const DEFAULT_PORTS: Ports = Ports { rpc: 26657, api: 8080, metrics: 26660, p2p: 26656 };
+pub const DEFAULT_PORTS: Ports = Ports { rpc: 26657, api: 8080, metrics: 26660, p2p: 51820 };
 /// Random bytes in a generated password.
 const PASSWORD_BYTES: usize = 16;
 
@@ -47,6 +47,7 @@ pub fn create(
     validators: usize,
     members: usize,
     block_interval_ms: u64,
+    tunnel: TunnelMode,
     default_ports: bool,
 ) -> Result<State> {
     files::make_dir(layout.root())?;
@@ -64,6 +65,7 @@ pub fn create(
 
     let mut ports = pick_ports(validators * members, &DEFAULT_PORTS, default_ports, ports::is_free)?.into_iter();
     let mut state = State::new(chain_id, block_interval_ms, Vec::new(), Vec::new());
+    state.tunnel = tunnel;
     for (node, ports) in nodes.iter().zip(ports.by_ref()) {
         write_home(layout, node, genesis.as_bytes())?;
         let peer_id = peer_id::of(&node.peer.public_key());

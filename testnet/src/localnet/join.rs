@@ -92,7 +92,8 @@ fn arguments(layout: &Layout, state: &State, node: &Node) -> Result<Vec<String>>
         ("--rpc-listen", listen(ports.rpc)),
         ("--api-listen", listen(ports.api)),
         ("--metrics-listen", listen(ports.metrics)),
-        ("--p2p-listen", config::p2p_listen(ports).join(",")),
+        ("--tunnel-mode", state.tunnel.word().to_owned()),
+        ("--p2p-listen", config::p2p_listen(ports, state.tunnel).join(",")),
     ] {
         args.extend([flag.to_owned(), value]);
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::layout::Layout;
-use super::state::State;
+use super::state::{State, TunnelMode};
 
 /// The whole document. Absolute paths; URLs without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct NodeEntry {
     pub api: String,
     /// Metrics and health, `http://127.0.0.1:PORT`.
     pub metrics: String,
-    /// Multiaddress with the peer id: `/ip4/127.0.0.1/tcp/PORT/p2p/ID`.
+    /// Multiaddress with the peer id: `/ip4/127.0.0.1/udp/PORT/p2p/ID`, without tunnels `/ip4/127.0.0.1/tcp/PORT/p2p/ID`.
     pub p2p: String,
 }
 
@@ -77,7 +77,7 @@ impl Manifest {
                 rpc: url(node.ports.rpc),
                 api: url(node.ports.api),
                 metrics: url(node.ports.metrics),
-                p2p: p2p_address(node.ports.p2p, &node.peer_id),
+                p2p: p2p_address(node.ports.p2p, &node.peer_id, state.tunnel),
             }
         });
         let accounts = state.accounts.iter().map(|account| AccountEntry {
@@ -114,8 +114,12 @@ pub fn url(port: u16) -> String {
 }
 
 /// Where other nodes dial a node; without the identity of one that has none yet.
-pub fn p2p_address(port: u16, peer_id: &str) -> String {
-    let address = format!("/ip4/127.0.0.1/tcp/{port}");
+pub fn p2p_address(port: u16, peer_id: &str, tunnel: TunnelMode) -> String {
+    let transport = match tunnel {
+        TunnelMode::Userspace => "udp",
+        TunnelMode::Off => "tcp",
+    };
+    let address = format!("/ip4/127.0.0.1/{transport}/{port}");
     if peer_id.is_empty() { address } else { format!("{address}/p2p/{peer_id}") }
 }
 
@@ -159,7 +163,7 @@ mod tests {
         assert_eq!(node.rpc, "http://127.0.0.1:1");
         assert_eq!(node.api, "http://127.0.0.1:2");
         assert_eq!(node.metrics, "http://127.0.0.1:3");
-        assert_eq!(node.p2p, "/ip4/127.0.0.1/tcp/4/p2p/12D3KooWx");
+        assert_eq!(node.p2p, "/ip4/127.0.0.1/udp/4/p2p/12D3KooWx");
         assert_eq!(node.pid, None);
         assert!(manifest.genesis.is_absolute() && node.home.is_absolute());
         assert!(manifest.accounts[0].keystore.is_absolute());
@@ -180,7 +184,7 @@ mod tests {
             ("node1-2", 1, 2),
         ];
         assert_eq!(places, expected.map(|(name, cluster, member)| (name.to_owned(), cluster, member)));
-        assert_eq!(p2p_address(4, ""), "/ip4/127.0.0.1/tcp/4", "before it has joined");
+        assert_eq!(p2p_address(4, "", TunnelMode::Off), "/ip4/127.0.0.1/tcp/4", "before it has joined");
     }
 
     #[test]

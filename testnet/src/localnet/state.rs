@@ -27,9 +27,37 @@ pub struct State {
     pub nodes: Vec<Node>,
     /// The prefunded accounts.
     pub accounts: Vec<Account>,
+    /// How the nodes reach each other.
+    #[serde(default, skip_serializing_if = "TunnelMode::is_default")]
+    pub tunnel: TunnelMode,
     /// Names of nodes that were told not to hear each other (`fault partition`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<[String; 2]>,
+}
+
+/// How nodes reach each other: `tunnel.mode` of each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum TunnelMode {
+    /// In WireGuard tunnels with post-quantum keys, without privileges.
+    #[default]
+    Userspace,
+    /// Over TCP and QUIC.
+    Off,
+}
+
+impl TunnelMode {
+    /// As `pyralog.toml` has it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Userspace => "userspace",
+            Self::Off => "off",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One node as the launcher knows it.
@@ -69,7 +97,7 @@ pub struct Ports {
     pub api: u16,
     /// Metrics and health.
     pub metrics: u16,
-    /// libp2p, TCP and QUIC.
+    /// The UDP socket of the tunnels; without them libp2p's TCP and QUIC.
     pub p2p: u16,
 }
 
@@ -122,7 +150,8 @@ impl Node {
 impl State {
     /// A state that has not been written yet.
     pub fn new(chain_id: String, block_interval_ms: u64, nodes: Vec<Node>, accounts: Vec<Account>) -> Self {
-        Self { format: FORMAT, chain_id, block_interval_ms, nodes, accounts, partitions: Vec::new() }
+        let tunnel = TunnelMode::default();
+        Self { format: FORMAT, chain_id, block_interval_ms, nodes, accounts, tunnel, partitions: Vec::new() }
     }
 
     /// Reads the state; `Ok(None)` when there is no network in the directory.

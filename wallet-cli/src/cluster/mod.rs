@@ -14,6 +14,8 @@ mod testkit;
 
 use clap::Subcommand;
 
+pub use client::one;
+
 use crate::error::Result;
 use crate::output::Output;
 

@@ -91,7 +91,10 @@ pub async fn grow(homes: &Homes, by: &Member, name: &str) -> Member {
         api: by.api(),
         token: by.token(),
         name: name.to_owned(),
-        settings: BTreeMap::from([("p2p.listen", "/ip4/127.0.0.1/tcp/0".to_owned())]),
+        settings: BTreeMap::from([
+            ("p2p.listen", "/ip4/127.0.0.1/tcp/0".to_owned()),
+            ("tunnel.mode", "off".to_owned()),
+        ]),
         passphrase: Zeroizing::new(passphrase.to_vec()),
         cheap_kdf: true,
     };

@@ -118,6 +118,8 @@ pub fn config(settings: &[(&'static str, &str)]) -> Config {
         ("api.listen", "127.0.0.1:0".into()),
         ("metrics.listen", "127.0.0.1:0".into()),
         ("p2p.listen", "/ip4/127.0.0.1/tcp/0".into()),
+        // The tests of tunnels switch them on; the others have no need of half a second of key generation for each home.
+        ("tunnel.mode", "off".into()),
         ("consensus.block_interval_ms", INTERVAL_MS.to_string()),
         ("consensus.observe_ms", "50".into()),
     ]);

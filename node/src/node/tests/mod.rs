@@ -14,3 +14,4 @@ mod native;
 mod network;
 mod notary;
 mod rpc;
+mod tunnels;

@@ -39,9 +39,10 @@ pub struct MeshConfig {
     pub network: String,
     /// UDP port of QUIC inside the tunnels.
     pub port: u16,
-    /// Where others reach our socket, the best first. With none it is the socket's own address, where that is one; else others wait until we come to them.
+    /// Where others reach our socket, the best first; port 0 stands for the one that it gets. With none it is the socket's own address, where that is one;
+    /// else others wait until we come to them.
     pub addresses: Vec<RecordAddress>,
-    /// Milliseconds since 1970: the number of our record. One that is not above the last one of this identity is not believed.
+    /// The number of our record. One that is not above the last one of this identity is not believed, so it rises with each start.
     pub sequence: u64,
     /// Keys of others.
     pub keys: Arc<dyn KeyCache>,

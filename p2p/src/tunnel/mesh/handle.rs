@@ -39,6 +39,7 @@ pub struct Mesh {
     tunnel: Tunnel,
     commands: mpsc::Sender<Command>,
     port: u16,
+    addresses: Arc<[RecordAddress]>,
     driver: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -57,9 +58,18 @@ impl Mesh {
         let (commands, command_queue) = mpsc::channel(COMMANDS);
         let port = config.port;
         let (mut config, mut exchange, mut effects, mut key) = (config, None, None, None);
-        if config.addresses.is_empty() && !tunnel.local_addr().ip().is_unspecified() {
-            config.addresses.push(RecordAddress::Ip(tunnel.local_addr()));
+        let bound = tunnel.local_addr();
+        if config.addresses.is_empty() && !bound.ip().is_unspecified() {
+            config.addresses.push(RecordAddress::Ip(bound));
         }
+        for address in &mut config.addresses {
+            match address {
+                RecordAddress::Ip(address) if address.port() == 0 => address.set_port(bound.port()),
+                RecordAddress::Name(_, port) if *port == 0 => *port = bound.port(),
+                _ => {}
+            }
+        }
+        let addresses = config.addresses.clone().into();
         if let Some(keys) = config.rosenpass.take().filter(|_| needs_keys) {
             key = Some(keys.public.clone());
             let (started, queue) = Exchange::start(keys).map_err(|error| MeshError::Thread(error.to_string()))?;
@@ -68,7 +78,7 @@ impl Mesh {
         let parts = Parts { tunnel: tunnel.clone(), commands: commands.downgrade(), exchange, key };
         let inlets = Inlets { queues, commands: command_queue, effects };
         let driver = tokio::spawn(Driver::new(config, parts)?.run(inlets));
-        Ok(Self { tunnel, commands, port, driver: Arc::new(Mutex::new(Some(driver))) })
+        Ok(Self { tunnel, commands, port, addresses, driver: Arc::new(Mutex::new(Some(driver))) })
     }
 
     /// Our WireGuard public key.
@@ -87,6 +97,12 @@ impl Mesh {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.tunnel.local_addr()
+    }
+
+    /// Where our record says that others reach the socket.
+    #[must_use]
+    pub fn addresses(&self) -> &[RecordAddress] {
+        &self.addresses
     }
 
     /// What to put into [`crate::Config::listen`].

@@ -1,7 +1,7 @@
 //! The transport that brings about a tunnel before it connects inside.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -18,7 +18,9 @@ use tokio::time::timeout;
 
 use super::handle::Mesh;
 use crate::members::common::lock;
+use crate::tunnel::RecordAddress;
 use crate::tunnel::handle::overlay_address;
+use crate::tunnel::record::is_overlay;
 
 /// A tunnel that has not come about by then is given up: record, key and key exchange take three rounds and half a MiB.
 const OPEN: Duration = Duration::from_secs(20);
@@ -110,29 +112,18 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 
 /// `/ip4|ip6|dns…/HOST/udp/PORT/p2p/PEER` is the tunnel's socket, `/ip6/fd…/udp/PORT/quic-v1/p2p/PEER` an address inside.
 fn parse(address: &Multiaddr) -> Option<(Place, PeerId)> {
-    let mut parts = address.iter();
-    let host = parts.next()?;
-    let Some(Protocol::Udp(port)) = parts.next() else { return None };
-    let mut last = parts.next();
-    let inside = matches!(last, Some(Protocol::QuicV1));
-    if inside {
-        last = parts.next();
+    let mut address = address.clone();
+    let Some(Protocol::P2p(peer)) = address.pop() else { return None };
+    let mut inside = address.clone();
+    if inside.pop() == Some(Protocol::QuicV1) {
+        let overlay = RecordAddress::socket(&inside).is_some_and(|inside| is_overlay(inside.ip()));
+        return overlay.then_some((Place::Inside, peer));
     }
-    let (Some(Protocol::P2p(peer)), None) = (last, parts.next()) else { return None };
-    if inside {
-        return matches!(host, Protocol::Ip6(ip) if is_overlay(ip)).then_some((Place::Inside, peer));
-    }
-    let place = match host {
-        Protocol::Ip4(ip) => Place::Outside((IpAddr::V4(ip), port).into()),
-        Protocol::Ip6(ip) if !is_overlay(ip) => Place::Outside((IpAddr::V6(ip), port).into()),
-        Protocol::Dns(host) | Protocol::Dns4(host) | Protocol::Dns6(host) => Place::Named(host.into_owned(), port),
-        _ => return None,
+    let place = match RecordAddress::from_multiaddr(&address)? {
+        RecordAddress::Ip(address) => Place::Outside(address),
+        RecordAddress::Name(host, port) => Place::Named(host, port),
     };
-    (port != 0).then_some((place, peer))
-}
-
-fn is_overlay(ip: Ipv6Addr) -> bool {
-    ip.octets()[0] == 0xfd
+    Some((place, peer))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use chacha20poly1305::{ChaCha20Poly1305, Key as CipherKey, Tag, XChaCha20Poly130
 use zeroize::Zeroize;
 
 /// Bytes of a tag.
-pub(super) const TAG: usize = 16;
+pub(in crate::tunnel) const TAG: usize = 16;
 /// Bytes of an XChaCha20 nonce.
-pub(super) const LONG_NONCE: usize = 24;
+pub(in crate::tunnel) const LONG_NONCE: usize = 24;
 
 fn short(key: &[u8; 32]) -> ChaCha20Poly1305 {
     let mut key = CipherKey::from(*key);
@@ -37,14 +37,14 @@ pub(super) fn open(key: &[u8; 32], nonce: [u8; 12], text: &mut [u8], tag: &[u8; 
 }
 
 /// As [`seal`], with the long nonce and associated data.
-pub(super) fn seal_long(key: &[u8; 32], nonce: [u8; LONG_NONCE], ad: &[u8], text: &mut [u8]) -> [u8; TAG] {
+pub(in crate::tunnel) fn seal_long(key: &[u8; 32], nonce: [u8; LONG_NONCE], ad: &[u8], text: &mut [u8]) -> [u8; TAG] {
     let sealed = long(key).encrypt_inout_detached(&nonce.into(), ad, text.into());
-    // Cannot fail: texts have 76 bytes at most.
+    // Cannot fail: texts have 14 KiB at most, and the cipher takes 256 GiB.
     sealed.map(Into::into).unwrap_or_default()
 }
 
 /// As [`open`], with the long nonce and associated data.
-pub(super) fn open_long(key: &[u8; 32], nonce: [u8; LONG_NONCE], ad: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> bool {
+pub(in crate::tunnel) fn open_long(key: &[u8; 32], nonce: [u8; LONG_NONCE], ad: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> bool {
     let tag = Tag::from(*tag);
     long(key).decrypt_inout_detached(&nonce.into(), ad, text.into(), &tag).is_ok()
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use super::*;
 use crate::localnet::manifest::Manifest;
+use crate::localnet::state::TunnelMode;
 
 fn network(validators: usize) -> (tempfile::TempDir, Layout, State) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(&dir.path().join("net")).unwrap();
-    let state = create(&layout, validators, 1, 500, false).unwrap();
+    let state = create(&layout, validators, 1, 500, TunnelMode::Userspace, false).unwrap();
     (dir, layout, state)
 }
 
@@ -70,7 +71,7 @@ fn an_interrupted_creation_is_made_again() {
     let layout = Layout::new(dir.path()).unwrap();
     files::write(&layout.unfinished(), b"", files::PUBLIC).unwrap();
     files::make_dir(&layout.home("node9")).unwrap();
-    create(&layout, 1, 1, 500, false).unwrap();
+    create(&layout, 1, 1, 500, TunnelMode::Userspace, false).unwrap();
     assert!(!layout.home("node9").exists());
     assert!(!layout.unfinished().exists());
     assert!(State::load(&layout).unwrap().is_some());
@@ -92,7 +93,7 @@ fn the_default_ports_that_are_free_go_to_node0_and_to_nobody_else() {
 fn members_have_names_and_ports_and_stand_in_no_genesis() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(&dir.path().join("net")).unwrap();
-    let state = create(&layout, 2, 3, 500, false).unwrap();
+    let state = create(&layout, 2, 3, 500, TunnelMode::Userspace, false).unwrap();
     let names: Vec<&str> = state.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["node0", "node1", "node0-1", "node0-2", "node1-1", "node1-2"]);
     let ports: BTreeSet<u16> = state.nodes.iter().flat_map(|node| node.ports.all()).collect();

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::localnet::process::ProcessId;
+use crate::localnet::state::TunnelMode;
 use crate::localnet::testkit::{answering, layout, state};
 
 fn args(validators: Option<u16>) -> UpArgs {
@@ -12,6 +13,7 @@ fn args(validators: Option<u16>) -> UpArgs {
         detach: true,
         json: false,
         block_interval_ms: None,
+        tunnel: None,
         default_ports: false,
         timeout: std::time::Duration::from_secs(1),
     }
@@ -28,6 +30,12 @@ fn a_new_network_gets_the_number_and_interval_that_were_asked_for() {
     assert_eq!(again.chain_id, state.chain_id);
     assert_eq!(open(&layout, &args(Some(2))).unwrap().state.chain_id, state.chain_id);
     assert_eq!(again.block_interval_ms, 250, "what was asked for once stays");
+    assert_eq!(again.tunnel, TunnelMode::Userspace);
+    again.save(&layout).unwrap();
+    let bare = open(&layout, &UpArgs { tunnel: Some(TunnelMode::Off), ..args(None) }).unwrap().state;
+    assert_eq!(bare.tunnel, TunnelMode::Off);
+    bare.save(&layout).unwrap();
+    assert_eq!(open(&layout, &args(None)).unwrap().state.tunnel, TunnelMode::Off, "and so does this");
 }
 
 #[test]
