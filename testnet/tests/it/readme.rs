@@ -97,6 +97,10 @@ fn the_lines_of_the_readme_work_as_printed() {
         println!("skipped: {client} is not installed");
     }
 
+    // The tunnels between the nodes.
+    assert_eq!(blocks[6], ["bin/pyralog tunnel status"]);
+    shell(&net, &format!("{export}{}", blocks[6][0])).says("3 of 3 tunnels open, 3 with a post-quantum key");
+
     // Ctrl-C in the first terminal.
     shell(&net, "bin/pyralog-testnet down").expect(0);
     let [valid, change, changed] = blocks[2].as_slice() else { panic!("{:?}", blocks[2]) };
