@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cluster::{self, ClusterCommand};
-use crate::tunnel::{self, TunnelCommand};
 use crate::error::{Failure, Result};
 use crate::home::HomeArgs;
 use crate::inspect::{self, InspectArgs};
@@ -18,6 +17,7 @@ use crate::notarize::{self, NotarizeArgs};
 use crate::output::{self, Output};
 use crate::query::{self, QueryCommand};
 use crate::receipt_cmd::{self, ReceiptCommand};
+use crate::tunnel::{self, TunnelCommand};
 use crate::tx::{self, TxCommand};
 use crate::verify::{self, VerifyArgs};
 

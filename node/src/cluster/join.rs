@@ -137,7 +137,11 @@ fn listens<'a>(settings: &'a BTreeMap<&'static str, String>) -> Vec<&'a str> {
     let list = settings.get("p2p.external").or_else(|| settings.get("p2p.listen"));
     let known = list.map(|list| list.split(',').map(str::trim)).into_iter().flatten();
     known
-        .filter(|address| !address.is_empty() && !["/tcp/0", "/udp/0"].iter().any(|port| address.ends_with(port)) && !address.contains("/0.0.0.0/"))
+        .filter(|address| {
+            !address.is_empty()
+                && !["/tcp/0", "/udp/0"].iter().any(|port| address.ends_with(port))
+                && !address.contains("/0.0.0.0/")
+        })
         .collect()
 }
 

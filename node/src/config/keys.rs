@@ -134,7 +134,12 @@ pub static KEYS: &[Key] = &[
         "Multiaddress to listen on for peers: the UDP socket of the tunnels, /ip4/0.0.0.0/udp/51820; with tunnel.mode off TCP and QUIC, as many as you like"
     ),
     key!("p2p.bootstrap", p2p.bootstrap, 0..=256, "Multiaddresses of peers to dial, each with /p2p/PEER"),
-    key!("p2p.external", p2p.external, 0..=16, "Multiaddresses to announce, where others reach this node by others than those listened on"),
+    key!(
+        "p2p.external",
+        p2p.external,
+        0..=16,
+        "Multiaddresses to announce, where others reach this node by others than those listened on"
+    ),
     key!("p2p.max_peers", p2p.max_peers, 1..=4_096, "Most peers at once"),
     key!(
         "tunnel.mode",

@@ -1,8 +1,8 @@
 //! The keys of the tunnels: a sealed seed, and the Rosenpass pair that follows from it.
 
+use pyralog_crypto::SigningKey;
 use pyralog_crypto::kem::StaticKeyPair;
 use pyralog_crypto::keystore::{self, MAX_KEYSTORE_BYTES, NONCE_BYTES, SALT_BYTES};
-use pyralog_crypto::SigningKey;
 use pyralog_p2p::{MAX_KEPT_PAIR_BYTES, TunnelSeed};
 
 use crate::error::{Error, Result};
@@ -40,7 +40,9 @@ pub(super) fn pair(home: &Home, seed: &TunnelSeed) -> Result<StaticKeyPair> {
         match read_bounded(&path, MAX_KEPT_PAIR_BYTES as u64) {
             Ok(bytes) => match seed.kept(&bytes) {
                 Some(pair) => return Ok(pair),
-                None => tracing::info!(path = %path.display(), "the kept Rosenpass pair is of another key, or damaged: making it again"),
+                None => {
+                    tracing::info!(path = %path.display(), "the kept Rosenpass pair is of another key, or damaged: making it again")
+                }
             },
             Err(error) => tracing::warn!(%error, "the kept Rosenpass pair cannot be read: making it again"),
         }

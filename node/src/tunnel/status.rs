@@ -56,10 +56,16 @@ impl Tunnels {
     pub async fn peers(&self, network: &Handle) -> TunnelPeers {
         let connected = network.peers().await.unwrap_or_default();
         let measured: BTreeMap<_, _> = connected.iter().map(|peer| (peer.peer_id, peer.round_trip)).collect();
-        let mut peers: Vec<_> = self.mesh.links().await.iter().map(|link| {
-            let within = measured.get(&link.peer).copied().flatten();
-            peer(link, within)
-        }).collect();
+        let mut peers: Vec<_> = self
+            .mesh
+            .links()
+            .await
+            .iter()
+            .map(|link| {
+                let within = measured.get(&link.peer).copied().flatten();
+                peer(link, within)
+            })
+            .collect();
         peers.sort_by(|one, other| one.peer_id.cmp(&other.peer_id));
         TunnelPeers { peers }
     }
@@ -156,17 +162,33 @@ impl Collector for TunnelMetrics {
         self.gauges(encoder, "tunnel_open", "Whether packets pass to the peer", None, |link| {
             Some(if stats(link).is_some_and(|stats| stats.last_handshake.is_some()) { 1.0 } else { 0.0 })
         })?;
-        self.gauges(encoder, "tunnel_handshake_age", "Time since the WireGuard session was agreed upon", Some(&Unit::Seconds), |link| {
-            seconds(stats(link)?.last_handshake)
+        self.gauges(
+            encoder,
+            "tunnel_handshake_age",
+            "Time since the WireGuard session was agreed upon",
+            Some(&Unit::Seconds),
+            |link| seconds(stats(link)?.last_handshake),
+        )?;
+        self.gauges(
+            encoder,
+            "tunnel_key_age",
+            "Time since the post-quantum key was set",
+            Some(&Unit::Seconds),
+            |link| seconds(stats(link)?.key_age),
+        )?;
+        self.gauges(
+            encoder,
+            "tunnel_loss",
+            "Estimated share of the peer's packets that did not arrive",
+            Some(&Unit::Ratios),
+            |link| Some(stats(link)?.loss),
+        )?;
+        self.counters(encoder, "tunnel_received", "Bytes received from the peer", |link| {
+            stats(link).map_or(0, |stats| stats.received_bytes)
         })?;
-        self.gauges(encoder, "tunnel_key_age", "Time since the post-quantum key was set", Some(&Unit::Seconds), |link| {
-            seconds(stats(link)?.key_age)
+        self.counters(encoder, "tunnel_sent", "Bytes sent to the peer", |link| {
+            stats(link).map_or(0, |stats| stats.sent_bytes)
         })?;
-        self.gauges(encoder, "tunnel_loss", "Estimated share of the peer's packets that did not arrive", Some(&Unit::Ratios), |link| {
-            Some(stats(link)?.loss)
-        })?;
-        self.counters(encoder, "tunnel_received", "Bytes received from the peer", |link| stats(link).map_or(0, |stats| stats.received_bytes))?;
-        self.counters(encoder, "tunnel_sent", "Bytes sent to the peer", |link| stats(link).map_or(0, |stats| stats.sent_bytes))?;
         let dropped = self.tunnels.mesh.counters();
         let mut family = encoder.encode_descriptor(
             "tunnel_dropped",

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use pyralog_crypto::error::KemError;
-use pyralog_crypto::kem::{STATIC_PUBLIC_KEY_BYTES, STATIC_SECRET_KEY_BYTES, StaticKeyPair, StaticPublicKey, StaticSecretKey};
+use pyralog_crypto::kem::{
+    STATIC_PUBLIC_KEY_BYTES, STATIC_SECRET_KEY_BYTES, StaticKeyPair, StaticPublicKey, StaticSecretKey,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;

@@ -34,6 +34,8 @@ pub enum Part {
     Storage,
     /// A cluster of three members: appends beside etcd and NATS JetStream, failover, catch-up, idle processor time
     Cluster,
+    /// What tunnels cost beside TCP and QUIC: bytes, a path that loses packets, the first byte, blocks
+    Tunnels,
     /// Blocks of an idle network
     Blocks,
     /// Time from a submission to its receipt

@@ -2,7 +2,7 @@
 //! something measured in the same run.
 //!
 //! Reading order: [`cli`], [`report`] (what a figure carries), [`baseline`] (what is compared with), then the measurements:
-//! [`merkle`], [`receipt`], [`ids`] and [`storage`] in this process, [`cluster`] and the others against real processes ([`network`]) driven by raw
+//! [`merkle`], [`receipt`], [`ids`] and [`storage`] in this process, [`tunnels`] in both ways, [`cluster`] and the others against real processes ([`network`]) driven by raw
 //! keep-alive HTTP ([`http`]). The load generator shares the processors with the nodes; the report says so.
 
 mod baseline;
@@ -25,6 +25,7 @@ mod storage;
 mod table;
 mod timing;
 mod transfers;
+mod tunnels;
 
 use anyhow::Result;
 
@@ -69,6 +70,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     if args.wants(Part::Cluster) {
         report.groups.extend(cluster::measure(&baseline, args.quick, &interrupt)?);
+    }
+    if args.wants(Part::Tunnels) {
+        report.groups.extend(tunnels::measure(args.quick, &interrupt)?);
     }
     if Part::NETWORK.into_iter().any(|part| args.wants(part)) {
         on_a_network(args, &baseline, &interrupt, &mut report)?;

@@ -40,6 +40,11 @@ pub struct Node {
 impl Network {
     /// Starts validators of so many members each, below the system's directory for temporary files (`TMPDIR`).
     pub fn start(validators: u16, members: u16) -> Result<Self> {
+        Self::start_with(validators, members, &[])
+    }
+
+    /// The same with more options of `up`.
+    pub fn start_with(validators: u16, members: u16, more: &[&str]) -> Result<Self> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let program = std::env::current_exe().context("cannot find the launcher's own executable")?;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -47,6 +52,7 @@ impl Network {
         let (validators, members) = (validators.to_string(), members.to_string());
         let run = Command::new(&program)
             .args(["up", "--validators", &validators, "--members", &members])
+            .args(more)
             .args(["--detach", "--json", "--timeout", "120", "--dir"])
             .arg(&dir)
             .stderr(Stdio::inherit())

@@ -87,7 +87,10 @@ fn next_lines(layout: &Layout, manifest: &Manifest, detached: bool) -> String {
     let last = manifest.nodes.last().map(|node| node.name.as_str()).unwrap_or_default();
     if let Some(first) = manifest.nodes.first().filter(|node| node.p2p.contains("/udp/")) {
         let token = quoted(&from_here(&first.home.join("data/admin.token")));
-        line(format!("{wallet} tunnel status --token-file {token}"), &format!("the tunnels of {} and the age of their keys", first.name));
+        line(
+            format!("{wallet} tunnel status --token-file {token}"),
+            &format!("the tunnels of {} and the age of their keys", first.name),
+        );
     }
     line(
         format!("{launcher} fault kill {last} --dir {dir}"),

@@ -83,7 +83,8 @@ fn merged(mut found: Table, ours: Table) -> Table {
 fn table(home: &Path, state: &State, node: &Node) -> Table {
     let listen = |port: u16| Value::from(format!("127.0.0.1:{port}"));
     let others = state.nodes.iter().filter(|other| other.name != node.name && other.has_joined());
-    let bootstrap: Vec<Value> = others.map(|other| p2p_address(other.ports.p2p, &other.peer_id, state.tunnel).into()).collect();
+    let bootstrap: Vec<Value> =
+        others.map(|other| p2p_address(other.ports.p2p, &other.peer_id, state.tunnel).into()).collect();
     let interval = i64::try_from(state.block_interval_ms).unwrap_or(i64::MAX);
     let listens: Vec<Value> = p2p_listen(&node.ports, state.tunnel).into_iter().map(Value::from).collect();
     let sections: [(&str, &str, Value); 9] = [

@@ -143,7 +143,8 @@ fn open(layout: &Layout, args: &UpArgs) -> Result<Opened> {
             let interval = args.block_interval_ms.unwrap_or(BLOCK_INTERVAL_MS);
             let default_ports = args.default_ports || layout.is_default();
             let (validators, members) = (asked.unwrap_or(VALIDATORS), asked_members.unwrap_or(MEMBERS));
-            let state = create::create(layout, validators, members, interval, args.tunnel.unwrap_or_default(), default_ports)?;
+            let state =
+                create::create(layout, validators, members, interval, args.tunnel.unwrap_or_default(), default_ports)?;
             Ok(Opened { state, resumed: false })
         }
     }

@@ -40,7 +40,9 @@ struct Seen {
 impl Seen {
     /// An Ethernet frame of IPv4, as the loopback device has them.
     fn frame(&mut self, frame: &[u8], is_peer: &dyn Fn(u16) -> bool) {
-        let Some((&[0x08, 0x00], packet)) = frame.get(12..).and_then(|rest| rest.split_first_chunk::<2>()) else { return };
+        let Some((&[0x08, 0x00], packet)) = frame.get(12..).and_then(|rest| rest.split_first_chunk::<2>()) else {
+            return;
+        };
         let header = usize::from(packet[0] & 0x0f) * 4;
         let (protocol, Some(segment)) = (packet[9], packet.get(header..)) else { return };
         let port = |at: usize| u16::from_be_bytes([segment[at], segment[at + 1]]);
@@ -117,7 +119,7 @@ fn whoever_reads_all_packets_between_validators_finds_tunnels_alone() {
     let count = |types: std::ops::RangeInclusive<u8>| seen.udp.range(types).map(|(_, count)| count).sum::<u64>();
     let (wireguard, rosenpass, bootstrap) = (count(1..=4), count(0x81..=0x86), count(0xb0..=0xbf));
     assert!(wireguard > 200 && rosenpass >= 3 * 6 && bootstrap > 2 * 6, "the capture saw too little: {seen:?}");
-    assert_eq!(wireguard + rosenpass + bootstrap, seen.udp.values().sum(), "{seen:?}");
+    assert_eq!(wireguard + rosenpass + bootstrap, seen.udp.values().sum::<u64>(), "{seen:?}");
 }
 
 fn port(url: &str) -> u16 {

@@ -84,7 +84,13 @@ fn closing(tunnels: &Tunnels) -> String {
     let open = |tunnel: &&Tunnel| tunnel.wireguard_handshake_age_s.is_some();
     let open = tunnels.peers.iter().filter(open).count();
     let keyed = tunnels.peers.iter().filter(|tunnel| is_young(tunnel.post_quantum_key_age_s)).count();
-    let style = if open == all && keyed == all { GOOD } else if open == 0 { BAD } else { WARN };
+    let style = if open == all && keyed == all {
+        GOOD
+    } else if open == 0 {
+        BAD
+    } else {
+        WARN
+    };
     format!("{style}{open} of {all} tunnels open, {keyed} with a post-quantum key younger than three minutes{style:#}")
 }
 

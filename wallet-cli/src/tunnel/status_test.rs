@@ -45,7 +45,8 @@ fn tunnels_stand_in_a_table_and_their_sum_in_a_line() {
 
 #[test]
 fn a_node_without_tunnels_and_an_answer_of_something_else_are_failures() {
-    let problem = json!({ "error": { "code": "no_tunnels", "message": "without tunnels", "remedy": "set tunnel.mode" } });
+    let problem =
+        json!({ "error": { "code": "no_tunnels", "message": "without tunnels", "remedy": "set tunnel.mode" } });
     let refused = asked(Reply::Answer(404, problem)).unwrap_err();
     let text = format!("{refused:?}");
     assert!(text.contains("without tunnels") && text.contains("set tunnel.mode"), "{text}");

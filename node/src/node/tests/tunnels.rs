@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::kit::{Running, ask, config, get, homes, start};
 use super::super::Node;
+use super::kit::{Running, ask, config, get, homes, start};
 use crate::home::Home;
 
 const LISTEN: (&str, &str) = ("p2p.listen", "/ip4/127.0.0.1/udp/0");
@@ -44,7 +44,11 @@ async fn nodes_agree_in_tunnels_with_post_quantum_keys_and_come_back_to_them() {
         loop {
             let (_, text) = get(&format!("{}/metrics", node.endpoints.metrics)).await;
             if text.lines().any(|line| line.starts_with("pyralog_tunnel_open{") && line.ends_with(" 1.0")) {
-                for name in ["pyralog_tunnel_key_age_seconds{", "pyralog_tunnel_received_bytes_total{", "pyralog_tunnel_dropped_total{reason="] {
+                for name in [
+                    "pyralog_tunnel_key_age_seconds{",
+                    "pyralog_tunnel_received_bytes_total{",
+                    "pyralog_tunnel_dropped_total{reason=",
+                ] {
                     assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing: {text}");
                 }
                 break;

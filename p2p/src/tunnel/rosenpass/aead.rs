@@ -44,7 +44,13 @@ pub(in crate::tunnel) fn seal_long(key: &[u8; 32], nonce: [u8; LONG_NONCE], ad: 
 }
 
 /// As [`open`], with the long nonce and associated data.
-pub(in crate::tunnel) fn open_long(key: &[u8; 32], nonce: [u8; LONG_NONCE], ad: &[u8], text: &mut [u8], tag: &[u8; TAG]) -> bool {
+pub(in crate::tunnel) fn open_long(
+    key: &[u8; 32],
+    nonce: [u8; LONG_NONCE],
+    ad: &[u8],
+    text: &mut [u8],
+    tag: &[u8; TAG],
+) -> bool {
     let tag = Tag::from(*tag);
     long(key).decrypt_inout_detached(&nonce.into(), ad, text.into(), &tag).is_ok()
 }
