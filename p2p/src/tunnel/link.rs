@@ -29,8 +29,9 @@ mod tests;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// The last such wait; WireGuard's own timer goes on from there.
 const LAST_RETRY: Duration = Duration::from_millis(1_600);
-/// Answers of ours that a peer leaves unused before the log says that the keys may differ.
-const UNUSED_ANSWERS: u32 = 3;
+/// Handshakes in a row that fail by their preshared key before the log says so: some 3 s. The two sides never get a new key at the same moment, so a few fail
+/// at each start.
+const MANY_FAILED: u32 = 6;
 
 /// A peer of the tunnel.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl Link {
             vigil: Vigil::default(),
             gone: false,
             unused_answers: 0,
+            wrong_in_a_row: 0,
             counts: Counts::default(),
         };
         Self { key, overlay, lost: watch::Sender::new(0), state: Mutex::new(state) }
@@ -95,6 +97,8 @@ pub(crate) struct LinkState {
     gone: bool,
     /// Handshakes answered since a packet with the new keys was seen.
     unused_answers: u32,
+    /// Answers in a row that do not fit our preshared key.
+    wrong_in_a_row: u32,
     counts: Counts,
 }
 
@@ -203,7 +207,7 @@ impl LinkState {
                 received.moved = self.heard_at(from, now);
                 if answers {
                     received.established = true;
-                    (self.confirmed, self.retry, self.unused_answers) = (true, None, 0);
+                    (self.confirmed, self.retry, self.unused_answers, self.wrong_in_a_row) = (true, None, 0, 0);
                 } else if initiation {
                     self.answered();
                 }
@@ -211,7 +215,7 @@ impl LinkState {
             TunnResult::WriteToTunnel(packet) => {
                 received.moved = self.heard_at(from, now);
                 received.established = std::mem::take(&mut self.unused_answers) > 0;
-                (self.confirmed, self.retry) = (true, None);
+                (self.confirmed, self.retry, self.wrong_in_a_row) = (true, None, 0);
                 received.inner = (!packet.is_empty()).then_some(packet);
             }
         }
@@ -227,7 +231,7 @@ impl LinkState {
 
     fn answered(&mut self) {
         self.unused_answers = self.unused_answers.saturating_add(1);
-        if self.unused_answers == UNUSED_ANSWERS {
+        if self.unused_answers == MANY_FAILED {
             tracing::warn!(peer = %self.key, "the peer does not use our handshake answers: it may have another preshared key");
         }
     }
@@ -242,8 +246,9 @@ impl LinkState {
             // The initiation was accepted, so the static keys are right: only the preshared key can differ.
             WireGuardError::InvalidAeadTag if answers => {
                 self.counts.wrong_key += 1;
-                if self.counts.wrong_key.is_power_of_two() {
-                    let times = self.counts.wrong_key;
+                self.wrong_in_a_row = self.wrong_in_a_row.saturating_add(1);
+                let times = self.wrong_in_a_row;
+                if times == MANY_FAILED || times > MANY_FAILED && times.is_power_of_two() {
                     tracing::warn!(peer = %self.key, %from, times, "the peer answers with another preshared key than ours");
                 }
             }
