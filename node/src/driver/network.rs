@@ -26,6 +26,7 @@ use crate::cluster::Book as Members;
 use crate::config::P2pConfig;
 use crate::keys::random;
 use crate::store::CoreChain;
+use crate::tunnel::{MEET_PROTOCOL, Meetings};
 
 /// Messages that wait for the engine's verdict; more are ignored.
 const MAX_JUDGING: usize = 8_192;
@@ -113,6 +114,7 @@ pub struct Network {
     commands: mpsc::UnboundedSender<NetCommand>,
     shared: Arc<Shared>,
     sync: Sync,
+    meetings: Option<Meetings>,
     book: Arc<Mutex<Book>>,
 }
 
@@ -126,6 +128,7 @@ impl Network {
         chain: CoreChain,
         shared: Arc<Shared>,
         members: Members,
+        meetings: Option<Meetings>,
     ) -> Vec<AbortHandle> {
         let book: Arc<Mutex<Book>> = Arc::default();
         let numbers = Arc::clone(&book);
@@ -133,7 +136,8 @@ impl Network {
             let shared = Arc::clone(&shared);
             Sync::start(handle.clone(), engine.clone(), chain, shared, members, move |peer| lock(&numbers).number(peer))
         };
-        let network = Self { handle, engine, commands: commands.0, shared, sync, book };
+        tasks.extend(meetings.as_ref().map(Meetings::start));
+        let network = Self { handle, engine, commands: commands.0, shared, sync, meetings, book };
         tasks.push(tokio::spawn(network.clone().receive(events)).abort_handle());
         tasks.push(tokio::spawn(network.clone().offer_again()).abort_handle());
         tasks.push(tokio::spawn(network.send(commands.1)).abort_handle());
@@ -147,6 +151,10 @@ impl Network {
                     self.consensus(message, source, data);
                 }
                 Event::Gossip { message, data, .. } => self.transactions(message, &data),
+                Event::Request { peer, protocol, data, reply } if &*protocol == MEET_PROTOCOL => match &self.meetings {
+                    Some(meetings) => meetings.serve(peer, &data, reply),
+                    None => reply.refuse(),
+                },
                 Event::Request { peer, data, reply, .. } => self.sync.serve(peer, data, reply),
                 Event::Connected(peer) => {
                     self.shared.peer_came();

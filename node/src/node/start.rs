@@ -34,7 +34,7 @@ use crate::notary::{Admission, AnchorDriver, InCluster, NotaryLeaves, NotaryRece
 use crate::rpc::{Context, RpcService};
 use crate::signing::{EngineSource, Role, Signing, SigningDriver, SigningParts};
 use crate::store::{CoreChain, LedgerView};
-use crate::tunnel::Tunnels;
+use crate::tunnel::{Meetings, Tunnels};
 
 /// Longest stored address book, bytes.
 const MAX_BOOK_BYTES: u64 = 1 << 20;
@@ -128,6 +128,7 @@ impl Node {
             chain.clone(),
             Arc::clone(&shared),
             members.clone(),
+            tunnels.as_ref().map(|tunnels| Meetings::new(tunnels, network.clone())),
         );
 
         let log_signer: Arc<dyn Signer> = Arc::new(keys.log);

@@ -8,8 +8,10 @@
 mod addresses;
 mod files;
 mod keys;
+mod meet;
 mod start;
 mod status;
 
+pub use meet::{Meet, Meetings, PROTOCOL as MEET_PROTOCOL, Seen};
 pub use start::Tunnels;
 pub use status::{TunnelMetrics, TunnelPeer, TunnelPeers};

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::addresses::{Addresses, multiaddr};
 use super::files::{KeyFiles, keep_records, records};
 use super::keys::{pair, seed};
+use super::meet;
 use crate::config::{Config, PostQuantum, TunnelMode};
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -67,11 +68,12 @@ impl Tunnels {
         Ok(Some(Self { mesh, home: home.clone(), saving }))
     }
 
-    /// Has the network listen and dial inside the tunnels, and nowhere else.
+    /// Has the network listen and dial inside the tunnels, and nowhere else, and meet peers there.
     pub fn carry(&self, network: &mut p2p::Config) {
         network.listen = vec![self.mesh.listen_address().to_string()];
         // What is announced of the tunnels stands in our record.
         network.external.clear();
+        network.protocols.push(meet::protocol());
         network.transport = Some(self.mesh.transport(&network.limits));
     }
 

@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_tunnel_that_is_being_made_is_shown_without_figures() {
         let id: PeerId = "12D3KooWBU5zU8sXEwPQN3HSbVRUBnXjKQSuGdEPc7AgBkPRLh8K".parse().unwrap();
-        let link = LinkStatus { peer: id, stats: None, stage: "seeking" };
+        let link = LinkStatus { peer: id, stats: None, since: Duration::ZERO, stage: "seeking" };
         let value = serde_json::to_value(peer(&link, None)).unwrap();
         let expected = serde_json::json!({
             "peer_id": id.to_string(), "endpoint": null, "path": null, "wireguard_handshake_age_s": null,

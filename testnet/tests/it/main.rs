@@ -11,6 +11,7 @@ mod faults;
 mod ids;
 mod launcher;
 mod net;
+mod reach;
 mod readme;
 mod rosenpass;
 mod tendermint;

@@ -352,6 +352,7 @@ impl Driver {
         let status = |(id, peer): (&PeerId, &Peer)| LinkStatus {
             peer: *id,
             stats: peer.record.as_ref().and_then(|record| self.tunnel.link_stats(&record.record().tunnel)),
+            since: peer.since.elapsed(),
             stage: peer.stage.word(),
         };
         self.peers.iter().map(status).collect()

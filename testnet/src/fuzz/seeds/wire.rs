@@ -4,10 +4,15 @@
 use pyralog_crypto::{Encode, MerkleHash, Sha256, Writer};
 use pyralog_node::chain::BlockMeta;
 use pyralog_node::driver::wire::{SyncRequest, SyncResponse, TxGossip};
+use pyralog_node::tunnel::{Meet, Seen};
+use pyralog_p2p::PeerId;
 use pyralog_zk::{Envelope, ProofSystem, StatementId};
 
 use super::{Out, txs};
 use crate::fuzz::chain::{BASE, key, run};
+
+/// Some peer.
+const PEER: &str = "12D3KooWBU5zU8sXEwPQN3HSbVRUBnXjKQSuGdEPc7AgBkPRLh8K";
 
 pub(super) fn put(out: &mut Out) {
     let run = run();
@@ -15,6 +20,12 @@ pub(super) fn put(out: &mut Out) {
     out.put("tx_gossip", "again", TxGossip { attempt: 7, bundles: txs::later_transactions() }.to_bytes());
     out.put("sync_request", "status", SyncRequest::Status.to_bytes());
     out.put("sync_request", "blocks", SyncRequest::Blocks { from: 4, max: 16 }.to_bytes());
+    let peer: PeerId = PEER.parse().expect("a peer id");
+    let at = "192.0.2.1:51820".parse().expect("an address");
+    out.put("meet", "ask", Meet::Ask { peer }.to_bytes());
+    out.put("meet", "wanted", Meet::Wanted { peer, at }.to_bytes());
+    out.put("meet", "seen", Seen(Some(at)).to_bytes());
+    out.put("meet", "unknown", Seen(None).to_bytes());
     let after = run.blocks.iter().filter(|block| block.height > BASE);
     let blocks: Vec<_> = after.map(|block| (block.block_bytes.clone(), block.commit_bytes())).collect();
     let height = run.blocks.len() as u64;

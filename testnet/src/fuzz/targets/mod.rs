@@ -84,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     // node, p2p, zk
     Target { name: "tx_gossip", run: wire::tx_gossip },
     Target { name: "sync_request", run: wire::sync_request },
+    Target { name: "meet", run: wire::meet },
     Target { name: "sync_response", run: engine::sync_response },
     Target { name: "block_meta", run: files::block_meta },
     Target { name: "rpc_call", run: wire::rpc_call },

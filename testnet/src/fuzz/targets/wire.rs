@@ -3,6 +3,7 @@
 use pyralog_crypto::Decode;
 use pyralog_node::driver::wire::{MAX_GOSSIP_BUNDLES, MAX_SYNC_REQUEST_BYTES, SyncRequest, TxGossip};
 use pyralog_node::rpc::{envelope::Call, params::Params, query::Query};
+use pyralog_node::tunnel::{Meet, Seen};
 use pyralog_p2p::{MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, PeerRecords, SignedPeerRecord};
 use pyralog_zk::Envelope;
 
@@ -31,6 +32,10 @@ pub fn sync_request(bytes: &[u8]) -> bool {
 }
 
 /// A call over POST or WebSocket, the part of a URI behind `?`, and the query language.
+pub fn meet(bytes: &[u8]) -> bool {
+    canonical::<Meet>(bytes).is_some() | canonical::<Seen>(bytes).is_some()
+}
+
 pub fn rpc_call(bytes: &[u8]) -> bool {
     let mut accepted = false;
     if let Ok(Ok(call)) = serde_json::from_slice(bytes).map(Call::parse) {
