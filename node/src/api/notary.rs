@@ -145,6 +145,11 @@ pub async fn receipt(
     let patience = Duration::from_millis(wait.wait_ms.unwrap_or(0).min(api.config.max_wait_ms));
     match api.receipts.receipt(log, index, patience).await.map_err(Problem::internal)? {
         ReceiptState::Elsewhere => ask_for_receipt(&api, index, patience).await,
+        // As on a member whose disk is full.
+        ReceiptState::Lagging => match ask_for_receipt(&api, index, Duration::ZERO).await {
+            Ok(response) => Ok(response),
+            Err(_) => given(&api, index, ReceiptState::Lagging),
+        },
         state => given(&api, index, state),
     }
 }
@@ -189,7 +194,7 @@ fn given(api: &ApiState, index: u64, state: ReceiptState) -> Result<Response, Pr
             let body = serde_json::to_vec(&proof).map_err(|e| Problem::internal(e.to_string()))?;
             Ok(raw_json(StatusCode::OK, body))
         }
-        ReceiptState::Pending => {
+        ReceiptState::Pending | ReceiptState::Lagging => {
             let height = api.backend.chain().height();
             let body = json!({
                 "status": "pending", "log": api.backend.identity().log, "index": index.to_string(), "height": height,

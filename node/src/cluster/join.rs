@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Contact, write_contacts};
+use crate::config::P2pConfig;
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, write_atomic};
 use crate::http::agent;
 use crate::init::{config_file, peer_id};
@@ -75,6 +76,8 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     }
     let member = Member { api: plan.api.trim_end_matches('/'), token: &plan.token };
     let genesis = member.genesis()?;
+    let cluster: Value = member.ask("/v1/cluster", None)?;
+    check_reach(&addresses_in(&cluster), &plan.settings)?;
     let keys: Keys = member.ask("/v1/cluster/keys", None)?;
     let log_key = hex::decode(&keys.log_key).context("the node's log key is not hex")?;
     let validator_key = hex::decode(&keys.validator_key).context("the node's validator key is not hex")?;
@@ -112,6 +115,29 @@ pub fn join(home: &Home, plan: &JoinPlan) -> anyhow::Result<Joined> {
     write_atomic(&home.genesis(), genesis.to_json().as_bytes(), PUBLIC)?;
     write_atomic(&home.config(), config_file(&settings)?.as_bytes(), PUBLIC)?;
     Ok(Joined { member: admitted.member, chain_id: genesis.chain_id().to_owned(), peer_id: peer })
+}
+
+/// The addresses of all members in what `GET /v1/cluster` answers.
+fn addresses_in(cluster: &Value) -> Vec<&str> {
+    let members = cluster["members"].as_array().into_iter().flatten();
+    let addresses = members.flat_map(|member| member["addresses"].as_array().into_iter().flatten());
+    addresses.filter_map(Value::as_str).collect()
+}
+
+/// Refuses a member that listens on loopback alone in a cluster of several machines: it would reach others and not be reached, and the cluster would stand still
+/// where the one that it dials is gone.
+fn check_reach(members: &[&str], settings: &BTreeMap<&'static str, String>) -> anyhow::Result<()> {
+    let is_here = |address: &str| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    let default = P2pConfig::default().listen.join(",");
+    let listen = settings.get("p2p.listen").unwrap_or(&default);
+    let Some(far) = members.iter().find(|address| !is_here(address)) else { return Ok(()) };
+    if listen.split(',').map(str::trim).all(is_here) {
+        bail!(
+            "members of this cluster are reached at {far}, and the new one would listen where only its own machine reaches it ({listen}): \
+             give --p2p-listen /ip4/0.0.0.0/udp/51820, and with --p2p-external /ip4/ADDRESS/udp/51820 where the others reach it"
+        );
+    }
+    Ok(())
 }
 
 /// Has the cluster give the disk an id, and keeps it there.
@@ -187,6 +213,22 @@ impl Member<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_that_only_its_own_machine_would_reach_is_refused_with_the_remedy() {
+        let of = |listen: Option<&str>| listen.map(|list| ("p2p.listen", list.to_owned())).into_iter().collect();
+        let cluster =
+            json!({ "members": [{ "addresses": ["/ip4/127.0.0.1/udp/1"] }, { "addresses": ["/ip4/10.0.0.1/udp/1"] }] });
+        let members = addresses_in(&cluster);
+        assert_eq!(members.len(), 2);
+        for listen in [None, Some("/ip4/127.0.0.1/udp/7"), Some("/ip4/127.0.0.1/tcp/7,/ip6/::1/tcp/7")] {
+            let why = check_reach(&members, &of(listen)).unwrap_err().to_string();
+            assert!(why.contains("/ip4/10.0.0.1/udp/1") && why.contains("--p2p-listen"), "{why}");
+        }
+        check_reach(&members, &of(Some("/ip4/0.0.0.0/udp/7"))).unwrap();
+        check_reach(&members[..1], &of(None)).unwrap();
+        check_reach(&addresses_in(&json!({})), &of(None)).unwrap();
+    }
 
     #[test]
     fn addresses_that_nobody_can_dial_are_not_told() {

@@ -35,6 +35,8 @@ pub enum ReceiptState {
     Conflict(String),
     /// Other members of the cluster store the log, and this one cannot build the receipt.
     Elsewhere,
+    /// This member's copy of the log does not go so far yet; those of others may.
+    Lagging,
 }
 
 /// The parts of a block that all receipts under one anchor share.
@@ -90,7 +92,7 @@ impl NotaryReceipts {
         }
         if !self.leaves.reaches(index, wait).await {
             if self.leaves.lags() {
-                return Ok(ReceiptState::Pending);
+                return Ok(ReceiptState::Lagging);
             }
             let size = self.log.size();
             return Ok(ReceiptState::Unknown(format!("log {own} has {size} leaves; there is no leaf {index}")));
@@ -98,7 +100,7 @@ impl NotaryReceipts {
         match self.covering(index, wait).await? {
             None => Ok(ReceiptState::Pending),
             // This member's copy does not go as far as what another one has anchored.
-            Some(place) if place.size > self.log.size() && self.leaves.may_lag() => Ok(ReceiptState::Pending),
+            Some(place) if place.size > self.log.size() && self.leaves.may_lag() => Ok(ReceiptState::Lagging),
             Some(_) if state == LogState::Unchecked => {
                 self.unless_other(index, "the notary log does not hold what the chain has witnessed of it".into())
             }

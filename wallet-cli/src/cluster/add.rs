@@ -41,7 +41,8 @@ fn commands(url: &str, name: &str) -> [String; 2] {
     let (api, name) = (quoted(Path::new(url)), quoted(Path::new(name)));
     [
         format!(
-            "pyralogd join-cluster --home HOME --api {api} --token-file TOKEN --name {name} --password-file PASSWORD"
+            "pyralogd join-cluster --home HOME --api {api} --token-file TOKEN --name {name} --password-file PASSWORD \
+             --p2p-listen /ip4/0.0.0.0/udp/51820 --p2p-external /ip4/ADDRESS/udp/51820"
         ),
         "pyralogd start --home HOME".to_owned(),
     ]
@@ -56,6 +57,8 @@ fn notes(url: &str) -> Vec<String> {
             "  TOKEN     a copy of HOME/data/admin.token of the node at {url}, which makes a new one at each start"
         ),
         "  PASSWORD  a file with the passphrase that seals the keys of the cluster's first member: the same one"
+            .to_owned(),
+        "  ADDRESS   where the other members reach the new machine, of whose firewall UDP port 51820 is open"
             .to_owned(),
     ];
     if let Some((host, port)) = loopback(url) {

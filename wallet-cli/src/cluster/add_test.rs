@@ -9,7 +9,8 @@ fn the_commands_name_the_running_member_and_nothing_is_asked_of_it() {
     // Nobody listens there.
     let output = added(Some("http://10.0.0.7:8080/"), "node1").unwrap();
     let lines: Vec<&str> = output.text.lines().collect();
-    let join = "pyralogd join-cluster --home HOME --api http://10.0.0.7:8080 --token-file TOKEN --name node1 --password-file PASSWORD";
+    let join = "pyralogd join-cluster --home HOME --api http://10.0.0.7:8080 --token-file TOKEN --name node1 --password-file PASSWORD \
+        --p2p-listen /ip4/0.0.0.0/udp/51820 --p2p-external /ip4/ADDRESS/udp/51820";
     assert_eq!(lines, [join, "pyralogd start --home HOME"]);
     assert_eq!(output.document["commands"], json!(lines));
     let notes = output.document["notes"].to_string();
