@@ -223,6 +223,11 @@ impl Tunnel {
         self.core.table.by_key(key).map(|link| link.lock().stats(Instant::now()))
     }
 
+    /// Whether something that comes from there would displace a peer that is heard from elsewhere.
+    pub(crate) fn is_rival(&self, key: &TunnelKey, from: SocketAddr) -> bool {
+        self.core.table.by_key(key).is_some_and(|link| link.lock().is_rival(from, Instant::now()))
+    }
+
     /// What came to the socket and went nowhere.
     #[must_use]
     pub fn counters(&self) -> TunnelCounters {

@@ -29,6 +29,10 @@ mod tests;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// The last such wait; WireGuard's own timer goes on from there.
 const LAST_RETRY: Duration = Duration::from_millis(1_600);
+/// A peer that was heard so lately is there: nobody takes its place from another address.
+const SPEAKS: Duration = Duration::from_secs(2);
+/// What is said of whoever tries.
+pub(crate) const RIVAL: &str = "another process has this peer's keys and speaks from another address, while the peer is heard: it is not let in. Two must never run with the keys of one home";
 /// Handshakes in a row that fail by their preshared key before the log says so: some 3 s. The two sides never get a new key at the same moment, so a few fail
 /// at each start.
 const MANY_FAILED: u32 = 6;
@@ -59,6 +63,7 @@ impl Link {
             gone: false,
             unused_answers: 0,
             wrong_in_a_row: 0,
+            rivals: 0,
             counts: Counts::default(),
         };
         Self { key, overlay, lost: watch::Sender::new(0), state: Mutex::new(state) }
@@ -99,6 +104,8 @@ pub(crate) struct LinkState {
     unused_answers: u32,
     /// Answers in a row that do not fit our preshared key.
     wrong_in_a_row: u32,
+    /// Handshakes from elsewhere while the peer was heard.
+    rivals: u32,
     counts: Counts,
 }
 
@@ -194,9 +201,17 @@ impl LinkState {
     /// Works on a packet whose index or static key led here.
     pub(crate) fn receive(&mut self, kind: WgKind, from: SocketAddr, now: Instant) -> Received {
         let mut received = Received::default();
-        let Some(tunn) = &mut self.tunn else { return received };
         let (answers, initiation) =
             (matches!(kind, WgKind::HandshakeResp(_)), matches!(kind, WgKind::HandshakeInit(_)));
+        if initiation && self.is_rival(from, now) {
+            self.rivals = self.rivals.saturating_add(1);
+            if self.rivals.is_power_of_two() {
+                let (key, times) = (self.key, self.rivals);
+                tracing::warn!(peer = %key, %from, times, "{RIVAL}");
+            }
+            return received;
+        }
+        let Some(tunn) = &mut self.tunn else { return received };
         match tunn.handle_incoming_packet(kind) {
             TunnResult::Done => {}
             TunnResult::Err(error) => self.refuse(&error, answers, from),
@@ -220,6 +235,12 @@ impl LinkState {
             }
         }
         received
+    }
+
+    /// Whether a handshake from there would displace a peer that speaks from elsewhere. Who has moved is not heard at the old address any more.
+    pub(crate) fn is_rival(&self, from: SocketAddr, now: Instant) -> bool {
+        let speaks = |at: Instant| now.saturating_duration_since(at) < SPEAKS;
+        self.confirmed && self.endpoint != Some(from) && self.vigil.last_heard().is_some_and(speaks)
     }
 
     fn heard_at(&mut self, from: SocketAddr, now: Instant) -> Option<(Option<SocketAddr>, SocketAddr)> {

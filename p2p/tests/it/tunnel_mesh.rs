@@ -157,3 +157,27 @@ async fn another_network_is_no_neighbour() {
     assert!(matches!(refused, Err(MeshError::Bootstrap(_))), "{refused:?}");
     assert!(one.mesh.links().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_second_process_with_the_keys_of_a_peer_does_not_displace_it_while_it_is_heard() {
+    let mut one = Meshed::start(1, &[]).await;
+    let mut two = Meshed::start(2, &[&one]).await;
+    two.node.connected(peer_id(1)).await;
+    one.node.connected(peer_id(2)).await;
+    let at = two.mesh.local_addr();
+    let copy = Meshed::with(2, &[&one], |_| {}).await;
+    for _ in 0..20 {
+        ask(&one, &mut two, b"who is there").await;
+        ask(&two, &mut one, b"still the same").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(one.link(peer_id(2)).await.unwrap().stats.unwrap().endpoint, Some(at));
+    }
+    assert!(copy.node.handle.peers().await.unwrap().is_empty(), "it is connected with nobody");
+    // Where the first one is gone the other one is what is left of the peer.
+    two.kill().await;
+    let there = copy.mesh.local_addr();
+    until("the other one is let in", || async {
+        one.link(peer_id(2)).await.and_then(|link| link.stats?.endpoint) == Some(there)
+    })
+    .await;
+}

@@ -20,6 +20,7 @@ use super::peer::{Peer, Stage};
 use super::status::LinkStatus;
 use super::steps::KEEPALIVE;
 use crate::tunnel::bootstrap::{self, Bootstrap, Effect, Input};
+use crate::tunnel::link::RIVAL;
 use crate::tunnel::rosenpass::{self, KeyId, OutputKey};
 use crate::tunnel::{
     PeerRecord, PeerRecords, PresharedKey, SideDatagram, SignedPeerRecord, Tunnel, TunnelEvent, TunnelKey, TunnelPeer,
@@ -279,6 +280,10 @@ impl Driver {
         let Some(id) = self.exchanging.get(&name).copied() else { return };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(tunnel) = peer.record.as_ref().map(|record| record.record().tunnel) else { return };
+        if self.tunnel.is_rival(&tunnel, endpoint) {
+            tracing::warn!(peer = %id, from = %endpoint, "{RIVAL}");
+            return;
+        }
         if self.tunnel.link_stats(&tunnel).is_some_and(|link| link.last_handshake.is_none()) {
             // Until there is a session the key exchange knows best where the peer is.
             peer.note([endpoint]);
