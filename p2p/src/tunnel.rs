@@ -48,7 +48,7 @@ pub use fuzz::{check_inner_packet, check_tunnel_datagram};
 pub use handle::{Tunnel, TunnelQueues};
 pub use ip::INNER_MTU;
 pub use keys::{PresharedKey, TunnelKey, TunnelSecret};
-pub use mesh::{KeyCache, LinkStatus, Mesh, MeshConfig};
+pub use mesh::{KeyCache, LinkPeer, LinkStatus, Mesh, MeshConfig, StockPeer};
 pub use record::{MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, PeerRecord, RecordAddress, SignedPeerRecord};
 pub use records::{PeerRecords, RecordChange};
 pub use seed::{MAX_KEPT_PAIR_BYTES, TunnelSeed};

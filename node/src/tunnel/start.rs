@@ -60,6 +60,7 @@ impl Tunnels {
             sequence: number,
             keys: Arc::new(KeyFiles::new(home)),
             records: records(home),
+            stock: Vec::new(),
         })
         .await
         .map_err(|error| Error::Network(error.to_string()))?;

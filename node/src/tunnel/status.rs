@@ -24,15 +24,19 @@ const LOOK: Duration = Duration::from_secs(1);
 /// `GET /v1/tunnels`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TunnelPeers {
-    /// By peer id.
+    /// Nodes by peer id, then the peers that were set by hand, by name.
     pub peers: Vec<TunnelPeer>,
 }
 
 /// The tunnel with one peer. What is not known yet is `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TunnelPeer {
-    /// Its libp2p peer id.
-    pub peer_id: String,
+    /// Its libp2p peer id; `null` of a peer that was set by hand.
+    pub peer_id: Option<String>,
+    /// The name of a peer that was set by hand, `null` of a node.
+    pub name: Option<String>,
+    /// Its WireGuard public key, base64.
+    pub wireguard_key: Option<String>,
     /// Where its packets go, `ADDRESS:PORT`.
     pub endpoint: Option<String>,
     /// How they get there: `direct`; `null` without a tunnel.
@@ -56,11 +60,17 @@ impl Tunnels {
     pub async fn peers(&self, network: &Handle) -> TunnelPeers {
         let connected = network.peers().await.unwrap_or_default();
         let measured: BTreeMap<_, _> = connected.iter().map(|peer| (peer.peer_id, peer.round_trip)).collect();
-        let mut peers: Vec<_> = self.mesh.links().await.iter().map(|link| {
-            let within = measured.get(&link.peer).copied().flatten();
-            peer(link, within)
-        }).collect();
-        peers.sort_by(|one, other| one.peer_id.cmp(&other.peer_id));
+        let mut peers: Vec<_> = self
+            .mesh
+            .links()
+            .await
+            .iter()
+            .map(|link| {
+                let within = link.peer.id().and_then(|id| measured.get(&id).copied().flatten());
+                peer(link, within)
+            })
+            .collect();
+        peers.sort_by(|one, other| (&one.name, &one.peer_id).cmp(&(&other.name, &other.peer_id)));
         TunnelPeers { peers }
     }
 
@@ -83,7 +93,9 @@ fn peer(link: &LinkStatus, measured: Option<Duration>) -> TunnelPeer {
     let seconds = |time: Option<Duration>| time.map(|time| (time.as_secs_f64() * 10.0).round() / 10.0);
     let round_trip = measured.or_else(|| stats.and_then(|stats| stats.round_trip));
     TunnelPeer {
-        peer_id: link.peer.to_string(),
+        peer_id: link.peer.id().map(|id| id.to_string()),
+        name: link.peer.id().is_none().then(|| link.peer.to_string()),
+        wireguard_key: stats.map(|stats| stats.key.to_string()),
         endpoint: stats.and_then(|stats| stats.endpoint).map(|endpoint| endpoint.to_string()),
         path: stats.filter(|stats| stats.last_handshake.is_some()).map(|_| "direct"),
         wireguard_handshake_age_s: seconds(stats.and_then(|stats| stats.last_handshake)),
@@ -156,17 +168,33 @@ impl Collector for TunnelMetrics {
         self.gauges(encoder, "tunnel_open", "Whether packets pass to the peer", None, |link| {
             Some(if stats(link).is_some_and(|stats| stats.last_handshake.is_some()) { 1.0 } else { 0.0 })
         })?;
-        self.gauges(encoder, "tunnel_handshake_age", "Time since the WireGuard session was agreed upon", Some(&Unit::Seconds), |link| {
-            seconds(stats(link)?.last_handshake)
+        self.gauges(
+            encoder,
+            "tunnel_handshake_age",
+            "Time since the WireGuard session was agreed upon",
+            Some(&Unit::Seconds),
+            |link| seconds(stats(link)?.last_handshake),
+        )?;
+        self.gauges(
+            encoder,
+            "tunnel_key_age",
+            "Time since the post-quantum key was set",
+            Some(&Unit::Seconds),
+            |link| seconds(stats(link)?.key_age),
+        )?;
+        self.gauges(
+            encoder,
+            "tunnel_loss",
+            "Estimated share of the peer's packets that did not arrive",
+            Some(&Unit::Ratios),
+            |link| Some(stats(link)?.loss),
+        )?;
+        self.counters(encoder, "tunnel_received", "Bytes received from the peer", |link| {
+            stats(link).map_or(0, |stats| stats.received_bytes)
         })?;
-        self.gauges(encoder, "tunnel_key_age", "Time since the post-quantum key was set", Some(&Unit::Seconds), |link| {
-            seconds(stats(link)?.key_age)
+        self.counters(encoder, "tunnel_sent", "Bytes sent to the peer", |link| {
+            stats(link).map_or(0, |stats| stats.sent_bytes)
         })?;
-        self.gauges(encoder, "tunnel_loss", "Estimated share of the peer's packets that did not arrive", Some(&Unit::Ratios), |link| {
-            Some(stats(link)?.loss)
-        })?;
-        self.counters(encoder, "tunnel_received", "Bytes received from the peer", |link| stats(link).map_or(0, |stats| stats.received_bytes))?;
-        self.counters(encoder, "tunnel_sent", "Bytes sent to the peer", |link| stats(link).map_or(0, |stats| stats.sent_bytes))?;
         let dropped = self.tunnels.mesh.counters();
         let mut family = encoder.encode_descriptor(
             "tunnel_dropped",
@@ -197,20 +225,23 @@ impl Collector for TunnelMetrics {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pyralog_p2p::PeerId;
+    use pyralog_p2p::{LinkPeer, PeerId};
 
     use super::*;
 
     #[test]
     fn a_tunnel_that_is_being_made_is_shown_without_figures() {
         let id: PeerId = "12D3KooWBU5zU8sXEwPQN3HSbVRUBnXjKQSuGdEPc7AgBkPRLh8K".parse().unwrap();
-        let link = LinkStatus { peer: id, stats: None, stage: "seeking" };
+        let link = LinkStatus { peer: LinkPeer::Node(id), stats: None, stage: "seeking" };
         let value = serde_json::to_value(peer(&link, None)).unwrap();
         let expected = serde_json::json!({
-            "peer_id": id.to_string(), "endpoint": null, "path": null, "wireguard_handshake_age_s": null,
+            "peer_id": id.to_string(), "name": null, "wireguard_key": null, "endpoint": null, "path": null, "wireguard_handshake_age_s": null,
             "post_quantum_key_age_s": null, "rtt_ms": null, "loss": 0.0, "rx_bytes": 0, "tx_bytes": 0,
         });
         assert_eq!(value, expected);
         assert_eq!(peer(&link, Some(Duration::from_micros(1_234))).rtt_ms, Some(1.23));
+        let stock = LinkStatus { peer: LinkPeer::Stock("laptop".into()), stats: None, stage: "exchanging" };
+        let value = serde_json::to_value(peer(&stock, None)).unwrap();
+        assert!(value["peer_id"].is_null() && value["name"] == "laptop", "{value}");
     }
 }

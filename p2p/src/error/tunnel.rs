@@ -108,6 +108,12 @@ pub enum MeshError {
         /// The key.
         key: TunnelKey,
     },
+    /// It names a Rosenpass key that a peer has which its operator set.
+    #[error("peer {peer} names a Rosenpass key that belongs to another peer")]
+    ExchangeKeyTaken {
+        /// The peer.
+        peer: PeerId,
+    },
     /// It was given up before there was a tunnel.
     #[error("peer {peer} was given up before there was a tunnel with it")]
     GivenUp {
@@ -132,6 +138,15 @@ pub enum MeshError {
         "post-quantum keys are required, and this node has none: make them, or set `[tunnel] post_quantum` to \"off\""
     )]
     NoKeys,
+
+    /// A peer without a peer id that cannot be one.
+    #[error("the peer {name}: {reason}")]
+    Stock {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 
     // ---- fatal ----
     /// The tunnel could not be started, or refuses the peer.

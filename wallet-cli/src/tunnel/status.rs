@@ -60,7 +60,7 @@ fn text(tunnels: &Tunnels) -> String {
         let (handshake, key) = (tunnel.wireguard_handshake_age_s, tunnel.post_quantum_key_age_s);
         let color = |good: bool| if good { Color::Green } else { Color::Red };
         table.add_row([
-            Cell::new(safe(&tunnel.peer_id)),
+            Cell::new(safe(tunnel.name.as_deref().or(tunnel.peer_id.as_deref()).unwrap_or("-"))),
             Cell::new(tunnel.endpoint.as_deref().map_or_else(|| "-".to_owned(), safe)),
             Cell::new(tunnel.path.as_deref().map_or_else(|| "-".to_owned(), safe)),
             Cell::new(age(handshake)).fg(color(handshake.is_some())),
@@ -84,7 +84,13 @@ fn closing(tunnels: &Tunnels) -> String {
     let open = |tunnel: &&Tunnel| tunnel.wireguard_handshake_age_s.is_some();
     let open = tunnels.peers.iter().filter(open).count();
     let keyed = tunnels.peers.iter().filter(|tunnel| is_young(tunnel.post_quantum_key_age_s)).count();
-    let style = if open == all && keyed == all { GOOD } else if open == 0 { BAD } else { WARN };
+    let style = if open == all && keyed == all {
+        GOOD
+    } else if open == 0 {
+        BAD
+    } else {
+        WARN
+    };
     format!("{style}{open} of {all} tunnels open, {keyed} with a post-quantum key younger than three minutes{style:#}")
 }
 

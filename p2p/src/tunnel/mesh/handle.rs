@@ -128,7 +128,7 @@ impl Mesh {
         answer.await.map_err(|_| MeshError::Closed)?
     }
 
-    /// All tunnels, by peer id.
+    /// All tunnels: nodes by peer id, then the peers without one.
     pub async fn links(&self) -> Vec<LinkStatus> {
         let (reply, answer) = oneshot::channel();
         if self.commands.send(Command::Links(reply)).await.is_err() {
