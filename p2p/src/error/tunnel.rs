@@ -25,6 +25,23 @@ pub enum TunnelError {
         /// The system's answer.
         reason: String,
     },
+    /// The process may not make a network device.
+    #[error(
+        "cannot make the network device {name}: the program lacks the capability CAP_NET_ADMIN (give it with `setcap cap_net_admin+ep \
+         pyralogd`, or do without a device: tunnel.mode = \"userspace\", --tunnel-mode userspace)"
+    )]
+    NoCapability {
+        /// Its name.
+        name: String,
+    },
+    /// There can be no such network device.
+    #[error("cannot make the network device {name}: {reason}")]
+    Device {
+        /// Its name.
+        name: String,
+        /// Why, and what mends it.
+        reason: String,
+    },
     /// A peer with our own key.
     #[error("the peer has our own WireGuard key: give each node a key of its own")]
     OwnKey,

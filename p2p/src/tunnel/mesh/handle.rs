@@ -93,6 +93,12 @@ impl Mesh {
         self.tunnel.overlay()
     }
 
+    /// The name of the network device, where there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<String> {
+        self.tunnel.device()
+    }
+
     /// Address and port of the socket.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
