@@ -134,19 +134,36 @@ pub static KEYS: &[Key] = &[
         "Multiaddress to listen on for peers: the UDP socket of the tunnels, /ip4/0.0.0.0/udp/51820; with tunnel.mode off TCP and QUIC, as many as you like"
     ),
     key!("p2p.bootstrap", p2p.bootstrap, 0..=256, "Multiaddresses of peers to dial, each with /p2p/PEER"),
-    key!("p2p.external", p2p.external, 0..=16, "Multiaddresses to announce, where others reach this node by others than those listened on"),
+    key!(
+        "p2p.external",
+        p2p.external,
+        0..=16,
+        "Multiaddresses to announce, where others reach this node by others than those listened on"
+    ),
     key!("p2p.max_peers", p2p.max_peers, 1..=4_096, "Most peers at once"),
     key!(
         "tunnel.mode",
         tunnel.mode,
         ANY,
-        "How peers are reached: userspace is WireGuard without privileges, off is TCP and QUIC without tunnels; the same in the whole network"
+        "How peers are reached: userspace is WireGuard without privileges, tun the same with a network device for other programs, off is TCP and QUIC without tunnels, which the whole network has then"
     ),
     key!(
         "tunnel.post_quantum",
         tunnel.post_quantum,
         ANY,
         "required: nothing passes a tunnel before Rosenpass has agreed on a key; off is WireGuard alone; the same in the whole network"
+    ),
+    key!(
+        "tunnel.device",
+        tunnel.device,
+        ANY,
+        "Name of the network device of tunnel.mode tun; pyra%d takes the first free number"
+    ),
+    key!(
+        "tunnel.serve",
+        tunnel.serve,
+        0..=3,
+        "What of rpc, api and metrics peers may call at our address inside the tunnels, at the same ports; needs tunnel.mode tun"
     ),
     key!("consensus.block_interval_ms", consensus.block_interval_ms, 1..=3_600_000, "Target time between blocks"),
     key!("consensus.timeout_propose_ms", consensus.timeout_propose_ms, 1..=600_000, "Round 0: wait for a proposal"),

@@ -9,7 +9,8 @@ use crate::config::P2pConfig;
 use crate::error::{Error, Result};
 
 /// Interfaces of containers, virtual machines and other tunnels: nobody elsewhere reaches us there.
-const VIRTUAL: [&str; 11] = ["docker", "veth", "br-", "virbr", "vnet", "wg", "tun", "tap", "cni", "flannel", "zt"];
+const VIRTUAL: [&str; 12] =
+    ["docker", "veth", "br-", "virbr", "vnet", "wg", "tun", "tap", "pyra", "cni", "flannel", "zt"];
 
 /// What the settings say, checked.
 #[derive(Debug, PartialEq, Eq)]
@@ -140,7 +141,8 @@ mod tests {
     fn what_the_settings_say_is_told_as_it_stands() {
         let peer = "12D3KooWBU5zU8sXEwPQN3HSbVRUBnXjKQSuGdEPc7AgBkPRLh8K";
         let bootstrap = format!("/dns/node.example/udp/51820/p2p/{peer}");
-        let settings = config(&["/ip4/0.0.0.0/udp/51820"], &["/dns/me.example/udp/7", "/ip6/2001:db8::1/udp/8"], &[&bootstrap]);
+        let settings =
+            config(&["/ip4/0.0.0.0/udp/51820"], &["/dns/me.example/udp/7", "/ip6/2001:db8::1/udp/8"], &[&bootstrap]);
         let read = Addresses::of(&settings).unwrap();
         assert_eq!(read.listen, "0.0.0.0:51820".parse().unwrap());
         assert_eq!(read.announced().iter().map(multiaddr).collect::<Vec<_>>(), settings.external);
@@ -165,10 +167,15 @@ mod tests {
         let refusal = |settings| Addresses::of(&settings).unwrap_err().to_string();
         for listen in ["/ip4/127.0.0.1/tcp/26656", "/ip4/127.0.0.1/udp/1/quic-v1", "/dns/a/udp/1", "/ip4/127.0.0.1"] {
             let text = refusal(config(&[listen], &[], &[]));
-            assert!(text.starts_with("p2p.listen: ") && text.contains("/udp/51820") && text.contains("--tunnel-mode off"), "{text}");
+            assert!(
+                text.starts_with("p2p.listen: ") && text.contains("/udp/51820") && text.contains("--tunnel-mode off"),
+                "{text}"
+            );
         }
         assert!(refusal(config(&["/ip4/1/udp"], &[], &[])).contains("multiaddress"));
-        assert!(refusal(config(&["/ip4/127.0.0.1/udp/1", "/ip4/127.0.0.1/udp/2"], &[], &[])).contains("one UDP socket"));
+        assert!(
+            refusal(config(&["/ip4/127.0.0.1/udp/1", "/ip4/127.0.0.1/udp/2"], &[], &[])).contains("one UDP socket")
+        );
         assert!(refusal(config(&[], &["/ip4/0.0.0.0/udp/1"], &[])).starts_with("p2p.external: "));
         let far = refusal(config(&["/ip4/127.0.0.1/udp/1"], &[], &["/ip4/192.0.2.1/udp/2/p2p/x"]));
         assert!(far.contains("loopback") && far.contains("--p2p-listen"), "{far}");

@@ -198,7 +198,7 @@ impl Collector for TunnelMetrics {
         let dropped = self.tunnels.mesh.counters();
         let mut family = encoder.encode_descriptor(
             "tunnel_dropped",
-            "Datagrams that came to the socket of the tunnels and went nowhere, by reason",
+            "Packets that came to the tunnels, from outside or from the system, and went nowhere, by reason",
             None,
             MetricType::Counter,
         )?;
@@ -215,6 +215,8 @@ impl Collector for TunnelMetrics {
             ("echo_limit", dropped.echoes),
             ("bootstrap_or_rosenpass", dropped.side),
             ("no_route", dropped.no_route),
+            ("foreign_source", dropped.foreign),
+            ("full_device", dropped.full_device),
         ] {
             ConstCounter::new(count).encode(family.encode_family(&[("reason", reason)])?)?;
         }
