@@ -12,5 +12,6 @@ mod launcher;
 mod net;
 mod readme;
 mod rosenpass;
+mod stock;
 mod tendermint;
 mod tunnels;
