@@ -42,7 +42,9 @@ impl Device {
         let refused = |error: io::Error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
             Errno::EPERM => TunnelError::NoCapability { name: name.to_owned() },
             Errno::EBUSY => failed(taken()),
-            Errno::EACCES => failed(format!("this user may not open {CLONES}")),
+            Errno::EACCES => {
+                failed(format!("this user may not open {CLONES}: `chmod 666 {CLONES}` is what most systems have"))
+            }
             _ => failed(error.to_string()),
         };
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3).mtu(INNER_MTU as u16);

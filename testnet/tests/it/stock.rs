@@ -310,3 +310,40 @@ fn same_height(mut status: Value, other: &Value) -> Value {
     status["result"]["sync_info"] = other["result"]["sync_info"].clone();
     status
 }
+
+#[test]
+fn a_node_without_a_device_and_one_with_it_are_one_network() {
+    if !with_stock_machine("stock::a_node_without_a_device_and_one_with_it_are_one_network") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let homes = [dir.path().join("with"), dir.path().join("without")];
+    let [with, without] = homes.each_ref().map(|home| home.to_str().unwrap());
+    let machine = Machine::new(dir.path().join("machine"));
+    let common = ["--generate-password", "--cheap-kdf"];
+    let settings = ["--tunnel-mode", "tun", "--p2p-listen", "/ip4/10.77.0.1/udp/51820"];
+    ok(pyralogd(&["init", "--home", with]).args(common).args(settings));
+    let _with = Running::start(&mut pyralogd(&["start", "--home", with]));
+    let url = "http://127.0.0.1:8080/v1/status";
+    let height = |status: Option<Value>| status.and_then(|status| status["height"].as_u64()).unwrap_or(0);
+    wait(PATIENCE, "a block", || height(get(url)) > 0);
+    let endpoints: Value = serde_json::from_slice(&fs::read(homes[0].join("data/endpoints.json")).unwrap()).unwrap();
+    let settings = ["--p2p-listen", "/ip4/10.77.0.2/udp/51820", "--p2p-bootstrap", endpoints["p2p"].as_str().unwrap()];
+    let genesis = homes[0].join("genesis.json");
+    ok(pyralogd(&["init", "--home", without]).args(common).args(settings).arg("--genesis").arg(genesis));
+    let _without = machine.inside(|| Running::start(&mut pyralogd(&["start", "--home", without])));
+    let begun = height(get(url));
+    wait(PATIENCE, "blocks at the node without a device", || height(machine.get(url)) > begun + 3);
+
+    // What the network says goes past the device; what the system says goes through it.
+    let export = ["tunnel", "export-conf", "--endpoint", ENDPOINT, "--json", "--home", without];
+    let overlay = run(&mut pyralogd(&export)).expect(0).json()["overlay"].as_str().unwrap().parse().unwrap();
+    let taken = || {
+        let shown = ok(Command::new("ip").args(["-j", "-s", "link", "show", "dev", "pyra0"]));
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown[0]["stats64"]["rx"]["packets"].as_u64().unwrap()
+    };
+    assert_eq!(taken(), 0, "no packet of the network went through the device");
+    assert!(pings(overlay), "the node without a device answers by itself");
+    assert!(taken() > 0);
+}
