@@ -62,9 +62,9 @@ pub use requests::{Reply, check_request_frame, check_response_frame};
 pub use start::start;
 pub use transport::secure;
 pub use tunnel::{
-    INNER_MTU, KeyCache, LinkStats, LinkStatus, MAX_KEPT_PAIR_BYTES, MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES,
+    INNER_MTU, KeyCache, LinkPeer, LinkStats, LinkStatus, MAX_KEPT_PAIR_BYTES, MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES,
     MAX_SIDE_DATAGRAM, Mesh, MeshConfig, PeerRecord, PeerRecords, PostQuantum, PresharedKey, RecordAddress,
-    RecordChange, SideDatagram, SideProtocol, SignedPeerRecord, Tunnel, TunnelConfig, TunnelCounters, TunnelEvent,
-    TunnelKey, TunnelLimits, TunnelPeer, TunnelQueues, TunnelSecret, TunnelSeed, check_inner_packet,
+    RecordChange, SideDatagram, SideProtocol, SignedPeerRecord, StockPeer, Tunnel, TunnelConfig, TunnelCounters,
+    TunnelEvent, TunnelKey, TunnelLimits, TunnelPeer, TunnelQueues, TunnelSecret, TunnelSeed, check_inner_packet,
     check_tunnel_datagram,
 };

@@ -10,17 +10,21 @@
 //!   say, by signed [`PeerRecord`]s. Handshakes of other keys are refused and counted. Where [`PostQuantum::Required`], a peer
 //!   has no state machine before its first preshared key: there is nothing that could let a packet through.
 //! - **Inside**: each key has one address ([`TunnelKey::overlay`]). Packets are IPv6 of at most [`INNER_MTU`] bytes; UDP goes
-//!   to the port's reader, echo requests are answered, all else is dropped.
+//!   to the port's reader, echo requests are answered, all else is dropped. With a device ([`TunnelConfig::device`]) all but
+//!   the datagrams to our own ports goes to the system, which sends to the peers' addresses in turn.
 //! - **Dead peers**: a process that was killed says nothing over UDP. The system's report of a closed port, or silence,
 //!   raises a doubt; a peer that does not answer a handshake then is lost, and its connections are closed at once.
 //! - **Bounds**: [`TunnelLimits`]. Nothing that a stranger sends reaches a decoder of this crate; nothing that a peer sends
 //!   makes a queue grow without end or panics.
 
 mod admission;
+mod batch;
 pub mod bootstrap;
 mod config;
 mod core;
 mod datagram;
+#[cfg_attr(not(target_os = "linux"), path = "tunnel/device_elsewhere.rs")]
+mod device;
 mod event;
 mod fuzz;
 mod handle;
@@ -29,6 +33,7 @@ mod keys;
 mod link;
 mod mesh;
 mod meter;
+mod passage;
 mod ports;
 mod quic;
 mod record;
@@ -48,7 +53,7 @@ pub use fuzz::{check_inner_packet, check_tunnel_datagram};
 pub use handle::{Tunnel, TunnelQueues};
 pub use ip::INNER_MTU;
 pub use keys::{PresharedKey, TunnelKey, TunnelSecret};
-pub use mesh::{KeyCache, LinkStatus, Mesh, MeshConfig};
+pub use mesh::{KeyCache, LinkPeer, LinkStatus, Mesh, MeshConfig, StockPeer};
 pub use record::{MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, PeerRecord, RecordAddress, SignedPeerRecord};
 pub use records::{PeerRecords, RecordChange};
 pub use seed::{MAX_KEPT_PAIR_BYTES, TunnelSeed};

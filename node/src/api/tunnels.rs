@@ -22,7 +22,7 @@ async fn peers(State(api): State<Arc<ApiState>>) -> Result<Json<TunnelPeers>, Pr
     let Some(tunnels) = &api.tunnels else {
         let message = "this node speaks to its peers without tunnels";
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_tunnels", message)
-            .remedy("set tunnel.mode = \"userspace\" on every node of the network"));
+            .remedy("set tunnel.mode = \"userspace\" or \"tun\" on every node of the network"));
     };
     Ok(Json(tunnels.peers(&api.network).await))
 }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, CommandFactory, Parser, Subcommand};
 use pyralog_cluster_core::NodeNumber;
+use pyralog_p2p::TunnelKey;
 
 use crate::config::KEYS;
+use crate::tunnel::HostPort;
 
 /// The Pyralog node
 #[derive(Debug, Parser)]
@@ -34,6 +36,9 @@ pub enum Command {
     /// The validator's signer
     #[command(subcommand)]
     Signer(SignerCommand),
+    /// Peers with stock WireGuard and Rosenpass
+    #[command(subcommand)]
+    Tunnel(TunnelCommand),
     /// Serve ids and nothing else, until SIGINT or SIGTERM
     Obelisk(ObeliskArgs),
     /// Draw ids from servers of ids
@@ -159,6 +164,57 @@ pub enum SignerCommand {
     Resume(HomeArgs),
 }
 
+/// `tunnel …`
+#[derive(Debug, Subcommand)]
+pub enum TunnelCommand {
+    /// Print what a machine with stock WireGuard and Rosenpass needs to reach this node
+    ExportConf(ExportArgs),
+    /// Let such a machine in, from the next start on
+    ImportPeer(ImportArgs),
+}
+
+/// `tunnel export-conf`
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// Where the other machine reaches the UDP socket of this node's tunnels
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) endpoint: HostPort,
+    /// WireGuard public key of the other machine, from which its address follows
+    #[arg(long, value_name = "KEY")]
+    pub(super) peer_key: Option<TunnelKey>,
+    /// Write the files there instead of printing them, and this node's Rosenpass public key with them
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// `tunnel import-peer`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub(super) home: HomeArgs,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// A name for the peer: 1 to 32 small letters, digits and dashes
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
+    /// Its WireGuard public key, as `wg pubkey` prints it
+    #[arg(long, value_name = "KEY")]
+    pub(super) wireguard_key: TunnelKey,
+    /// File with its Rosenpass public key, half a MiB; needed unless tunnel.post_quantum is off
+    #[arg(long, value_name = "FILE")]
+    pub(super) rosenpass_key: Option<PathBuf>,
+    /// Where its WireGuard listens; without it the peer begins
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) endpoint: Option<HostPort>,
+    /// Where its Rosenpass listens; without it the peer begins
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) rosenpass_endpoint: Option<HostPort>,
+}
+
 /// `obelisk`
 #[derive(Debug, Args)]
 pub struct ObeliskArgs {
@@ -206,6 +262,8 @@ fn node_number(text: &str) -> Result<NodeNumber, String> {
 pub fn command() -> clap::Command {
     let with_keys = |command: clap::Command| command.args(KEYS.iter().map(flag)).next_help_heading("Settings");
     let log_keys = || KEYS.iter().filter(|key| key.name.starts_with("log."));
+    let with_password =
+        |command: clap::Command| command.args(KEYS.iter().filter(|key| key.name.starts_with("keys.")).map(flag));
     let log_flag = |key| flag(key).help_heading("Settings (flag > environment > default)");
     Cli::command()
         .mut_subcommand("init", with_keys)
@@ -213,6 +271,9 @@ pub fn command() -> clap::Command {
         .mut_subcommand("join-cluster", with_keys)
         .mut_subcommand("obelisk", |obelisk| obelisk.args(log_keys().map(log_flag)))
         .mut_subcommand("config", |config| config.mut_subcommand("show", with_keys))
+        .mut_subcommand("tunnel", |tunnel| {
+            tunnel.mut_subcommand("export-conf", with_password).mut_subcommand("import-peer", with_password)
+        })
 }
 
 fn flag(key: &'static crate::config::Key) -> Arg {

@@ -9,7 +9,8 @@ use clap::{ArgMatches, FromArgMatches};
 use serde_json::{Value, json};
 
 use super::args::{
-    Cli, Command, ConfigCommand, HomeArgs, InitArgs, JsonArgs, ShowArgs, SignerCommand, StatusArgs, command, settings,
+    Cli, Command, ConfigCommand, HomeArgs, InitArgs, JsonArgs, ShowArgs, SignerCommand, StatusArgs, TunnelCommand,
+    command, settings,
 };
 use crate::config::{Key, Origin, Resolved, Sources};
 use crate::home::{Home, read_bounded};
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let cli = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
     let flags = match matches.subcommand() {
-        Some(("config", config)) => config.subcommand().map(|(_, show)| settings(show)).unwrap_or_default(),
+        Some(("config" | "tunnel", inner)) => inner.subcommand().map(|(_, sub)| settings(sub)).unwrap_or_default(),
         Some((_, sub)) => settings(sub),
         None => BTreeMap::new(),
     };
@@ -40,6 +41,8 @@ pub fn run(matches: &ArgMatches) -> Result<()> {
         Command::Fsck(args) => super::fsck::run(&home_of(&args.home), &args),
         Command::Config(ConfigCommand::Show(args)) => show(&args, flags),
         Command::Signer(SignerCommand::Resume(args)) => resume(&args),
+        Command::Tunnel(TunnelCommand::ExportConf(args)) => super::tunnel::export(&home_of(&args.home), &args, flags),
+        Command::Tunnel(TunnelCommand::ImportPeer(args)) => super::tunnel::import(&home_of(&args.home), &args, flags),
         Command::Obelisk(args) => super::ids::serve(&args, flags),
         Command::Ids(args) => super::ids::draw(&args),
         Command::Version(args) => version(&args),
@@ -58,7 +61,7 @@ fn home_of(args: &HomeArgs) -> Home {
     Home::new(&args.home.clone().unwrap_or_else(|| Home::default_root(&env)))
 }
 
-fn resolve(home: &Home, flags: BTreeMap<&'static str, String>) -> Result<Resolved> {
+pub(super) fn resolve(home: &Home, flags: BTreeMap<&'static str, String>) -> Result<Resolved> {
     let path = home.config();
     let file = match path.exists() {
         true => Some(String::from_utf8(read_bounded(&path, MAX_CONFIG_BYTES)?).context("pyralog.toml is not UTF-8")?),
@@ -257,7 +260,7 @@ fn lines(value: &Value, prefix: &str, out: &mut String) {
     }
 }
 
-fn out(text: &str) -> Result<()> {
+pub(super) fn out(text: &str) -> Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         // The reader has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

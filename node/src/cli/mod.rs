@@ -5,6 +5,7 @@ mod commands;
 mod fsck;
 mod ids;
 mod join;
+mod tunnel;
 
 pub use args::{Cli, Command, command};
 pub(crate) use commands::read;

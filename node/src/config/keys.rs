@@ -145,13 +145,25 @@ pub static KEYS: &[Key] = &[
         "tunnel.mode",
         tunnel.mode,
         ANY,
-        "How peers are reached: userspace is WireGuard without privileges, off is TCP and QUIC without tunnels; the same in the whole network"
+        "How peers are reached: userspace is WireGuard without privileges, tun the same with a network device for other programs, off is TCP and QUIC without tunnels, which the whole network has then"
     ),
     key!(
         "tunnel.post_quantum",
         tunnel.post_quantum,
         ANY,
         "required: nothing passes a tunnel before Rosenpass has agreed on a key; off is WireGuard alone; the same in the whole network"
+    ),
+    key!(
+        "tunnel.device",
+        tunnel.device,
+        ANY,
+        "Name of the network device of tunnel.mode tun; pyra%d takes the first free number"
+    ),
+    key!(
+        "tunnel.serve",
+        tunnel.serve,
+        0..=3,
+        "What of rpc, api and metrics peers may call at our address inside the tunnels, at the same ports; needs tunnel.mode tun"
     ),
     key!("consensus.block_interval_ms", consensus.block_interval_ms, 1..=3_600_000, "Target time between blocks"),
     key!("consensus.timeout_propose_ms", consensus.timeout_propose_ms, 1..=600_000, "Round 0: wait for a proposal"),

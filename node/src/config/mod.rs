@@ -18,7 +18,7 @@ use pyralog_cluster_core::raft::EpochShards;
 
 pub use keys::{KEYS, Key};
 pub use layers::{ConfigError, Origin, Resolved, Sources};
-pub use value::{LogFormat, Loopback, PostQuantum, Shards, TunnelMode};
+pub use value::{LogFormat, Loopback, PostQuantum, Served, Shards, TunnelMode};
 
 /// With short block intervals a few rounds without a decision are no stall yet.
 const LEAST_STALL: Duration = Duration::from_secs(5);
@@ -151,12 +151,16 @@ pub struct P2pConfig {
 }
 
 /// `[tunnel]`.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelConfig {
     /// Whether links run in WireGuard tunnels.
     pub mode: TunnelMode,
     /// Whether nothing passes before a key that withstands quantum computers.
     pub post_quantum: PostQuantum,
+    /// Name of the network device of mode `tun`.
+    pub device: String,
+    /// What is served on our address inside the tunnels too, in mode `tun`.
+    pub serve: Vec<Served>,
 }
 
 /// `[consensus]`.
@@ -291,6 +295,17 @@ impl Default for P2pConfig {
             bootstrap: Vec::new(),
             external: Vec::new(),
             max_peers: 64,
+        }
+    }
+}
+
+impl Default for TunnelConfig {
+    fn default() -> Self {
+        Self {
+            mode: TunnelMode::default(),
+            post_quantum: PostQuantum::default(),
+            device: "pyra0".into(),
+            serve: Vec::new(),
         }
     }
 }

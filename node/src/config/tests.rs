@@ -115,3 +115,13 @@ fn a_stall_follows_the_block_interval_unless_it_is_configured() {
     assert_eq!(stall("[consensus]\nblock_interval_ms = 6000\n"), 60_000);
     assert_eq!(stall("[consensus]\nblock_interval_ms = 6000\n[metrics]\nstall_after_s = 7\n"), 7_000);
 }
+
+#[test]
+fn the_tunnels_have_three_modes_and_serve_what_is_named() {
+    let config =
+        load("[tunnel]\nmode = \"tun\"\ndevice = \"pyra%d\"\nserve = [\"rpc\", \"metrics\"]\n").unwrap().config;
+    assert_eq!(config.tunnel.mode, TunnelMode::Tun);
+    assert_eq!(config.tunnel.serve, [Served::Rpc, Served::Metrics]);
+    assert!(refusal("[tunnel]\nmode = \"tap\"\n").contains("neither \"userspace\" nor \"tun\" nor \"off\""));
+    assert!(refusal("[tunnel]\nserve = [\"rpc\", \"p2p\"]\n").contains("\"p2p\" is neither \"rpc\""));
+}

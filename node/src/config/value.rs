@@ -60,6 +60,8 @@ pub enum TunnelMode {
     /// QUIC in WireGuard tunnels, without privileges.
     #[default]
     Userspace,
+    /// The same, and other programs of the machine see the tunnels by a network device. It takes CAP_NET_ADMIN.
+    Tun,
     /// TCP and QUIC without tunnels.
     Off,
 }
@@ -72,6 +74,17 @@ pub enum PostQuantum {
     Required,
     /// WireGuard's own key exchange is enough.
     Off,
+}
+
+/// What is served to peers inside the tunnels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// The CometBFT-compatible RPC.
+    Rpc,
+    /// The native API.
+    Api,
+    /// Metrics, `/livez`, `/readyz`.
+    Metrics,
 }
 
 /// What a log line looks like.
@@ -142,14 +155,16 @@ impl Setting for TunnelMode {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "userspace" => Ok(Self::Userspace),
+            "tun" => Ok(Self::Tun),
             "off" => Ok(Self::Off),
-            _ => Err(format!("{text:?} is neither \"userspace\" nor \"off\"")),
+            _ => Err(format!("{text:?} is neither \"userspace\" nor \"tun\" nor \"off\"")),
         }
     }
 
     fn show(&self) -> String {
         match self {
             Self::Userspace => "userspace".into(),
+            Self::Tun => "tun".into(),
             Self::Off => "off".into(),
         }
     }
@@ -169,6 +184,30 @@ impl Setting for PostQuantum {
             Self::Required => "required".into(),
             Self::Off => "off".into(),
         }
+    }
+}
+
+impl Setting for Vec<Served> {
+    const LIST: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let served = names.map(|name| match name {
+            "rpc" => Ok(Served::Rpc),
+            "api" => Ok(Served::Api),
+            "metrics" => Ok(Served::Metrics),
+            _ => Err(format!("{name:?} is neither \"rpc\" nor \"api\" nor \"metrics\"")),
+        });
+        served.collect()
+    }
+
+    fn show(&self) -> String {
+        let names = self.iter().map(|served| match served {
+            Served::Rpc => "rpc",
+            Served::Api => "api",
+            Served::Metrics => "metrics",
+        });
+        names.collect::<Vec<_>>().join(",")
     }
 }
 

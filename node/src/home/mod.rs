@@ -13,7 +13,7 @@ pub use lock::HomeLock;
 
 use crate::error::Result;
 
-/// `HOME/{pyralog.toml, genesis.json, keys/{validator.key,log.key,peer.key,tunnel.key}, data/}`.
+/// `HOME/{pyralog.toml, genesis.json, keys/{validator.key,log.key,peer.key,tunnel.key}, peers/, data/}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
@@ -108,6 +108,11 @@ impl Home {
     /// The number of the last start.
     pub fn start_number(&self) -> PathBuf {
         self.data().join("start.number")
+    }
+
+    /// Peers that run stock WireGuard and Rosenpass, mode 0700.
+    pub fn peers(&self) -> PathBuf {
+        self.root.join("peers")
     }
 
     /// What the tunnels keep: a cache.

@@ -1,6 +1,8 @@
 //! Host and Origin checks: a page in a browser must not reach a node on this machine, neither by its own origin nor by a name
 //! that was rebound to 127.0.0.1.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, StatusCode, header};
 
 /// Which Host and Origin headers are served.
@@ -63,7 +65,7 @@ impl AccessRules {
         let host = headers.get(header::HOST).map(|value| value.to_str().unwrap_or("").to_ascii_lowercase());
         if let Some(host) = host
             && !is_loopback_name(&host)
-            && !self.hosts.iter().any(|known| *known == host || *known == without_port(&host))
+            && !self.hosts.iter().any(|known| is_same(known, &host))
         {
             return Some(Stranger::Host(host));
         }
@@ -89,10 +91,17 @@ fn without_port(host: &str) -> String {
     }
 }
 
+/// Whether a host is the known one, whatever its port; an address has many spellings.
+fn is_same(known: &str, host: &str) -> bool {
+    known == host || known == without_port(host) || address(known).is_some_and(|known| address(host) == Some(known))
+}
+
 fn is_loopback_name(host: &str) -> bool {
-    let name = without_port(host);
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    without_port(host) == "localhost" || address(host).is_some_and(|ip| ip.is_loopback())
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    without_port(host).trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 #[cfg(test)]
@@ -120,6 +129,13 @@ mod tests {
         }
         let named = AccessRules::new(&["Node.example".into()], &[]);
         assert!(check(&named, "node.example:8080", None));
+        let inside = AccessRules::new(&["[fd00::b]".into()], &[]);
+        for host in ["[fd00::b]:26657", "[fd00::b]", "[FD00:0:0::B]:8080"] {
+            assert!(check(&inside, host, None), "{host}");
+        }
+        for host in ["[fd00::c]:26657", "fd00", "fd00.evil.example"] {
+            assert!(!check(&inside, host, None), "{host}");
+        }
     }
 
     #[test]

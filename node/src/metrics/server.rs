@@ -71,19 +71,22 @@ pub struct MetricsService {
     registry: Registry,
     stall_after: Duration,
     started: SystemTime,
+    rules: AccessRules,
     refresh: Box<dyn Fn() + Send + Sync>,
 }
 
 impl MetricsService {
-    /// A service; `refresh` sets gauges that are read from elsewhere, before each scrape.
+    /// A service; `hosts` are names by which it is called beside those of loopback, `refresh` sets gauges that are read from elsewhere, before each scrape.
     pub fn new(
         backend: Arc<dyn Backend>,
         registry: Registry,
         stall_after: Duration,
+        hosts: &[String],
         refresh: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
         let started = SystemTime::now();
-        Arc::new(Self { backend, registry, stall_after, started, refresh: Box::new(refresh) })
+        let rules = AccessRules::new(hosts, &[]);
+        Arc::new(Self { backend, registry, stall_after, started, rules, refresh: Box::new(refresh) })
     }
 
     /// The routes.
@@ -98,7 +101,7 @@ impl MetricsService {
 }
 
 async fn handle(State(service): State<Arc<MetricsService>>, request: Request) -> Response {
-    if let Err(refusal) = AccessRules::default().check(request.headers(), None) {
+    if let Err(refusal) = service.rules.check(request.headers(), None) {
         return (refusal.status, refusal.message).into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

@@ -52,7 +52,7 @@ async fn readyz_answers_503_with_the_reasons() {
     let ask = async |signer: SignerState| {
         let mut backend = StillBackend::over(&solo);
         (backend.live.signer, backend.live.last_commit) = (signer, Some(SystemTime::now()));
-        let service = MetricsService::new(Arc::new(backend), Registry::default(), Duration::from_secs(30), || ());
+        let service = MetricsService::new(Arc::new(backend), Registry::default(), Duration::from_secs(30), &[], || ());
         let request = Request::builder().uri("/readyz").header("host", "127.0.0.1").body(axum::body::Body::empty());
         let response = handle(State(service), request.unwrap()).await;
         let status = response.status();
@@ -72,7 +72,7 @@ async fn a_foreign_host_is_told_by_which_name_to_call_and_no_setting_that_is_non
     let mut solo = Solo::new().start();
     solo.reach(2);
     let backend = Arc::new(StillBackend::over(&solo));
-    let service = MetricsService::new(backend, Registry::default(), Duration::from_secs(30), || ());
+    let service = MetricsService::new(backend, Registry::default(), Duration::from_secs(30), &[], || ());
     let request = Request::builder().uri("/metrics").header("host", "evil.example").body(axum::body::Body::empty());
     let response = handle(State(service), request.unwrap()).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);

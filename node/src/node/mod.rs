@@ -2,6 +2,7 @@
 
 mod backend;
 mod genesis;
+mod inside;
 mod start;
 mod start_number;
 

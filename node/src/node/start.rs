@@ -17,12 +17,13 @@ use pyralog_crypto::codec::Decode;
 use pyralog_crypto::{LogId, PublicKey, Signer};
 use tokio::sync::{mpsc, watch};
 
+use super::inside::{Inside, Ports};
 use super::{Endpoints, Node, NodeBackend, genesis, start_number};
 use crate::api::{AdminToken, ApiService, ApiState, starting};
 use crate::backend::{Backend, Identity};
 use crate::chain::ChainReader;
 use crate::cluster::{Begin, Book, ClusterMember, OwnLogs};
-use crate::config::{Config, ConsensusConfig, P2pConfig};
+use crate::config::{ApiConfig, Config, ConsensusConfig, P2pConfig, RpcConfig, Served};
 use crate::driver::{EngineHandle, LoopEvent, Network, NodePorts, Shared, p2p_config, spawn_engine, spawn_tx_checker};
 use crate::error::{Error, Result};
 use crate::home::{Home, HomeLock, PUBLIC, SECRET, read_bounded, write_atomic};
@@ -39,7 +40,7 @@ use crate::tunnel::{Meetings, Tunnels};
 /// Longest stored address book, bytes.
 const MAX_BOOK_BYTES: u64 = 1 << 20;
 /// Connections of the metrics listener: few ask, and each asks little.
-const METRICS_CONNECTIONS: usize = 128;
+pub(super) const METRICS_CONNECTIONS: usize = 128;
 
 /// What stands on the disk, opened.
 struct Opened {
@@ -58,6 +59,7 @@ impl Node {
         if !home.root().is_dir() {
             return Err(Error::home(home.root(), "there is no node; make one with `pyralogd init --home DIR`"));
         }
+        Inside::check(&config.tunnel)?;
         let lock = HomeLock::take(home)?;
         home.create()?;
         keys::refuse_readable(home, &config.keys.password_file)?;
@@ -96,6 +98,8 @@ impl Node {
             tunnels.carry(&mut p2p);
             registry.register_collector(Box::new(tunnels.watch()));
         }
+        let ports = Ports { rpc: rpc.port(), api: api.port(), metrics: metrics_at.port() };
+        let inside = Inside::bind(config, tunnels.as_ref(), &ports, &stopping).await?;
         let (network, network_events) =
             pyralog_p2p::start(p2p, &mut registry).await.map_err(|e| Error::Network(e.to_string()))?;
         let listened = match &tunnels {
@@ -237,7 +241,7 @@ impl Node {
                 p2p_address: listen_address(&p2p_address),
                 stopping: stopping.subscribe(),
             },
-            &config.rpc,
+            &RpcConfig { allowed_hosts: inside.hosts(Served::Rpc, &config.rpc.allowed_hosts), ..config.rpc.clone() },
         );
         let records = RecordLogs::new(
             core.logs().clone(),
@@ -268,20 +272,30 @@ impl Node {
             keystores: [home.log_key(), home.validator_key()],
             admin_token: AdminToken::new(admin_token),
             max_leaves: config.notary.max_leaves,
-            config: config.api.clone(),
+            config: ApiConfig {
+                allowed_hosts: inside.hosts(Served::Api, &config.api.allowed_hosts),
+                ..config.api.clone()
+            },
         });
         let gauges = Arc::clone(&shared);
-        let metrics_service = MetricsService::new(Arc::clone(&backend), registry, config.stall_after(), move || {
-            gauges.metrics.log_size.set(log.size() as i64);
-            let (count, bytes) = gauges.pool.read(|pool| (pool.transactions(), pool.bytes()));
-            gauges.metrics.mempool_size.set(count as i64);
-            gauges.metrics.mempool_bytes.set(bytes as i64);
+        let hosts = inside.hosts(Served::Metrics, &[]);
+        let metrics_service =
+            MetricsService::new(Arc::clone(&backend), registry, config.stall_after(), &hosts, move || {
+                gauges.metrics.log_size.set(log.size() as i64);
+                let (count, bytes) = gauges.pool.read(|pool| (pool.transactions(), pool.bytes()));
+                gauges.metrics.mempool_size.set(count as i64);
+                gauges.metrics.mempool_bytes.set(bytes as i64);
+            });
+        let mut servers = inside.serve(|served| match served {
+            Served::Rpc => rpc_service.router(),
+            Served::Api => api_service.router(),
+            Served::Metrics => metrics_service.router(),
         });
-        let servers = vec![
+        servers.extend([
             early_rpc.serve(rpc_service.router()),
             early_api.serve(api_service.router()),
             early_metrics.serve(metrics_service.router()),
-        ];
+        ]);
 
         let endpoints = Endpoints {
             rpc: format!("http://{rpc}"),

@@ -9,7 +9,8 @@ use crate::config::P2pConfig;
 use crate::error::{Error, Result};
 
 /// Interfaces of containers, virtual machines and other tunnels: nobody elsewhere reaches us there.
-const VIRTUAL: [&str; 11] = ["docker", "veth", "br-", "virbr", "vnet", "wg", "tun", "tap", "cni", "flannel", "zt"];
+const VIRTUAL: [&str; 12] =
+    ["docker", "veth", "br-", "virbr", "vnet", "wg", "tun", "tap", "pyra", "cni", "flannel", "zt"];
 
 /// What the settings say, checked.
 #[derive(Debug, PartialEq, Eq)]

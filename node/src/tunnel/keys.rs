@@ -1,13 +1,36 @@
 //! The keys of the tunnels: a sealed seed, and the Rosenpass pair that follows from it.
 
 use pyralog_crypto::SigningKey;
-use pyralog_crypto::kem::StaticKeyPair;
+use pyralog_crypto::kem::{StaticKeyPair, StaticPublicKey};
 use pyralog_crypto::keystore::{self, MAX_KEYSTORE_BYTES, NONCE_BYTES, SALT_BYTES};
-use pyralog_p2p::{MAX_KEPT_PAIR_BYTES, TunnelSeed};
+use pyralog_p2p::{MAX_KEPT_PAIR_BYTES, TunnelKey, TunnelSeed};
 
+use crate::config::{PostQuantum, TunnelConfig};
 use crate::error::{Error, Result};
 use crate::home::{Home, SECRET, read_bounded, write_atomic};
 use crate::keys::random;
+
+/// The public keys of a node's tunnels.
+#[derive(Clone, Debug)]
+pub struct OwnKeys {
+    /// WireGuard's.
+    pub wireguard: TunnelKey,
+    /// Rosenpass', where post-quantum keys are required.
+    pub rosenpass: Option<StaticPublicKey>,
+}
+
+impl OwnKeys {
+    /// Opens the keys of a home, and makes them where there are none yet.
+    ///
+    /// # Errors
+    /// They cannot be opened, or not be written.
+    pub fn open(home: &Home, config: &TunnelConfig, passphrase: &[u8]) -> Result<Self> {
+        let seed = seed(home, passphrase)?;
+        let required = config.post_quantum == PostQuantum::Required;
+        let rosenpass = if required { Some(pair(home, &seed)?.public) } else { None };
+        Ok(Self { wireguard: seed.wireguard().public(), rosenpass })
+    }
+}
 
 /// Opens the seed. A home that has none gets one, under the passphrase and at the cost of its other keys.
 ///
@@ -79,6 +102,8 @@ mod tests {
         let again = seed(&home, b"right").unwrap();
         assert_eq!(first.wireguard().public(), again.wireguard().public());
         let made = pair(&home, &first).unwrap();
+        let own = OwnKeys::open(&home, &TunnelConfig::default(), b"right").unwrap();
+        assert_eq!((own.wireguard, own.rosenpass), (first.wireguard().public(), Some(made.public.clone())));
         let mode = std::fs::metadata(home.rosenpass_pair()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let kept = std::fs::read(home.rosenpass_pair()).unwrap();

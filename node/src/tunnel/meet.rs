@@ -136,7 +136,8 @@ impl Meetings {
             let links = self.mesh.links().await;
             asked.retain(|_, at| at.elapsed() < AGAIN);
             let stuck = links.iter().filter(|link| link.stage != "open" && link.since >= STUCK);
-            let stuck: Vec<PeerId> = stuck.map(|link| link.peer).filter(|peer| !asked.contains_key(peer)).collect();
+            let stuck = stuck.filter_map(|link| link.peer.id()).filter(|peer| !asked.contains_key(peer));
+            let stuck: Vec<PeerId> = stuck.collect();
             for peer in stuck.into_iter().take(AT_ONCE) {
                 asked.insert(peer, Instant::now());
                 tokio::spawn(self.clone().ask_for(peer));
@@ -160,6 +161,6 @@ impl Meetings {
 
 /// Where the packets of a peer come from, if there is an open tunnel with it.
 fn endpoint(links: &[LinkStatus], peer: PeerId) -> Option<SocketAddr> {
-    let link = links.iter().find(|link| link.peer == peer)?;
+    let link = links.iter().find(|link| link.peer.id() == Some(peer))?;
     link.stats.as_ref().filter(|stats| stats.last_handshake.is_some())?.endpoint
 }

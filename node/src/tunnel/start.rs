@@ -1,5 +1,6 @@
 //! Starting and stopping the tunnels.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::addresses::{Addresses, multiaddr};
 use super::files::{KeyFiles, keep_records, records};
 use super::keys::{pair, seed};
 use super::meet;
+use super::peers::PeerFiles;
 use crate::config::{Config, PostQuantum, TunnelMode};
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -51,6 +53,11 @@ impl Tunnels {
         let rosenpass = if required { Some(pair(home, &seed)?) } else { None };
         let mut tunnel = TunnelConfig::new(seed.wireguard(), addresses.listen);
         tunnel.post_quantum = if required { p2p::PostQuantum::Required } else { p2p::PostQuantum::Off };
+        tunnel.device = (config.tunnel.mode == TunnelMode::Tun).then(|| config.tunnel.device.clone());
+        let mut stock = Vec::new();
+        for peer in PeerFiles::new(home).load()? {
+            stock.push(peer.located(addresses.listen.is_ipv6()).await);
+        }
         let mesh = Mesh::start(MeshConfig {
             tunnel,
             rosenpass,
@@ -61,9 +68,13 @@ impl Tunnels {
             sequence: number,
             keys: Arc::new(KeyFiles::new(home)),
             records: records(home),
+            stock,
         })
         .await
         .map_err(|error| Error::Network(error.to_string()))?;
+        if let Some(device) = mesh.device() {
+            tracing::info!(device, overlay = %mesh.overlay(), "other programs of this machine see the tunnels");
+        }
         let saving = Arc::new(tokio::spawn(save(mesh.clone(), home.clone())).abort_handle());
         Ok(Some(Self { mesh, home: home.clone(), saving }))
     }
@@ -75,6 +86,11 @@ impl Tunnels {
         network.external.clear();
         network.protocols.push(meet::protocol());
         network.transport = Some(self.mesh.transport(&network.limits));
+    }
+
+    /// Our address inside the tunnels.
+    pub fn overlay(&self) -> Ipv6Addr {
+        self.mesh.overlay()
     }
 
     /// Where others reach the socket, as multiaddresses for their `p2p.bootstrap`.

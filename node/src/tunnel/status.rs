@@ -24,15 +24,19 @@ const LOOK: Duration = Duration::from_secs(1);
 /// `GET /v1/tunnels`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TunnelPeers {
-    /// By peer id.
+    /// Nodes by peer id, then the peers that were set by hand, by name.
     pub peers: Vec<TunnelPeer>,
 }
 
 /// The tunnel with one peer. What is not known yet is `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TunnelPeer {
-    /// Its libp2p peer id.
-    pub peer_id: String,
+    /// Its libp2p peer id; `null` of a peer that was set by hand.
+    pub peer_id: Option<String>,
+    /// The name of a peer that was set by hand, `null` of a node.
+    pub name: Option<String>,
+    /// Its WireGuard public key, base64.
+    pub wireguard_key: Option<String>,
     /// Where its packets go, `ADDRESS:PORT`.
     pub endpoint: Option<String>,
     /// How they get there: `direct`; `null` without a tunnel.
@@ -62,11 +66,11 @@ impl Tunnels {
             .await
             .iter()
             .map(|link| {
-                let within = measured.get(&link.peer).copied().flatten();
+                let within = link.peer.id().and_then(|id| measured.get(&id).copied().flatten());
                 peer(link, within)
             })
             .collect();
-        peers.sort_by(|one, other| one.peer_id.cmp(&other.peer_id));
+        peers.sort_by(|one, other| (&one.name, &one.peer_id).cmp(&(&other.name, &other.peer_id)));
         TunnelPeers { peers }
     }
 
@@ -89,7 +93,9 @@ fn peer(link: &LinkStatus, measured: Option<Duration>) -> TunnelPeer {
     let seconds = |time: Option<Duration>| time.map(|time| (time.as_secs_f64() * 10.0).round() / 10.0);
     let round_trip = measured.or_else(|| stats.and_then(|stats| stats.round_trip));
     TunnelPeer {
-        peer_id: link.peer.to_string(),
+        peer_id: link.peer.id().map(|id| id.to_string()),
+        name: link.peer.id().is_none().then(|| link.peer.to_string()),
+        wireguard_key: stats.map(|stats| stats.key.to_string()),
         endpoint: stats.and_then(|stats| stats.endpoint).map(|endpoint| endpoint.to_string()),
         path: stats.filter(|stats| stats.last_handshake.is_some()).map(|_| "direct"),
         wireguard_handshake_age_s: seconds(stats.and_then(|stats| stats.last_handshake)),
@@ -192,7 +198,7 @@ impl Collector for TunnelMetrics {
         let dropped = self.tunnels.mesh.counters();
         let mut family = encoder.encode_descriptor(
             "tunnel_dropped",
-            "Datagrams that came to the socket of the tunnels and went nowhere, by reason",
+            "Packets that came to the tunnels, from outside or from the system, and went nowhere, by reason",
             None,
             MetricType::Counter,
         )?;
@@ -209,6 +215,8 @@ impl Collector for TunnelMetrics {
             ("echo_limit", dropped.echoes),
             ("bootstrap_or_rosenpass", dropped.side),
             ("no_route", dropped.no_route),
+            ("foreign_source", dropped.foreign),
+            ("full_device", dropped.full_device),
         ] {
             ConstCounter::new(count).encode(family.encode_family(&[("reason", reason)])?)?;
         }
@@ -219,20 +227,28 @@ impl Collector for TunnelMetrics {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use pyralog_p2p::PeerId;
+    use pyralog_p2p::{LinkPeer, PeerId};
 
     use super::*;
 
     #[test]
     fn a_tunnel_that_is_being_made_is_shown_without_figures() {
         let id: PeerId = "12D3KooWBU5zU8sXEwPQN3HSbVRUBnXjKQSuGdEPc7AgBkPRLh8K".parse().unwrap();
-        let link = LinkStatus { peer: id, stats: None, since: Duration::ZERO, stage: "seeking" };
+        let link = LinkStatus { peer: LinkPeer::Node(id), stats: None, since: Duration::ZERO, stage: "seeking" };
         let value = serde_json::to_value(peer(&link, None)).unwrap();
         let expected = serde_json::json!({
-            "peer_id": id.to_string(), "endpoint": null, "path": null, "wireguard_handshake_age_s": null,
+            "peer_id": id.to_string(), "name": null, "wireguard_key": null, "endpoint": null, "path": null, "wireguard_handshake_age_s": null,
             "post_quantum_key_age_s": null, "rtt_ms": null, "loss": 0.0, "rx_bytes": 0, "tx_bytes": 0,
         });
         assert_eq!(value, expected);
         assert_eq!(peer(&link, Some(Duration::from_micros(1_234))).rtt_ms, Some(1.23));
+        let stock = LinkStatus {
+            peer: LinkPeer::Stock("laptop".into()),
+            stats: None,
+            since: Duration::ZERO,
+            stage: "exchanging",
+        };
+        let value = serde_json::to_value(peer(&stock, None)).unwrap();
+        assert!(value["peer_id"].is_null() && value["name"] == "laptop", "{value}");
     }
 }

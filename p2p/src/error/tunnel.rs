@@ -25,6 +25,23 @@ pub enum TunnelError {
         /// The system's answer.
         reason: String,
     },
+    /// The process may not make a network device.
+    #[error(
+        "cannot make the network device {name}: the program lacks the capability CAP_NET_ADMIN (give it with `setcap cap_net_admin+ep \
+         pyralogd`, or do without a device: tunnel.mode = \"userspace\", --tunnel-mode userspace)"
+    )]
+    NoCapability {
+        /// Its name.
+        name: String,
+    },
+    /// There can be no such network device.
+    #[error("cannot make the network device {name}: {reason}")]
+    Device {
+        /// Its name.
+        name: String,
+        /// Why, and what mends it.
+        reason: String,
+    },
     /// A peer with our own key.
     #[error("the peer has our own WireGuard key: give each node a key of its own")]
     OwnKey,
@@ -108,6 +125,12 @@ pub enum MeshError {
         /// The key.
         key: TunnelKey,
     },
+    /// It names a Rosenpass key that a peer has which its operator set.
+    #[error("peer {peer} names a Rosenpass key that belongs to another peer")]
+    ExchangeKeyTaken {
+        /// The peer.
+        peer: PeerId,
+    },
     /// It was given up before there was a tunnel.
     #[error("peer {peer} was given up before there was a tunnel with it")]
     GivenUp {
@@ -132,6 +155,15 @@ pub enum MeshError {
         "post-quantum keys are required, and this node has none: make them, or set `[tunnel] post_quantum` to \"off\""
     )]
     NoKeys,
+
+    /// A peer without a peer id that cannot be one.
+    #[error("the peer {name}: {reason}")]
+    Stock {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 
     // ---- fatal ----
     /// The tunnel could not be started, or refuses the peer.

@@ -22,6 +22,9 @@ pub struct TunnelConfig {
     pub listen: SocketAddr,
     /// Whether traffic waits for post-quantum keys.
     pub post_quantum: PostQuantum,
+    /// Name of a network device by which other programs of this machine see the tunnels, such as `pyra0`, or `pyra%d` for the first one that is free.
+    /// It needs CAP_NET_ADMIN; `None` needs nothing.
+    pub device: Option<String>,
     /// Every bound.
     pub limits: TunnelLimits,
 }
@@ -30,7 +33,7 @@ impl TunnelConfig {
     /// A tunnel that requires post-quantum keys, with the default limits.
     #[must_use]
     pub fn new(secret: TunnelSecret, listen: SocketAddr) -> Self {
-        Self { secret, listen, post_quantum: PostQuantum::Required, limits: TunnelLimits::DEFAULTS }
+        Self { secret, listen, post_quantum: PostQuantum::Required, device: None, limits: TunnelLimits::DEFAULTS }
     }
 }
 

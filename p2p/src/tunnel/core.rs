@@ -18,7 +18,9 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use super::{
     PostQuantum, PresharedKey, SideDatagram, SideProtocol, TunnelConfig, TunnelEvent, TunnelKey,
     admission::{Admission, Refusal},
+    batch::Batch,
     datagram::{MAX_SIDE_DATAGRAM, is_wireguard},
+    device::Device,
     ip::{self, Inner},
     link::{Flow, Link},
     ports::{Delivery, Ports},
@@ -58,10 +60,17 @@ pub(crate) struct Core {
     echoes: Mutex<TokenBucket>,
     outlets: Outlets,
     socket: RwLock<Option<Arc<OuterSocket>>>,
+    /// By which the system sees the tunnels, if it does.
+    device: RwLock<Option<Arc<Device>>>,
 }
 
 impl Core {
-    pub(crate) fn new(config: TunnelConfig, socket: Arc<OuterSocket>, outlets: Outlets) -> Self {
+    pub(crate) fn new(
+        config: TunnelConfig,
+        socket: Arc<OuterSocket>,
+        device: Option<Arc<Device>>,
+        outlets: Outlets,
+    ) -> Self {
         let now = Instant::now();
         let key = config.secret.public();
         Self {
@@ -76,6 +85,7 @@ impl Core {
             echoes: Mutex::new(TokenBucket::new(Rate::new(config.limits.echoes, config.limits.echoes), now)),
             outlets,
             socket: RwLock::new(Some(socket)),
+            device: RwLock::new(device),
             config,
         }
     }
@@ -85,8 +95,14 @@ impl Core {
         self.socket.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The device, where there is one and the tunnel has not been stopped.
+    pub(crate) fn device(&self) -> Option<Arc<Device>> {
+        self.device.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn close(&self) {
         *self.socket.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.device.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Lets a peer speak.
@@ -138,7 +154,7 @@ impl Core {
         };
         for payload in contents.chunks(segment.max(1)) {
             match flow.packet(payload).and_then(|packet| state.seal(packet, now)) {
-                Some(WgKind::Data(data)) => batch.push(data.into()),
+                Some(WgKind::Data(data)) => batch.push(&Packet::from(data)),
                 Some(handshake) => {
                     self.table.note(&handshake, &link);
                     batch.handshake = Some(handshake.into());
@@ -303,6 +319,15 @@ impl Core {
             return self.counters.bad_inner.inc();
         };
         let source = parsed.source;
+        if let Inner::EchoReply { message } = parsed.inner
+            && let Some([_, _, high, low]) = message.first_chunk()
+        {
+            // Nobody may be waiting; and the system leaves alone what it did not ask for.
+            let _ = self.pongs.send((source, u16::from_be_bytes([*high, *low])));
+        }
+        if delivery.is_for_system(&parsed.inner) {
+            return delivery.give(packet.get(..parsed.length).unwrap_or_default());
+        }
         match parsed.inner {
             Inner::Udp { source: port, destination, payload } => {
                 delivery.put(destination, (source, port), payload);
@@ -315,12 +340,7 @@ impl Core {
                     self.send_packet(link, reply, replies);
                 }
             }
-            Inner::EchoReply { message } => {
-                if let Some([_, _, high, low]) = message.first_chunk() {
-                    // Nobody may be waiting.
-                    let _ = self.pongs.send((source, u16::from_be_bytes([*high, *low])));
-                }
-            }
+            Inner::EchoReply { .. } => {}
             Inner::Other => self.counters.bad_inner.inc(),
         }
     }
@@ -365,33 +385,3 @@ impl Core {
 
 /// Datagrams to send, and where.
 pub(crate) type Replies = Vec<(SocketAddr, Packet)>;
-
-/// Encrypted datagrams of one length on their way to one endpoint.
-struct Batch {
-    bytes: Vec<u8>,
-    segment: usize,
-    handshake: Option<Packet>,
-}
-
-impl Batch {
-    fn with_capacity(contents: usize, segment: usize) -> Self {
-        let segments = contents.div_ceil(segment.max(1));
-        // WireGuard adds 32 bytes, the inner headers 48, padding up to 15.
-        Self { bytes: Vec::with_capacity(contents + segments * 96), segment: 0, handshake: None }
-    }
-
-    fn push(&mut self, packet: Packet) {
-        if self.bytes.is_empty() {
-            self.segment = packet.len();
-        }
-        self.bytes.extend_from_slice(&packet);
-    }
-
-    fn send(self, socket: &OuterSocket, to: SocketAddr) -> io::Result<()> {
-        if let Some(handshake) = self.handshake {
-            // Repeated by its timer where it is lost here.
-            let _ = socket.try_send(to, &handshake, handshake.len());
-        }
-        if self.bytes.is_empty() { Ok(()) } else { socket.try_send(to, &self.bytes, self.segment) }
-    }
-}

@@ -21,7 +21,9 @@ use super::{
     LinkStats, PresharedKey, SideDatagram, TunnelConfig, TunnelCounters, TunnelEvent, TunnelKey, TunnelPeer,
     core::{Core, Outlets, Replies},
     datagram::MAX_SIDE_DATAGRAM,
+    device::Device,
     link::Link,
+    passage,
     ports::Delivery,
     quic,
     socket::{OuterSocket, RECEIVE_BATCH, RECEIVE_BUFFER},
@@ -55,22 +57,29 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Binds the socket and starts the engine, without peers.
+    /// Binds the socket, makes the device where one is wanted, and starts the engine, without peers.
     ///
     /// # Errors
-    /// [`TunnelError::Listen`] where the port stays busy for [`super::TunnelLimits::bind_patience`] or cannot be bound.
+    /// [`TunnelError::Listen`] where the port stays busy for [`super::TunnelLimits::bind_patience`] or cannot be bound;
+    /// [`TunnelError::NoCapability`] and [`TunnelError::Device`] where there can be no device.
     pub async fn start(config: TunnelConfig) -> Result<(Self, TunnelQueues), TunnelError> {
         let socket = Arc::new(OuterSocket::bind(&config).await?);
         let failed = |error: io::Error| TunnelError::Listen { address: config.listen, reason: error.to_string() };
         let listen = socket.local_addr().map_err(failed)?;
+        let device = match &config.device {
+            Some(name) => Some(Arc::new(Device::open(name, config.secret.public().overlay()).await?)),
+            None => None,
+        };
         let (rosenpass, rosenpass_queue) = mpsc::channel(config.limits.side_queue.max(1));
         let (bootstrap, bootstrap_queue) = mpsc::channel(config.limits.side_queue.max(1));
         let (events, event_queue) = mpsc::channel(config.limits.event_queue.max(1));
-        let core = Arc::new(Core::new(config, Arc::clone(&socket), Outlets { rosenpass, bootstrap, events }));
-        let tasks = vec![
+        let outlets = Outlets { rosenpass, bootstrap, events };
+        let core = Arc::new(Core::new(config, Arc::clone(&socket), device.clone(), outlets));
+        let mut tasks = vec![
             tokio::spawn(receive(Arc::clone(&core), Arc::clone(&socket))),
-            tokio::spawn(keep_time(Arc::clone(&core), socket)),
+            tokio::spawn(keep_time(Arc::clone(&core), Arc::clone(&socket))),
         ];
+        tasks.extend(device.map(|device| tokio::spawn(passage::carry(Arc::clone(&core), device, socket))));
         let tunnel = Self { core, tasks: Arc::new(Tasks(Mutex::new(tasks))), listen, echo: Arc::default() };
         Ok((tunnel, TunnelQueues { rosenpass: rosenpass_queue, bootstrap: bootstrap_queue, events: event_queue }))
     }
@@ -85,6 +94,12 @@ impl Tunnel {
     #[must_use]
     pub fn overlay(&self) -> Ipv6Addr {
         self.core.overlay
+    }
+
+    /// The name of the device, where there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<String> {
+        self.core.device().map(|device| device.name().to_owned())
     }
 
     /// Address and port of the socket.
@@ -296,7 +311,7 @@ async fn receive(core: Arc<Core>, socket: Arc<OuterSocket>) {
             let mut buffers: Vec<_> = memory.chunks_mut(RECEIVE_BUFFER).map(IoSliceMut::new).collect();
             match socket.try_recv(&mut buffers, &mut metas) {
                 Ok(count) => {
-                    let mut delivery = Delivery::new(&core.ports, &core.counters);
+                    let mut delivery = Delivery::new(&core.ports, &core.counters).with_device(core.device());
                     for (buffer, meta) in buffers.iter().zip(&metas).take(count) {
                         let joined = buffer.get(..meta.len).unwrap_or_default();
                         core.receive(meta.addr, joined, meta.stride, &mut delivery, &mut replies);

@@ -48,6 +48,8 @@ pub(crate) enum Inner<'a> {
 pub(crate) struct Parsed<'a> {
     pub(crate) source: Ipv6Addr,
     pub(crate) destination: Ipv6Addr,
+    /// Bytes of the packet without WireGuard's padding.
+    pub(crate) length: usize,
     pub(crate) inner: Inner<'a>,
 }
 
@@ -60,14 +62,19 @@ pub(crate) fn parse(packet: &[u8]) -> Option<Parsed<'_>> {
     }
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
     let body = packet.get(IPV6_HEADER..IPV6_HEADER + length)?;
-    let source = address(header, 8)?;
-    let destination = address(header, 24)?;
+    let (source, destination) = addresses(packet)?;
     let inner = match header[6] {
         UDP => udp(header, body)?,
         ICMPV6 => echo(header, body)?,
         _ => Inner::Other,
     };
-    Some(Parsed { source, destination, inner })
+    Some(Parsed { source, destination, length: IPV6_HEADER + length, inner })
+}
+
+/// Source and destination of an IPv6 packet; nothing else of it is read.
+pub(crate) fn addresses(packet: &[u8]) -> Option<(Ipv6Addr, Ipv6Addr)> {
+    let header: &[u8; IPV6_HEADER] = packet.first_chunk().filter(|header: &&[u8; IPV6_HEADER]| header[0] >> 4 == 6)?;
+    Some((address(header, 8)?, address(header, 24)?))
 }
 
 fn address(header: &[u8; IPV6_HEADER], at: usize) -> Option<Ipv6Addr> {

@@ -90,3 +90,14 @@ proptest! {
         let _ = parse(&packet);
     }
 }
+
+#[test]
+fn padding_is_no_part_of_a_packet() {
+    let mut packet = udp_packet(b"abc");
+    let length = packet.len();
+    packet.extend([0; 13]);
+    let parsed = parse(&packet).unwrap();
+    assert_eq!((parsed.length, addresses(&packet)), (length, Some((A, B))));
+    packet[0] = 0x45;
+    assert_eq!((addresses(&packet), addresses(&packet[..39])), (None, None));
+}

@@ -10,7 +10,7 @@ use std::{
 
 use quinn::udp::RecvMeta;
 
-use super::stats::Counters;
+use super::{device::Device, ip::Inner, passage, stats::Counters};
 use crate::members::common::lock;
 
 #[cfg(test)]
@@ -179,13 +179,34 @@ impl PortQueue {
 pub(crate) struct Delivery<'a> {
     ports: &'a Ports,
     counters: &'a Counters,
+    /// What is for no port goes there, where there is one.
+    device: Option<Arc<Device>>,
     port: u16,
     gathered: Vec<Joined>,
 }
 
 impl<'a> Delivery<'a> {
     pub(crate) const fn new(ports: &'a Ports, counters: &'a Counters) -> Self {
-        Self { ports, counters, port: 0, gathered: Vec::new() }
+        Self { ports, counters, device: None, port: 0, gathered: Vec::new() }
+    }
+
+    pub(crate) fn with_device(mut self, device: Option<Arc<Device>>) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Whether a packet is the system's and not ours.
+    pub(crate) fn is_for_system(&self, inner: &Inner<'_>) -> bool {
+        // The port of the datagrams that were gathered has a reader, or had one a moment ago.
+        let is_bound = |port| (port == self.port && !self.gathered.is_empty()) || self.ports.get(port).is_some();
+        self.device.is_some() && passage::is_for_system(inner, is_bound)
+    }
+
+    /// A packet for the system.
+    pub(crate) fn give(&self, packet: &[u8]) {
+        if !self.device.as_ref().is_some_and(|device| device.give(packet)) {
+            self.counters.full_device.inc();
+        }
     }
 
     /// A datagram for `port`. An empty one is no packet of anything that is spoken here.

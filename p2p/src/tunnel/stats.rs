@@ -90,6 +90,10 @@ counters! {
     side,
     /// Packets to send to addresses that belong to no peer that may speak.
     no_route,
+    /// Packets that the system sent into the device from another address than ours, or that do not fit.
+    foreign,
+    /// Decrypted packets that the system did not take from the device.
+    full_device,
 }
 
 /// A number that only grows.

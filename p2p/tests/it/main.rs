@@ -22,3 +22,4 @@ mod tunnel_boringtun;
 mod tunnel_keys;
 mod tunnel_mesh;
 mod tunnel_paths;
+mod tunnel_stock;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use pyralog_crypto::SigningKey;
 use pyralog_crypto::kem::StaticKeyPair;
-use pyralog_p2p::{LinkStatus, Mesh, MeshConfig, MeshError, PeerId, RecordAddress, TunnelConfig, Verdict};
+use pyralog_p2p::{LinkPeer, LinkStatus, Mesh, MeshConfig, MeshError, PeerId, RecordAddress, TunnelConfig, Verdict};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -20,7 +20,7 @@ struct Meshed {
     node: Node,
 }
 
-fn mesh_config(seed: u8) -> MeshConfig {
+pub fn mesh_config(seed: u8) -> MeshConfig {
     // Each start has a higher number than the one before.
     static LATER: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
@@ -34,6 +34,7 @@ fn mesh_config(seed: u8) -> MeshConfig {
         sequence: now + LATER.fetch_add(1, Ordering::Relaxed),
         keys: Arc::new(()),
         records: None,
+        stock: Vec::new(),
     }
 }
 
@@ -59,7 +60,7 @@ impl Meshed {
     }
 
     async fn link(&self, peer: PeerId) -> Option<LinkStatus> {
-        self.mesh.links().await.into_iter().find(|link| link.peer == peer)
+        self.mesh.links().await.into_iter().find(|link| link.peer == LinkPeer::Node(peer))
     }
 
     /// Ends like a process that is killed, as far as that goes in one: nobody is told.

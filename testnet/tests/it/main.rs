@@ -14,5 +14,6 @@ mod net;
 mod reach;
 mod readme;
 mod rosenpass;
+mod stock;
 mod tendermint;
 mod tunnels;

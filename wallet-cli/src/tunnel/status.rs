@@ -60,7 +60,7 @@ fn text(tunnels: &Tunnels) -> String {
         let (handshake, key) = (tunnel.wireguard_handshake_age_s, tunnel.post_quantum_key_age_s);
         let color = |good: bool| if good { Color::Green } else { Color::Red };
         table.add_row([
-            Cell::new(safe(&tunnel.peer_id)),
+            Cell::new(safe(tunnel.name.as_deref().or(tunnel.peer_id.as_deref()).unwrap_or("-"))),
             Cell::new(tunnel.endpoint.as_deref().map_or_else(|| "-".to_owned(), safe)),
             Cell::new(tunnel.path.as_deref().map_or_else(|| "-".to_owned(), safe)),
             Cell::new(age(handshake)).fg(color(handshake.is_some())),

@@ -35,6 +35,10 @@ fn tunnels_stand_in_a_table_and_their_sum_in_a_line() {
     assert_eq!(rows[1], "12D3KooWA 127.0.0.1:4 direct 12 s ago 2 min ago 0.4 ms 1.3 % 1000 B 3.3 MiB");
     assert_eq!(rows[2], "12D3KooWB - - none none - 0.0 % 0 B 0 B");
     assert_eq!(rows.last().unwrap(), "1 of 2 tunnels open, 1 with a post-quantum key younger than three minutes");
+    let mut laptop = seeking();
+    (laptop["peer_id"], laptop["name"]) = (Value::Null, "laptop".into());
+    let output = asked(Reply::Answer(200, json!({ "peers": [laptop] }))).unwrap();
+    assert!(output.text.contains("laptop"), "{}", output.text);
     let mut old = open();
     old["post_quantum_key_age_s"] = 181.into();
     let output = asked(Reply::Answer(200, json!({ "peers": [old] }))).unwrap();

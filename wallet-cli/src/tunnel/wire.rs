@@ -11,7 +11,9 @@ pub struct Tunnels {
 /// The tunnel with one peer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Tunnel {
-    pub peer_id: String,
+    /// `null` of a peer that was set by hand, which has a name.
+    pub peer_id: Option<String>,
+    pub name: Option<String>,
     pub endpoint: Option<String>,
     pub path: Option<String>,
     pub wireguard_handshake_age_s: Option<f64>,

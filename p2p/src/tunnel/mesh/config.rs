@@ -7,6 +7,7 @@ use bytes::Bytes;
 use pyralog_crypto::kem::{StaticKeyPair, StaticPublicKey};
 use pyralog_crypto::{Hash, Signer};
 
+use super::stock::StockPeer;
 use crate::tunnel::{RecordAddress, TunnelConfig};
 
 /// Rosenpass keys of other peers, by their BLAKE3 hash: half a MiB each, so that they are not fetched again at each start. A cache: what it loses is
@@ -48,6 +49,8 @@ pub struct MeshConfig {
     pub keys: Arc<dyn KeyCache>,
     /// What [`super::Mesh::records`] gave before the last stop. An unreadable one is logged and left out.
     pub records: Option<Bytes>,
+    /// Peers without a peer id.
+    pub stock: Vec<StockPeer>,
 }
 
 impl fmt::Debug for MeshConfig {
@@ -58,6 +61,7 @@ impl fmt::Debug for MeshConfig {
             .field("port", &self.port)
             .field("addresses", &self.addresses)
             .field("sequence", &self.sequence)
+            .field("stock", &self.stock)
             .finish_non_exhaustive()
     }
 }

@@ -17,8 +17,9 @@ use super::config::{KeyCache, MeshConfig};
 use super::exchange::{Exchange, Task};
 use super::handle::Command;
 use super::peer::{Peer, Stage};
-use super::status::LinkStatus;
+use super::status::{LinkPeer, LinkStatus};
 use super::steps::KEEPALIVE;
+use super::stock::Stocks;
 use crate::tunnel::bootstrap::{self, Bootstrap, Effect, Input};
 use crate::tunnel::link::RIVAL;
 use crate::tunnel::rosenpass::{self, KeyId, OutputKey};
@@ -63,6 +64,8 @@ pub(super) struct Driver {
     pub(super) owners: BTreeMap<TunnelKey, PeerId>,
     /// Who takes part in the key exchange under a name.
     pub(super) exchanging: BTreeMap<KeyId, PeerId>,
+    /// Peers without a peer id.
+    pub(super) stock: Stocks,
     /// When the bootstrap wants to be called.
     wake: Option<Duration>,
     /// What it has come to, and is not looked at yet.
@@ -94,10 +97,13 @@ impl Driver {
             peers: BTreeMap::new(),
             owners: BTreeMap::new(),
             exchanging: BTreeMap::new(),
+            stock: Stocks::default(),
             wake: None,
             due: VecDeque::new(),
             swept: Instant::now(),
         };
+        let name = key.as_ref().filter(|_| !config.stock.is_empty()).map(KeyId::of);
+        config.stock.into_iter().try_for_each(|peer| driver.welcome(peer, name))?;
         driver.step(Input::Publish(Box::new(own), key));
         driver.remember(config.records.as_deref(), &config.network, limits.records);
         Ok(driver)
@@ -277,6 +283,9 @@ impl Driver {
     }
 
     fn keyed(&mut self, name: KeyId, key: &OutputKey, endpoint: SocketAddr) {
+        if self.keyed_stock(&name, key) {
+            return;
+        }
         let Some(id) = self.exchanging.get(&name).copied() else { return };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(tunnel) = peer.record.as_ref().map(|record| record.record().tunnel) else { return };
@@ -297,6 +306,9 @@ impl Driver {
     }
 
     fn expired(&mut self, name: KeyId) {
+        if self.expired_stock(&name) {
+            return;
+        }
         let Some(id) = self.exchanging.get(&name).copied() else { return };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.enter(Stage::Exchanging);
@@ -333,6 +345,9 @@ impl Driver {
 
     /// A peer does not answer. It may have been started again, and know neither us nor our key.
     fn lost(&mut self, key: TunnelKey) {
+        if self.lost_stock(&key) {
+            return;
+        }
         let Some(id) = self.owners.get(&key).copied() else { return };
         self.seek(id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
@@ -355,12 +370,12 @@ impl Driver {
 
     fn links(&self) -> Vec<LinkStatus> {
         let status = |(id, peer): (&PeerId, &Peer)| LinkStatus {
-            peer: *id,
+            peer: LinkPeer::Node(*id),
             stats: peer.record.as_ref().and_then(|record| self.tunnel.link_stats(&record.record().tunnel)),
             since: peer.since.elapsed(),
             stage: peer.stage.word(),
         };
-        self.peers.iter().map(status).collect()
+        self.peers.iter().map(status).chain(self.stock.links(&self.tunnel)).collect()
     }
 }
 

@@ -93,6 +93,12 @@ impl Mesh {
         self.tunnel.overlay()
     }
 
+    /// The name of the network device, where there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<String> {
+        self.tunnel.device()
+    }
+
     /// Address and port of the socket.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
@@ -128,7 +134,7 @@ impl Mesh {
         answer.await.map_err(|_| MeshError::Closed)?
     }
 
-    /// All tunnels, by peer id.
+    /// All tunnels: nodes by peer id, then the peers without one.
     pub async fn links(&self) -> Vec<LinkStatus> {
         let (reply, answer) = oneshot::channel();
         if self.commands.send(Command::Links(reply)).await.is_err() {

@@ -49,7 +49,7 @@ impl Driver {
 
     /// Why there is no place for one more peer.
     pub(super) fn full(&self, id: &PeerId) -> Option<MeshError> {
-        let full = self.peers.len() >= self.most && !self.peers.contains_key(id);
+        let full = self.peers.len() + self.stock.len() >= self.most && !self.peers.contains_key(id);
         full.then_some(MeshError::TooManyPeers { most: self.most })
     }
 
@@ -59,7 +59,8 @@ impl Driver {
         let mut at = peer.endpoints();
         if at.is_empty() {
             let links = self.tunnel.links();
-            at.extend(links.iter().filter(|link| link.admitted).filter_map(|link| link.endpoint).take(ASKED));
+            let nodes = links.iter().filter(|link| link.admitted && !self.stock.has(&link.key));
+            at.extend(nodes.filter_map(|link| link.endpoint).take(ASKED));
         }
         let names = peer.names();
         self.step(Input::Seek(id, at));
@@ -104,6 +105,10 @@ impl Driver {
     /// Makes a peer known to the tunnel and, with a key, to the key exchange.
     pub(super) fn admit(&mut self, id: PeerId, record: &SignedPeerRecord, key: Option<StaticPublicKey>) {
         let tunnel = record.record().tunnel;
+        let name = key.as_ref().map(KeyId::of);
+        if name.is_some_and(|name| self.stock.exchanges(&name)) {
+            return self.fail(id, &MeshError::ExchangeKeyTaken { peer: id });
+        }
         if let Err(error) = self.claim(id, tunnel) {
             return self.fail(id, &error);
         }
@@ -114,8 +119,7 @@ impl Driver {
             return self.fail(id, &error.into());
         }
         peer.enter(Stage::Exchanging);
-        let Some(key) = key else { return self.opened(id) };
-        let name = KeyId::of(&key);
+        let (Some(key), Some(name)) = (key, name) else { return self.opened(id) };
         if let Some(other) = self.exchanging.get(&name).copied().filter(|other| *other != id) {
             // Both name it as theirs. Whoever has the secret key comes again.
             self.forget(other);
@@ -127,8 +131,11 @@ impl Driver {
         self.tell(Task::Add(Box::new(settings)));
     }
 
-    /// A record does not prove that its peer holds the WireGuard key in it; a session with it does.
+    /// A record does not prove that its peer holds the WireGuard key in it; a session with it does. What the operator set needs no proof.
     fn claim(&mut self, id: PeerId, key: TunnelKey) -> Result<(), MeshError> {
+        if self.stock.has(&key) {
+            return Err(MeshError::KeyTaken { peer: id, key });
+        }
         match self.owners.get(&key).copied() {
             Some(other) if other != id => {
                 if self.peers.get(&other).is_some_and(|other| other.is_proven) {

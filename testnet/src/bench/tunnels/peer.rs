@@ -119,6 +119,7 @@ impl Peer {
             port: 26_656,
             addresses: told.map(RecordAddress::Ip).into_iter().collect(),
             sequence: u64::try_from(now.as_nanos())?,
+            stock: Vec::new(),
             keys: cache,
             records: None,
         };
