@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::{ExportArgs, ImportArgs};
 use super::commands::{out, print, resolve};
 use crate::config::{PostQuantum, TunnelConfig, TunnelMode};
-use crate::home::{Home, PUBLIC, make_dir, write_atomic};
+use crate::home::{Home, PUBLIC, SECRET, make_dir, write_atomic};
 use crate::keys::passphrase;
 use crate::tunnel::{
     Export, ImportedPeer, OwnKeys, PeerFiles, ROSENPASS_FILE, ROSENPASS_KEY_FILE, WIREGUARD_FILE, rosenpass_key,
@@ -31,13 +31,14 @@ pub fn export(home: &Home, args: &ExportArgs, flags: Flags) -> Result<()> {
         make_dir(dir, 0o755)?;
         let key = own.rosenpass.as_ref().map(|key| key.as_bytes().as_slice());
         let files = [
-            (WIREGUARD_FILE, Some(wireguard.as_bytes())),
-            (ROSENPASS_FILE, rosenpass.as_ref().map(String::as_bytes)),
-            (ROSENPASS_KEY_FILE, key),
+            // A secret key will stand in it.
+            (WIREGUARD_FILE, Some(wireguard.as_bytes()), SECRET),
+            (ROSENPASS_FILE, rosenpass.as_ref().map(String::as_bytes), PUBLIC),
+            (ROSENPASS_KEY_FILE, key, PUBLIC),
         ];
-        for (name, content) in files {
+        for (name, content, mode) in files {
             if let Some(content) = content {
-                write_atomic(&dir.join(name), content, PUBLIC)?;
+                write_atomic(&dir.join(name), content, mode)?;
                 written.push(dir.join(name));
             }
         }

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use pyralog_crypto::KdfParams;
 use pyralog_crypto::kem::STATIC_PUBLIC_KEY_BYTES;
@@ -51,6 +52,8 @@ fn three_files_are_written_for_the_other_machine_and_its_keys_are_taken_in() {
     let rosenpass: toml::Table = toml::from_str(&fs::read_to_string(there.join(ROSENPASS_FILE)).unwrap()).unwrap();
     let key = there.join(rosenpass["peers"][0]["public_key"].as_str().unwrap());
     assert_eq!(fs::read(&key).unwrap().len(), STATIC_PUBLIC_KEY_BYTES);
+    let mode = fs::metadata(there.join(WIREGUARD_FILE)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "for the secret key that comes into it");
 
     let refusal = |args: ImportArgs| import(&home, &args, Flags::new()).unwrap_err().to_string();
     assert!(refusal(import_args("laptop", None)).contains("--rosenpass-key"));

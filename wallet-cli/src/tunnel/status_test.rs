@@ -14,7 +14,7 @@ fn asked(reply: Reply) -> Result<Output> {
 fn open() -> Value {
     json!({
         "peer_id": "12D3KooWA", "endpoint": "127.0.0.1:4", "path": "direct", "wireguard_handshake_age_s": 12.3, "post_quantum_key_age_s": 130.0,
-        "rtt_ms": 0.42, "loss": 0.0125, "rx_bytes": 1_000, "tx_bytes": 3_500_000,
+        "rtt_ms": 0.42, "loss": 0.013, "rx_bytes": 1_000, "tx_bytes": 3_500_000,
     })
 }
 
