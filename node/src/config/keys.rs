@@ -148,6 +148,12 @@ pub static KEYS: &[Key] = &[
         ANY,
         "required: nothing passes a tunnel before Rosenpass has agreed on a key; off is WireGuard alone; the same in the whole network"
     ),
+    key!(
+        "tunnel.obfuscation",
+        tunnel.obfuscation,
+        ANY,
+        "File with AmneziaWG parameters or a Secret, relative to the home, mode 0600: datagrams look like nothing known; empty switches it off; the same in the whole network"
+    ),
     key!("consensus.block_interval_ms", consensus.block_interval_ms, 1..=3_600_000, "Target time between blocks"),
     key!("consensus.timeout_propose_ms", consensus.timeout_propose_ms, 1..=600_000, "Round 0: wait for a proposal"),
     key!(

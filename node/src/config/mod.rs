@@ -157,6 +157,8 @@ pub struct TunnelConfig {
     pub mode: TunnelMode,
     /// Whether nothing passes before a key that withstands quantum computers.
     pub post_quantum: PostQuantum,
+    /// File with the parameters of an obfuscation, relative to the home; empty: none.
+    pub obfuscation: PathBuf,
 }
 
 /// `[consensus]`.

@@ -41,6 +41,7 @@ impl Tunnels {
         network: &str,
         number: u64,
     ) -> Result<Option<Self>> {
+        let obfuscation = super::obfuscation::read(home, &config.tunnel)?;
         if config.tunnel.mode == TunnelMode::Off {
             return Ok(None);
         }
@@ -50,6 +51,7 @@ impl Tunnels {
         let rosenpass = if required { Some(pair(home, &seed)?) } else { None };
         let mut tunnel = TunnelConfig::new(seed.wireguard(), addresses.listen);
         tunnel.post_quantum = if required { p2p::PostQuantum::Required } else { p2p::PostQuantum::Off };
+        tunnel.obfuscation = obfuscation;
         let mesh = Mesh::start(MeshConfig {
             tunnel,
             rosenpass,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{TunnelKey, TunnelSecret};
+use super::{Obfuscation, TunnelKey, TunnelSecret};
 
 /// Whether traffic waits for a key that withstands quantum computers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +22,17 @@ pub struct TunnelConfig {
     pub listen: SocketAddr,
     /// Whether traffic waits for post-quantum keys.
     pub post_quantum: PostQuantum,
+    /// What datagrams look like on the wire; `None` is as their protocols have it. The same in the whole network.
+    pub obfuscation: Option<Obfuscation>,
     /// Every bound.
     pub limits: TunnelLimits,
 }
 
 impl TunnelConfig {
-    /// A tunnel that requires post-quantum keys, with the default limits.
+    /// A tunnel that requires post-quantum keys, without obfuscation, with the default limits.
     #[must_use]
     pub fn new(secret: TunnelSecret, listen: SocketAddr) -> Self {
-        Self { secret, listen, post_quantum: PostQuantum::Required, limits: TunnelLimits::DEFAULTS }
+        Self { secret, listen, post_quantum: PostQuantum::Required, obfuscation: None, limits: TunnelLimits::DEFAULTS }
     }
 }
 

@@ -6,11 +6,17 @@ use gotatun::{
     noise::{Tunn, handshake::parse_handshake_anon, index_table::IndexTable},
     packet::WgKind,
 };
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::{
-    PresharedKey, SideProtocol, TunnelLimits, TunnelPeer, TunnelSecret, admission::Admission, datagram::is_wireguard,
-    ip, link::Link,
+    Obfuscation, PresharedKey, SideProtocol, TunnelLimits, TunnelPeer, TunnelSecret,
+    admission::Admission,
+    datagram::is_wireguard,
+    ip,
+    link::Link,
+    obfuscation::{Disguise, WireMacs},
 };
 
 /// Reads a decrypted packet; whether it is one.
@@ -23,6 +29,19 @@ pub fn check_inner_packet(packet: &[u8]) -> bool {
 /// has the form of something that the tunnel knows.
 #[must_use]
 pub fn check_tunnel_datagram(datagram: &[u8]) -> bool {
+    work_on(datagram, None)
+}
+
+/// Does the same with a datagram as it is on the wire of a network with an obfuscation; whether there is something under it that the tunnel knows.
+#[must_use]
+pub fn check_obfuscated_datagram(parameters: &Obfuscation, datagram: &[u8]) -> bool {
+    let own = TunnelSecret::from_bytes(&Zeroizing::new([1; 32])).public();
+    let disguise = Disguise::new(parameters, &own, &mut ChaCha12Rng::seed_from_u64(1));
+    let mut wire = datagram.to_vec();
+    disguise.unwrap(&mut wire).is_some_and(|plain| work_on(plain.datagram, plain.macs.as_ref()))
+}
+
+fn work_on(datagram: &[u8], wire: Option<&WireMacs<'_>>) -> bool {
     match datagram.first() {
         Some(&first) if is_wireguard(first) => {}
         Some(&first) => return SideProtocol::of(first).is_some(),
@@ -32,7 +51,7 @@ pub fn check_tunnel_datagram(datagram: &[u8]) -> bool {
     let (now, from) = (Instant::now(), SocketAddr::from(([192, 0, 2, 1], 51_820)));
     let (own, key) = (secret(1), secret(1).public());
     let admission = Admission::new(&key, &TunnelLimits::DEFAULTS, now);
-    let Ok(kind) = admission.check(from, datagram, now) else { return false };
+    let Ok(kind) = admission.check_as(from, datagram, wire, now) else { return false };
     if let WgKind::HandshakeInit(init) = &kind
         && parse_handshake_anon(own.x25519(), &key.x25519(), init).is_err()
     {

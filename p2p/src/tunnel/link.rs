@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     LinkStats, PresharedKey, TunnelKey, TunnelLimits, TunnelPeer,
     ip::{self, INNER_MTU},
+    obfuscation::PeerMacs,
     vigil::{Verdict, Vigil},
 };
 use crate::members::common::lock;
@@ -39,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) overlay: Ipv6Addr,
     /// How often the peer was given up; connections inside end with each.
     pub(crate) lost: watch::Sender<u64>,
+    /// What an obfuscation needs for handshakes.
+    pub(crate) macs: PeerMacs,
     state: Mutex<LinkState>,
 }
 
@@ -59,7 +62,8 @@ impl Link {
             unused_answers: 0,
             counts: Counts::default(),
         };
-        Self { key, overlay, lost: watch::Sender::new(0), state: Mutex::new(state) }
+        let macs = PeerMacs::new(&key);
+        Self { key, overlay, lost: watch::Sender::new(0), macs, state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, LinkState> {

@@ -21,4 +21,5 @@ mod tunnel_attacks;
 mod tunnel_boringtun;
 mod tunnel_keys;
 mod tunnel_mesh;
+mod tunnel_obfuscation;
 mod tunnel_paths;

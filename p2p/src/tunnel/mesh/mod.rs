@@ -24,6 +24,7 @@ mod status;
 mod steps;
 mod transport;
 
+pub(in crate::tunnel) use clock::os_rng;
 pub use config::{KeyCache, MeshConfig};
 pub use handle::Mesh;
 pub use status::LinkStatus;
