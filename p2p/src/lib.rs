@@ -63,8 +63,8 @@ pub use start::start;
 pub use transport::secure;
 pub use tunnel::{
     INNER_MTU, KeyCache, LinkStats, LinkStatus, MAX_KEPT_PAIR_BYTES, MAX_OBFUSCATION_TEXT, MAX_RECORD_ADDRESSES,
-    MAX_RECORD_BYTES, MAX_SIDE_DATAGRAM, Mesh, MeshConfig, Obfuscation, PeerRecord, PeerRecords, PostQuantum, PresharedKey, RecordAddress, RecordChange, SideDatagram,
-    SideProtocol, SignedPeerRecord, Tunnel, TunnelConfig, TunnelCounters, TunnelEvent, TunnelKey, TunnelLimits,
-    TunnelPeer, TunnelQueues, TunnelSecret, TunnelSeed, check_inner_packet, check_obfuscated_datagram,
-    check_tunnel_datagram,
+    MAX_RECORD_BYTES, MAX_SIDE_DATAGRAM, Mesh, MeshConfig, Obfuscation, PeerRecord, PeerRecords, PostQuantum,
+    PresharedKey, RecordAddress, RecordChange, SideDatagram, SideProtocol, SignedPeerRecord, Tunnel, TunnelConfig,
+    TunnelCounters, TunnelEvent, TunnelKey, TunnelLimits, TunnelPeer, TunnelQueues, TunnelSecret, TunnelSeed,
+    check_inner_packet, check_obfuscated_datagram, check_tunnel_datagram, obfuscated_datagram,
 };

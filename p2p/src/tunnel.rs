@@ -47,7 +47,7 @@ mod vigil;
 pub use config::{PostQuantum, TunnelConfig, TunnelLimits, TunnelPeer};
 pub use datagram::{MAX_SIDE_DATAGRAM, SideDatagram, SideProtocol};
 pub use event::TunnelEvent;
-pub use fuzz::{check_inner_packet, check_obfuscated_datagram, check_tunnel_datagram};
+pub use fuzz::{check_inner_packet, check_obfuscated_datagram, check_tunnel_datagram, obfuscated_datagram};
 pub use handle::{Tunnel, TunnelQueues};
 pub use ip::INNER_MTU;
 pub use keys::{PresharedKey, TunnelKey, TunnelSecret};

@@ -279,15 +279,10 @@ impl Core {
         };
         let Some(link) = link else { return };
         let kind = match kind {
-            WgKind::CookieReply(reply) if self.disguise.is_some() => {
-                let mut reply = reply.into_bytes();
-                link.macs.receive_cookie(&mut reply);
-                // It is one still.
-                let Ok(kind) = reply.try_into_wg() else { return };
-                kind
-            }
-            kind => kind,
+            WgKind::CookieReply(reply) if self.disguise.is_some() => link.plain_cookie(reply),
+            kind => Some(kind),
         };
+        let Some(kind) = kind else { return };
         let received = link.lock().receive(kind, from, now);
         for reply in received.replies {
             self.dispatch(reply, &link, from, replies);

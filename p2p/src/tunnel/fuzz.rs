@@ -11,12 +11,12 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use super::{
-    Obfuscation, PresharedKey, SideProtocol, TunnelLimits, TunnelPeer, TunnelSecret,
+    Obfuscation, PresharedKey, SideProtocol, TunnelKey, TunnelLimits, TunnelPeer, TunnelSecret,
     admission::Admission,
     datagram::is_wireguard,
     ip,
     link::Link,
-    obfuscation::{Disguise, WireMacs},
+    obfuscation::{Disguise, PeerMacs, WireMacs},
 };
 
 /// Reads a decrypted packet; whether it is one.
@@ -35,10 +35,24 @@ pub fn check_tunnel_datagram(datagram: &[u8]) -> bool {
 /// Does the same with a datagram as it is on the wire of a network with an obfuscation; whether there is something under it that the tunnel knows.
 #[must_use]
 pub fn check_obfuscated_datagram(parameters: &Obfuscation, datagram: &[u8]) -> bool {
-    let own = TunnelSecret::from_bytes(&Zeroizing::new([1; 32])).public();
-    let disguise = Disguise::new(parameters, &own, &mut ChaCha12Rng::seed_from_u64(1));
     let mut wire = datagram.to_vec();
-    disguise.unwrap(&mut wire).is_some_and(|plain| work_on(plain.datagram, plain.macs.as_ref()))
+    disguise(parameters).unwrap(&mut wire).is_some_and(|plain| work_on(plain.datagram, plain.macs.as_ref()))
+}
+
+/// A datagram for that tunnel as it is on the wire; always the same. Empty for what no tunnel sends.
+#[must_use]
+pub fn obfuscated_datagram(parameters: &Obfuscation, datagram: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    disguise(parameters).wrap(datagram, Some(&PeerMacs::new(&first())), &mut wire);
+    wire
+}
+
+fn first() -> TunnelKey {
+    TunnelSecret::from_bytes(&Zeroizing::new([1; 32])).public()
+}
+
+fn disguise(parameters: &Obfuscation) -> Disguise {
+    Disguise::new(parameters, &first(), &mut ChaCha12Rng::seed_from_u64(1))
 }
 
 fn work_on(datagram: &[u8], wire: Option<&WireMacs<'_>>) -> bool {

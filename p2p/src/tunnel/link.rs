@@ -8,7 +8,7 @@ use std::{
 
 use gotatun::{
     noise::{Tunn, TunnResult, errors::WireGuardError},
-    packet::{Packet, WgKind},
+    packet::{Packet, WgCookieReply, WgKind},
     tun::MtuWatcher,
 };
 use tokio::sync::watch;
@@ -68,6 +68,13 @@ impl Link {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, LinkState> {
         lock(&self.state)
+    }
+
+    /// A cookie reply of the peer to a handshake that was disguised, as the state machine knows it; never `None`.
+    pub(crate) fn plain_cookie(&self, reply: Packet<WgCookieReply>) -> Option<WgKind> {
+        let mut reply = reply.into_bytes();
+        self.macs.receive_cookie(&mut reply);
+        reply.try_into_wg().ok()
     }
 }
 

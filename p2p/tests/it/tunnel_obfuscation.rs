@@ -1,6 +1,6 @@
 //! Whole nodes whose datagrams look like nothing known, seen from the wire between them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,9 +67,9 @@ async fn carry(front: Arc<UdpSocket>, target: watch::Receiver<Option<SocketAddr>
         let Ok((length, from)) = front.recv_from(&mut buffer).await else { continue };
         let Some(target) = *target.borrow() else { continue };
         seen.lock().unwrap().push(buffer[..length].to_vec());
-        if !clients.contains_key(&from) {
+        if let Entry::Vacant(place) = clients.entry(from) {
             let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-            clients.insert(from, Arc::clone(&back));
+            place.insert(Arc::clone(&back));
             let (front, seen) = (Arc::clone(&front), Arc::clone(&seen));
             tokio::spawn(async move {
                 let mut buffer = vec![0; 65_536];

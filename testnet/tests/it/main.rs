@@ -14,3 +14,4 @@ mod readme;
 mod rosenpass;
 mod tendermint;
 mod tunnels;
+mod tunnels_amnezia;

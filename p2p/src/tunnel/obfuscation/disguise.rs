@@ -11,7 +11,7 @@ use super::macs::{MacKeys, PeerMacs, WireMacs};
 use super::{Header, KINDS, Obfuscation, Shared, side};
 use crate::members::common::lock;
 use crate::tunnel::TunnelKey;
-use crate::tunnel::datagram::SideProtocol;
+use crate::tunnel::datagram::{MAX_SIDE_DATAGRAM, SideProtocol};
 
 /// Bytes of a header.
 const HEADER: usize = 4;
@@ -54,8 +54,8 @@ impl Disguise {
     pub(crate) fn wrap(&self, datagram: &[u8], peer: Option<&PeerMacs>, out: &mut Vec<u8>) {
         match (kind_of(datagram), datagram.first().and_then(|first| SideProtocol::of(*first))) {
             (Some(kind), _) => self.wrap_wireguard(kind, datagram, peer, out),
-            (None, Some(_)) => self.wrap_side(datagram, out),
-            (None, None) => {}
+            (None, Some(_)) if datagram.len() <= MAX_SIDE_DATAGRAM => self.wrap_side(datagram, out),
+            (None, _) => {}
         }
     }
 

@@ -14,7 +14,7 @@
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
-use crate::tunnel::datagram::{MAX_SIDE_DATAGRAM, SideProtocol};
+use crate::tunnel::datagram::SideProtocol;
 use crate::tunnel::ip::INNER_MTU;
 use crate::tunnel::rosenpass::aead::{LONG_NONCE, TAG, open_long, seal_long};
 
@@ -27,9 +27,8 @@ const FILL: usize = 63;
 /// Longest of all, in bytes: the largest inner packet and WireGuard's 32.
 const LONGEST: usize = INNER_MTU + 32;
 
-/// Appends a datagram as it is on the wire.
+/// Appends a datagram of at most [`MAX_SIDE_DATAGRAM`](crate::MAX_SIDE_DATAGRAM) bytes as it is on the wire.
 pub(super) fn seal(key: &Zeroizing<[u8; 32]>, random: &mut impl Rng, datagram: &[u8], out: &mut Vec<u8>) {
-    debug_assert!(datagram.len() <= MAX_SIDE_DATAGRAM, "checked where it is handed over");
     let room = LONGEST.saturating_sub(AROUND + datagram.len()).min(FILL);
     // At most 64.
     let fill = random.next_u32() as usize % (room + 1);
