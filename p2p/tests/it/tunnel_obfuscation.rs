@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pyralog_p2p::tunnel::{bootstrap, rosenpass};
+use pyralog_p2p::tunnel::bootstrap;
 use pyralog_p2p::{
     MeshConfig, MeshError, Obfuscation, PostQuantum, PresharedKey, RecordAddress, Tunnel, TunnelConfig, TunnelPeer,
     TunnelQueues,
@@ -91,7 +91,7 @@ fn known(seen: &[Vec<u8>]) -> [usize; 3] {
     let count = |is: fn(&[u8]) -> bool| seen.iter().filter(|datagram| is(datagram)).count();
     [
         count(|datagram| matches!(datagram, [1..=4, 0, 0, 0, ..])),
-        count(|datagram| matches!(datagram, [0x81..=0x86, 0, 0, 0, ..]) || rosenpass::check_datagram(datagram).is_ok()),
+        count(|datagram| matches!(datagram, [0x81..=0x86, 0, 0, 0, ..])),
         count(|datagram| bootstrap::check_datagram(datagram).is_ok()),
     ]
 }
@@ -127,7 +127,10 @@ async fn nothing_on_the_wire_begins_like_a_known_protocol() {
         let seen = overheard(Some(&text)).await;
         // A key is 512 pieces.
         assert!(seen.len() > 1_000, "{}", seen.len());
-        assert_eq!(known(&seen), [0; 3]);
+        let [wireguard, rosenpass, bootstrap] = known(&seen);
+        assert_eq!((wireguard, rosenpass), (0, 0));
+        // Two bytes make an answer of the bootstrap, so by chance one in 32,768 is one.
+        assert!(bootstrap <= 3, "{bootstrap} of {}", seen.len());
         // Four bytes that many begin with would be a mark as well, were it not that these are drawn.
         let mut begins: HashMap<&[u8], usize> = HashMap::new();
         for datagram in &seen {
