@@ -107,6 +107,21 @@ pub fn refuse_readable(home: &Home, password_file: &Path) -> Result<()> {
     ))
 }
 
+/// Refuses a file with a secret that others than its owner may use.
+///
+/// # Errors
+/// What mends it.
+pub fn refuse_open(path: &Path) -> Result<()> {
+    let Some(mode) = open_mode(path) else { return Ok(()) };
+    let mend = quoted(path);
+    Err(Error::key(
+        path,
+        format!(
+            "others than its owner may use this file (mode {mode:04o}), so it is no secret; close it with `chmod 600 {mend}`"
+        ),
+    ))
+}
+
 /// The mode of a file that others than its owner may use. One that is missing is told where it is read.
 fn open_mode(path: &Path) -> Option<u32> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;

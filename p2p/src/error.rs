@@ -6,9 +6,11 @@ use libp2p::PeerId;
 
 use crate::Lane;
 
+mod obfuscation;
 mod rosenpass;
 mod tunnel;
 
+pub use obfuscation::ObfuscationError;
 pub use rosenpass::RosenpassError;
 pub(crate) use tunnel::PathError;
 pub use tunnel::{BootstrapError, MeshError, RecordError, TunnelError};

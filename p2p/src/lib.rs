@@ -50,7 +50,9 @@ pub use config::{
     parse_peer_address,
 };
 pub use discovery::address_book::check_address_book;
-pub use error::{BootstrapError, Error, MeshError, RecordError, RosenpassError, SendError, TunnelError};
+pub use error::{
+    BootstrapError, Error, MeshError, ObfuscationError, RecordError, RosenpassError, SendError, TunnelError,
+};
 pub use event::{Direction, Event, MessageRef, PeerInfo, Verdict};
 pub use handle::Handle;
 pub use limits::{Limits, Rate};
@@ -62,9 +64,9 @@ pub use requests::{Reply, check_request_frame, check_response_frame};
 pub use start::start;
 pub use transport::secure;
 pub use tunnel::{
-    INNER_MTU, KeyCache, LinkPeer, LinkStats, LinkStatus, MAX_KEPT_PAIR_BYTES, MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES,
-    MAX_SIDE_DATAGRAM, Mesh, MeshConfig, PeerRecord, PeerRecords, PostQuantum, PresharedKey, RecordAddress,
-    RecordChange, SideDatagram, SideProtocol, SignedPeerRecord, StockPeer, Tunnel, TunnelConfig, TunnelCounters,
-    TunnelEvent, TunnelKey, TunnelLimits, TunnelPeer, TunnelQueues, TunnelSecret, TunnelSeed, check_inner_packet,
-    check_tunnel_datagram,
+    INNER_MTU, KeyCache, LinkPeer, LinkStats, LinkStatus, MAX_KEPT_PAIR_BYTES, MAX_OBFUSCATION_TEXT,
+    MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, MAX_SIDE_DATAGRAM, Mesh, MeshConfig, Obfuscation, PeerRecord, PeerRecords,
+    PostQuantum, PresharedKey, RecordAddress, RecordChange, SideDatagram, SideProtocol, SignedPeerRecord, StockPeer,
+    Tunnel, TunnelConfig, TunnelCounters, TunnelEvent, TunnelKey, TunnelLimits, TunnelPeer, TunnelQueues, TunnelSecret,
+    TunnelSeed, check_inner_packet, check_obfuscated_datagram, check_tunnel_datagram, obfuscated_datagram,
 };

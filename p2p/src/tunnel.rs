@@ -14,11 +14,11 @@
 //!   the datagrams to our own ports goes to the system, which sends to the peers' addresses in turn.
 //! - **Dead peers**: a process that was killed says nothing over UDP. The system's report of a closed port, or silence,
 //!   raises a doubt; a peer that does not answer a handshake then is lost, and its connections are closed at once.
+//! - **Obfuscation**: off, or [`Obfuscation`]: then no datagram goes out that looks like one of these, and others are not heard.
 //! - **Bounds**: [`TunnelLimits`]. Nothing that a stranger sends reaches a decoder of this crate; nothing that a peer sends
 //!   makes a queue grow without end or panics.
 
 mod admission;
-mod batch;
 pub mod bootstrap;
 mod config;
 mod core;
@@ -33,6 +33,8 @@ mod keys;
 mod link;
 mod mesh;
 mod meter;
+mod obfuscation;
+mod outgoing;
 mod passage;
 mod ports;
 mod quic;
@@ -49,11 +51,12 @@ mod vigil;
 pub use config::{PostQuantum, TunnelConfig, TunnelLimits, TunnelPeer};
 pub use datagram::{MAX_SIDE_DATAGRAM, SideDatagram, SideProtocol};
 pub use event::TunnelEvent;
-pub use fuzz::{check_inner_packet, check_tunnel_datagram};
+pub use fuzz::{check_inner_packet, check_obfuscated_datagram, check_tunnel_datagram, obfuscated_datagram};
 pub use handle::{Tunnel, TunnelQueues};
 pub use ip::INNER_MTU;
 pub use keys::{PresharedKey, TunnelKey, TunnelSecret};
 pub use mesh::{KeyCache, LinkPeer, LinkStatus, Mesh, MeshConfig, StockPeer};
+pub use obfuscation::{MAX_OBFUSCATION_TEXT, Obfuscation};
 pub use record::{MAX_RECORD_ADDRESSES, MAX_RECORD_BYTES, PeerRecord, RecordAddress, SignedPeerRecord};
 pub use records::{PeerRecords, RecordChange};
 pub use seed::{MAX_KEPT_PAIR_BYTES, TunnelSeed};

@@ -165,6 +165,12 @@ pub static KEYS: &[Key] = &[
         0..=3,
         "What of rpc, api and metrics peers may call at our address inside the tunnels, at the same ports; needs tunnel.mode tun"
     ),
+    key!(
+        "tunnel.obfuscation",
+        tunnel.obfuscation,
+        ANY,
+        "File with AmneziaWG parameters or a Secret, relative to the home, mode 0600: datagrams look like nothing known; empty switches it off; the same in the whole network"
+    ),
     key!("consensus.block_interval_ms", consensus.block_interval_ms, 1..=3_600_000, "Target time between blocks"),
     key!("consensus.timeout_propose_ms", consensus.timeout_propose_ms, 1..=600_000, "Round 0: wait for a proposal"),
     key!(

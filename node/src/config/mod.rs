@@ -161,6 +161,8 @@ pub struct TunnelConfig {
     pub device: String,
     /// What is served on our address inside the tunnels too, in mode `tun`.
     pub serve: Vec<Served>,
+    /// File with the parameters of an obfuscation, relative to the home; empty: none.
+    pub obfuscation: PathBuf,
 }
 
 /// `[consensus]`.
@@ -304,6 +306,7 @@ impl Default for TunnelConfig {
         Self {
             mode: TunnelMode::default(),
             post_quantum: PostQuantum::default(),
+            obfuscation: PathBuf::new(),
             device: "pyra0".into(),
             serve: Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! The tunnels of a node: their keys, where they listen, what they keep on disk, and what an operator sees of them.
 //!
 //! ```text
+//! tunnel.obfuscation ─▶ what datagrams look like
 //! keys/tunnel.key ─▶ WireGuard key, Rosenpass pair      data/tunnel/: the pair, keys of peers, records of peers
 //! p2p.listen ─▶ the one UDP socket ─▶ a record that we sign: keys, addresses ─▶ p2p::Mesh ─▶ the network's transport
 //! peers/: peers with stock programs ─────────────────────────────────────────────▶ p2p::Mesh ─▶ tunnel.device ─▶ tunnel.serve
@@ -12,6 +13,7 @@ mod files;
 mod host_port;
 mod keys;
 mod meet;
+mod obfuscation;
 mod peers;
 mod start;
 mod status;

@@ -44,6 +44,7 @@ impl Tunnels {
         network: &str,
         number: u64,
     ) -> Result<Option<Self>> {
+        let obfuscation = super::obfuscation::read(home, &config.tunnel)?;
         if config.tunnel.mode == TunnelMode::Off {
             return Ok(None);
         }
@@ -58,6 +59,7 @@ impl Tunnels {
         for peer in PeerFiles::new(home).load()? {
             stock.push(peer.located(addresses.listen.is_ipv6()).await);
         }
+        tunnel.obfuscation = obfuscation;
         let mesh = Mesh::start(MeshConfig {
             tunnel,
             rosenpass,

@@ -13,7 +13,7 @@ use gotatun::{
     packet::{Packet, WgKind},
 };
 
-use super::{TunnelKey, TunnelLimits};
+use super::{TunnelKey, TunnelLimits, obfuscation::WireMacs};
 use crate::{bucket::TokenBucket, limits::Rate, members::common::lock};
 
 #[cfg(test)]
@@ -67,22 +67,48 @@ impl Admission {
     }
 
     /// Reads a datagram of WireGuard's types.
+    #[cfg(test)]
     pub(crate) fn check(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> Result<WgKind, Refusal> {
-        let packet = Packet::from_bytes(BytesMut::from(datagram));
+        self.check_as(from, datagram, None, now)
+    }
+
+    /// Reads a datagram of WireGuard's types; a handshake message that was disguised comes with what it had on the wire.
+    pub(crate) fn check_as(
+        &self,
+        from: SocketAddr,
+        datagram: &[u8],
+        wire: Option<&WireMacs<'_>>,
+        now: Instant,
+    ) -> Result<WgKind, Refusal> {
         if !matches!(datagram.first(), Some(1 | 2)) {
-            return packet.try_into_wg().map_err(|_| Refusal::Malformed);
+            return packet(datagram).try_into_wg().map_err(|_| Refusal::Malformed);
         }
         let calm = lock(&self.buckets).all.take(1, now);
         let limiter = if calm { &self.calm } else { &self.loaded };
-        let kind = limiter.verify_packet(from, packet).map_err(|refused| match refused {
-            TunnResult::WriteToNetwork(cookie) => Refusal::Cookie(cookie.into()),
-            _ => Refusal::Malformed,
-        })?;
+        let mut kind = verify(limiter, from, datagram);
+        if let (Err(Refusal::Cookie(reply)), Some(wire)) = (&mut kind, wire)
+            && let Some(mac2) = wire.judge(reply, datagram)
+            && let Some((before, _)) = datagram.split_last_chunk::<16>()
+        {
+            kind = verify(limiter, from, &[before, &mac2].concat());
+        }
+        let kind = kind?;
         if !calm && !lock(&self.buckets).proven.take(1, now) {
             return Err(Refusal::Flood);
         }
         Ok(kind)
     }
+}
+
+fn packet(datagram: &[u8]) -> Packet {
+    Packet::from_bytes(BytesMut::from(datagram))
+}
+
+fn verify(limiter: &RateLimiter, from: SocketAddr, datagram: &[u8]) -> Result<WgKind, Refusal> {
+    limiter.verify_packet(from, packet(datagram)).map_err(|refused| match refused {
+        TunnResult::WriteToNetwork(cookie) => Refusal::Cookie(cookie.into()),
+        _ => Refusal::Malformed,
+    })
 }
 
 impl std::fmt::Debug for Admission {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{TunnelKey, TunnelSecret};
+use super::{Obfuscation, TunnelKey, TunnelSecret};
 
 /// Whether traffic waits for a key that withstands quantum computers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,18 @@ pub struct TunnelConfig {
     /// Name of a network device by which other programs of this machine see the tunnels, such as `pyra0`, or `pyra%d` for the first one that is free.
     /// It needs CAP_NET_ADMIN; `None` needs nothing.
     pub device: Option<String>,
+    /// What datagrams look like on the wire; `None` is as their protocols have it. The same in the whole network.
+    pub obfuscation: Option<Obfuscation>,
     /// Every bound.
     pub limits: TunnelLimits,
 }
 
 impl TunnelConfig {
-    /// A tunnel that requires post-quantum keys, with the default limits.
+    /// A tunnel that requires post-quantum keys, without obfuscation, with the default limits.
     #[must_use]
     pub fn new(secret: TunnelSecret, listen: SocketAddr) -> Self {
-        Self { secret, listen, post_quantum: PostQuantum::Required, device: None, limits: TunnelLimits::DEFAULTS }
+        let (post_quantum, limits) = (PostQuantum::Required, TunnelLimits::DEFAULTS);
+        Self { secret, listen, post_quantum, device: None, obfuscation: None, limits }
     }
 }
 

@@ -18,11 +18,13 @@ use tokio::sync::{Notify, broadcast, mpsc};
 use super::{
     PostQuantum, PresharedKey, SideDatagram, SideProtocol, TunnelConfig, TunnelEvent, TunnelKey,
     admission::{Admission, Refusal},
-    batch::Batch,
     datagram::{MAX_SIDE_DATAGRAM, is_wireguard},
     device::Device,
     ip::{self, Inner},
     link::{Flow, Link},
+    mesh::os_rng,
+    obfuscation::{Disguise, WireMacs},
+    outgoing::{Batch, Replies, own},
     ports::{Delivery, Ports},
     socket::{OuterSocket, inbound},
     stats::Counters,
@@ -56,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) poke: Notify,
     /// Sender and sequence number of each echo reply.
     pub(crate) pongs: broadcast::Sender<(Ipv6Addr, u16)>,
+    pub(crate) disguise: Option<Disguise>,
     admission: Admission,
     echoes: Mutex<TokenBucket>,
     outlets: Outlets,
@@ -81,6 +84,7 @@ impl Core {
             counters: Counters::default(),
             poke: Notify::new(),
             pongs: broadcast::Sender::new(64),
+            disguise: config.obfuscation.as_ref().map(|parameters| Disguise::new(parameters, &key, &mut os_rng())),
             admission: Admission::new(&key, &config.limits, now),
             echoes: Mutex::new(TokenBucket::new(Rate::new(config.limits.echoes, config.limits.echoes), now)),
             outlets,
@@ -98,6 +102,11 @@ impl Core {
     /// The device, where there is one and the tunnel has not been stopped.
     pub(crate) fn device(&self) -> Option<Arc<Device>> {
         self.device.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How datagrams are hidden, if they are.
+    pub(crate) const fn disguise(&self) -> Option<&Disguise> {
+        self.disguise.as_ref()
     }
 
     pub(crate) fn close(&self) {
@@ -146,7 +155,7 @@ impl Core {
             return Ok(());
         };
         let now = Instant::now();
-        let mut batch = Batch::with_capacity(contents.len(), segment);
+        let mut batch = Batch::new(self.disguise.as_ref(), contents.len(), segment);
         let mut state = link.lock();
         let Some(endpoint) = state.endpoint.filter(|_| state.is_admitted()) else {
             self.counters.no_route.inc();
@@ -154,10 +163,9 @@ impl Core {
         };
         for payload in contents.chunks(segment.max(1)) {
             match flow.packet(payload).and_then(|packet| state.seal(packet, now)) {
-                Some(WgKind::Data(data)) => batch.push(&Packet::from(data)),
+                Some(WgKind::Data(data)) => batch.push(&data.into()),
                 Some(handshake) => {
-                    self.table.note(&handshake, &link);
-                    batch.handshake = Some(handshake.into());
+                    self.dispatch(handshake, &link, endpoint, &mut batch.handshakes);
                     self.poke.notify_one();
                 }
                 None => {}
@@ -173,8 +181,17 @@ impl Core {
         let mut state = link.lock();
         let sealed = state.seal(packet, Instant::now());
         if let (Some(kind), Some(endpoint)) = (sealed, state.endpoint) {
-            self.table.note(&kind, link);
-            replies.push((endpoint, kind.into()));
+            self.dispatch(kind, link, endpoint, replies);
+        }
+    }
+
+    /// What goes to the wire for a packet of a link: everything that is sent and no data of a batch comes by here.
+    pub(crate) fn dispatch(&self, kind: WgKind, link: &Arc<Link>, to: SocketAddr, replies: &mut Replies) {
+        self.table.note(&kind, link);
+        let packet: Packet = kind.into();
+        match &self.disguise {
+            None => replies.push((to, packet)),
+            Some(disguise) => disguise.each(&packet, Some(&link.macs), |wire| replies.push((to, own(wire)))),
         }
     }
 
@@ -195,9 +212,10 @@ impl Core {
         let Some(kind) = state.initiate(Instant::now()) else { return Replies::new() };
         let Some(endpoint) = state.endpoint else { return Replies::new() };
         drop(state);
-        self.table.note(&kind, link);
+        let mut replies = Replies::new();
+        self.dispatch(kind, link, endpoint, &mut replies);
         self.poke.notify_one();
-        vec![(endpoint, kind.into())]
+        replies
     }
 
     // ---- inwards ----
@@ -206,15 +224,27 @@ impl Core {
     pub(crate) fn receive(
         &self,
         from: SocketAddr,
-        joined: &[u8],
+        joined: &mut [u8],
         stride: usize,
         delivery: &mut Delivery<'_>,
         replies: &mut Replies,
     ) {
         let (from, now) = (inbound(from), Instant::now());
-        for datagram in joined.chunks(stride.max(1)) {
+        for datagram in joined.chunks_mut(stride.max(1)) {
+            let (datagram, wire) = match &self.disguise {
+                None => (&*datagram, None),
+                Some(disguise) => match disguise.unwrap(datagram) {
+                    Some(plain) => (plain.datagram, plain.macs),
+                    None => {
+                        self.counters.other_obfuscation.inc();
+                        continue;
+                    }
+                },
+            };
             match datagram.first() {
-                Some(&first) if is_wireguard(first) => self.receive_wireguard(from, datagram, now, delivery, replies),
+                Some(&first) if is_wireguard(first) => {
+                    self.receive_wireguard(from, (datagram, wire.as_ref()), now, delivery, replies);
+                }
                 Some(&first) => match SideProtocol::of(first) {
                     Some(protocol) => self.receive_side(protocol, from, datagram),
                     None => self.counters.malformed.inc(),
@@ -239,18 +269,21 @@ impl Core {
     fn receive_wireguard(
         &self,
         from: SocketAddr,
-        datagram: &[u8],
+        (datagram, wire): (&[u8], Option<&WireMacs<'_>>),
         now: Instant,
         delivery: &mut Delivery<'_>,
         replies: &mut Replies,
     ) {
-        let kind = match self.admission.check(from, datagram, now) {
+        let kind = match self.admission.check_as(from, datagram, wire, now) {
             Ok(kind) => kind,
             Err(Refusal::Malformed) => return self.counters.malformed.inc(),
             Err(Refusal::Flood) => return self.counters.floods.inc(),
             Err(Refusal::Cookie(cookie)) => {
                 self.counters.cookies.inc();
-                return replies.push((from, cookie));
+                return match &self.disguise {
+                    None => replies.push((from, cookie)),
+                    Some(disguise) => disguise.each(&cookie, None, |wire| replies.push((from, own(wire)))),
+                };
             }
         };
         let link = match &kind {
@@ -265,10 +298,14 @@ impl Core {
             WgKind::Data(data) => self.session(data.header.receiver_idx.get()),
         };
         let Some(link) = link else { return };
+        let kind = match kind {
+            WgKind::CookieReply(reply) if self.disguise.is_some() => link.plain_cookie(reply),
+            kind => Some(kind),
+        };
+        let Some(kind) = kind else { return };
         let received = link.lock().receive(kind, from, now);
         for reply in received.replies {
-            self.table.note(&reply, &link);
-            replies.push((from, reply.into()));
+            self.dispatch(reply, &link, from, replies);
         }
         if let Some((before, to)) = received.moved.filter(|(before, _)| before.is_some()) {
             tracing::debug!(peer = %link.key, ?before, %to, "the peer has moved");
@@ -366,9 +403,8 @@ impl Core {
             let due = state.tick(now, &self.config.limits);
             let endpoint = state.endpoint;
             drop(state);
-            for kind in due.packets {
-                self.table.note(&kind, &link);
-                replies.extend(endpoint.map(|endpoint| (endpoint, kind.into())));
+            if let Some(endpoint) = endpoint {
+                due.packets.into_iter().for_each(|kind| self.dispatch(kind, &link, endpoint, replies));
             }
             if due.lost {
                 link.lost.send_modify(|times| *times += 1);
@@ -382,6 +418,3 @@ impl Core {
         next.saturating_duration_since(now).max(SHORT_TICK)
     }
 }
-
-/// Datagrams to send, and where.
-pub(crate) type Replies = Vec<(SocketAddr, Packet)>;

@@ -19,10 +19,11 @@ use tokio::{
 
 use super::{
     LinkStats, PresharedKey, SideDatagram, TunnelConfig, TunnelCounters, TunnelEvent, TunnelKey, TunnelPeer,
-    core::{Core, Outlets, Replies},
+    core::{Core, Outlets},
     datagram::MAX_SIDE_DATAGRAM,
     device::Device,
     link::Link,
+    outgoing::Replies,
     passage,
     ports::Delivery,
     quic,
@@ -219,7 +220,10 @@ impl Tunnel {
         }
         let socket = self.core.socket().ok_or(TunnelError::Closed)?;
         // A full socket loses the datagram, as the network may; its protocol repeats.
-        let _ = socket.try_send(to, data, data.len());
+        match &self.core.disguise {
+            None => drop(socket.try_send(to, data, data.len())),
+            Some(disguise) => disguise.each(data, None, |wire| drop(socket.try_send(to, wire, wire.len()))),
+        }
         Ok(())
     }
 
@@ -312,8 +316,8 @@ async fn receive(core: Arc<Core>, socket: Arc<OuterSocket>) {
             match socket.try_recv(&mut buffers, &mut metas) {
                 Ok(count) => {
                     let mut delivery = Delivery::new(&core.ports, &core.counters).with_device(core.device());
-                    for (buffer, meta) in buffers.iter().zip(&metas).take(count) {
-                        let joined = buffer.get(..meta.len).unwrap_or_default();
+                    for (buffer, meta) in buffers.iter_mut().zip(&metas).take(count) {
+                        let joined = buffer.get_mut(..meta.len).unwrap_or_default();
                         core.receive(meta.addr, joined, meta.stride, &mut delivery, &mut replies);
                     }
                 }

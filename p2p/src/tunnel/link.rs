@@ -8,7 +8,7 @@ use std::{
 
 use gotatun::{
     noise::{Tunn, TunnResult, errors::WireGuardError},
-    packet::{Packet, WgKind},
+    packet::{Packet, WgCookieReply, WgKind},
     tun::MtuWatcher,
 };
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     LinkStats, PresharedKey, TunnelKey, TunnelLimits, TunnelPeer,
     ip::{self, INNER_MTU},
+    obfuscation::PeerMacs,
     vigil::{Verdict, Vigil},
 };
 use crate::members::common::lock;
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     pub(crate) overlay: Ipv6Addr,
     /// How often the peer was given up; connections inside end with each.
     pub(crate) lost: watch::Sender<u64>,
+    /// What an obfuscation needs for handshakes.
+    pub(crate) macs: PeerMacs,
     state: Mutex<LinkState>,
 }
 
@@ -66,11 +69,19 @@ impl Link {
             rivals: 0,
             counts: Counts::default(),
         };
-        Self { key, overlay, lost: watch::Sender::new(0), state: Mutex::new(state) }
+        let macs = PeerMacs::new(&key);
+        Self { key, overlay, lost: watch::Sender::new(0), macs, state: Mutex::new(state) }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, LinkState> {
         lock(&self.state)
+    }
+
+    /// A cookie reply of the peer to a handshake that was disguised, as the state machine knows it; never `None`.
+    pub(crate) fn plain_cookie(&self, reply: Packet<WgCookieReply>) -> Option<WgKind> {
+        let mut reply = reply.into_bytes();
+        self.macs.receive_cookie(&mut reply);
+        reply.try_into_wg().ok()
     }
 }
 

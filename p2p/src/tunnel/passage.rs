@@ -12,10 +12,11 @@ use bytes::BytesMut;
 use gotatun::packet::{Packet, WgKind};
 
 use super::{
-    batch::Batch,
     core::Core,
     device::Device,
     ip::{self, INNER_MTU, Inner},
+    obfuscation::Disguise,
+    outgoing::Batch,
     socket::OuterSocket,
 };
 
@@ -39,22 +40,28 @@ pub(crate) fn is_for_system(inner: &Inner<'_>, is_bound: impl Fn(u16) -> bool) -
 }
 
 /// What the system sends, encrypted, by endpoint; in its order.
-#[derive(Default)]
-pub(crate) struct Outgoing(Vec<(SocketAddr, Batch)>);
+pub(crate) struct Outgoing<'a> {
+    disguise: Option<&'a Disguise>,
+    batches: Vec<(SocketAddr, Batch<'a>)>,
+}
 
-impl Outgoing {
-    fn to(&mut self, endpoint: SocketAddr, length: usize) -> Option<&mut Batch> {
-        let fits = self.0.last().is_some_and(|(to, batch)| *to == endpoint && batch.accepts(length));
+impl<'a> Outgoing<'a> {
+    pub(crate) fn new(core: &'a Core) -> Self {
+        Self { disguise: core.disguise(), batches: Vec::new() }
+    }
+
+    fn to(&mut self, endpoint: SocketAddr, length: usize) -> Option<&mut Batch<'a>> {
+        let fits = self.batches.last().is_some_and(|(to, batch)| *to == endpoint && batch.accepts(length));
         if !fits {
-            self.0.push((endpoint, Batch::with_capacity(0, 0)));
+            self.batches.push((endpoint, Batch::new(self.disguise, 0, 0)));
         }
-        self.0.last_mut().map(|(_, batch)| batch)
+        self.batches.last_mut().map(|(_, batch)| batch)
     }
 }
 
 impl Core {
     /// Encrypts a packet of the system's for the peer whose address it goes to.
-    pub(crate) fn take_from_system(&self, packet: &[u8], outgoing: &mut Outgoing) {
+    pub(crate) fn take_from_system(&self, packet: &[u8], outgoing: &mut Outgoing<'_>) {
         let addresses =
             ip::addresses(packet).filter(|(source, _)| *source == self.overlay && packet.len() <= INNER_MTU);
         let Some((_, destination)) = addresses else { return self.counters.foreign.inc() };
@@ -77,11 +84,10 @@ impl Core {
             }
             // The packet waits for the session.
             Some(handshake) => {
-                self.table.note(&handshake, &link);
-                self.poke.notify_one();
                 if let Some(batch) = outgoing.to(endpoint, 0) {
-                    batch.handshake = Some(handshake.into());
+                    self.dispatch(handshake, &link, endpoint, &mut batch.handshakes);
                 }
+                self.poke.notify_one();
             }
             None => {}
         }
@@ -96,7 +102,7 @@ pub(crate) async fn carry(core: Arc<Core>, device: Arc<Device>, socket: Arc<Oute
             tracing::warn!(%error, "the tunnels' device cannot be waited for");
             tokio::time::sleep(AFTER_ERROR).await;
         }
-        let mut outgoing = Outgoing::default();
+        let mut outgoing = Outgoing::new(&core);
         for _ in 0..READS_IN_A_ROW {
             match device.try_take(&mut buffer) {
                 Ok(length) => core.take_from_system(buffer.get(..length).unwrap_or_default(), &mut outgoing),
@@ -107,7 +113,7 @@ pub(crate) async fn carry(core: Arc<Core>, device: Arc<Device>, socket: Arc<Oute
                 }
             }
         }
-        for (to, batch) in outgoing.0 {
+        for (to, batch) in outgoing.batches {
             // Whoever has filled the socket lets it drain; the system's queue holds what comes meanwhile.
             if socket.writable().await.is_ok() {
                 drop(batch.send(&socket, to));

@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::tunnel::outgoing::own;
 use crate::tunnel::{PresharedKey, TunnelConfig, TunnelPeer, TunnelSecret, core::Outlets};
 
 fn secret(byte: u8) -> TunnelSecret {
@@ -42,7 +43,7 @@ fn our_own_ports_keep_their_datagrams_and_the_system_gets_the_rest() {
 async fn what_the_system_sends_from_other_addresses_or_in_other_forms_is_counted_and_dropped() {
     let core = core().await;
     let (own, other) = (core.overlay, secret(2).public().overlay());
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = Outgoing::new(&core);
     let mut four = packet(own, other, 60);
     four[0] = 0x45;
     let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
@@ -51,7 +52,7 @@ async fn what_the_system_sends_from_other_addresses_or_in_other_forms_is_counted
         core.take_from_system(packet, &mut outgoing);
         assert_eq!(core.counters.read().foreign, count, "{packet:?}");
     }
-    assert!(outgoing.0.is_empty());
+    assert!(outgoing.batches.is_empty());
 }
 
 #[tokio::test]
@@ -59,27 +60,28 @@ async fn a_packet_goes_to_the_peer_whose_address_it_has_and_not_before_its_key()
     let core = core().await;
     let key = secret(2).public();
     let endpoint = "127.0.0.1:9".parse().unwrap();
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = Outgoing::new(&core);
     let sent = packet(core.overlay, key.overlay(), 60);
     core.take_from_system(&sent, &mut outgoing);
     let (link, _) = core.table.insert(&TunnelPeer { key, endpoint: Some(endpoint), keepalive: None }).unwrap();
     core.take_from_system(&sent, &mut outgoing);
     assert_eq!(core.counters.read().no_route, 2, "no such peer, and one without a key");
-    assert!(outgoing.0.is_empty());
+    assert!(outgoing.batches.is_empty());
     core.admit(&link, Some(PresharedKey::new(Zeroizing::new([7; 32]))));
     core.take_from_system(&sent, &mut outgoing);
     // Without a session it waits, and a handshake goes out.
-    let [(to, batch)] = outgoing.0.as_slice() else { panic!("one batch") };
-    assert!(*to == endpoint && batch.handshake.is_some());
+    let [(to, batch)] = outgoing.batches.as_slice() else { panic!("one batch") };
+    assert!(*to == endpoint && batch.handshakes.len() == 1);
 }
 
-#[test]
-fn packets_to_one_endpoint_share_a_batch_until_one_is_shorter() {
+#[tokio::test]
+async fn packets_to_one_endpoint_share_a_batch_until_one_is_shorter() {
+    let core = core().await;
     let (here, there) = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
-    let mut outgoing = Outgoing::default();
+    let mut outgoing = Outgoing::new(&core);
     for (endpoint, length) in [(here, 100), (here, 100), (here, 50), (here, 50), (there, 50), (there, 60)] {
-        outgoing.to(endpoint, length).unwrap().push(&vec![0; length]);
+        outgoing.to(endpoint, length).unwrap().push(&own(&vec![0; length]));
     }
-    let batches: Vec<_> = outgoing.0.iter().map(|(to, _)| *to).collect();
+    let batches: Vec<_> = outgoing.batches.iter().map(|(to, _)| *to).collect();
     assert_eq!(batches, [here, here, there, there]);
 }

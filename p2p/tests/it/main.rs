@@ -21,5 +21,6 @@ mod tunnel_attacks;
 mod tunnel_boringtun;
 mod tunnel_keys;
 mod tunnel_mesh;
+mod tunnel_obfuscation;
 mod tunnel_paths;
 mod tunnel_stock;

@@ -15,9 +15,9 @@ use crate::mesh::secret;
 use crate::net::{ECHO, Node, TOPIC, config, peer_id, soon, until};
 
 /// A node and its tunnels.
-struct Meshed {
-    mesh: Mesh,
-    node: Node,
+pub struct Meshed {
+    pub mesh: Mesh,
+    pub node: Node,
 }
 
 pub fn mesh_config(seed: u8) -> MeshConfig {
@@ -39,11 +39,11 @@ pub fn mesh_config(seed: u8) -> MeshConfig {
 }
 
 impl Meshed {
-    async fn start(seed: u8, known: &[&Meshed]) -> Self {
+    pub async fn start(seed: u8, known: &[&Meshed]) -> Self {
         Self::with(seed, known, |_| {}).await
     }
 
-    async fn with(seed: u8, known: &[&Meshed], change: impl FnOnce(&mut MeshConfig)) -> Self {
+    pub async fn with(seed: u8, known: &[&Meshed], change: impl FnOnce(&mut MeshConfig)) -> Self {
         let mut mesh_config = mesh_config(seed);
         change(&mut mesh_config);
         let mesh = Mesh::start(mesh_config).await.unwrap();
@@ -55,11 +55,11 @@ impl Meshed {
     }
 
     /// Where its tunnels are from outside.
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("/ip4/127.0.0.1/udp/{}/p2p/{}", self.mesh.local_addr().port(), self.node.id())
     }
 
-    async fn link(&self, peer: PeerId) -> Option<LinkStatus> {
+    pub async fn link(&self, peer: PeerId) -> Option<LinkStatus> {
         self.mesh.links().await.into_iter().find(|link| link.peer == LinkPeer::Node(peer))
     }
 
@@ -71,7 +71,7 @@ impl Meshed {
     }
 }
 
-async fn ask(from: &Meshed, to: &mut Meshed, question: &'static [u8]) {
+pub async fn ask(from: &Meshed, to: &mut Meshed, question: &'static [u8]) {
     let (handle, peer) = (from.node.handle.clone(), to.node.id());
     let asked = tokio::spawn(async move { handle.request(peer, ECHO, Bytes::from_static(question)).await });
     let (_, data, reply) = to.node.request().await;

@@ -17,3 +17,4 @@ mod rosenpass;
 mod stock;
 mod tendermint;
 mod tunnels;
+mod tunnels_amnezia;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::Node;
 use super::kit::{Running, ask, config, get, homes, start};
-use crate::home::Home;
+use crate::home::{Home, SECRET, write_atomic};
 
 const LISTEN: (&str, &str) = ("p2p.listen", "/ip4/127.0.0.1/udp/0");
 const MODE: (&str, &str) = ("tunnel.mode", "userspace");
@@ -98,4 +98,23 @@ async fn a_busy_port_and_settings_of_tcp_are_told_with_the_remedy() {
         let error = Node::start(&homes.homes[0], &settings, super::kit::PASSPHRASE).await.err().unwrap().to_string();
         assert!(error.contains(remedy), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_with_one_obfuscation_agree() {
+    let homes = homes(1);
+    let follower_home = homes.follower();
+    for home in [&homes.homes[0], &follower_home] {
+        let text = b"Secret = the nodes of this network have it in common\nJc = 1\n";
+        write_atomic(&home.root().join("obfuscation.conf"), text, SECRET).unwrap();
+    }
+    let obfuscated = ("tunnel.obfuscation", "obfuscation.conf");
+    let validator = start(&homes.homes[0], &[LISTEN, MODE, obfuscated]).await;
+    let at = validator.endpoints.p2p.clone();
+    let follower = start(&follower_home, &[LISTEN, MODE, obfuscated, ("p2p.bootstrap", at.as_str())]).await;
+    follower.reach(3).await;
+    let answer = tunnels(&follower, &follower_home).await;
+    assert!(answer["peers"][0]["post_quantum_key_age_s"].is_number(), "{answer}");
+    follower.stop().await;
+    validator.stop().await;
 }

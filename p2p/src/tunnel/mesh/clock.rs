@@ -13,6 +13,6 @@ pub(super) fn uptime() -> Duration {
 }
 
 /// The system's randomness. It does not fail once the system has started; a system without it can keep no secret, so the process ends there.
-pub(super) fn os_rng() -> UnwrapErr<SysRng> {
+pub(in crate::tunnel) fn os_rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }

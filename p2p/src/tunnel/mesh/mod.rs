@@ -26,6 +26,7 @@ mod steps;
 mod stock;
 mod transport;
 
+pub(in crate::tunnel) use clock::os_rng;
 pub use config::{KeyCache, MeshConfig};
 pub use handle::Mesh;
 pub use status::{LinkPeer, LinkStatus};

@@ -2,10 +2,15 @@
 #![allow(clippy::expect_used, reason = "constant inputs")]
 
 use pyralog_crypto::{Encode, Hash};
-use pyralog_p2p::{PeerRecord, PeerRecords, RecordAddress, SignedPeerRecord, TunnelKey};
+use pyralog_p2p::{
+    Obfuscation, PeerRecord, PeerRecords, RecordAddress, SignedPeerRecord, TunnelKey, obfuscated_datagram,
+};
 
 use super::Out;
-use crate::fuzz::{chain::key, targets::NETWORK};
+use crate::fuzz::{
+    chain::key,
+    targets::{NETWORK, OBFUSCATION},
+};
 
 pub(super) fn put(out: &mut Out) {
     // WireGuard: an initiation of a peer that was recorded once, an answer and a cookie reply of nobody, a keepalive.
@@ -18,6 +23,7 @@ pub(super) fn put(out: &mut Out) {
     out.put("inner_packet", "udp", packet(17, &[0x0f, 0xa1, 0x68, 0x20, 0, 11, 0, 0, b'a', b'b', b'c'], 6));
     out.put("inner_packet", "echo", packet(58, &[128, 0, 0, 0, 0, 7, 0, 1, b'd', b'a', b't', b'a'], 2));
     out.put("inner_packet", "tcp", packet(6, &[0; 20], 16));
+    obfuscation(out);
     let mut book = PeerRecords::new(NETWORK, 8);
     for n in 1..=3 {
         let bytes = record(n).to_bytes();
@@ -26,6 +32,29 @@ pub(super) fn put(out: &mut Out) {
     }
     out.put("peer_records", "three", book.encode());
     out.put("peer_records", "empty", PeerRecords::new(NETWORK, 8).encode());
+}
+
+/// The same on the wire of a network with an obfuscation, and its parameters.
+fn obfuscation(out: &mut Out) {
+    let parameters = Obfuscation::parse(OBFUSCATION).expect("valid parameters");
+    let initiation = hex::decode(INITIATION).expect("hexadecimal digits");
+    for (name, plain) in [
+        ("initiation", initiation),
+        ("answer", filled(2, 92)),
+        ("cookie", filled(3, 64)),
+        ("data", filled(4, 112)),
+        ("rosenpass", filled(0x83, 176)),
+        ("bootstrap", filled(0xb0, 64)),
+    ] {
+        out.put("obfuscated_datagram", name, obfuscated_datagram(&parameters, &plain));
+    }
+    out.put("obfuscation_file", "amneziawg", OBFUSCATION);
+    out.put(
+        "obfuscation_file",
+        "amneziawg-1",
+        "[Interface]\nJc = 4\nJmin = 40\nJmax = 70\nS1 = 15\nS2 = 18\nH1 = 9\nH2 = 8\nH3 = 7\nH4 = 6\n",
+    );
+    out.put("obfuscation_file", "secret", "# of our network\nSecret = 0123456789abcdef\nJc = 2\n");
 }
 
 /// A handshake initiation of the key of 32 bytes of 2 for that of 32 bytes of 1.

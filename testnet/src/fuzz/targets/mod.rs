@@ -12,6 +12,7 @@ mod tunnel;
 mod wire;
 
 pub(super) use receipts::maker as receipt_maker;
+pub(super) use tunnel::OBFUSCATION;
 pub(super) use wire::NETWORK;
 
 use super::Target;
@@ -95,6 +96,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "rosenpass_datagram", run: tunnel::rosenpass_datagram },
     Target { name: "bootstrap_datagram", run: tunnel::bootstrap_datagram },
     Target { name: "tunnel_datagram", run: wire::tunnel_datagram },
+    Target { name: "obfuscated_datagram", run: tunnel::obfuscated_datagram },
+    Target { name: "obfuscation_file", run: tunnel::obfuscation_file },
     Target { name: "inner_packet", run: wire::inner_packet },
     Target { name: "peer_record", run: wire::peer_record },
     Target { name: "peer_records", run: wire::peer_records },

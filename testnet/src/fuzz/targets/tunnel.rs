@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pyralog_p2p::tunnel::bootstrap::{Bootstrap, check_datagram as check_bootstrap};
 use pyralog_p2p::tunnel::rosenpass::{Effect, Input, MAX_DATAGRAM_BYTES, Rosenpass, check_datagram};
+use pyralog_p2p::{MAX_OBFUSCATION_TEXT, Obfuscation, check_obfuscated_datagram};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -71,4 +72,27 @@ pub fn bootstrap_datagram(bytes: &[u8]) -> bool {
         }
     }
     accepted
+}
+
+/// Parameters of a network with an obfuscation: short paddings, and a header for each datagram, so that mutants get far.
+pub const OBFUSCATION: &str =
+    "S1 = 4\nS2 = 5\nS3 = 6\nS4 = 7\nH1 = 100\nH2 = 1000-2000\nH3 = 3000\nH4 = 4000-4000000000\n";
+
+static PARAMETERS: LazyLock<Option<Obfuscation>> = LazyLock::new(|| Obfuscation::parse(OBFUSCATION).ok());
+
+/// A datagram as it is on the wire where there is an obfuscation.
+pub fn obfuscated_datagram(bytes: &[u8]) -> bool {
+    PARAMETERS.as_ref().is_some_and(|parameters| check_obfuscated_datagram(parameters, bytes))
+}
+
+/// The operator's file. What is taken works.
+pub fn obfuscation_file(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(parameters) = Obfuscation::parse(text) else { return false };
+    assert!(bytes.len() <= MAX_OBFUSCATION_TEXT);
+    let mut keepalive = [0; 32];
+    keepalive[0] = 4;
+    let wire = pyralog_p2p::obfuscated_datagram(&parameters, &keepalive);
+    assert!(check_obfuscated_datagram(&parameters, &wire), "its own datagram is not understood");
+    true
 }
