@@ -176,7 +176,7 @@ impl Collector for TunnelMetrics {
         )?;
         for (reason, count) in [
             ("malformed", dropped.malformed),
-            ("other_obfuscation", dropped.foreign),
+            ("other_obfuscation", dropped.other_obfuscation),
             ("unknown_key", dropped.unknown_keys),
             ("no_post_quantum_key", dropped.unkeyed),
             ("cookie_asked", dropped.cookies),

@@ -216,7 +216,7 @@ impl Core {
                 Some(disguise) => match disguise.unwrap(datagram) {
                     Some(plain) => (plain.datagram, plain.macs),
                     None => {
-                        self.counters.foreign.inc();
+                        self.counters.other_obfuscation.inc();
                         continue;
                     }
                 },

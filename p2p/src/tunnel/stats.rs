@@ -69,7 +69,7 @@ counters! {
     /// Datagrams of no known type, or of a length that the type does not have.
     malformed,
     /// Datagrams that our obfuscation does not know: junk before handshakes, or a sender with other parameters or none.
-    foreign,
+    other_obfuscation,
     /// Handshakes of static keys that are no peers.
     unknown_keys,
     /// Handshakes of peers that have no post-quantum key yet.

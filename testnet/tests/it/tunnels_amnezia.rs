@@ -16,7 +16,8 @@ use crate::net::run;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What version 1.0 has.
-const FIRST: &str = "Jc = 3\nJmin = 40\nJmax = 70\nS1 = 15\nS2 = 68\nH1 = 305419896\nH2 = 77777\nH3 = 6\nH4 = 4294967295\n";
+const FIRST: &str =
+    "Jc = 3\nJmin = 40\nJmax = 70\nS1 = 15\nS2 = 68\nH1 = 305419896\nH2 = 77777\nH3 = 6\nH4 = 4294967295\n";
 /// What came later: padding of all, and headers that are drawn.
 const SECOND: &str = "Jc = 3\nJmin = 40\nJmax = 70\nS1 = 15\nS2 = 68\nS3 = 21\nS4 = 9\n\
                       H1 = 5-99\nH2 = 1000-2000\nH3 = 2001\nH4 = 3000000000-3100000000\n";

@@ -49,7 +49,11 @@ fn obfuscation(out: &mut Out) {
         out.put("obfuscated_datagram", name, obfuscated_datagram(&parameters, &plain));
     }
     out.put("obfuscation_file", "amneziawg", OBFUSCATION);
-    out.put("obfuscation_file", "amneziawg-1", "[Interface]\nJc = 4\nJmin = 40\nJmax = 70\nS1 = 15\nS2 = 18\nH1 = 9\nH2 = 8\nH3 = 7\nH4 = 6\n");
+    out.put(
+        "obfuscation_file",
+        "amneziawg-1",
+        "[Interface]\nJc = 4\nJmin = 40\nJmax = 70\nS1 = 15\nS2 = 18\nH1 = 9\nH2 = 8\nH3 = 7\nH4 = 6\n",
+    );
     out.put("obfuscation_file", "secret", "# of our network\nSecret = 0123456789abcdef\nJc = 2\n");
 }
 
