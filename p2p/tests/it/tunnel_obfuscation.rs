@@ -150,7 +150,7 @@ async fn whoever_has_other_parameters_or_none_gets_nothing() {
         assert!(matches!(refused, Err(MeshError::Bootstrap(_))), "{refused:?}");
     }
     let counters = one.mesh.counters();
-    assert!(counters.foreign > 0 && counters.malformed == 0 && counters.side == 0, "{counters:?}");
+    assert!(counters.other_obfuscation > 0 && counters.malformed == 0 && counters.side == 0, "{counters:?}");
     assert!(one.mesh.links().await.is_empty());
 }
 
@@ -191,6 +191,6 @@ async fn junk_comes_before_each_handshake_and_goes_nowhere() {
     assert!(two.ping(&one.key(), Duration::from_secs(10)).await.unwrap().is_some());
     let before = one.counters();
     // Of a junk datagram with wide headers one in some looks like data.
-    assert!(before.foreign + before.unknown_sessions >= 2, "{before:?}");
+    assert!(before.other_obfuscation + before.unknown_sessions >= 2, "{before:?}");
     assert_eq!(before.malformed, 0);
 }
