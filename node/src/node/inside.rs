@@ -83,6 +83,8 @@ impl Inside {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[tokio::test]
@@ -102,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_served_inside_is_called_by_our_address_and_the_rest_is_not() {
         let stopping = watch::Sender::new(false);
-        let (listener, at) = serve::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), 4, "rpc-listen").await.unwrap();
+        let (listener, at) = serve::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 4, "rpc-listen").await.unwrap();
         let early = serve::Early::meanwhile(listener, starting(), stopping.subscribe());
         let inside = Inside { overlay: Some("fd00::7".parse().unwrap()), listeners: vec![(Served::Rpc, early)] };
         assert_eq!(inside.hosts(Served::Rpc, &["a".into()]), ["a", "[fd00::7]"]);

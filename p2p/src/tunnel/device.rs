@@ -3,9 +3,15 @@
 //! It has our address inside with a prefix of 8 bits, from which the system makes the route to all others, and the MTU of the tunnels. It is not
 //! persistent: it goes with the process, however that ends.
 
-use std::{fmt, io, net::Ipv6Addr, path::Path};
+use std::{
+    fmt, io,
+    net::Ipv6Addr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use nix::{errno::Errno, net::if_::if_nametoindex};
+use tokio::net::UdpSocket;
 use tun_rs::{AsyncDevice, DeviceBuilder, Layer};
 
 use super::ip::INNER_MTU;
@@ -21,6 +27,9 @@ const CLONES: &str = "/dev/net/tun";
 const PREFIX: u8 = 8;
 /// Longest name of an interface, bytes (`IFNAMSIZ` without its zero).
 const MAX_NAME: usize = 15;
+
+/// How long the system may take until programs can use an address: milliseconds, more where it is busy.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A device, up and with its address.
 pub(crate) struct Device {
@@ -50,7 +59,10 @@ impl Device {
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3).mtu(INNER_MTU as u16);
         let io = builder.inherit_enable_state().build_async().map_err(refused)?;
         let name = io.name().map_err(refused)?;
-        let addressed = io.add_address_v6(overlay, PREFIX).and_then(|()| io.enabled(true));
+        let addressed = match io.add_address_v6(overlay, PREFIX).and_then(|()| io.enabled(true)) {
+            Ok(()) => usable(overlay).await,
+            Err(error) => Err(error),
+        };
         addressed.map_err(|error| {
             failed(format!(
                 "it takes no address: {error} (the system must have IPv6: `sysctl net.ipv6.conf.all.disable_ipv6` says whether it is off)"
@@ -86,6 +98,19 @@ impl Device {
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Waits until programs can use the address: the system looks at a new one in its own time.
+async fn usable(overlay: Ipv6Addr) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match UdpSocket::bind((overlay, 0)).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            other => return other.map(drop),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tunnels with the stock implementation at the other end: `wireguard-go` with a TUN device, set by `wg`.
 
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -205,4 +205,27 @@ async fn a_node_with_a_tun_device_and_plain_quic_speaks_with_one_without() {
     assert!(answer == question);
     let answer = outside.request(back, ECHO, question.clone()).await.unwrap();
     assert!(answer == question);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_is_there_with_its_address_as_soon_as_the_tunnel_and_goes_with_it() {
+    if !with_stock_programs("tunnels::a_device_is_there_with_its_address_as_soon_as_the_tunnel_and_goes_with_it") {
+        return;
+    }
+    let config = |name: &str| {
+        let secret = TunnelSecret::from_bytes(&Zeroizing::new([1; 32]));
+        let config = TunnelConfig::new(secret, "127.0.0.1:0".parse().unwrap());
+        TunnelConfig { device: Some(name.to_owned()), ..config }
+    };
+    let shown = |name: &str| run(Command::new("ip").args(["link", "show", "dev", name])).code == 0;
+    for _ in 0..20 {
+        let (tunnel, _queues) = Tunnel::start(config("pyra%d")).await.unwrap();
+        assert_eq!(tunnel.device().as_deref(), Some("pyra0"));
+        // The system looks at a new address in its own time, and until then nobody listens there.
+        drop(TcpListener::bind((tunnel.overlay(), 0)).unwrap());
+        let taken = Tunnel::start(config("pyra0")).await.unwrap_err().to_string();
+        assert!(taken.contains("there is an interface of this name"), "{taken}");
+        tunnel.stop().await;
+        assert!(!shown("pyra0") && tunnel.device().is_none());
+    }
 }
