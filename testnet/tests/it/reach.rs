@@ -105,10 +105,13 @@ fn behind_nat(host: &str, router: &str, number: u8) {
     let (outer, inner) = (format!("198.51.100.{}", 4 * number), format!("10.0.{number}"));
     let base = outer.rsplit_once('.').unwrap().0.to_owned();
     let (here, there) = (format!("{base}.{}", 4 * number + 1), format!("{base}.{}", 4 * number + 2));
+    // What the third node answers comes from the address that was asked.
+    let net = 4 * number;
     sh(&format!(
         "ip netns add {router}; ip netns add {host}
          ip link add up{number} type veth peer name wan netns {router}
          ip addr add {here}/30 dev up{number}; ip link set up{number} up
+         ip route replace {base}.{net}/30 dev up{number} src {THIRD}
          ip -n {router} link set lo up; ip -n {router} addr add {there}/30 dev wan; ip -n {router} link set wan up
          ip -n {router} route add default via {here}
          ip -n {router} link add lan type veth peer name eth0 netns {host}
@@ -122,7 +125,9 @@ fn behind_nat(host: &str, router: &str, number: u8) {
          ip netns exec {router} nft 'add table ip filter'
          ip netns exec {router} nft 'add chain ip filter forward {{ type filter hook forward priority 0; policy drop; }}'
          ip netns exec {router} nft 'add rule ip filter forward iifname \"lan\" accept'
-         ip netns exec {router} nft 'add rule ip filter forward ct state established,related accept'"
+         ip netns exec {router} nft 'add rule ip filter forward ct state established,related accept'
+         ip netns exec {router} nft 'add chain ip filter input {{ type filter hook input priority 0; }}'
+         ip netns exec {router} nft 'add rule ip filter input iifname \"wan\" ct state new drop'"
     ));
 }
 

@@ -208,8 +208,14 @@ impl Driver {
             tracing::debug!(peer = %id, %error, "a peer is refused");
             return;
         }
-        self.peers.entry(id).or_insert_with(Peer::new).note([from]);
+        let peer = self.peers.entry(id).or_insert_with(Peer::new);
+        let before = peer.endpoints();
+        peer.note([from]);
+        let moved = peer.endpoints() != before;
         self.renew(id, record);
+        if moved {
+            self.follow(id);
+        }
     }
 
     /// Takes a record in. Where it names other keys than the one before, everything begins anew.

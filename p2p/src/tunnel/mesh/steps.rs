@@ -33,7 +33,9 @@ impl Driver {
         let known = self.bootstrap.records().get(&id).cloned();
         let new = !self.peers.contains_key(&id);
         let peer = self.peers.entry(id).or_insert_with(Peer::new);
+        let before = peer.endpoints();
         peer.note(at);
+        let moved = peer.endpoints() != before;
         if let (Stage::Open, Some(place)) = (peer.stage, peer.place()) {
             let _ = reply.send(Ok(place));
             return;
@@ -42,8 +44,22 @@ impl Driver {
         peer.record = peer.record.take().or(known);
         // It learns of us by this, too; so it is done whatever we know of it.
         self.seek(id);
+        if moved {
+            self.follow(id);
+        }
         if new && self.peers.get(&id).is_some_and(|peer| peer.record.is_some()) {
             self.advance(id);
+        }
+    }
+
+    /// What is under way with a peer goes on at the addresses that are known now.
+    pub(super) fn follow(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let hash = peer.record.as_ref().and_then(|record| record.record().rosenpass);
+        match (peer.stage, hash, peer.exchange) {
+            (Stage::Fetching, Some(hash), _) => self.step(Input::Fetch(hash, peer.endpoints())),
+            (Stage::Exchanging, _, Some(name)) => self.tell(Task::Endpoints(name, peer.endpoints())),
+            _ => {}
         }
     }
 
