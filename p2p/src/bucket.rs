@@ -59,7 +59,7 @@ impl TokenBucket {
 /// One bucket for each peer that has used some of it. It outlives connections, so that reconnecting refills nothing;
 /// memory is bounded because a full bucket equals an absent one.
 #[derive(Debug)]
-pub(crate) struct PeerBuckets {
+pub struct PeerBuckets {
     rate: Rate,
     most: usize,
     buckets: HashMap<PeerId, TokenBucket>,
@@ -67,12 +67,14 @@ pub(crate) struct PeerBuckets {
 
 impl PeerBuckets {
     /// Buckets of shape `rate` for at most `most` peers.
-    pub(crate) fn new(rate: Rate, most: usize) -> Self {
+    #[must_use]
+    pub fn new(rate: Rate, most: usize) -> Self {
         Self { rate, most: most.max(1), buckets: HashMap::new() }
     }
 
     /// Takes `tokens` from the peer's bucket, or nothing and `false`.
-    pub(crate) fn take(&mut self, peer: PeerId, tokens: u64, now: Instant) -> bool {
+    #[must_use]
+    pub fn take(&mut self, peer: PeerId, tokens: u64, now: Instant) -> bool {
         if !self.buckets.contains_key(&peer) && self.buckets.len() >= self.most {
             self.make_room(now);
         }

@@ -45,6 +45,7 @@ pub mod tunnel;
 
 pub use libp2p::{Multiaddr, PeerId};
 
+pub use bucket::PeerBuckets;
 pub use config::{
     Config, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_NETWORK_BYTES, MAX_SPECS, ProtocolSpec, TopicSpec, TransportFactory,
     parse_peer_address,

@@ -6,11 +6,10 @@
 //!        ◀─ its endpoint ──                                           seeker ── to the peer's endpoint ─▶
 //! ```
 //!
-//! All of this is said inside tunnels, so it is known who says it. What it can cause is bounded: questions and hints of one peer in a window, and hints
+//! All of this is said inside tunnels, so it is known who says it. What it can cause is bounded: questions and hints of one peer, and hints
 //! that are followed at once. A hint is an address to which a few datagrams are sent; where nobody answers with a signed record of the named peer
 //! nothing comes of it.
 
-mod rates;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -20,12 +19,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pyralog_crypto::codec::{Decode, Encode};
-use pyralog_p2p::{Handle, LinkStatus, Mesh, PeerId, ProtocolSpec, Reply};
+use pyralog_p2p::{Handle, LinkStatus, Mesh, PeerBuckets, PeerId, ProtocolSpec, Rate, Reply};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use self::rates::Rates;
 pub use self::wire::{Meet, Seen};
 use super::Tunnels;
 use crate::driver::lock;
@@ -46,6 +44,10 @@ const ASKED: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Hints that are followed, and questions that are answered, at once.
 const AT_ONCE: usize = 8;
+/// Questions and hints of one peer.
+const RATE: Rate = Rate::new(1, 16);
+/// Peers whose questions are counted at one time.
+const COUNTED: usize = 1_024;
 /// How long a hint is followed.
 const FOLLOWED: Duration = Duration::from_secs(10);
 
@@ -61,7 +63,7 @@ pub(super) fn protocol() -> ProtocolSpec {
 pub struct Meetings {
     mesh: Mesh,
     network: Handle,
-    rates: Arc<Mutex<Rates>>,
+    rates: Arc<Mutex<PeerBuckets>>,
     places: Arc<Semaphore>,
 }
 
@@ -69,7 +71,8 @@ impl Meetings {
     /// For a network that runs in these tunnels.
     pub fn new(tunnels: &Tunnels, network: Handle) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { mesh: tunnels.mesh.clone(), network, rates: Arc::default(), places }
+        let rates = Arc::new(Mutex::new(PeerBuckets::new(RATE, COUNTED)));
+        Self { mesh: tunnels.mesh.clone(), network, rates, places }
     }
 
     /// Begins to ask for peers that are not reached.
@@ -80,7 +83,7 @@ impl Meetings {
     /// Answers a peer.
     pub fn serve(&self, peer: PeerId, request: &[u8], reply: Reply) {
         let Ok(request) = Meet::from_bytes(request) else { return reply.refuse() };
-        if !lock(&self.rates).admits(peer, Instant::now()) {
+        if !lock(&self.rates).take(peer, 1, Instant::now()) {
             return reply.refuse();
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return reply.refuse() };

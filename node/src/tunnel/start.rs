@@ -28,7 +28,7 @@ const SAVE: Duration = Duration::from_secs(60);
 pub struct Tunnels {
     pub(super) mesh: Mesh,
     home: Home,
-    saving: Arc<AbortHandle>,
+    saving: AbortHandle,
 }
 
 impl Tunnels {
@@ -55,11 +55,11 @@ impl Tunnels {
         let mut tunnel = TunnelConfig::new(seed.wireguard(), addresses.listen);
         tunnel.post_quantum = if required { p2p::PostQuantum::Required } else { p2p::PostQuantum::Off };
         tunnel.device = (config.tunnel.mode == TunnelMode::Tun).then(|| config.tunnel.device.clone());
+        tunnel.obfuscation = obfuscation;
         let mut stock = Vec::new();
         for peer in PeerFiles::new(home).load()? {
             stock.push(peer.located(addresses.listen.is_ipv6()).await);
         }
-        tunnel.obfuscation = obfuscation;
         let mesh = Mesh::start(MeshConfig {
             tunnel,
             rosenpass,
@@ -77,7 +77,7 @@ impl Tunnels {
         if let Some(device) = mesh.device() {
             tracing::info!(device, overlay = %mesh.overlay(), "other programs of this machine see the tunnels");
         }
-        let saving = Arc::new(tokio::spawn(save(mesh.clone(), home.clone())).abort_handle());
+        let saving = tokio::spawn(save(mesh.clone(), home.clone())).abort_handle();
         Ok(Some(Self { mesh, home: home.clone(), saving }))
     }
 

@@ -1,7 +1,6 @@
 //! The tunnels as their operator sees them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -13,7 +12,6 @@ use prometheus_client::registry::Unit;
 use pyralog_p2p::{Handle, LinkStatus};
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::Tunnels;
@@ -74,17 +72,17 @@ impl Tunnels {
         TunnelPeers { peers }
     }
 
-    /// Begins to look at the links for the metrics.
+    /// Begins to look at the links for the metrics, until these are dropped.
     pub fn watch(&self) -> TunnelMetrics {
         let (sender, links) = watch::channel(Vec::new());
         let tunnels = self.clone();
-        let looking = tokio::spawn(async move {
+        tokio::spawn(async move {
             while !sender.is_closed() {
                 sender.send_replace(tunnels.mesh.links().await);
                 sleep(LOOK).await;
             }
         });
-        TunnelMetrics { links, tunnels: self.clone(), _looking: Arc::new(Looking(looking.abort_handle())) }
+        TunnelMetrics { links, tunnels: self.clone() }
     }
 }
 
@@ -107,22 +105,11 @@ fn peer(link: &LinkStatus, measured: Option<Duration>) -> TunnelPeer {
     }
 }
 
-/// Ends the task that looks.
-#[derive(Debug)]
-struct Looking(AbortHandle);
-
-impl Drop for Looking {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The same as metrics, `pyralog_tunnel_…`.
 #[derive(Debug)]
 pub struct TunnelMetrics {
     links: watch::Receiver<Vec<LinkStatus>>,
     tunnels: Tunnels,
-    _looking: Arc<Looking>,
 }
 
 impl TunnelMetrics {

@@ -209,9 +209,7 @@ impl Driver {
             return;
         }
         let peer = self.peers.entry(id).or_insert_with(Peer::new);
-        let before = peer.endpoints();
-        peer.note([from]);
-        let moved = peer.endpoints() != before;
+        let moved = peer.note([from]);
         self.renew(id, record);
         if moved {
             self.follow(id);

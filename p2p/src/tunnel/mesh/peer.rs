@@ -77,13 +77,15 @@ impl Peer {
         }
     }
 
-    /// It is, or may be, at these addresses.
-    pub(super) fn note(&mut self, at: impl IntoIterator<Item = SocketAddr>) {
+    /// It is, or may be, at these addresses. Whether it is sought elsewhere, or in another order, than before.
+    pub(super) fn note(&mut self, at: impl IntoIterator<Item = SocketAddr>) -> bool {
+        let before = self.endpoints();
         for address in at {
             self.seen.retain(|known| *known != address);
             self.seen.insert(0, address);
         }
         self.seen.truncate(MAX_ENDPOINTS);
+        self.endpoints() != before
     }
 
     /// It may be at these, too: they are tried behind those that are known.

@@ -33,9 +33,7 @@ impl Driver {
         let known = self.bootstrap.records().get(&id).cloned();
         let new = !self.peers.contains_key(&id);
         let peer = self.peers.entry(id).or_insert_with(Peer::new);
-        let before = peer.endpoints();
-        peer.note(at);
-        let moved = peer.endpoints() != before;
+        let moved = peer.note(at);
         if let (Stage::Open, Some(place)) = (peer.stage, peer.place()) {
             let _ = reply.send(Ok(place));
             return;
